@@ -1,0 +1,159 @@
+"""Run the stages of the test suite one after the other, and say what each of them took."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RELEASES = ("22.05", "24.11", "26.05")
+"""Slurm series that a distribution packages, each of them run for real."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller asked for."""
+
+    releases: Sequence[str]
+    scenarios: Sequence[str]
+    keep: bool
+    full: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """One program of a stage: what the table calls it, its arguments, and what its environment has besides ours."""
+
+    title: str
+    argv: Sequence[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Run the program with its output shown as it comes; returns its exit status."""
+        return subprocess.run(self.argv, cwd=ROOT, env={**os.environ, **self.environment}, check=False).returncode
+
+
+def python(title: str, *arguments: str, **environment: str) -> Command:
+    """Return a command that runs a module or file with the Python of the test environment."""
+    return Command(title, (sys.executable, *arguments), environment)
+
+
+def lint(_: Options) -> Iterator[Command]:
+    """Yield the linters and the check that generated documents are up to date."""
+    yield python("yamllint", "-m", "yamllint", "--strict", ".")
+    yield python("ruff check", "-m", "ruff", "check")
+    yield python("ruff format", "-m", "ruff", "format", "--diff")
+    yield python("ansible-lint", "-m", "ansiblelint", "--strict")
+    yield python("generated documents", "scripts/render_docs.py", "--check")
+
+
+def types(_: Options) -> Iterator[Command]:
+    """Yield the type checks: the whole tree, then what runs on hosts as the oldest Python the checker knows."""
+    yield python("controller", "-m", "mypy", "plugins", "scripts", "testcluster", "tests")
+    engine = ("--python-version", "3.10", "plugins/module_utils/slurmrest", "plugins/modules")
+    yield python("hosts", "-m", "mypy", *engine)
+
+
+def unit(options: Options) -> Iterator[Command]:
+    """Yield the tests of the Python and of the rules this repository keeps."""
+    profile = "thorough" if options.full else "default"
+    yield python("unit", "-m", "pytest", "tests/unit", "tests/meta", HYPOTHESIS_PROFILE=profile)
+
+
+def render(_: Options) -> Iterator[Command]:
+    """Yield the rendering of every release and packaging, which needs no container."""
+    yield python("render", "-m", "pytest", "tests/render")
+
+
+def containers(options: Options) -> Iterator[Command]:
+    """Yield every scenario on every release, then the command line from end to end."""
+    for release in options.releases:
+        for scenario in options.scenarios:
+            verb = ["test", *(["--destroy=never"] if options.keep else [])]
+            yield python(
+                f"{scenario} {release}", "-m", "molecule", *verb, "--scenario-name", scenario, SLURMREST_RELEASE=release
+            )
+
+
+STAGES: dict[str, Callable[[Options], Iterator[Command]]] = {
+    "lint": lint,
+    "types": types,
+    "unit": unit,
+    "render": render,
+    "containers": containers,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one command: seconds are wall-clock time, status is its exit status."""
+
+    stage: str
+    title: str
+    seconds: float
+    status: int
+
+    def __str__(self) -> str:
+        """Return the line of the closing table."""
+        verdict = "passed" if self.status == 0 else f"FAILED (exit status {self.status})"
+        return f"{self.stage:<12}{self.title:<28}{self.seconds:>8.1f} s  {verdict}"
+
+
+def scenarios() -> list[str]:
+    """Return the names of the molecule scenarios."""
+    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+
+
+def run(stages: Sequence[str], options: Options) -> list[Outcome]:
+    """Run the stages in order, going on after a failure; a stage with nothing to run counts as failed."""
+    outcomes: list[Outcome] = []
+    for stage in stages:
+        commands = list(STAGES[stage](options))
+        if not commands:
+            outcomes.append(Outcome(stage, "nothing to run", 0, 1))
+        for command in commands:
+            print(f"\n==> {stage}: {command.title}", flush=True)
+            start = time.monotonic()
+            status = command.run()
+            outcomes.append(Outcome(stage, command.title, time.monotonic() - start, status))
+            print(f"<== {outcomes[-1]}", flush=True)
+    return outcomes
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; a value that is not known ends the program with exit status 2."""
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"run these only: {', '.join(STAGES)}")
+    parser.add_argument("--release", action="append", choices=RELEASES, help="Slurm series for the containers")
+    parser.add_argument("--scenario", action="append", choices=scenarios(), help="molecule scenario")
+    parser.add_argument("--keep", action="store_true", help="leave the containers of a scenario running")
+    parser.add_argument("--full", action="store_true", help="run what takes longer, too")
+    arguments = parser.parse_args(argv)
+    for stage in arguments.stages:
+        if stage not in STAGES:
+            parser.error(f"unknown stage {stage!r}: choose from {', '.join(STAGES)}")
+    return arguments
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run what the command line asks for; returns 0 when everything passed, else 1."""
+    arguments = parse(argv)
+    options = Options(arguments.release or RELEASES, arguments.scenario or scenarios(), arguments.keep, arguments.full)
+    # The tools find each other on PATH, and Ansible its configuration by name, whatever the folder's mode.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+    outcomes = run(arguments.stages or list(STAGES), options)
+    print("\n" + "\n".join(str(outcome) for outcome in outcomes))
+    failed = sum(outcome.status != 0 for outcome in outcomes)
+    print(f"{len(outcomes) - failed} passed, {failed} failed in {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
