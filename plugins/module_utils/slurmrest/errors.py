@@ -1,0 +1,35 @@
+"""Errors of the engine: each says what is wrong, and where it can, what to do about it."""
+
+from __future__ import annotations
+
+
+class SlurmrestError(Exception):
+    """Base of everything the engine raises on purpose.
+
+    ``message`` is one sentence for the person at the terminal; ``remedy`` is what that person can do, or None.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}" if self.remedy else self.message
+
+
+class InputError(SlurmrestError, ValueError):
+    """A value given by a person is refused.
+
+    Names the ``variable`` (or option, or file and line), its ``value`` and what is ``allowed``. Never give it a secret.
+    """
+
+    def __init__(
+        self, variable: str, value: object, allowed: str, reason: str | None = None, remedy: str | None = None
+    ) -> None:
+        message = f"{variable}: {value!r} is refused" + (f": {reason}" if reason else "") + f". Allowed: {allowed}."
+        super().__init__(message, remedy)
+        self.variable = variable
+        self.value = value
+        self.allowed = allowed
+        self.reason = reason
