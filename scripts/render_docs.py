@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Write the documents that are made from data: role READMEs, the release matrix, the marked blocks of README.md.
+
+Sources: roles/*/meta/argument_specs.yml and roles/*/defaults/main.yml for variables, slurmrest.releases for releases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
+
+from slurmrest import releases  # noqa: E402  # found only through the path set above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+NOTICE = "<!-- Made by scripts/render_docs.py; edit its sources instead. -->"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def prose(text: str | Sequence[str]) -> list[str]:
+    """Return the paragraphs of a description, with Ansible's semantic markup such as ``V(true)`` turned into code."""
+    paragraphs = [text] if isinstance(text, str) else list(text)
+    return [re.sub(r"\b[A-Z]{1,2}\(([^()]*)\)", r"`\1`", " ".join(paragraph.split())) for paragraph in paragraphs]
+
+
+def literal(value: Any) -> str:
+    """Return a default as it would be written in YAML on one line."""
+    return "`" + json.dumps(value, ensure_ascii=False) + "`"
+
+
+def derived(value: Any) -> bool:
+    """Tell whether a default is computed by a template somewhere in it."""
+    if isinstance(value, dict):
+        return any(map(derived, value.values()))
+    if isinstance(value, list):
+        return any(map(derived, value))
+    return isinstance(value, str) and "{{" in value
+
+
+def default_cell(option: Mapping[str, Any], default: Any) -> str:
+    """Return the table cell for the default of one option; ``default`` is its value in defaults/main.yml or None."""
+    if option.get("required"):
+        return "required"
+    value = option.get("default", default)
+    if value is None:
+        return ""
+    return "derived" if derived(value) else literal(value)
+
+
+def option_rows(
+    options: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (name, type, default, description) for each option and, below it, for the keys of its dictionaries."""
+    for name, option in options.items():
+        kind = option.get("type", "str")
+        if kind == "list":
+            kind = f"list of {option.get('elements', 'str')}"
+        what = " ".join(prose(option["description"]))
+        if "choices" in option:
+            what += " One of " + ", ".join(literal(choice) for choice in option["choices"]) + "."
+        yield f"`{prefix}{name}`", kind, default_cell(option, defaults.get(name)), what
+        if "options" in option:
+            yield from option_rows(option["options"], {}, f"{prefix}{name}.")
+
+
+def roles() -> list[Path]:
+    """Return the folders of the roles, by name."""
+    return sorted(path.parent.parent for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+
+
+def specs(role: Path) -> dict[str, Any]:
+    """Return the argument specs of a role by entry point, ``main`` first."""
+    found: dict[str, Any] = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "main", item[0])))
+
+
+def role_readme(role: Path) -> str:
+    """Return the README of a role."""
+    path = role / "defaults" / "main.yml"
+    defaults = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+    parts = [NOTICE, f"# slurmrest.toolkit.{role.name}"]
+    for name, spec in specs(role).items():
+        if name != "main":
+            parts.append(f"## Entry point `{name}`")
+        parts += [f"**{prose(spec['short_description'])[0]}**", *prose(spec.get("description", []))]
+        rows = list(option_rows(spec.get("options") or {}, defaults))
+        parts.append(table(("Variable", "Type", "Default", "What it does"), rows) if rows else "It has no variables.")
+    return "\n\n".join(parts) + "\n"
+
+
+def variables_index() -> str:
+    """Return the table of all variables of all roles, each with the first sentence of its description."""
+    rows = []
+    for role in roles():
+        link = f"[{role.name}](roles/{role.name}/README.md)"
+        options = {}
+        for spec in specs(role).values():
+            options.update(spec.get("options") or {})
+        for name, option in options.items():
+            rows.append((f"`{name}`", link, re.split(r"(?<=\.)\s", prose(option["description"])[0])[0]))
+    return table(("Variable", "Role", "What it does"), rows)
+
+
+def columns() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield (group, [(column, meaning)]) of the release table, read from the comments in its class."""
+    source = Path(releases.__file__).read_text()
+    lines = source.splitlines()
+    classes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    body = next(node for node in classes if node.name == "Release").body
+    group: str = ""
+    members: list[tuple[str, str]] = []
+    previous = 0
+    for node in body:
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
+            continue
+        for line in lines[previous : node.lineno - 1]:
+            if title := re.match(r"\s*# -+ (.+?) -+$", line):
+                if members:
+                    yield group, members
+                group, members = title[1], []
+        comment = re.search(r"#\s*(.*)$", lines[node.lineno - 1])
+        members.append((node.target.id, comment[1] if comment else ""))
+        previous = node.lineno
+    yield group, members
+
+
+def cell(release: releases.Release, column: str) -> str:
+    """Return one cell of the matrix: its value, and those it took later inside the series."""
+
+    def written(value: object) -> str:
+        match value:
+            case None | ():
+                return "–"
+            case bool():
+                return "yes" if value else "no"
+            case tuple() | list():
+                return "<br>".join(map(str, value))
+            case _:
+                return str(value)
+
+    (_, first), *later = release.cell(column)
+    return "<br>".join([written(first), *(f"since {version}:<br>{written(value)}" for version, value in later)])
+
+
+def release_matrix() -> str:
+    """Return docs/releases.md: every column of the release table, a table for each group of columns."""
+    series = [release.series for release in releases.RELEASES]
+    explanation = (
+        "Every rule of this toolkit that depends on the Slurm version is a cell of this table. A series newer than "
+        "the last column is treated like it, with a warning; one older than the first is refused."
+    )
+    parts = [NOTICE, "# What each Slurm release can do", explanation]
+    for group, members in columns():
+        shown = [(name, meaning) for name, meaning in members if name not in ("series", "source")]
+        rows = [(f"`{name}`", *(cell(release, name) for release in releases.RELEASES)) for name, _ in shown]
+        parts += [f"## {group[0].upper()}{group[1:]}", table(("", *series), rows)]
+        parts += ["\n".join(f"- `{name}`: {meaning}" for name, meaning in shown if meaning)]
+    parts += ["## Sources", table(("Series", "Read or run"), [(r.series, r.source) for r in releases.RELEASES])]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def release_summary() -> str:
+    """Return the short matrix of the README: the API versions that each series serves."""
+    rows = [(r.series, ", ".join(r.api_versions), ", ".join(r.deprecated_api) or "–") for r in releases.RELEASES]
+    return table(("Slurm", "API versions served", "gone with the next series"), rows)
+
+
+def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
+    """Return text with what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` replaced.
+
+    Raises ValueError for a block whose markers are not there exactly once.
+    """
+    for name, block in blocks.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        if not (text.count(begin) == text.count(end) == 1 and text.index(begin) < text.index(end)):
+            message = f"README.md needs the markers {begin!r} and {end!r}, once each and in this order"
+            raise ValueError(message)
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{NOTICE}\n\n{block}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def documents() -> dict[Path, str]:
+    """Return what each generated file should hold."""
+    readme = ROOT / "README.md"
+    made = {role / "README.md": role_readme(role) for role in roles()}
+    made[ROOT / "docs" / "releases.md"] = release_matrix()
+    made[readme] = with_blocks(readme.read_text(), {"variables": variables_index(), "releases": release_summary()})
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the documents; with --check only compare: 1 and a diff when one is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing, show what would change")
+    check: bool = parser.parse_args(argv).check
+    stale = {}
+    for path, text in documents().items():
+        old = path.read_text() if path.exists() else ""
+        if old != text:
+            stale[path] = (old, text)
+    for path, (old, text) in stale.items():
+        name = str(path.relative_to(ROOT))
+        if check:
+            sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, name))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {name}")
+    if check and stale:
+        print(f"{len(stale)} out of date: run scripts/render_docs.py", file=sys.stderr)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
