@@ -110,7 +110,7 @@ def variables_index() -> str:
     rows = []
     for role in roles():
         link = f"[{role.name}](roles/{role.name}/README.md)"
-        options = {}
+        options: dict[str, Any] = {}
         for spec in specs(role).values():
             options.update(spec.get("options") or {})
         for name, option in options.items():

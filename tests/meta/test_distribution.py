@@ -1,0 +1,67 @@
+"""One tree, two packagings: a collection and a Python distribution that agree."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+from tests.meta import tree
+
+PROJECT = tomllib.loads((tree.ROOT / "pyproject.toml").read_text())
+
+
+def test_versions_agree() -> None:
+    """The collection and the distribution have the same version, and it is in the changelog or about to be."""
+    version = PROJECT["project"]["version"]
+    assert version == tree.load(tree.ROOT / "galaxy.yml")["version"]
+    assert re.search(
+        rf"^## (Unreleased|{re.escape(version)}\b)", (tree.ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+
+
+def test_command_exists() -> None:
+    """The entry point of the distribution is there."""
+    module, function = PROJECT["project"]["scripts"]["slurmrest"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_packages_are_listed() -> None:
+    """Every import package below the two roots is part of the distribution."""
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    roots = {"slurmrest": tree.ENGINE, "testcluster": tree.ROOT / "testcluster"}
+    there = {
+        ".".join((name, *path.parent.relative_to(root).parts))
+        for name, root in roots.items()
+        for path in root.rglob("__init__.py")
+    }
+    assert there == listed
+
+
+def test_requirements_are_pinned_and_hashed() -> None:
+    """Every pin has a hash, none an address, and each name that is asked for is pinned."""
+    for kind in ("run", "test"):
+        pins = (tree.ROOT / "requirements" / f"{kind}.txt").read_text()
+        blocks = re.findall(r"^([a-z0-9][^\s=]*)==.*(?:\n[ ].*)*", pins, re.MULTILINE)
+        assert blocks
+        assert pins.count("--hash=sha256:") >= len(blocks)
+        assert re.findall(r"^(?:-i|--index|--extra-index|--find-links).*|https?://\S+", pins, re.MULTILINE) == []
+        asked = (tree.ROOT / "requirements" / f"{kind}.in").read_text().lower()
+        names = re.findall(r"^[a-z][a-z0-9_-]*", asked, re.MULTILINE)
+        assert set(names) <= {block.lower() for block in blocks}
+
+
+def test_collection_holds_what_a_site_needs(tmp_path: Path) -> None:
+    """The built collection has roles, playbooks and plugins, and nothing of the workshop."""
+    galaxy = Path(sys.executable).with_name("ansible-galaxy")
+    build = [str(galaxy), "collection", "build", str(tree.ROOT), "--output-path", str(tmp_path)]
+    subprocess.run(build, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("slurmrest-toolkit-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        top = {name.split("/")[0] for name in tar.getnames()}
+    needed = {"roles", "playbooks", "plugins", "meta", "docs", "README.md", "LICENSE", "CHANGELOG.md"}
+    assert top == needed | {"CONTRIBUTING.md", "MANIFEST.json", "FILES.json"}

@@ -1,0 +1,142 @@
+"""What the Python of the collection may use, and that modules are documented as they are."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+import yaml
+
+from tests.meta import tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCES = sorted(tree.ENGINE.glob("**/*.py"))
+NEWER = {"annotationlib", "compression", "tomllib"}
+GONE = {
+    *(
+        "aifc",
+        "asynchat",
+        "asyncore",
+        "audioop",
+        "cgi",
+        "cgitb",
+        "chunk",
+        "crypt",
+        "distutils",
+        "imghdr",
+        "imp",
+        "mailcap",
+    ),
+    *(
+        "msilib",
+        "nis",
+        "nntplib",
+        "ossaudiodev",
+        "pipes",
+        "smtpd",
+        "sndhdr",
+        "spwd",
+        "sunau",
+        "telnetlib",
+        "uu",
+        "xdrlib",
+    ),
+}
+NOT_IN_ALL_PYTHONS = NEWER | GONE
+"""Of the standard library, what came after Python 3.9 or went before 3.14."""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_engine_needs_the_standard_library_only(path: Path) -> None:
+    """The engine runs on any host, so it imports what Python 3.9 to 3.14 have, and its own modules relatively."""
+    foreign = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            foreign += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            foreign.append(str(node.module))
+    allowed = sys.stdlib_module_names - NOT_IN_ALL_PYTHONS
+    assert [name for name in foreign if name.split(".")[0] not in allowed] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_engine_speaks_through_its_faces(path: Path) -> None:
+    """Only the command line and the report print."""
+    if path.stem in ("cli", "report", "__main__"):
+        pytest.skip("this one prints")
+    calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    assert [call for call in calls if isinstance(call, ast.Name) and call.id == "print"] == []
+
+
+class Captured(Exception):
+    """Ends a module where it would start to work."""
+
+
+def argument_spec(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what the module hands to AnsibleModule."""
+    module = importlib.import_module(f"ansible_collections.slurmrest.toolkit.plugins.modules.{name}")
+
+    def capture(*_: object, **arguments: Any) -> NoReturn:
+        raise Captured(arguments)
+
+    monkeypatch.setattr(module, "AnsibleModule", capture)
+    with pytest.raises(Captured) as caught:
+        module.main()
+    arguments: dict[str, Any] = caught.value.args[0]
+    return arguments
+
+
+def documentation(path: Path) -> dict[str, Any]:
+    """Return the parsed DOCUMENTATION, EXAMPLES and RETURN of a module."""
+    found = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
+                assert isinstance(node.value, ast.Constant)
+                found[name] = yaml.safe_load(str(node.value.value))
+    return found
+
+
+def same(documented: dict[str, Any], spec: dict[str, Any], where: str) -> None:
+    """Assert that options are documented as they are."""
+    assert set(documented) == set(spec), where
+    for name, option in spec.items():
+        said = documented[name]
+        here = f"{where}.{name}"
+        assert said.get("description"), here
+        for key, otherwise in (
+            ("type", "str"),
+            ("required", False),
+            ("default", None),
+            ("elements", None),
+            ("choices", None),
+        ):
+            assert said.get(key, otherwise) == option.get(key, otherwise), f"{here}: {key}"
+        same(said.get("suboptions") or {}, option.get("options") or {}, here)
+
+
+@pytest.mark.parametrize("path", tree.MODULES, ids=lambda path: path.stem)
+def test_module_documentation(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three documents parse, and the options are those of the module."""
+    documents = documentation(path)
+    assert set(documents) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    assert documents["DOCUMENTATION"]["module"] == path.stem
+    assert documents["DOCUMENTATION"]["short_description"]
+    assert any(f"slurmrest.toolkit.{path.stem}" in task for task in documents["EXAMPLES"])
+    arguments = argument_spec(path.stem, monkeypatch)
+    same(documents["DOCUMENTATION"].get("options") or {}, arguments["argument_spec"], path.stem)
+    assert arguments["supports_check_mode"] is True
+
+
+@pytest.mark.parametrize("path", tree.MODULES, ids=lambda path: path.stem)
+def test_module_is_an_entry_file(path: Path) -> None:
+    """Knowledge is in the engine; a module translates."""
+    first_code = next(n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef | ast.ClassDef))
+    code = path.read_text().splitlines()[first_code.lineno - 1 :]
+    assert len(code) <= 120

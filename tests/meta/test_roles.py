@@ -1,0 +1,152 @@
+"""Every role keeps the same shape, and its variables are declared once and described."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.meta import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENTRY_POINTS = [
+    (role, name) for role in tree.ROLES for name in tree.load(role / "meta" / "argument_specs.yml")["argument_specs"]
+]
+PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "path": str,
+    "raw": object,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
+NOT_A_TASK_KEYWORD = re.compile(r"^[a-z_]+(\.[a-z_]+)+$")
+
+each_role = pytest.mark.parametrize("role", tree.ROLES, ids=lambda role: role.name)
+
+
+def options(role: Path, entry_point: str) -> dict[str, Any]:
+    """Return the options of one entry point."""
+    spec = tree.load(role / "meta" / "argument_specs.yml")["argument_specs"][entry_point]
+    return dict(spec.get("options") or {})
+
+
+def all_options(role: Path) -> dict[str, Any]:
+    """Return the options of all entry points together."""
+    return {key: value for other, name in ENTRY_POINTS if other == role for key, value in options(role, name).items()}
+
+
+def defaults(role: Path) -> dict[str, Any]:
+    """Return the variables of defaults/main.yml; a role without variables has no such file."""
+    path = role / "defaults" / "main.yml"
+    return dict(tree.load(path)) if path.exists() else {}
+
+
+def is_static(value: object) -> bool:
+    """Tell whether a value holds no template."""
+    if isinstance(value, dict):
+        return all(map(is_static, value.values()))
+    if isinstance(value, list):
+        return all(map(is_static, value))
+    return not (isinstance(value, str) and ("{{" in value or "{%" in value))
+
+
+def every_option(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (path, option) for each option and those nested in it."""
+    for name, option in options.items():
+        yield prefix + name, option
+        yield from every_option(option.get("options") or {}, f"{prefix}{name}.")
+
+
+@each_role
+@pytest.mark.parametrize("name", ["tasks/main.yml", "meta/argument_specs.yml", "meta/main.yml", "README.md"])
+def test_shape(role: Path, name: str) -> None:
+    """The files that every role has."""
+    assert (role / name).is_file()
+
+
+@each_role
+def test_defaults_are_the_options(role: Path) -> None:
+    """What may be set has a default or is required, and the defaults hold nothing else."""
+    optional = {name for name, option in all_options(role).items() if not option.get("required")}
+    assert set(defaults(role)) == optional
+
+
+@pytest.mark.parametrize(("role", "entry_point"), ENTRY_POINTS, ids=lambda value: getattr(value, "name", value))
+def test_entry_point(role: Path, entry_point: str) -> None:
+    """An entry point is a task file; its static defaults are stated equally, and derived ones in words only."""
+    assert (role / "tasks" / f"{entry_point}.yml").is_file()
+    values = defaults(role)
+    for name, option in options(role, entry_point).items():
+        if option.get("required"):
+            assert "default" not in option, name
+        elif is_static(values[name]):
+            assert option.get("default") == values[name], name
+        else:
+            assert "default" not in option, f"{name} is derived: describe its default"
+
+
+@pytest.mark.parametrize(("role", "entry_point"), ENTRY_POINTS, ids=lambda value: getattr(value, "name", value))
+def test_options_are_described_and_typed(role: Path, entry_point: str) -> None:
+    """Each option says what it does, and its default is of its type and among its choices."""
+    for name, option in every_option(options(role, entry_point)):
+        assert option.get("description"), name
+        assert option.get("type") in PYTHON_TYPES, name
+        assert is_static(option), f"{name}: a spec is data; a template in it would be run"
+        assert option["type"] != "list" or "elements" in option, name
+        if option.get("default") is not None:
+            assert isinstance(option["default"], PYTHON_TYPES[option["type"]]), name
+            assert option["default"] in option.get("choices", [option["default"]]), name
+
+
+@each_role
+def test_each_default_says_why(role: Path) -> None:
+    """The line above a default is a comment; a required variable stands there as a comment."""
+    path = role / "defaults" / "main.yml"
+    lines = path.read_text().splitlines() if path.exists() else []
+    silent = [line for before, line in pairwise(lines) if line[:1].isalpha() and before[:1] != "#"]
+    assert silent == []
+    required = [name for name, option in all_options(role).items() if option.get("required")]
+    assert [name for name in required if not any(line.startswith(f"# {name}:") for line in lines)] == []
+
+
+@each_role
+def test_variables_carry_the_name_of_a_role(role: Path) -> None:
+    """A variable begins with its role's name, or with the project's where several roles share it."""
+    assert [name for name in all_options(role) if not name.startswith((f"{role.name}_", "slurmrest_", "slurm_"))] == []
+
+
+@each_role
+def test_roles_use_builtin_and_own_modules_only(role: Path) -> None:
+    """ansible-core alone deploys."""
+    allowed = ("ansible.builtin.", "slurmrest.toolkit.")
+
+    def modules(node: object) -> Iterator[str]:
+        if isinstance(node, list):
+            for child in node:
+                yield from modules(child)
+        elif isinstance(node, dict):
+            yield from (key for key in node if NOT_A_TASK_KEYWORD.match(str(key)))
+            for section in ("block", "rescue", "always"):
+                yield from modules(node.get(section))
+
+    used = {name for path in role.glob("[th]a*s/**/*.yml") for name in modules(tree.load(path))}
+    assert used
+    assert [name for name in used if not name.startswith(allowed)] == []
+
+
+TEMPLATES = [path for path in tree.ROOT.glob("roles/*/templates/**/*") if path.is_file()]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_template_says_who_wrote_the_file(path: Path) -> None:
+    """An administrator who opens the file sees that it is managed."""
+    assert path.suffix == ".j2"
+    assert path.read_text().splitlines()[0] == "{{ ansible_managed | comment }}"

@@ -1,0 +1,100 @@
+"""The generator of documents: scripts/render_docs.py."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PATH = Path(__file__).resolve().parents[2] / "scripts" / "render_docs.py"
+SPEC = importlib.util.spec_from_file_location("render_docs", PATH)
+assert SPEC is not None
+assert SPEC.loader is not None
+render_docs: Any = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(render_docs)
+
+ARGUMENT_SPECS = {
+    "argument_specs": {
+        "rotate": {"short_description": "Make a new one", "options": {}},
+        "main": {
+            "short_description": "Do it",
+            "description": ["Sets V(a|b)\nof the host."],
+            "options": {
+                "demo_list": {
+                    "type": "list",
+                    "elements": "dict",
+                    "description": "Some. And more.",
+                    "default": [],
+                    "options": {"port": {"type": "int", "required": True, "description": "Where."}},
+                },
+                "demo_name": {"type": "str", "description": "A name, O(demo_list) apart.", "choices": ["a", "b"]},
+            },
+        },
+    }
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree with one role and a README with both blocks."""
+    role = tmp_path / "roles" / "demo"
+    (role / "meta").mkdir(parents=True)
+    (role / "defaults").mkdir()
+    (role / "meta" / "argument_specs.yml").write_text(yaml.safe_dump(ARGUMENT_SPECS))
+    (role / "defaults" / "main.yml").write_text('demo_list: []\ndemo_name: "{{ inventory_hostname }}"\n')
+    blocks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in ("variables", "releases"))
+    (tmp_path / "README.md").write_text(f"# Before\n{blocks}After\n")
+    monkeypatch.setattr(render_docs, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_role_readme(root: Path) -> None:
+    """The main entry point comes first; markup, derived and nested options come out as words."""
+    text = render_docs.role_readme(root / "roles" / "demo")
+    assert text.index("**Do it**") < text.index("## Entry point `rotate`") < text.index("It has no variables.")
+    assert "Sets `a|b` of the host." in text
+    assert "| `demo_list` | list of dict | `[]` | Some. And more. |" in text
+    assert "| `demo_list.port` | int | required | Where. |" in text
+    assert '| `demo_name` | str | derived | A name, `demo_list` apart. One of `"a"`, `"b"`. |' in text
+
+
+def test_check_shows_what_is_stale_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--check is 1 with a diff before writing, 0 afterwards."""
+    before = (root / "README.md").read_text()
+    assert render_docs.main(["--check"]) == 1
+    assert "-old\n" in capsys.readouterr().out
+    assert (root / "README.md").read_text() == before
+    assert render_docs.main([]) == 0
+    assert render_docs.main(["--check"]) == 0
+    text = (root / "README.md").read_text()
+    assert text.startswith("# Before\n<!-- begin variables -->\n")
+    assert text.endswith("<!-- end releases -->\nAfter\n")
+    assert "| `demo_list` | [demo](roles/demo/README.md) | Some. |" in text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!-- end x --><!-- begin x -->", "<!-- begin x --><!-- begin x --><!-- end x -->"]
+)
+def test_markers_must_be_there(text: str) -> None:
+    """A README that lost a marker is an error, not a document without its table."""
+    with pytest.raises(ValueError, match="begin x"):
+        render_docs.with_blocks(text, {"x": "block"})
+
+
+def test_every_column_of_the_release_table_is_shown() -> None:
+    """The matrix has each column of the class once, in a named group, with the comment beside it as its meaning."""
+    grouped = [(group, name, meaning) for group, members in render_docs.columns() for name, meaning in members]
+    assert [name for _, name, _ in grouped] == list(render_docs.releases.Release.__dataclass_fields__)
+    assert all(group for group, _, _ in grouped)
+    assert {name: meaning for _, name, meaning in grouped}["ping_lies"].startswith("ping answers 200 although")
+
+
+def test_cells_show_changes_inside_a_series() -> None:
+    """A cell that changed at a patch release says since when."""
+    text = render_docs.release_matrix()
+    assert "since " in text
+    for release in render_docs.releases.RELEASES:
+        assert f"| {release.series} | {release.source} |" in text
