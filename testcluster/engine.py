@@ -1,0 +1,197 @@
+"""A thin layer over the command line of Podman or Docker: argument lists in, text or JSON out.
+
+Podman as root on an awkward host (see :mod:`testcluster.host`) is what this was run on. Rootless Podman and Docker take
+the same path with the flags below; they are written after their manuals and were not run by the authors' tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from testcluster.errors import ClusterFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+SSH_PORT = 22
+REST_PORT = 6820
+
+BOOT_FLAGS = {
+    "podman": ("--systemd=always",),
+    # What Podman's systemd mode does by itself: own cgroups, writable run-time directories, a word for systemd.
+    "docker": (
+        "--cgroupns=private",
+        "--tmpfs=/run:exec",
+        "--tmpfs=/run/lock",
+        "--env=container=docker",
+    ),
+}
+
+
+class EngineError(ClusterFailedError):
+    """A command of the container engine failed; the message has its words."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the engine lists it; ``state`` is the engine's word, such as ``running`` or ``exited``."""
+
+    name: str
+    state: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way of calling Podman or Docker.
+
+    ``prefix`` goes before the program (a namespace to enter), ``environment`` is added to ours.
+    """
+
+    name: str
+    prefix: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the whole command line, for callers that run it themselves."""
+        return [*self.prefix, self.name, *arguments]
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment in which the command line works."""
+        return {**os.environ, **self.environment}
+
+    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run one engine command with ``text`` as its standard input, and return whatever came of it."""
+        return subprocess.run(
+            self.argv(*arguments),
+            env=self.environ(),
+            input=text if text is not None else "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+
+    def call(self, *arguments: str, text: str | None = None) -> str:
+        """Run one engine command and return its standard output.
+
+        Raises:
+            EngineError: it failed.
+        """
+        done = self.run(*arguments, text=text)
+        if done.returncode:
+            words = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+            raise EngineError(f"{self.name} {' '.join(arguments[:2])} failed: {words}")
+        return done.stdout
+
+    def try_call(self, *arguments: str) -> str | None:
+        """Run one engine command; its standard output, or None where it failed."""
+        done = self.run(*arguments)
+        return None if done.returncode else done.stdout
+
+    def boot(
+        self, image: str, *, name: str, hostname: str, network: str, ports: Sequence[int], labels: Mapping[str, str]
+    ) -> None:
+        """Start a container with systemd as its first process, unprivileged, its ports on loopback only."""
+        self.call(
+            "run",
+            "--detach",
+            f"--name={name}",
+            f"--hostname={hostname}",
+            f"--network={network}",
+            f"--network-alias={hostname}",
+            *(f"--publish=127.0.0.1::{port}" for port in ports),
+            *(f"--label={key}={value}" for key, value in labels.items()),
+            *BOOT_FLAGS[self.name],
+            image,
+            "/sbin/init",
+        )
+
+    def execute(self, container: str, *command: str, text: str | None = None) -> str:
+        """Run a command as root in a container and return its standard output.
+
+        Raises:
+            EngineError: it failed.
+        """
+        return self.call("exec", "--interactive", container, *command, text=text)
+
+    def ports(self, container: str) -> dict[int, int]:
+        """Map each published TCP port of a running container to its port on loopback."""
+        ports = {}
+        for line in self.call("port", container).splitlines():
+            inside, _, outside = line.partition(" -> ")
+            number, _, protocol = inside.partition("/")
+            if protocol == "tcp" and outside.startswith("127."):
+                ports[int(number)] = int(outside.rpartition(":")[2])
+        return ports
+
+    def containers(self, label: str) -> list[Container]:
+        """List all containers, running or not, that carry a label (``key`` or ``key=value``)."""
+        text = self.call("ps", "--all", "--no-trunc", f"--filter=label={label}", "--format=json")
+        found = []
+        for entry in json_documents(text):
+            names, labels = entry["Names"], entry["Labels"] or {}
+            found.append(
+                Container(
+                    name=names[0] if isinstance(names, list) else names,
+                    state=entry["State"],
+                    # Docker writes labels as one string; ours never contain commas.
+                    labels=dict(pair.split("=", 1) for pair in labels.split(",") if "=" in pair)
+                    if isinstance(labels, str)
+                    else labels,
+                )
+            )
+        return found
+
+    def remove_containers(self, names: Sequence[str]) -> None:
+        """Remove containers with their anonymous volumes, running or not."""
+        if names:
+            stop = ("--time=0",) if self.name == "podman" else ()
+            self.call("rm", "--force", "--volumes", *stop, *names)
+
+    def networks(self, label: str) -> list[str]:
+        """Names of the networks that carry a label."""
+        return self.call("network", "ls", f"--filter=label={label}", "--format={{.Name}}").split()
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a bridge network on which containers find each other by host name."""
+        self.call("network", "create", *(f"--label={key}={value}" for key, value in labels.items()), name)
+
+    def image_labels(self, image: str) -> dict[str, str] | None:
+        """Labels of an image, or None where there is no such image."""
+        text = self.try_call("image", "inspect", "--format={{json .Config.Labels}}", image)
+        return None if text is None else json.loads(text) or {}
+
+    def tags(self, repository: str) -> list[str]:
+        """Tags of the images of one repository, newest first."""
+        return self.call("images", "--format={{.Tag}}", f"--filter=reference={repository}").split()
+
+    def import_image(self, archive: Path, image: str, labels: Mapping[str, str]) -> None:
+        """Make an image that boots systemd out of a root file system archive."""
+        self.call("import", *image_changes(labels), str(archive), image)
+
+    def commit(self, container: str, image: str, labels: Mapping[str, str]) -> None:
+        """Make an image that boots systemd out of a container."""
+        self.call("commit", *image_changes(labels), container, image)
+
+    def remove_image(self, image: str) -> bool:
+        """Remove an image unless a container uses it; whether it went."""
+        return self.try_call("rmi", image) is not None
+
+
+def image_changes(labels: Mapping[str, str]) -> list[str]:
+    """Options of ``import`` and ``commit``: our labels, and what makes the image boot and stop systemd."""
+    changes = [f"LABEL {key}={value}" for key, value in labels.items()]
+    return [f"--change={change}" for change in (*changes, 'CMD ["/sbin/init"]', "STOPSIGNAL SIGRTMIN+3")]
+
+
+def json_documents(text: str) -> list[dict[str, Any]]:
+    """Read a listing: Podman writes one JSON array, Docker one object a line."""
+    if text.lstrip().startswith("["):
+        return json.loads(text)  # type: ignore[no-any-return]
+    return [json.loads(line) for line in text.splitlines() if line.strip()]

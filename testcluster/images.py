@@ -1,0 +1,216 @@
+"""Base images: a plain Debian with systemd and SSH, built from the distribution's packages or from an ordinary image.
+
+An image's tag names a hash of everything that went in, and it is tagged only when complete. Old images of the same
+kind are removed once nothing uses them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slurmrest.releases import Version
+
+from testcluster.errors import CannotRunError, ClusterFailedError
+from testcluster.host import Host, ensure_programs
+from testcluster.locks import locked, runtime_directory
+from testcluster.suites import SUITES, check_series, offered_version, suite_of
+
+if TYPE_CHECKING:
+    from testcluster.engine import Engine
+    from testcluster.progress import Progress
+
+BASE = "localhost/slurmrest-base"
+"""Repository of the base images; their tags begin with the suite."""
+
+VERSION_LABEL = "slurmrest.slurm-version"
+"""Label of an image: the version of Slurm that its suite offered, or that is installed in it."""
+
+PACKAGES = (
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "iproute2",
+    "less",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+)
+"""What a base image has beyond the essential packages: what a minimal server has, and what Ansible needs."""
+
+DPKG_OPTIONS = (
+    "force-unsafe-io",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+)
+"""Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manual pages."""
+
+PREPARE = Path(__file__).with_name("prepare-base.sh")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of this engine: its name, and the version of Slurm in reach of its package manager."""
+
+    name: str
+    slurm_version: str
+
+
+def base_key(*ingredients: str) -> str:
+    """Twelve hexadecimal digits that change when anything that goes into a base image does."""
+    parts = (*ingredients, platform.machine(), *PACKAGES, *DPKG_OPTIONS, PREPARE.read_text(encoding="utf-8"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, allow_stale: bool) -> Image:
+    """Return the base image of the suite that carries a Slurm series, building it where it is not there yet.
+
+    Raises:
+        CannotRunError: the suite has moved on to another series, or the mirror lags behind.
+        ClusterFailedError: the image could not be built.
+    """
+    suite = suite_of(series)
+    options = ("Acquire::Check-Valid-Until=false",) if allow_stale else ()
+    name = f"{BASE}:{suite}-{base_key(suite, *options)}"
+    with locked(
+        runtime_directory() / f"image-{suite}.lock",
+        waiting=lambda: progress.say(f"waiting for another run that builds the {suite} image"),
+    ):
+        labels = engine.image_labels(name)
+        if labels is not None:
+            check_series(labels[VERSION_LABEL], series, suite)
+            return Image(name, labels[VERSION_LABEL])
+        ensure_programs(["mmdebstrap", *([] if host.root else ["newuidmap"])], host, progress)
+        version = ask_suite(suite, options)
+        check_series(version, series, suite)
+        progress.update(f"building {suite} (Slurm {version}) from the distribution's packages")
+        build_suite(engine, suite, options, name, version)
+        remove_old(engine, BASE, f"{suite}-", keep=name)
+        return Image(name, version)
+
+
+def mmdebstrap(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run mmdebstrap; its default mirror and the host's proxy settings apply."""
+    return subprocess.run(
+        ["mmdebstrap", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def ask_suite(suite: str, options: tuple[str, ...]) -> str:
+    """Return the version of slurmrestd that a suite offers today; reads its index and builds nothing."""
+    done = mmdebstrap(
+        "--verbose",
+        "--simulate",
+        "--variant=apt",
+        "--include=slurmrestd",
+        *(f"--aptopt={option}" for option in options),
+        suite,
+        "/dev/null",
+    )
+    return offered_version(done.stdout, suite)
+
+
+def build_suite(engine: Engine, suite: str, options: tuple[str, ...], name: str, version: str) -> None:
+    """Build and import the base image of a suite."""
+    with tempfile.TemporaryDirectory(prefix="slurmrest-image-") as directory:
+        archive = Path(directory, "root.tar")
+        done = mmdebstrap(
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+            *(f"--aptopt={option}" for option in options),
+            *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+            f"--customize-hook=upload {PREPARE} /root/prepare-base.sh",
+            '--customize-hook=chroot "$1" sh /root/prepare-base.sh',
+            '--customize-hook=rm "$1"/root/prepare-base.sh',
+            suite,
+            str(archive),
+        )
+        if done.returncode:
+            last = "\n".join(done.stdout.splitlines()[-12:])
+            raise ClusterFailedError(f"mmdebstrap could not build {suite}:\n{last}")
+        engine.import_image(archive, name, {VERSION_LABEL: version})
+
+
+def ordinary_image(engine: Engine, progress: Progress, base: str, series: str | None) -> Image:
+    """Return a base image made from an ordinary image such as ``debian:12``, which is pulled where it is not there.
+
+    Args:
+        engine: the container engine.
+        progress: told what happens.
+        base: the image's name.
+        series: the Slurm series asked for; None takes what the image's package sources offer.
+
+    Raises:
+        CannotRunError: the image has no apt, or offers another Slurm series.
+        ClusterFailedError: it could not be pulled or prepared.
+    """
+    with locked(
+        runtime_directory() / "image-ordinary.lock",
+        waiting=lambda: progress.say("waiting for another run that prepares an image"),
+    ):
+        if engine.image_labels(base) is None:
+            progress.update(f"pulling {base}")
+            engine.call("pull", base)
+        identity = engine.call("image", "inspect", "--format={{.Id}}", base).strip()
+        name = f"{BASE}:image-{base_key(identity)}"
+        labels = engine.image_labels(name)
+        if labels is None:
+            progress.update(f"preparing {base}")
+            prepare_ordinary(engine, base, name, series)
+            labels = engine.image_labels(name) or {}
+        version = labels[VERSION_LABEL]
+        if series is not None:
+            check_series(version, series, base)
+        return Image(name, version)
+
+
+def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -> None:
+    """Install what an ordinary image lacks in a container made from it, and commit that as a base image."""
+    container = engine.call("run", "--detach", "--label=slurmrest.build=image", base, "sleep", "3600").strip()
+    try:
+        if engine.try_call("exec", container, "sh", "-c", "command -v apt-get") is None:
+            raise CannotRunError(f"--image {base} has no apt-get.", "Use an image of Debian or Ubuntu.")
+        engine.execute(container, "apt-get", "-qq", "update")
+        simulation = engine.execute(container, "apt-get", "--simulate", "install", "slurmrestd")
+        version = offered_version(simulation, base)
+        if series is not None:
+            check_series(version, series, base)
+        options = "\n".join(DPKG_OPTIONS)
+        engine.execute(container, "sh", "-c", "cat >/etc/dpkg/dpkg.cfg.d/50-slurmrest", text=f"{options}\n")
+        install = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"
+        engine.execute(container, "sh", "-c", f"{install} {' '.join(PACKAGES)} && apt-get clean")
+        engine.execute(container, "sh", text=PREPARE.read_text(encoding="utf-8"))
+        engine.commit(container, name, {VERSION_LABEL: version})
+    finally:
+        engine.remove_containers([container])
+
+
+def remove_old(engine: Engine, repository: str, prefix: str, *, keep: str) -> None:
+    """Remove the images of a repository whose tags begin with ``prefix``, but the one to keep and those in use."""
+    for tag in engine.tags(repository):
+        image = f"{repository}:{tag}"
+        if tag.startswith(prefix) and image != keep:
+            engine.remove_image(image)
+
+
+def series_of(image: Image) -> str:
+    """Return the Slurm series of an image, such as ``24.11``."""
+    return Version.parse(image.slurm_version).series
+
+
+__all__ = ["SUITES", "Image", "ordinary_image", "remove_old", "series_of", "suite_image"]

@@ -1,0 +1,119 @@
+"""Files by which Ansible, SSH and people reach the nodes: rendered from a cluster's description, without I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from testcluster.state import Cluster, Node
+
+GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
+USER = "admin"
+ORDINARY_USER = "alice"
+SOCKET = "/run/slurmrestd/slurmrestd.socket"
+
+
+def host_alias(cluster: Cluster, node: Node) -> str:
+    """Name under which a node's host key is known; unlike its port, it belongs to this node alone."""
+    return f"slurmrest-{cluster.name}-{node.name}"
+
+
+def ssh_options(cluster: Cluster, node: Node, directory: Path) -> dict[str, str]:
+    """Return OpenSSH's options for one node; strict checking of host keys stays on."""
+    return {
+        "HostKeyAlias": host_alias(cluster, node),
+        "UserKnownHostsFile": f'"{directory / "known_hosts"}"',
+        "StrictHostKeyChecking": "yes",
+        "IdentityFile": f'"{directory / "id_ed25519"}"',
+        "IdentitiesOnly": "yes",
+    }
+
+
+def render_ssh_config(cluster: Cluster, directory: Path) -> str:
+    """Return an ``ssh_config`` with one host a node: ``ssh -F ssh_config node1``."""
+    blocks = []
+    for node in cluster.nodes:
+        options = {
+            "HostName": "127.0.0.1",
+            "Port": str(node.ssh_port),
+            "User": USER,
+            **ssh_options(cluster, node, directory),
+            "LogLevel": "ERROR",
+        }
+        blocks.append("\n".join((f"Host {node.name}", *(f"    {key} {value}" for key, value in options.items()))))
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_known_hosts(cluster: Cluster, keys: Mapping[str, str]) -> str:
+    """Return ``known_hosts`` from each node's own public host key, as read inside the node."""
+    lines = []
+    for node in cluster.nodes:
+        kind, key = keys[node.name].split()[:2]
+        lines.append(f"{host_alias(cluster, node)} {kind} {key}\n")
+    return "".join(lines)
+
+
+def render_inventory(cluster: Cluster, directory: Path, variables: Mapping[str, Any]) -> str:
+    """Return the Ansible inventory: the nodes in their groups, and ``variables`` for all of them."""
+    hosts = {
+        node.name: {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": node.ssh_port,
+            "ansible_ssh_common_args": " ".join(
+                f"-o '{key}={value}'"
+                for key, value in ssh_options(cluster, node, directory).items()
+                if key != "IdentityFile"
+            ),
+        }
+        for node in cluster.nodes
+    }
+    connection = {
+        "ansible_user": USER,
+        "ansible_become": True,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_private_key_file": str(directory / "id_ed25519"),
+    }
+    document = {
+        "all": {
+            "hosts": hosts,
+            "vars": {**connection, **variables},
+            "children": {
+                group: {"hosts": {node.name: {} for node in cluster.nodes if group in node.roles}} for group in GROUPS
+            },
+        }
+    }
+    header = f"# The test cluster {cluster.name}, written by slurmrest cluster up.\n"
+    return header + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def test_cluster_variables(cluster: Cluster, *, cgroup_plugin: str | None, cpus: int, memory: int) -> dict[str, Any]:
+    """Return the roles' variables for nodes that are containers.
+
+    Args:
+        cluster: the cluster.
+        cgroup_plugin: ``CgroupPlugin`` for a slurmd without cgroups of its own (a column of the release table), or None.
+        cpus: processors of a compute node.
+        memory: memory of a compute node in MiB.
+    """
+    return {
+        "slurm_conf_cluster_name": cluster.name.replace("-", "_"),
+        "slurm_conf_nodes": [
+            {"name": node.name, "cpus": cpus, "real_memory": memory} for node in cluster.nodes if "slurmd" in node.roles
+        ],
+        # A container has no cgroup tree and no processor affinity of its own to give away; jobs start at once.
+        "slurm_conf_options": {
+            "ProctrackType": "proctrack/linuxproc",
+            "TaskPlugin": "task/none",
+            "JobAcctGatherType": "jobacct_gather/none",
+            "SlurmdParameters": "config_overrides",
+            "SchedulerParameters": "batch_sched_delay=0",
+        },
+        "slurm_conf_cgroup_options": {"CgroupPlugin": cgroup_plugin} if cgroup_plugin else {},
+        "slurmrestd_service_listen": ["0.0.0.0:6820", f"unix:{SOCKET}"],
+        "slurm_cluster_users": [{"name": ORDINARY_USER, "uid": 2000}],
+    }

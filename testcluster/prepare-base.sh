@@ -1,0 +1,48 @@
+#!/bin/sh
+# Runs as root inside a Debian root file system that has the packages of testcluster/images.py, and turns it into the
+# base image of a node: reachable over SSH, with nothing inside that two nodes should not share.
+set -eu
+
+# SSH: keys only, one host key made at first boot, one list of client keys filled at enrolment.
+rm -f /etc/ssh/ssh_host_*
+install -d -m 0755 /etc/ssh/sshd_config.d /etc/systemd/system/ssh.service.d
+cat >/etc/ssh/sshd_config.d/50-slurmrest.conf <<'CONF'
+HostKey /etc/ssh/ssh_host_ed25519_key
+AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/authorized_keys
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+UseDNS no
+CONF
+cat >/etc/systemd/system/ssh.service.d/50-slurmrest.conf <<'CONF'
+[Service]
+ExecStartPre=
+ExecStartPre=/usr/local/sbin/slurmrest-enrol
+ExecStartPre=/usr/sbin/sshd -t
+CONF
+cat >/usr/local/sbin/slurmrest-enrol <<'SCRIPT'
+#!/bin/sh
+# Make this node's host key where it is missing; with --client-key, replace the list of client keys by standard input;
+# print the public host key.
+set -eu
+exec 9>/run/lock/slurmrest-enrol
+flock 9
+[ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+if [ "${1:-}" = --client-key ]; then
+    cat >/etc/ssh/authorized_keys
+fi
+cat /etc/ssh/ssh_host_ed25519_key.pub
+SCRIPT
+chmod 0755 /usr/local/sbin/slurmrest-enrol
+
+# The account that administrators of test clusters log in as.
+id admin >/dev/null 2>&1 || useradd --create-home --shell /bin/bash admin
+echo 'admin ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/50-admin
+chmod 0440 /etc/sudoers.d/50-admin
+
+# Timers that would take the package manager's lock behind an administrator's back, and consoles nobody looks at.
+systemctl mask apt-daily.timer apt-daily-upgrade.timer console-getty.service getty.target
+systemctl enable ssh.service
+
+# Every start gets a machine id of its own.
+: >/etc/machine-id
+rm -f /var/lib/dbus/machine-id

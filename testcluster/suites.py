@@ -1,0 +1,71 @@
+"""Which Debian suite carries which Slurm series: data for users of the test cluster, not for the roles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from slurmrest.errors import InputError
+from slurmrest.releases import Version
+
+from testcluster.errors import CannotRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUITES = {"22.05": "bookworm", "24.11": "trixie", "26.05": "forky"}
+"""Slurm series to the suite that was seen to carry it; each suite is asked before anything is built."""
+
+DEFAULT_SERIES = "24.11"
+
+_CANDIDATE = re.compile(r"^Inst slurmrestd \((?P<version>[^ )]+)", re.MULTILINE)
+_EXPIRED = re.compile(r"Release file for (?P<file>\S+) is expired")
+
+
+def suite_of(series: str) -> str:
+    """Return the suite that carries a Slurm series.
+
+    Raises:
+        InputError: no suite in the table carries it.
+    """
+    try:
+        return SUITES[series]
+    except KeyError:
+        raise InputError("--slurm", series, ", ".join(SUITES)) from None
+
+
+def offered_version(simulation: str, suite: str) -> str:
+    """Read the version of slurmrestd that a suite offers from apt's simulated installation.
+
+    Raises:
+        CannotRunError: the suite has none, or its package index is out of date.
+    """
+    expired = _EXPIRED.search(simulation)
+    if expired:
+        raise CannotRunError(
+            f"The package mirror lags behind: the index of {suite} is past its Valid-Until date ({expired['file']}).",
+            "Wait for the mirror, or accept the old index with --allow-stale-mirror.",
+        )
+    match = _CANDIDATE.search(simulation)
+    if match is None:
+        errors = [line for line in simulation.splitlines() if line.startswith(("E:", "W:"))]
+        raise CannotRunError(f"The suite {suite} could not be asked for its Slurm: {last_words(errors)}")
+    return match["version"]
+
+
+def check_series(version: str, series: str, suite: str) -> None:
+    """Refuse a suite that carries another Slurm series than the one asked for.
+
+    Raises:
+        CannotRunError: it does.
+    """
+    if Version.parse(version).series != series:
+        raise CannotRunError(
+            f"Slurm {series} was asked for, and {suite} now carries {version}: the suite has moved on.",
+            f"Use --slurm with one of {', '.join(s for s in SUITES if s != series)}.",
+        )
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """Return the last few of some lines, for an error message."""
+    return "; ".join(lines[-3:]) or "it has no package slurmrestd"
