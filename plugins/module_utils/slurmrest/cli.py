@@ -1,0 +1,285 @@
+"""The command line of the verification: ``slurmrest verify`` and ``scripts/verify_slurmrestd.py``."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import jwt
+from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, Credentials, Target
+from .errors import SlurmrestError
+from .report import TokenSource, render_curl, render_json, render_table
+from .verify import NOT_ORDINARY, JobOptions, Options, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, CHECK_FAILED, COULD_NOT_RUN = 0, 1, 2
+DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
+SIGNED_LIFESPAN = 600  # seconds; more than a run needs, less than a leaked token is worth
+_MAX_SECRET = 65536  # bytes of a token or key file
+_STDIN = "-"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+DESCRIPTION = "Prove over HTTP that a slurmrestd works: what it serves, that it refuses bad tokens, that jobs run."
+EPILOG = """\
+A token comes from a file, an environment variable, standard input or a signing key, never from an argument. The
+statistics of slurmdbd need an administrator's token; every other check is content with an ordinary user's.
+
+exit codes:
+  0  every check passed or was skipped with a reason
+  1  a check failed; cause and remedy are in the report
+  2  could not run: bad arguments, no token
+
+examples:
+  scontrol token username=root lifespan=600 > token; chmod 600 token
+  %(prog)s --token-file token
+  %(prog)s --url http://rest:6820 --url unix:/run/slurmrestd/slurmrestd.socket --token-file token
+  %(prog)s --token-file token --job --job-user alice
+  %(prog)s --token-env SLURM_JWT --json
+  scontrol token | %(prog)s --token-file - --no-accounting
+  %(prog)s --token-file token --show-curl
+"""
+
+
+class UsageError(SlurmrestError):
+    """The command cannot run as it was asked to."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verification to `parser`, so that another command can carry them."""
+    where = parser.add_argument_group("what to verify")
+    where.add_argument(
+        "--url",
+        action="append",
+        metavar="URL",
+        help="a listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; repeat it for each listener of the "
+        f"same slurmrestd (default: {DEFAULT_URL})",
+    )
+    where.add_argument("--api-version", metavar="VERSION", help="such as v0.0.42 (default: the newest served)")
+    where.add_argument(
+        "--accounting",
+        action=argparse.BooleanOptionalAction,
+        help="demand slurmdbd, or leave it out (default: check it where slurmrestd serves /slurmdb/)",
+    )
+    where.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="for each request (default: %(default)g)",
+    )
+    whom = parser.add_argument_group("as whom")
+    who = whom.add_mutually_exclusive_group()
+    who.add_argument(
+        "--token-file", metavar="FILE", help="the token, or what 'scontrol token' prints; - is standard input"
+    )
+    who.add_argument("--token-env", metavar="NAME", help="name of the environment variable that holds the token")
+    who.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="sign a token of ten minutes with this key, which others must not be able to read",
+    )
+    whom.add_argument("--user", metavar="NAME", help="whose token it is (default: the user named in the token)")
+    job = parser.add_argument_group("the job")
+    job.add_argument("--job", action="store_true", help="submit a job as an ordinary user and follow it to its end")
+    job.add_argument("--job-user", metavar="NAME", help="the ordinary user (default: the user of the token)")
+    job.add_argument(
+        "--job-token-file", metavar="FILE", help="that user's token (default: the first token, acting for the user)"
+    )
+    job.add_argument(
+        "--job-timeout", type=_seconds, default=JobOptions.timeout, metavar="SECONDS", help="(default: %(default)g)"
+    )
+    job.add_argument(
+        "--job-directory",
+        default=JobOptions.directory,
+        metavar="PATH",
+        help="where the job writes (default: %(default)s)",
+    )
+    job.add_argument("--job-partition", metavar="NAME", help="(default: the cluster's default)")
+    job.add_argument("--job-account", metavar="NAME", help="(default: the user's default)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    output.add_argument(
+        "--show-curl",
+        action="store_true",
+        help="also print the curl lines that ask the same, ready to paste (with --json: on standard error)",
+    )
+
+
+def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command on its own."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse `argv` (default: the command line), verify, print. Returns the exit code and does not raise SystemExit."""
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as end:  # argparse has said why
+        return end.code if isinstance(end.code, int) else COULD_NOT_RUN
+    return run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify as the parsed `arguments` say, print the report, and return the exit code."""
+    try:
+        targets = [Target.parse(url, "--url") for url in arguments.url or [DEFAULT_URL]]
+        options = _options(arguments)
+        credentials, source = _credentials(arguments)
+        job_credentials, job_source = _job_credentials(arguments, credentials, source)
+        report = verify(targets, credentials, options, job_credentials=job_credentials)
+    except SlurmrestError as error:
+        print(f"could not run: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return COULD_NOT_RUN
+    if arguments.json:
+        sys.stdout.write(render_json(report))
+    else:
+        sys.stdout.write(render_table(report, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    if arguments.show_curl:
+        lines = render_curl(report, source, job_source)
+        print(lines if arguments.json else f"\n{lines}", end="", file=sys.stderr if arguments.json else sys.stdout)
+    return OK if report.ok else CHECK_FAILED
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    job = None
+    if arguments.job:
+        job = JobOptions(arguments.job_timeout, arguments.job_directory, arguments.job_partition, arguments.job_account)
+    elif arguments.job_user or arguments.job_token_file:
+        raise UsageError("--job-user and --job-token-file belong to --job.")
+    return Options(arguments.timeout, arguments.api_version, arguments.accounting, job)
+
+
+def _credentials(arguments: argparse.Namespace) -> tuple[Credentials, TokenSource]:
+    """The token from where it was said to be, its user, and where a curl line finds it again."""
+    if arguments.key_file:
+        if not arguments.user:
+            raise UsageError("--key-file needs --user: whom shall the token name?")
+        return _signed(arguments.key_file, arguments.user), TokenSource(arguments.user)
+    if arguments.token_env:
+        token = _from_environment(arguments.token_env)
+    elif arguments.token_file:
+        token = _from_file(arguments.token_file, "--token-file")
+    else:
+        raise UsageError(
+            "there is no token.",
+            "Give --token-file FILE, --token-env NAME, or --key-file FILE with --user NAME; see --help.",
+        )
+    user = arguments.user or _user_in(token, "--user")
+    return Credentials(user, token), TokenSource(user, _again(arguments.token_file), arguments.token_env or "")
+
+
+def _job_credentials(
+    arguments: argparse.Namespace, credentials: Credentials, source: TokenSource
+) -> tuple[Credentials, TokenSource]:
+    """The ordinary user who runs the job: with a token of its own, or by name beside the first token."""
+    file = arguments.job_token_file
+    if file:
+        if file == arguments.token_file and not _again(file):
+            raise UsageError("--token-file and --job-token-file cannot both be standard input.")
+        token = _from_file(file, "--job-token-file")
+        user = arguments.job_user or _user_in(token, "--job-user")
+        found = Credentials(user, token), TokenSource(user, _again(file))
+    elif arguments.job_user and arguments.key_file:
+        found = _signed(arguments.key_file, arguments.job_user), TokenSource(arguments.job_user)
+    else:
+        found = Credentials(arguments.job_user or credentials.user, credentials.token), source
+    if arguments.job and found[0].user in NOT_ORDINARY:
+        raise UsageError(
+            f"the job would run as {found[0].user}, which proves nothing about an ordinary user.",
+            "Give --job-user NAME (with an administrator's token) or --job-token-file FILE.",
+        )
+    return found
+
+
+def _again(path: str | None) -> str:
+    """The file when it can be read a second time, which standard input cannot."""
+    return "" if path in (None, _STDIN) else str(path)
+
+
+def _signed(path: str, user: str) -> Credentials:
+    """A fresh token of `user`, signed here. Refuses a key that others could read: it would be no secret."""
+    data, mode = _read(path, "--key-file")
+    if mode & stat.S_IRWXO:
+        raise UsageError(
+            f"--key-file {path}: mode {mode:04o} lets everybody on this host at the key.",
+            f"chmod o= {path}, and make a new key: this one may be known.",
+        )
+    return Credentials(user, jwt.encode(jwt.claims_for(user, SIGNED_LIFESPAN), jwt.Key(data)))
+
+
+def _from_environment(name: str) -> jwt.Token:
+    if not _NAME.match(name):
+        raise UsageError("--token-env wants the name of an environment variable, such as SLURM_JWT, not its value.")
+    if not os.environ.get(name):
+        raise UsageError(f"--token-env: the environment variable {name} is not set.")
+    return token_from_text(os.environ[name], f"--token-env {name}")
+
+
+def _from_file(path: str, option: str) -> jwt.Token:
+    if path == _STDIN:
+        return token_from_text(sys.stdin.read(_MAX_SECRET), f"{option} -")
+    data, mode = _read(path, option)
+    if mode & stat.S_IROTH:
+        print(f"warning: {path} has mode {mode:04o}: everybody on this host can use the token in it", file=sys.stderr)
+    return token_from_text(data.decode("utf-8", "replace"), f"{option} {path}")
+
+
+def token_from_text(text: str, origin: str) -> jwt.Token:
+    """The token in a file's text: alone, or as ``SLURM_JWT=…`` as `scontrol token` prints it. Raises UsageError."""
+    value = text.strip().split("SLURM_JWT=", 1)[-1]
+    try:
+        return jwt.Token(value)
+    except jwt.TokenError as error:
+        raise UsageError(f"{origin}: {error.message}.", "Get one with: scontrol token lifespan=600") from None
+
+
+def _user_in(token: jwt.Token, option: str) -> str:
+    """The user a token names; old releases want the name beside the token."""
+    try:
+        user = jwt.inspect(token).user
+    except jwt.TokenError as error:
+        raise UsageError(f"the token does not name its user ({error.message}).", f"Give {option} NAME.") from None
+    if not user:
+        raise UsageError("the token does not name its user (neither sun nor username).", f"Give {option} NAME.")
+    return user
+
+
+def _read(path: str, option: str) -> tuple[bytes, int]:
+    """Content and permission bits of a file that holds a secret."""
+    try:
+        with Path(path).open("rb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            data = stream.read(_MAX_SECRET + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{option} {path}: {why}.") from None
+    if not data:
+        raise UsageError(f"{option} {path}: the file is empty.")
+    if len(data) > _MAX_SECRET:
+        raise UsageError(f"{option} {path}: more than {_MAX_SECRET} bytes, this is something else.")
+    return data, mode
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
