@@ -1,0 +1,41 @@
+"""The one place where a key leaves a host: read on the source, written on the task's host, held in memory between."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.peer import run_on
+
+MODULE = "slurmrest.toolkit.shared_key"
+
+
+class ActionModule(ActionBase):
+    """Give the key of ``source`` (or of the controller's file ``supplied``) to the module on the task's host."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module on the source first, then here."""
+        variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, variables)
+        arguments = dict(self._task.args)
+        source = arguments.get("source") or variables["inventory_hostname"]
+        supplied = arguments.get("supplied")
+        if supplied:
+            file = Path(self._loader.path_dwim(supplied))
+            try:
+                arguments["content"] = base64.b64encode(file.read_bytes()).decode()
+            except OSError as error:
+                raise AnsibleError(f"supplied: the key {str(file)!r} cannot be read: {error.strerror}") from None
+        elif source != variables["inventory_hostname"]:
+            fetched = run_on(self, source, MODULE, {**arguments, "fetch": True, "services": []}, variables)
+            if self._task.check_mode and fetched.get("changed"):
+                # The source would make its key in the real run: there is nothing to compare with yet.
+                return {"changed": True, "replaced": False, "restarted": []}
+            arguments["content"] = fetched["content"]
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        result.pop("content", None)
+        return result

@@ -1,0 +1,37 @@
+"""Mint tokens on the controller, verify on the REST host, show the table; the tokens stay in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..plugin_utils.peer import run_on
+
+MODULE = "slurmrest.toolkit.slurmrestd_verify"
+TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
+TOKEN_SECONDS = 600
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result; its table is displayed, since people want to read it."""
+        variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, variables)
+        arguments = dict(self._task.args)
+        controller = arguments.get("controller") or variables["inventory_hostname"]
+        users = {"token": arguments.get("user") or "root"}
+        if arguments.get("job") and arguments.get("job_user"):
+            users["job_token"] = arguments["job_user"]
+        minted = run_on(
+            self, controller, TOKEN_MODULE, {"users": list(users.values()), "lifespan": TOKEN_SECONDS}, variables
+        )["tokens"]
+        arguments.update({parameter: minted[user] for parameter, user in users.items()})
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        table = result.pop("table", None)
+        if table:
+            Display().display(f"{variables['inventory_hostname']}: {table}")
+        return result

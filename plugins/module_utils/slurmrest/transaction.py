@@ -1,0 +1,531 @@
+"""Apply files, service states and probes to this host as one transaction that either holds or is undone.
+
+The order is always the same: take the host lock, undo what an earlier, killed run left half-way, compare, write by
+rename, reload systemd, restart, ask every daemon for an answer, and only then forget the previous files. When a daemon
+refuses the new files the previous ones come back, the daemons run on them again, and :class:`TransactionFailed` carries
+the daemon's own words.
+
+State on the host: a lock file and one journal per transaction under :data:`STATE_DIR`. The rollback copy of a file lies
+beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a second directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import json
+import os
+import pwd
+import stat
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from .errors import InputError, SlurmrestError
+from .probes import Probe, probe_error
+
+STATE_DIR = "/var/lib/slurmrest"
+ROLLBACK_SUFFIX = ".slurmrest-rollback"
+POLL_SECONDS = 0.05
+JOURNAL_LINES = 12
+
+Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+
+
+class TransactionFailed(SlurmrestError):
+    """A daemon refused the new state; the previous files are back (see ``rolled_back``)."""
+
+    def __init__(self, message: str, *, rolled_back: Sequence[str], journal: str) -> None:
+        super().__init__(message)
+        self.rolled_back = list(rolled_back)
+        self.journal = journal
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` is an octal permission number."""
+
+    path: str
+    content: Optional[bytes] = None
+    state: str = "present"
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    sensitive: bool = False
+
+    def __post_init__(self) -> None:
+        if not os.path.isabs(self.path):
+            raise InputError("path", self.path, "an absolute path")
+        if self.state not in ("present", "absent"):
+            raise InputError("state", self.state, "present or absent")
+        if self.state == "present" and self.content is None:
+            raise InputError("content", None, "the text of the file {!r}".format(self.path))
+
+
+@dataclass(frozen=True)
+class DirectorySpec:
+    """One directory as it shall be; parents are created like ``mkdir -p`` with mode 0755, root-owned."""
+
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One unit as it shall be.
+
+    ``state`` is ``started`` (running, restarted on change) or ``if_running`` (restarted on change only when it runs
+    already). ``enabled`` None leaves the enablement alone. ``timeout`` is the patience for all probes, in seconds.
+    """
+
+    name: str
+    state: str = "started"
+    enabled: Optional[bool] = None
+    probes: Tuple[Probe, ...] = ()
+    timeout: float = 30.0
+    restart: bool = True
+
+    def __post_init__(self) -> None:
+        if self.state not in ("started", "if_running"):
+            raise InputError("state", self.state, "started or if_running")
+
+
+@dataclass
+class Outcome:
+    """What a transaction did, or would do in check mode."""
+
+    changed: bool = False
+    diff: List[Dict[str, str]] = field(default_factory=list)
+    changed_paths: List[str] = field(default_factory=list)
+    restarted: List[str] = field(default_factory=list)
+    started: List[str] = field(default_factory=list)
+    recovered: List[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _uid(owner: str) -> int:
+    try:
+        return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise InputError("owner", owner, "an account of this host") from None
+
+
+def _gid(group: str) -> int:
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise InputError("group", group, "a group of this host") from None
+
+
+def octal(text: str) -> int:
+    """Read permissions as people write them (``"0640"``); InputError for anything else."""
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise InputError("mode", text, "an octal number such as 0640")
+    return mode
+
+
+def _owner_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+@dataclass(frozen=True)
+class _Present:
+    """A file as it is now."""
+
+    content: bytes
+    owner: str
+    group: str
+    mode: int
+
+
+def _read(path: str) -> Optional[_Present]:
+    try:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            return _Present(
+                stream.read(), _owner_name(status.st_uid), _group_name(status.st_gid), stat.S_IMODE(status.st_mode)
+            )
+    except FileNotFoundError:
+        return None
+
+
+def _described(owner: str, group: str, mode: int, content: str) -> str:
+    return "# {} {} {:04o}\n{}".format(owner, group, mode, content)
+
+
+def _diff(spec: FileSpec, now: Optional[_Present]) -> Dict[str, str]:
+    def text(data: bytes) -> str:
+        return "(content not shown)\n" if spec.sensitive else data.decode("utf-8", "replace")
+
+    before = _described(now.owner, now.group, now.mode, text(now.content)) if now else ""
+    after = _described(spec.owner, spec.group, spec.mode, text(spec.content or b"")) if spec.state == "present" else ""
+    if spec.sensitive and now and spec.state == "present" and now.content != spec.content:
+        after = after.replace("(content not shown)", "(content not shown, changed)")
+    return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
+
+
+def _same(spec: FileSpec, now: Optional[_Present]) -> bool:
+    if spec.state == "absent":
+        return now is None
+    return now is not None and (now.content, now.owner, now.group, now.mode) == (
+        spec.content,
+        spec.owner,
+        spec.group,
+        spec.mode,
+    )
+
+
+def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one, never a mixture."""
+    handle, temporary = tempfile.mkstemp(prefix=".slurmrest-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(stream.fileno(), 0o600)
+            stream.write(content)
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0) -> Iterator[None]:
+    """Hold the one lock of this host; a run whose controller was killed still holds it until it ends. Seconds."""
+    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    descriptor = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + timeout
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SlurmrestError(
+                        "another run of this toolkit has held {}/lock for {:.0f} s".format(state_dir, timeout)
+                    ) from None
+                time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Systemd:
+    """The few questions and commands for systemd that a transaction needs."""
+
+    def __init__(self, run: Run = _run) -> None:
+        self._run = run
+
+    def show(self, unit: str) -> Dict[str, str]:
+        """Return the properties that decide whether a unit runs."""
+        names = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
+        output = self._run(["systemctl", "show", "-p", names, unit]).stdout
+        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+    def command(self, *words: str) -> None:
+        """Run ``systemctl`` and raise SlurmrestError with its words when it fails."""
+        done = self._run(["systemctl", *words])
+        if done.returncode != 0:
+            raise SlurmrestError("systemctl {}: {}".format(" ".join(words), (done.stderr or done.stdout).strip()))
+
+    def journal(self, unit: str, since: float) -> str:
+        """Return the last lines a unit wrote since ``since`` (seconds since the epoch)."""
+        done = self._run(
+            ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines={}".format(JOURNAL_LINES),
+             "--since=@{:.0f}".format(int(since)), "--unit={}".format(unit)]
+        )  # fmt: skip
+        return done.stdout.strip()
+
+
+@dataclass
+class Transaction:
+    """See the module's text. ``name`` keeps the journals of different roles apart."""
+
+    name: str
+    files: Sequence[FileSpec] = ()
+    directories: Sequence[DirectorySpec] = ()
+    services: Sequence[ServiceSpec] = ()
+    commands: Sequence[Sequence[str]] = ()
+    state_dir: str = STATE_DIR
+    run: Run = _run
+
+    def __post_init__(self) -> None:
+        self._systemd = Systemd(self.run)
+        self._journal = os.path.join(self.state_dir, "journal-{}.json".format(self.name))
+
+    def apply(self, *, check: bool = False) -> Outcome:
+        """Make it so, or with ``check`` only say what would change.
+
+        Raises InputError for unknown owners, TransactionFailed when a daemon refuses (previous state restored), and
+        SlurmrestError when the host lock is held for too long.
+        """
+        begin = time.monotonic()
+        outcome = Outcome()
+        if check:
+            self._plan(outcome, resolve_owners=False)
+        else:
+            with host_lock(self.state_dir):
+                stale = self._recover(outcome)
+                self._execute(outcome, stale)
+        outcome.seconds = time.monotonic() - begin
+        return outcome
+
+    # -- comparing ----------------------------------------------------------------------------------------------------
+
+    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> List[Tuple[FileSpec, Optional[_Present]]]:
+        pending: List[Tuple[FileSpec, Optional[_Present]]] = []
+        for directory in self.directories:
+            if resolve_owners:
+                _uid(directory.owner), _gid(directory.group)
+            if not self._directory_is_right(directory):
+                outcome.changed = True
+                outcome.changed_paths.append(directory.path)
+        for spec in self.files:
+            if resolve_owners and spec.state == "present":
+                _uid(spec.owner), _gid(spec.group)
+            now = _read(spec.path)
+            if not _same(spec, now):
+                pending.append((spec, now))
+                outcome.changed_paths.append(spec.path)
+                outcome.diff.append(_diff(spec, now))
+        outcome.changed = outcome.changed or bool(pending)
+        for service in self.services:
+            self._plan_service(service, bool(pending), outcome)
+        return pending
+
+    def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Outcome) -> None:
+        state = self._systemd.show(service.name)
+        running = state.get("ActiveState") in ("active", "reloading", "activating")
+        if service.enabled is not None and (state.get("UnitFileState") == "enabled") != service.enabled:
+            outcome.changed = True
+        if running:
+            if service.restart and (files_change or state.get("NeedDaemonReload") == "yes"):
+                outcome.restarted.append(service.name)
+                outcome.changed = True
+        elif service.state == "started":
+            outcome.started.append(service.name)
+            outcome.changed = True
+
+    @staticmethod
+    def _directory_is_right(spec: DirectorySpec) -> bool:
+        try:
+            status = os.stat(spec.path)
+        except FileNotFoundError:
+            return False
+        return (
+            stat.S_ISDIR(status.st_mode)
+            and _owner_name(status.st_uid) == spec.owner
+            and _group_name(status.st_gid) == spec.group
+            and stat.S_IMODE(status.st_mode) == spec.mode
+        )
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    def _execute(self, outcome: Outcome, stale: Sequence[str]) -> None:
+        pending = self._plan(outcome, resolve_owners=True)
+        for name in stale:
+            if name not in outcome.restarted and name not in outcome.started:
+                outcome.restarted.append(name)
+                outcome.changed = True
+        if not outcome.changed:
+            return
+        since = time.time()
+        before = {service.name: self._systemd.show(service.name) for service in self.services}
+        self._write_journal(pending, before)
+        try:
+            self._make_directories()
+            self._write_files(pending)
+            for argv in self.commands:
+                done = self.run(argv)
+                if done.returncode != 0:
+                    raise SlurmrestError("{}: {}".format(" ".join(argv), (done.stderr or done.stdout).strip()))
+            if any(state.get("NeedDaemonReload") == "yes" for state in before.values()) or any(
+                "/systemd/" in spec.path for spec, _now in pending
+            ):
+                self._systemd.command("daemon-reload")
+            for service in self.services:
+                self._bring_up(service, outcome)
+        except (SlurmrestError, OSError) as error:
+            words = "\n".join(
+                filter(None, (self._systemd.journal(service.name, since) for service in self.services))
+            )
+            problems = self._roll_back(pending, before)
+            restored = "The previous state is back" if pending else "No file was changed"
+            if problems:
+                restored += ", but: {}".format("; ".join(problems))
+            raise TransactionFailed(
+                "{}. {}.{}".format(error, restored, "\nThe daemon's own words:\n" + words if words else ""),
+                rolled_back=[spec.path for spec, _now in pending],
+                journal=words,
+            ) from error
+        record = self._load_journal()
+        if record is not None:
+            record["committed"] = True
+            self._save_journal(record)
+            self._forget(record)
+
+    def _make_directories(self) -> None:
+        for spec in self.directories:
+            os.makedirs(spec.path, mode=0o755, exist_ok=True)
+            os.chown(spec.path, _uid(spec.owner), _gid(spec.group))
+            os.chmod(spec.path, spec.mode)
+
+    @staticmethod
+    def _write_files(pending: Sequence[Tuple[FileSpec, Optional[_Present]]]) -> None:
+        for spec, now in pending:
+            path = os.path.realpath(spec.path)
+            if now is not None:
+                write_atomically(path + ROLLBACK_SUFFIX, now.content, _uid(now.owner), _gid(now.group), now.mode)
+            if spec.state == "absent":
+                os.unlink(path)
+                continue
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            write_atomically(path, spec.content or b"", _uid(spec.owner), _gid(spec.group), spec.mode)
+
+    def _bring_up(self, service: ServiceSpec, outcome: Outcome) -> None:
+        if service.enabled is not None:
+            self._systemd.command("enable" if service.enabled else "disable", "--quiet", service.name)
+        if service.name in outcome.started or service.name in outcome.restarted:
+            # A unit that failed before may have used up its start limit.
+            self.run(["systemctl", "reset-failed", service.name])
+            self._systemd.command("restart", service.name)
+            self._await(service)
+
+    def _await(self, service: ServiceSpec) -> None:
+        """Return once the freshly restarted unit is up and every probe has had its answer."""
+        deadline = time.monotonic() + service.timeout
+        waiting = list(service.probes)
+        why = ""
+        while True:
+            state = self._systemd.show(service.name)
+            active = state.get("ActiveState")
+            if state.get("ConditionResult") == "no" and active == "inactive":
+                raise SlurmrestError("{}: a condition of the unit is not met, systemd skipped its start".format(service.name))
+            if active in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
+                raise SlurmrestError(
+                    "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
+                )
+            if active == "active":
+                while waiting:
+                    why = probe_error(waiting[0], self.run) or ""
+                    if why:
+                        break
+                    waiting.pop(0)
+                if not waiting:
+                    return
+            if time.monotonic() > deadline:
+                raise SlurmrestError(
+                    "{} gave no answer within {:.0f} s: {}".format(service.name, service.timeout, why or active)
+                )
+            time.sleep(POLL_SECONDS)
+
+    # -- undoing ------------------------------------------------------------------------------------------------------
+
+    def _write_journal(
+        self, pending: Sequence[Tuple[FileSpec, Optional[_Present]]], before: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        record: Dict[str, Any] = {
+            "committed": False,
+            "files": [{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending],
+            "services": {
+                name: {"active": state.get("ActiveState"), "enabled": state.get("UnitFileState")}
+                for name, state in before.items()
+            },
+        }
+        self._save_journal(record)
+
+    def _save_journal(self, record: Mapping[str, Any]) -> None:
+        write_atomically(self._journal, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
+
+    def _load_journal(self) -> Optional[Dict[str, Any]]:
+        try:
+            with open(self._journal, encoding="utf-8") as stream:
+                record: Dict[str, Any] = json.load(stream)
+                return record
+        except FileNotFoundError:
+            return None
+
+    def _recover(self, outcome: Outcome) -> List[str]:
+        """Undo what a killed run left behind; return the services that must be restarted because of it."""
+        record = self._load_journal()
+        if record is None:
+            return []
+        if record["committed"]:
+            self._forget(record)
+            return []
+        self._restore(record["files"])
+        outcome.recovered = [entry["path"] for entry in record["files"]]
+        self.run(["systemctl", "daemon-reload"])
+        os.unlink(self._journal)
+        known = {service.name for service in self.services}
+        return [name for name, state in record["services"].items() if state["active"] == "active" and name in known]
+
+    @staticmethod
+    def _restore(entries: Sequence[Mapping[str, Any]]) -> None:
+        for entry in entries:
+            path, copy = str(entry["path"]), str(entry["path"]) + ROLLBACK_SUFFIX
+            if entry["existed"]:
+                # No copy: the run ended before this file's turn (or after its end), the file itself is the old one.
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(copy, path)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
+    def _roll_back(
+        self, pending: Sequence[Tuple[FileSpec, Optional[_Present]]], before: Mapping[str, Mapping[str, str]]
+    ) -> List[str]:
+        problems: List[str] = []
+        self._restore([{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending])
+        self.run(["systemctl", "daemon-reload"])
+        for service in self.services:
+            state = before[service.name]
+            if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
+                self.run(["systemctl", "enable" if state["UnitFileState"] == "enabled" else "disable", service.name])
+            self.run(["systemctl", "reset-failed", service.name])
+            if state.get("ActiveState") == "active":
+                try:
+                    self._systemd.command("restart", service.name)
+                    self._await(service)
+                except SlurmrestError as error:
+                    problems.append("on the previous files: {}".format(error))
+            else:
+                self.run(["systemctl", "stop", service.name])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._journal)
+        return problems
+
+    def _forget(self, record: Mapping[str, Any]) -> None:
+        """Remove the rollback copies of a transaction that holds, and its journal last."""
+        for entry in record["files"]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry["path"] + ROLLBACK_SUFFIX)
+        os.unlink(self._journal)

@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Apply rendered files and restarts as one transaction (entry file; see module_utils/slurmrest/transaction.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_transaction
+short_description: Write files, restart units and ask them for an answer, or put everything back
+description:
+  - Compares, writes by rename, reloads systemd, restarts the units whose files changed and waits until each probe is
+    answered. Where a daemon refuses, the previous files and states return and the module fails with the daemon's words.
+  - Holds a lock on the host and keeps a journal; what a killed run left half-way is undone by the next one.
+options:
+  name:
+    description: Name of the transaction, usually the role.
+    type: str
+    required: true
+  files:
+    description: Files as they shall be.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      content: {description: The text., type: str}
+      secret_content: {description: "The text, where it holds a secret: never shown in logs and differences.", type: str}
+      state: {description: Whether the file shall be there., type: str, choices: [present, absent], default: present}
+      owner: {description: Owner., type: str, default: root}
+      group: {description: Group., type: str, default: root}
+      mode: {description: Permissions as a quoted octal number., type: str, default: "0644"}
+  directories:
+    description: Directories as they shall be.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      owner: {description: Owner., type: str, default: root}
+      group: {description: Group., type: str, default: root}
+      mode: {description: Permissions as a quoted octal number., type: str, default: "0755"}
+  commands:
+    description: Commands to run after the files are written and before units restart.
+    type: list
+    elements: list
+    default: []
+  services:
+    description: Units in the order in which they are restarted.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: Unit name., type: str, required: true}
+      state:
+        description: C(started) brings the unit up, C(if_running) only restarts it when it runs already.
+        type: str
+        choices: [started, if_running]
+        default: started
+      enabled: {description: "Whether systemd starts it at boot; left alone when not given.", type: bool}
+      restart: {description: Whether a change restarts the unit., type: bool, default: true}
+      timeout: {description: Patience for all probes in seconds., type: float, default: 30}
+      probes:
+        description: "Questions that must be answered: C({http: URL}), C({command: [ARGV]}) or C({tcp: HOST:PORT})."
+        type: list
+        elements: dict
+        default: []
+attributes:
+  check_mode: {support: full, description: Compares and writes nothing.}
+  diff_mode: {support: full, description: Shows every change but secrets.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Bring up slurmrestd
+  slurmrest.toolkit.host_transaction:
+    name: slurmrestd_service
+    files:
+      - path: /etc/systemd/system/slurmrestd.service.d/50-slurmrest.conf
+        content: "{{ lookup('ansible.builtin.template', '50-slurmrest.conf.j2') }}"
+    services:
+      - name: slurmrestd
+        enabled: true
+        probes: [{http: "http://127.0.0.1:6820"}]
+"""
+
+RETURN = r"""
+changed_paths: {description: Files and directories that changed., returned: success, type: list, elements: str}
+restarted: {description: Units that were restarted., returned: success, type: list, elements: str}
+started: {description: Units that were started., returned: success, type: list, elements: str}
+recovered: {description: Files that a killed run had left half-way., returned: success, type: list, elements: str}
+seconds: {description: Duration., returned: success, type: float}
+rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
+"""
+
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.probes import Probe
+from ..module_utils.slurmrest.transaction import (
+    DirectorySpec,
+    FileSpec,
+    ServiceSpec,
+    Transaction,
+    TransactionFailed,
+    octal,
+)
+
+
+def _file(data: Dict[str, Any]) -> FileSpec:
+    secret = data["secret_content"]
+    text = data["content"] if secret is None else secret
+    return FileSpec(
+        path=data["path"],
+        content=None if text is None else text.encode(),
+        state=data["state"],
+        owner=data["owner"],
+        group=data["group"],
+        mode=octal(data["mode"]),
+        sensitive=secret is not None,
+    )
+
+
+def _service(data: Dict[str, Any]) -> ServiceSpec:
+    return ServiceSpec(
+        name=data["name"],
+        state=data["state"],
+        enabled=data["enabled"],
+        restart=data["restart"],
+        timeout=data["timeout"],
+        probes=tuple(Probe.from_mapping(probe) for probe in data["probes"]),
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    ownership = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str"},
+                    "secret_content": {"type": "str", "no_log": True},
+                    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                    "mode": {"type": "str", "default": "0644"},
+                    **ownership,
+                },
+            },
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "mode": {"type": "str", "default": "0755"},
+                    **ownership,
+                },
+            },
+            "commands": {"type": "list", "elements": "list", "default": []},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": ["started", "if_running"], "default": "started"},
+                    "enabled": {"type": "bool"},
+                    "restart": {"type": "bool", "default": True},
+                    "timeout": {"type": "float", "default": 30},
+                    "probes": {"type": "list", "elements": "dict", "default": []},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    try:
+        outcome = Transaction(
+            name=parameters["name"],
+            files=[_file(entry) for entry in parameters["files"]],
+            directories=[
+                DirectorySpec(entry["path"], entry["owner"], entry["group"], octal(entry["mode"]))
+                for entry in parameters["directories"]
+            ],
+            commands=parameters["commands"],
+            services=[_service(entry) for entry in parameters["services"]],
+        ).apply(check=module.check_mode)
+    except TransactionFailed as error:
+        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+    if outcome.recovered:
+        module.warn("An earlier run was killed half-way; undone first: {}".format(", ".join(outcome.recovered)))
+    module.exit_json(
+        changed=outcome.changed,
+        diff=outcome.diff,
+        changed_paths=outcome.changed_paths,
+        restarted=outcome.restarted,
+        started=outcome.started,
+        recovered=outcome.recovered,
+        seconds=round(outcome.seconds, 3),
+    )
+
+
+if __name__ == "__main__":
+    main()

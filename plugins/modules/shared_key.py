@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""One secret key, the same on several hosts (entry file; the transport is the action plugin of the same name)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: shared_key
+short_description: Make a key on one host and place the same key on others
+description:
+  - On the host named O(source) the key is made when it is absent and kept when it is there.
+  - Every other host gets a copy, through the controller's memory only.
+  - A key that is short, or that others could have read, is refused rather than mended, because it may be known already.
+options:
+  path: {description: Absolute path of the key., type: path, required: true}
+  owner: {description: Account that reads the key., type: str, required: true}
+  group: {description: Group of a key that is made here., type: str, required: true}
+  mode: {description: Permissions of a key that is made here., type: str, default: "0600"}
+  directory_mode:
+    description: Permissions of the key's directory where that does not exist yet; an existing one is left alone.
+    type: str
+    default: "0700"
+  size: {description: Bytes of a new key., type: int, default: 32}
+  source: {description: Inventory name of the host that makes the key (read by the action plugin)., type: str}
+  supplied: {description: "Path of a key on the controller to use instead (read by the action plugin).", type: path}
+  content: {description: The key in base64; given by the action plugin., type: str}
+  fetch: {description: Return the key; used by the action plugin., type: bool, default: false}
+  allow_restart:
+    description: Whether a unit that has the old key loaded may be restarted.
+    type: bool
+    default: true
+  services:
+    description: Units as in M(slurmrest.toolkit.host_transaction); C(if_running) ones restart when a key is replaced.
+    type: list
+    elements: dict
+    default: []
+attributes:
+  check_mode: {support: full, description: Compares and writes nothing.}
+  diff_mode: {support: full, description: Never shows the key.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Have one JWT key on all controllers
+  slurmrest.toolkit.shared_key:
+    path: /var/lib/slurm/jwt/jwt_hs256.key
+    owner: slurm
+    group: slurm
+    source: "{{ slurm_common_controllers[0] }}"
+"""
+
+RETURN = r"""
+replaced: {description: Whether another key was there before., returned: success, type: bool}
+restarted: {description: Units that were restarted., returned: success, type: list, elements: str}
+"""
+
+import base64
+import os
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.keys import generate, key_file_problems
+from ..module_utils.slurmrest.probes import Probe
+from ..module_utils.slurmrest.transaction import (
+    DirectorySpec,
+    FileSpec,
+    ServiceSpec,
+    Systemd,
+    Transaction,
+    octal,
+)
+
+
+def _services(entries: List[Dict[str, Any]]) -> List[ServiceSpec]:
+    return [
+        ServiceSpec(
+            name=entry["name"],
+            state=entry.get("state", "started"),
+            enabled=entry.get("enabled"),
+            timeout=float(entry.get("timeout", 30)),
+            probes=tuple(Probe.from_mapping(probe) for probe in entry.get("probes", [])),
+        )
+        for entry in entries
+    ]
+
+
+def _present(path: str) -> Optional[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "owner": {"type": "str", "required": True},
+            "group": {"type": "str", "required": True},
+            "mode": {"type": "str", "default": "0600"},
+            "directory_mode": {"type": "str", "default": "0700"},
+            "size": {"type": "int", "default": 32},
+            "source": {"type": "str"},
+            "supplied": {"type": "path"},
+            "content": {"type": "str", "no_log": True},
+            "fetch": {"type": "bool", "default": False, "no_log": False},
+            "allow_restart": {"type": "bool", "default": True},
+            "services": {"type": "list", "elements": "dict", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    path: str = wanted["path"]
+    try:
+        now = _present(path)
+        content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
+        if now is not None:
+            problems = key_file_problems(path, wanted["owner"])
+            if problems:
+                raise SlurmrestError("{}: {}".format(path, "; ".join(str(problem) for problem in problems)))
+        replaced = now is not None and now != content
+        services = [s for s in _services(wanted["services"]) if s.state == "started" or replaced]
+        if replaced and not wanted["allow_restart"]:
+            running = [s.name for s in services if Systemd().show(s.name).get("ActiveState") == "active"]
+            if running:
+                raise SlurmrestError(
+                    "{} differs from the key of the primary controller, and {} has it loaded. Nothing was changed: "
+                    "set slurmrest_allow_controller_restart to true to replace the key and restart".format(
+                        path, ", ".join(running)
+                    )
+                )
+        files: List[FileSpec] = []
+        if now != content:
+            files = [
+                FileSpec(path, content, "present", wanted["owner"], wanted["group"], octal(wanted["mode"]), True)
+            ]
+        parent = os.path.dirname(path)
+        directories = [] if os.path.isdir(parent) else [
+            DirectorySpec(parent, wanted["owner"], wanted["group"], octal(wanted["directory_mode"]))
+        ]
+        outcome = Transaction(
+            name="shared_key-{}".format(os.path.basename(path)),
+            files=files,
+            directories=directories,
+            services=services,
+        ).apply(check=module.check_mode)
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+    result: Dict[str, Any] = {
+        "changed": outcome.changed,
+        "diff": outcome.diff,
+        "replaced": replaced,
+        "restarted": outcome.restarted,
+    }
+    if wanted["fetch"]:
+        result["content"] = base64.b64encode(content).decode()
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

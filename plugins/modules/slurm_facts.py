@@ -1,0 +1,63 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Facts about the Slurm installed on a host (entry file; the knowledge is in module_utils/slurmrest/detect.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurm_facts
+short_description: What Slurm is installed here, and which unit runs its slurmrestd
+description:
+  - Reads the installed binaries, packages, plugins, configuration files, units and the service account. Changes nothing.
+  - The row of the release table that belongs to the installed version comes along as C(release).
+options:
+  account:
+    description: Service account to look up.
+    type: str
+    default: slurmrestd
+  slurmrestd:
+    description: Path of the C(slurmrestd) binary, where it is not at a usual place.
+    type: path
+  paths:
+    description: Further paths whose owner and mode are wanted.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode: {support: full, description: Reads only.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Know the installed Slurm
+  slurmrest.toolkit.slurm_facts:
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The facts, under the key C(slurmrest).
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.detect import detect
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "account": {"type": "str", "default": "slurmrestd"},
+            "slurmrestd": {"type": "path"},
+            "paths": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, ansible_facts={"slurmrest": detect(module.params)})
+
+
+if __name__ == "__main__":
+    main()

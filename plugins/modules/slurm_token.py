@@ -1,0 +1,68 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Ask slurmctld for tokens (entry file; used by the verify action, which keeps the answer in memory)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurm_token
+short_description: Short-lived tokens from C(scontrol token)
+description:
+  - Returns tokens of the named users. Run it as root or SlurmUser on a host with C(scontrol), and never register its
+    result; the action M(slurmrest.toolkit.slurmrestd_verify) is its caller.
+options:
+  users: {description: Login names., type: list, elements: str, required: true}
+  lifespan: {description: Seconds until the tokens expire., type: int, default: 300}
+attributes:
+  check_mode: {support: full, description: Changes nothing.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Mint a token
+  slurmrest.toolkit.slurm_token:
+    users: [root]
+  no_log: true
+"""
+
+RETURN = r"""
+tokens: {description: Token by user., returned: success, type: dict}
+"""
+
+import os
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "users": {"type": "list", "elements": "str", "required": True},
+            "lifespan": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    # With SLURM_JWT set, scontrol itself would authenticate by that token.
+    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
+    tokens = {}
+    for user in module.params["users"]:
+        argv = ["scontrol", "token", "username=" + user, "lifespan={}".format(module.params["lifespan"])]
+        try:
+            done = subprocess.run(
+                argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            module.fail_json(msg="{}: {}".format(" ".join(argv), error))
+        name, _separator, token = done.stdout.strip().partition("=")
+        if done.returncode != 0 or name != "SLURM_JWT" or not token:
+            # Standard output may hold a token: only the error stream is shown.
+            module.fail_json(msg="{}: {}".format(" ".join(argv), done.stderr.strip() or "no token was printed"))
+        tokens[user] = token
+    module.exit_json(changed=False, tokens=tokens)
+
+
+if __name__ == "__main__":
+    main()

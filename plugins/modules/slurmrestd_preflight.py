@@ -1,0 +1,69 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Refuse what cannot work before anything changes (entry file; the rules are in module_utils/slurmrest/preflight.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurmrestd_preflight
+short_description: Check the wanted slurmrestd against the host it shall run on
+description:
+  - Compares the variables of the roles with what is on the host and fails with one message for each problem, naming the
+    variable, its value and what is allowed. Changes nothing.
+options:
+  variables:
+    description: The variables to judge, by name.
+    type: dict
+    required: true
+  slurmrestd:
+    description: Path of the C(slurmrestd) binary, where it is not at a usual place.
+    type: path
+attributes:
+  check_mode: {support: full, description: Reads only.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Judge the listeners
+  slurmrest.toolkit.slurmrestd_preflight:
+    variables:
+      slurmrestd_service_listen: ["127.0.0.1:6820"]
+"""
+
+RETURN = r"""
+problems:
+  description: One text for each problem, empty where there is none.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.preflight import paths_of_interest, problems
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"variables": {"type": "dict", "required": True}, "slurmrestd": {"type": "path"}},
+        supports_check_mode=True,
+    )
+    variables = module.params["variables"]
+    facts = detect(
+        {
+            "account": variables.get("slurm_common_slurmrestd_user", "slurmrestd"),
+            "slurmrestd": module.params["slurmrestd"],
+            "paths": paths_of_interest(variables),
+        }
+    )
+    found = [str(problem) for problem in problems(variables, facts)]
+    if found:
+        module.fail_json(msg="Nothing was changed. " + "\n".join(found), problems=found)
+    module.exit_json(changed=False, problems=found)
+
+
+if __name__ == "__main__":
+    main()

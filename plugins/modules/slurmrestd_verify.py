@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Prove that the slurmrestd of this host works (entry file; the checks are in module_utils/slurmrest/verify.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurmrestd_verify
+short_description: Ask slurmrestd over every listener and report what was proven
+description:
+  - Runs on the REST host, so that loopback addresses and UNIX sockets are reached. Changes nothing, except that with
+    O(job=true) a short job is submitted as an ordinary user.
+  - The action plugin of the same name mints short-lived tokens on the controller and keeps them in memory.
+options:
+  controller: {description: Inventory name of the host that mints the tokens (read by the action plugin)., type: str}
+  user: {description: "Administrator whose token is used: slurmdbd shows its statistics to no one else.", type: str, default: root}
+  token: {description: Token of O(user); given by the action plugin., type: str}
+  job: {description: Whether to submit a job and follow it to its end., type: bool, default: false}
+  job_user: {description: Ordinary user who submits the job., type: str}
+  job_token: {description: Token of O(job_user); given by the action plugin., type: str}
+  job_timeout: {description: Seconds until the job must have ended., type: float, default: 60}
+  urls:
+    description: Listeners to ask, as C(http://host:port) or C(unix:/path); those of the unit by default.
+    type: list
+    elements: str
+    default: []
+  accounting: {description: "Whether there is a slurmdbd; taken from slurm.conf by default.", type: bool}
+attributes:
+  check_mode: {support: full, description: Submits no job.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Prove that slurmrestd works
+  slurmrest.toolkit.slurmrestd_verify:
+    controller: "{{ groups['slurmctld'][0] }}"
+"""
+
+RETURN = r"""
+report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: always, type: dict}
+table: {description: The report as people read it., returned: always, type: str}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.client import Credentials, Target
+from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.jwt import Token
+from ..module_utils.slurmrest.listeners import askable_urls
+from ..module_utils.slurmrest.report import render_table
+from ..module_utils.slurmrest.verify import JobOptions, Options, verify
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "controller": {"type": "str"},
+            "user": {"type": "str", "default": "root"},
+            "token": {"type": "str", "no_log": True},
+            "job": {"type": "bool", "default": False},
+            "job_user": {"type": "str"},
+            "job_token": {"type": "str", "no_log": True},
+            "job_timeout": {"type": "float", "default": 60},
+            "urls": {"type": "list", "elements": "str", "default": []},
+            "accounting": {"type": "bool"},
+        },
+        supports_check_mode=True,
+        required_if=[("job", True, ("job_user",))],
+    )
+    wanted = module.params
+    job = wanted["job"] and not module.check_mode
+    try:
+        facts = detect({})
+        urls = wanted["urls"] or askable_urls(entry["listener"] for entry in facts["unit"]["listeners"])
+        accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
+        report = verify(
+            [Target.parse(url) for url in urls],
+            Credentials(wanted["user"], Token(wanted["token"] or "")),
+            Options(accounting=accounting, job=JobOptions(timeout=wanted["job_timeout"]) if job else None),
+            job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
+        )
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+    result = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
+    if not report.ok:
+        failed = ", ".join(check.id for check in report.checks if check.ok is False)
+        module.fail_json(msg="slurmrestd does not do what it should: {}".format(failed), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
