@@ -79,7 +79,7 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
         ClusterFailedError: the image could not be built.
     """
     suite = suite_of(series)
-    options = ("Acquire::Check-Valid-Until=false",) if allow_stale else ()
+    options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
     name = f"{BASE}:{suite}-{base_key(suite, *options)}"
     with locked(
         runtime_directory() / f"image-{suite}.lock",
