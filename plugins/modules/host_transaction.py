@@ -25,7 +25,7 @@ options:
     suboptions:
       path: {description: Absolute path., type: path, required: true}
       content: {description: The text., type: str}
-      secret_content: {description: "The text, where it holds a secret: never shown in logs and differences.", type: str}
+      secret_content: {description: "The text where it holds a secret: never in logs and differences.", type: str}
       state: {description: Whether the file shall be there., type: str, choices: [present, absent], default: present}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
@@ -61,7 +61,7 @@ options:
       restart: {description: Whether a change restarts the unit., type: bool, default: true}
       timeout: {description: Patience for all probes in seconds., type: float, default: 30}
       probes:
-        description: "Questions that must be answered: C({http: URL}), C({command: [ARGV]}) or C({tcp: HOST:PORT})."
+        description: "Questions to be answered: C({listeners: [ADDRESS]}), C({command: [ARGV]}) or C({tcp: HOST:PORT})."
         type: list
         elements: dict
         default: []
@@ -81,7 +81,7 @@ EXAMPLES = r"""
     services:
       - name: slurmrestd
         enabled: true
-        probes: [{http: "http://127.0.0.1:6820"}]
+        probes: [{listeners: ["127.0.0.1:6820"]}]
 """
 
 RETURN = r"""
@@ -93,7 +93,7 @@ seconds: {description: Duration., returned: success, type: float}
 rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
 """
 
-from typing import Any, Dict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -109,7 +109,7 @@ from ..module_utils.slurmrest.transaction import (
 )
 
 
-def _file(data: Dict[str, Any]) -> FileSpec:
+def _file(data: dict[str, Any]) -> FileSpec:
     secret = data["secret_content"]
     text = data["content"] if secret is None else secret
     return FileSpec(
@@ -123,7 +123,7 @@ def _file(data: Dict[str, Any]) -> FileSpec:
     )
 
 
-def _service(data: Dict[str, Any]) -> ServiceSpec:
+def _service(data: dict[str, Any]) -> ServiceSpec:
     return ServiceSpec(
         name=data["name"],
         state=data["state"],

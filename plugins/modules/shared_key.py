@@ -57,7 +57,7 @@ restarted: {description: Units that were restarted., returned: success, type: li
 
 import base64
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -74,7 +74,7 @@ from ..module_utils.slurmrest.transaction import (
 )
 
 
-def _services(entries: List[Dict[str, Any]]) -> List[ServiceSpec]:
+def _services(entries: list[dict[str, Any]]) -> list[ServiceSpec]:
     return [
         ServiceSpec(
             name=entry["name"],
@@ -87,7 +87,7 @@ def _services(entries: List[Dict[str, Any]]) -> List[ServiceSpec]:
     ]
 
 
-def _present(path: str) -> Optional[bytes]:
+def _present(path: str) -> bytes | None:
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -134,24 +134,24 @@ def main() -> None:
                         path, ", ".join(running)
                     )
                 )
-        files: List[FileSpec] = []
+        files: list[FileSpec] = []
         if now != content:
-            files = [
-                FileSpec(path, content, "present", wanted["owner"], wanted["group"], octal(wanted["mode"]), True)
-            ]
+            files = [FileSpec(path, content, "present", wanted["owner"], wanted["group"], octal(wanted["mode"]), True)]
         parent = os.path.dirname(path)
-        directories = [] if os.path.isdir(parent) else [
-            DirectorySpec(parent, wanted["owner"], wanted["group"], octal(wanted["directory_mode"]))
-        ]
+        directories = (
+            []
+            if os.path.isdir(parent)
+            else [DirectorySpec(parent, wanted["owner"], wanted["group"], octal(wanted["directory_mode"]))]
+        )
         outcome = Transaction(
-            name="shared_key-{}".format(os.path.basename(path)),
+            name=f"shared_key-{os.path.basename(path)}",
             files=files,
             directories=directories,
             services=services,
         ).apply(check=module.check_mode)
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "changed": outcome.changed,
         "diff": outcome.diff,
         "replaced": replaced,

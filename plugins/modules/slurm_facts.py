@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: slurm_facts
 short_description: What Slurm is installed here, and which unit runs its slurmrestd
 description:
-  - Reads the installed binaries, packages, plugins, configuration files, units and the service account. Changes nothing.
-  - The row of the release table that belongs to the installed version comes along as C(release).
+  - Reads the installed binaries, packages, plugins, configuration files, units and the service account.
+  - Changes nothing. The row of the release table for the installed version comes along as C(release).
 options:
   account:
     description: Service account to look up.

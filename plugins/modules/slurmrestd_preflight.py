@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Refuse what cannot work before anything changes (entry file; the rules are in module_utils/slurmrest/preflight.py)."""
+"""Refuse what cannot work before anything changes (entry file; see module_utils/slurmrest/preflight.py)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ description:
   - The action plugin of the same name mints short-lived tokens on the controller and keeps them in memory.
 options:
   controller: {description: Inventory name of the host that mints the tokens (read by the action plugin)., type: str}
-  user: {description: "Administrator whose token is used: slurmdbd shows its statistics to no one else.", type: str, default: root}
+  user:
+    description: "Administrator whose token is used: slurmdbd shows its statistics to no one else."
+    type: str
+    default: root
   token: {description: Token of O(user); given by the action plugin., type: str}
   job: {description: Whether to submit a job and follow it to its end., type: bool, default: false}
   job_user: {description: Ordinary user who submits the job., type: str}
@@ -42,13 +45,15 @@ report: {description: "The report: ok, url, slurm_version, api_versions, checks.
 table: {description: The report as people read it., returned: always, type: str}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.client import Credentials, Target
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.listeners import askable_urls
+from ..module_utils.slurmrest.listeners import parse_all
 from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.verify import JobOptions, Options, verify
 
@@ -74,7 +79,9 @@ def main() -> None:
     job = wanted["job"] and not module.check_mode
     try:
         facts = detect({})
-        urls = wanted["urls"] or askable_urls(entry["listener"] for entry in facts["unit"]["listeners"])
+        urls = wanted["urls"] or [
+            listener.url for listener in parse_all(entry["text"] for entry in facts["unit"]["listeners"])
+        ]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             [Target.parse(url) for url in urls],
@@ -84,10 +91,10 @@ def main() -> None:
         )
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
-    result = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
+    result: dict[str, Any] = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
     if not report.ok:
         failed = ", ".join(check.id for check in report.checks if check.ok is False)
-        module.fail_json(msg="slurmrestd does not do what it should: {}".format(failed), **result)
+        module.fail_json(msg=f"slurmrestd does not do what it should: {failed}", **result)
     module.exit_json(**result)
 
 

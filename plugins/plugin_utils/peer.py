@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -17,7 +17,7 @@ from ansible.plugins.loader import become_loader, connection_loader
 
 def _options(kind: str, plugin: str, variables: Any) -> dict[str, Any]:
     """Return those variables of a host that configure the plugin, templated by the mapping itself."""
-    return {name: variables[name] for name in C.config.get_plugin_vars(kind, plugin) if name in variables}
+    return {name: variables[name] for name in constants.config.get_plugin_vars(kind, plugin) if name in variables}
 
 
 def peer_action(action: ActionBase, host: str, task_vars: dict[str, Any]) -> ActionBase:
@@ -68,9 +68,7 @@ def run_on(
     On the task's own host the task's own connection is used. Raises AnsibleError with the module's message on failure.
     """
     if host == task_vars["inventory_hostname"]:
-        result: dict[str, Any] = action._execute_module(
-            module_name=module, module_args=arguments, task_vars=task_vars
-        )
+        result: dict[str, Any] = action._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
     else:
         peer = peer_action(action, host, task_vars)
         variables = dict(task_vars)

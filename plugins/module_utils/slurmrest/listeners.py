@@ -88,6 +88,15 @@ class Listener:
         return self.kind == "tcp" and not self.is_loopback
 
     @property
+    def url(self) -> str:
+        """Where a client on the same host asks: an address that means "any" is asked on loopback."""
+        if self.kind == "unix":
+            return self.format()
+        if self.is_any:
+            return f"http://[::1]:{self.port}" if self.is_ipv6 else f"http://127.0.0.1:{self.port}"
+        return f"http://{self.format()}"
+
+    @property
     def directory(self) -> str:
         """The directory of a UNIX socket, which decides who can reach it; empty for TCP."""
         return posixpath.dirname(self.path)

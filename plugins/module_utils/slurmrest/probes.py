@@ -1,47 +1,48 @@
 """Questions that tell whether a daemon answers: asked after a restart, repeated until the answer is good.
 
-A probe is data, so that it can travel as a module parameter: ``{"http": URL}``, ``{"command": [ARGV]}`` or
-``{"tcp": "HOST:PORT"}``.
+A probe is data, so that it can travel as a module parameter: ``{"listeners": [ADDRESS, …]}``,
+``{"command": [ARGV]}`` or ``{"tcp": "HOST:PORT"}``.
 """
 
 from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable
 
+from . import listeners
 from .client import ClientError, Target, request
 from .errors import InputError
 
 PROBE_TIMEOUT = 5.0
-KINDS = ("http", "command", "tcp")
+KINDS = ("listeners", "command", "tcp")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One question. ``http``: any HTTP answer will do, a daemon without a token's owner answers 401 (slurm docs)."""
+    """One question. ``listeners`` are slurmrestd's: each must give an HTTP answer, which is 401 without a token."""
 
     kind: str
-    target: Tuple[str, ...]
+    target: tuple[str, ...]
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Probe:
         """Read a probe from a module parameter; InputError when it is none of the three forms."""
         if len(data) != 1 or next(iter(data)) not in KINDS:
-            raise InputError("probe", dict(data), "one of {http: URL}, {command: [ARGV]}, {tcp: HOST:PORT}")
+            raise InputError("probe", dict(data), "{listeners: [ADDRESS, …]}, {command: [ARGV]} or {tcp: HOST:PORT}")
         kind, value = next(iter(data.items()))
         target = tuple(str(word) for word in value) if isinstance(value, (list, tuple)) else (str(value),)
         return cls(kind, target)
 
 
-def probe_error(
-    probe: Probe, run: Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
-) -> Optional[str]:
+def probe_error(probe: Probe, run: Callable[[Sequence[str]], subprocess.CompletedProcess[str]]) -> str | None:
     """Ask once. None when the answer is good, otherwise why not."""
-    if probe.kind == "http":
+    if probe.kind == "listeners":
         try:
-            request(Target.parse(probe.target[0]), "GET", "/openapi/v3", timeout=PROBE_TIMEOUT)
+            for listener in listeners.parse_all(probe.target):
+                request(Target.parse(listener.url), "GET", "/openapi/v3", timeout=PROBE_TIMEOUT)
         except ClientError as error:
             return str(error)
         return None
@@ -50,7 +51,7 @@ def probe_error(
         try:
             socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT).close()
         except OSError as error:
-            return "{}: {}".format(probe.target[0], error)
+            return f"{probe.target[0]}: {error}"
         return None
     done = run(probe.target)
-    return None if done.returncode == 0 else (done.stderr or done.stdout).strip() or "exit {}".format(done.returncode)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip() or f"exit {done.returncode}"

@@ -21,8 +21,9 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable
 
 from .errors import InputError, SlurmrestError
 from .probes import Probe, probe_error
@@ -46,10 +47,10 @@ class TransactionFailed(SlurmrestError):
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` is an octal permission number."""
+    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` holds the permission bits."""
 
     path: str
-    content: Optional[bytes] = None
+    content: bytes | None = None
     state: str = "present"
     owner: str = "root"
     group: str = "root"
@@ -62,7 +63,7 @@ class FileSpec:
         if self.state not in ("present", "absent"):
             raise InputError("state", self.state, "present or absent")
         if self.state == "present" and self.content is None:
-            raise InputError("content", None, "the text of the file {!r}".format(self.path))
+            raise InputError("content", None, f"the text of the file {self.path!r}")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class ServiceSpec:
 
     name: str
     state: str = "started"
-    enabled: Optional[bool] = None
-    probes: Tuple[Probe, ...] = ()
+    enabled: bool | None = None
+    probes: tuple[Probe, ...] = ()
     timeout: float = 30.0
     restart: bool = True
 
@@ -100,15 +101,15 @@ class Outcome:
     """What a transaction did, or would do in check mode."""
 
     changed: bool = False
-    diff: List[Dict[str, str]] = field(default_factory=list)
-    changed_paths: List[str] = field(default_factory=list)
-    restarted: List[str] = field(default_factory=list)
-    started: List[str] = field(default_factory=list)
-    recovered: List[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+    changed_paths: list[str] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
-def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
@@ -161,7 +162,7 @@ class _Present:
     mode: int
 
 
-def _read(path: str) -> Optional[_Present]:
+def _read(path: str) -> _Present | None:
     try:
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -173,10 +174,10 @@ def _read(path: str) -> Optional[_Present]:
 
 
 def _described(owner: str, group: str, mode: int, content: str) -> str:
-    return "# {} {} {:04o}\n{}".format(owner, group, mode, content)
+    return f"# {owner} {group} {mode:04o}\n{content}"
 
 
-def _diff(spec: FileSpec, now: Optional[_Present]) -> Dict[str, str]:
+def _diff(spec: FileSpec, now: _Present | None) -> dict[str, str]:
     def text(data: bytes) -> str:
         return "(content not shown)\n" if spec.sensitive else data.decode("utf-8", "replace")
 
@@ -187,7 +188,7 @@ def _diff(spec: FileSpec, now: Optional[_Present]) -> Dict[str, str]:
     return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
 
 
-def _same(spec: FileSpec, now: Optional[_Present]) -> bool:
+def _same(spec: FileSpec, now: _Present | None) -> bool:
     if spec.state == "absent":
         return now is None
     return now is not None and (now.content, now.owner, now.group, now.mode) == (
@@ -199,7 +200,7 @@ def _same(spec: FileSpec, now: Optional[_Present]) -> bool:
 
 
 def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one, never a mixture."""
+    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one."""
     handle, temporary = tempfile.mkstemp(prefix=".slurmrest-", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -230,7 +231,7 @@ def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0) -> Iterator[No
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise SlurmrestError(
-                        "another run of this toolkit has held {}/lock for {:.0f} s".format(state_dir, timeout)
+                        f"another run of this toolkit has held {state_dir}/lock for {timeout:.0f} s"
                     ) from None
                 time.sleep(POLL_SECONDS)
         yield
@@ -244,7 +245,7 @@ class Systemd:
     def __init__(self, run: Run = _run) -> None:
         self._run = run
 
-    def show(self, unit: str) -> Dict[str, str]:
+    def show(self, unit: str) -> dict[str, str]:
         """Return the properties that decide whether a unit runs."""
         names = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
         output = self._run(["systemctl", "show", "-p", names, unit]).stdout
@@ -259,8 +260,8 @@ class Systemd:
     def journal(self, unit: str, since: float) -> str:
         """Return the last lines a unit wrote since ``since`` (seconds since the epoch)."""
         done = self._run(
-            ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines={}".format(JOURNAL_LINES),
-             "--since=@{:.0f}".format(int(since)), "--unit={}".format(unit)]
+            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={JOURNAL_LINES}",
+             f"--since=@{int(since):.0f}", f"--unit={unit}"]
         )  # fmt: skip
         return done.stdout.strip()
 
@@ -279,7 +280,7 @@ class Transaction:
 
     def __post_init__(self) -> None:
         self._systemd = Systemd(self.run)
-        self._journal = os.path.join(self.state_dir, "journal-{}.json".format(self.name))
+        self._journal = os.path.join(self.state_dir, f"journal-{self.name}.json")
 
     def apply(self, *, check: bool = False) -> Outcome:
         """Make it so, or with ``check`` only say what would change.
@@ -300,8 +301,8 @@ class Transaction:
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> List[Tuple[FileSpec, Optional[_Present]]]:
-        pending: List[Tuple[FileSpec, Optional[_Present]]] = []
+    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> list[tuple[FileSpec, _Present | None]]:
+        pending: list[tuple[FileSpec, _Present | None]] = []
         for directory in self.directories:
             if resolve_owners:
                 _uid(directory.owner), _gid(directory.group)
@@ -374,9 +375,7 @@ class Transaction:
             for service in self.services:
                 self._bring_up(service, outcome)
         except (SlurmrestError, OSError) as error:
-            words = "\n".join(
-                filter(None, (self._systemd.journal(service.name, since) for service in self.services))
-            )
+            words = "\n".join(filter(None, (self._systemd.journal(service.name, since) for service in self.services)))
             problems = self._roll_back(pending, before)
             restored = "The previous state is back" if pending else "No file was changed"
             if problems:
@@ -399,7 +398,7 @@ class Transaction:
             os.chmod(spec.path, spec.mode)
 
     @staticmethod
-    def _write_files(pending: Sequence[Tuple[FileSpec, Optional[_Present]]]) -> None:
+    def _write_files(pending: Sequence[tuple[FileSpec, _Present | None]]) -> None:
         for spec, now in pending:
             path = os.path.realpath(spec.path)
             if now is not None:
@@ -428,7 +427,7 @@ class Transaction:
             state = self._systemd.show(service.name)
             active = state.get("ActiveState")
             if state.get("ConditionResult") == "no" and active == "inactive":
-                raise SlurmrestError("{}: a condition of the unit is not met, systemd skipped its start".format(service.name))
+                raise SlurmrestError(f"{service.name}: a condition of the unit is not met, systemd skipped its start")
             if active in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
                 raise SlurmrestError(
                     "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
@@ -442,17 +441,15 @@ class Transaction:
                 if not waiting:
                     return
             if time.monotonic() > deadline:
-                raise SlurmrestError(
-                    "{} gave no answer within {:.0f} s: {}".format(service.name, service.timeout, why or active)
-                )
+                raise SlurmrestError(f"{service.name} gave no answer within {service.timeout:.0f} s: {why or active}")
             time.sleep(POLL_SECONDS)
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
     def _write_journal(
-        self, pending: Sequence[Tuple[FileSpec, Optional[_Present]]], before: Mapping[str, Mapping[str, str]]
+        self, pending: Sequence[tuple[FileSpec, _Present | None]], before: Mapping[str, Mapping[str, str]]
     ) -> None:
-        record: Dict[str, Any] = {
+        record: dict[str, Any] = {
             "committed": False,
             "files": [{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending],
             "services": {
@@ -465,15 +462,15 @@ class Transaction:
     def _save_journal(self, record: Mapping[str, Any]) -> None:
         write_atomically(self._journal, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
 
-    def _load_journal(self) -> Optional[Dict[str, Any]]:
+    def _load_journal(self) -> dict[str, Any] | None:
         try:
             with open(self._journal, encoding="utf-8") as stream:
-                record: Dict[str, Any] = json.load(stream)
+                record: dict[str, Any] = json.load(stream)
                 return record
         except FileNotFoundError:
             return None
 
-    def _recover(self, outcome: Outcome) -> List[str]:
+    def _recover(self, outcome: Outcome) -> list[str]:
         """Undo what a killed run left behind; return the services that must be restarted because of it."""
         record = self._load_journal()
         if record is None:
@@ -501,9 +498,9 @@ class Transaction:
                     os.unlink(path)
 
     def _roll_back(
-        self, pending: Sequence[Tuple[FileSpec, Optional[_Present]]], before: Mapping[str, Mapping[str, str]]
-    ) -> List[str]:
-        problems: List[str] = []
+        self, pending: Sequence[tuple[FileSpec, _Present | None]], before: Mapping[str, Mapping[str, str]]
+    ) -> list[str]:
+        problems: list[str] = []
         self._restore([{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending])
         self.run(["systemctl", "daemon-reload"])
         for service in self.services:
@@ -516,7 +513,7 @@ class Transaction:
                     self._systemd.command("restart", service.name)
                     self._await(service)
                 except SlurmrestError as error:
-                    problems.append("on the previous files: {}".format(error))
+                    problems.append(f"on the previous files: {error}")
             else:
                 self.run(["systemctl", "stop", service.name])
         with contextlib.suppress(FileNotFoundError):
