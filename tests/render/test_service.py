@@ -1,0 +1,216 @@
+"""The drop-in and environment file on every release and packaging: what systemd makes of them, and what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurmrest import units
+from slurmrest.releases import lookup
+
+from tests.render.roles import evaluate
+
+UNITS = Path(__file__).parent / "units"
+VENDORS = sorted(path.stem for path in UNITS.glob("*.service"))
+LISTEN = ["127.0.0.1:6820", "unix:/run/slurmrestd/slurmrestd.socket"]
+VENDOR_UNIT = "/usr/lib/systemd/system/slurmrestd.service"
+OWN_UNIT = "/etc/systemd/system/slurmrestd.service"
+DROPIN = "/etc/systemd/system/slurmrestd.service.d/50-slurmrest.conf"
+
+
+class Host:
+    """A pretended host: files by path, and what the role renders on it."""
+
+    def __init__(self, vendor: str | None, *, accounting: bool = True, **variables: Any) -> None:
+        family, _, version = (vendor or "source-24.11").partition("-")
+        self.files = {} if vendor is None else {VENDOR_UNIT: (UNITS / f"{vendor}.service").read_text()}
+        self.fragment = VENDOR_UNIT if vendor else ""
+        self.row = lookup(version)
+        self.family = family
+        self.variables = {"slurm_common_components": ["slurmrestd"], **variables}
+        self.accounting = accounting
+
+    def unit(self) -> units.EffectiveUnit:
+        fragment = self.fragment or (OWN_UNIT if OWN_UNIT in self.files else None)
+        dropins = [path for path in self.files if "slurmrestd.service.d/" in path]
+        return units.effective(fragment, dropins, self.files.get)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "slurmrestd": {"path": "/usr/sbin/slurmrestd"},
+            "release": self.row.as_dict(),
+            "unit": self.unit().as_dict(),
+            "vendor_unit": units.effective(self.fragment or None, [], self.files.get).as_dict(),
+            "units": {"slurmrestd": {"fragment": self.fragment}},
+            "slurm_conf": {"accounting": self.accounting},
+        }
+
+    def render(self) -> dict[str, dict[str, Any]]:
+        entries = evaluate("slurmrestd_service", "__slurmrestd_service_files", self.variables, self.facts())
+        return {str(entry["path"]): entry for entry in entries}
+
+    def apply(self) -> units.EffectiveUnit:
+        for path, entry in self.render().items():
+            if entry.get("state", "present") == "present":
+                self.files[path] = str(entry["content"])
+        return self.unit()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("accounting", [True, False])
+def test_identity_listeners_and_authentication_are_ours_on_every_unit(vendor: str, accounting: bool) -> None:
+    host = Host(vendor, accounting=accounting)
+    unit = host.apply()
+    assert (unit.user, unit.group) == ("slurmrestd", "slurmrestd")
+    assert sorted(entry.text for entry in unit.listeners) == sorted(LISTEN)
+    assert len(unit.exec_start) == 1
+    assert unit.environment["SLURM_JWT"].value == "daemon"
+    options = {option.flag: option.value for option in unit.options}
+    assert options["-a"] == "rest_auth/jwt"
+    assert options.get("-s") == (None if accounting else host.row.release.openapi_without_accounting)
+    assert unit.setting("ExecReload").values == ()
+    assert units.contradictions(unit, [DROPIN]) == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_second_rendering_is_the_same(vendor: str) -> None:
+    host = Host(vendor)
+    first = host.render()
+    host.apply()
+    assert host.render() == first
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_our_lines_survive_a_change_of_the_vendor_unit(vendor: str) -> None:
+    host = Host("debian-22.05")
+    host.apply()
+    host.files[VENDOR_UNIT] = (UNITS / f"{vendor}.service").read_text()
+    unit = host.unit()
+    assert unit.user == "slurmrestd"
+    assert sorted(entry.text for entry in unit.listeners) == sorted(LISTEN)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_systemd_accepts_the_result(vendor: str, tmp_path: Path) -> None:
+    host = Host(vendor, slurmrestd_service_environment={"SLURM_DEBUG_FLAGS": 'a "b" $c \\'})
+    host.apply()
+    assert verified(host, tmp_path) == ""
+
+
+def verified(host: Host, folder: Path) -> str:
+    """What systemd-analyze has to say about the unit; the binary is replaced by one that is surely there."""
+    analyze = shutil.which("systemd-analyze")
+    assert analyze, "systemd-analyze is missing: install the package systemd"
+    places = {VENDOR_UNIT: "slurmrestd.service", OWN_UNIT: "slurmrestd.service", DROPIN: "slurmrestd.service.d/50.conf"}
+    for path, text in host.files.items():
+        if path in places:
+            place = folder / places[path]
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(text.replace("/usr/sbin/slurmrestd", "/bin/true").replace("/usr/local/sbin", "/usr/sbin"))
+    for needed in ("network-online.target", "remote-fs.target", "slurmctld.service", "sysinit.target", "munge.service"):
+        text = "[Service]\nExecStart=/bin/true\n" if needed.endswith("service") else "[Unit]\nDescription=x\n"
+        (folder / needed).write_text(text)
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", "slurmrestd.service"],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr + done.stdout
+
+
+def test_systemd_analyze_would_complain(tmp_path: Path) -> None:
+    host = Host("debian-24.11")
+    host.apply()
+    host.files[DROPIN] = host.files[DROPIN].replace("ExecStart=\n", "")
+    assert "more than one ExecStart" in verified(host, tmp_path)
+
+
+def test_a_build_without_a_unit_gets_one(tmp_path: Path) -> None:
+    host = Host(None)
+    unit = host.apply()
+    assert unit.fragment == OWN_UNIT
+    assert sorted(entry.text for entry in unit.listeners) == sorted(LISTEN)
+    assert verified(host, tmp_path) == ""
+    host.fragment = OWN_UNIT
+    assert OWN_UNIT in host.render(), "a unit that we brought stays ours"
+
+
+def test_local_authentication_drops_the_jwt_switch() -> None:
+    unit = Host("debian-24.11", slurmrestd_service_auth="local").apply()
+    assert {option.flag: option.value for option in unit.options}["-a"] == "rest_auth/local"
+    assert unit.words("UnsetEnvironment") == ["SLURM_JWT"]
+
+
+def test_a_foreign_socket_group_uses_tmpfiles() -> None:
+    host = Host("debian-24.11", slurmrestd_service_socket_group="portal")
+    unit = host.apply()
+    assert "d /run/slurmrestd 2750 slurmrestd portal -" in host.files["/etc/tmpfiles.d/slurmrest.conf"]
+    assert unit.words("RuntimeDirectory") == []
+    assert unit.words("ReadWritePaths") == ["/run/slurmrestd"]
+
+
+def test_the_usual_socket_directory_is_made_by_systemd() -> None:
+    host = Host("debian-24.11")
+    unit = host.apply()
+    assert host.render()["/etc/tmpfiles.d/slurmrest.conf"]["state"] == "absent"
+    assert (unit.words("RuntimeDirectory"), unit.last("RuntimeDirectoryMode")) == (["slurmrestd"], "0750")
+
+
+def test_options_reach_the_command_line() -> None:
+    unit = Host(
+        "upstream-25.11",
+        slurmrestd_service_threads=4,
+        slurmrestd_service_max_connections=250,
+        slurmrestd_service_data_parsers=["v0.0.44"],
+        slurmrestd_service_openapi_plugins=["slurmctld"],
+        slurmrestd_service_extra_options="-v -v",
+        slurmrestd_service_debug="debug",
+        slurm_common_config_dir="/opt/slurm/etc",
+    ).apply()
+    options = {option.flag: option.value for option in unit.options}
+    assert options == {
+        "-v": None,
+        "-a": "rest_auth/jwt",
+        "-f": "/opt/slurm/etc/slurm.conf",
+        "-s": "slurmctld",
+        "-d": "v0.0.44",
+        "-t": "4",
+        "--max-connections": "250",
+    }
+    assert unit.environment["SLURMRESTD_DEBUG"].value == "debug"
+    assert unit.conditions == ["ConditionPathExists=/opt/slurm/etc/slurm.conf"]
+
+
+@pytest.mark.parametrize("value", ["plain", "two words", 'quotes " and \\ and $HOME and `x`', "percent %h", "umlaut ä"])
+def test_environment_values_arrive_as_they_are(value: str) -> None:
+    unit = Host("debian-26.05", slurmrestd_service_environment={"SLURM_DEBUG_FLAGS": value}).apply()
+    assert unit.environment["SLURM_DEBUG_FLAGS"].value == value
+
+
+def test_a_sandbox_directive_can_be_changed_or_dropped() -> None:
+    unit = Host("debian-24.11", slurmrestd_service_sandbox={"PrivateUsers": "no", "ProcSubset": None}).apply()
+    assert unit.last("PrivateUsers") == "no"
+    assert unit.last("ProcSubset") is None
+    assert unit.last("ProtectSystem") == "strict"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_sockets_of_old_releases_are_removed_before_the_start(vendor: str) -> None:
+    host = Host(vendor)
+    unit = host.apply()
+    removes = [entry.value for entry in unit.setting("ExecStartPre").values]
+    expected = [] if host.row.release.unlinks_stale_socket else ["-/bin/rm -f /run/slurmrestd/slurmrestd.socket"]
+    assert removes == expected
+    assert unit.last("UMask") == ("0077" if host.row.release.socket_mode_0777 else "0007")
+
+
+def test_nothing_of_an_unprivileged_service_is_left_to_chance() -> None:
+    text = Host("debian-24.11").render()[DROPIN]["content"]
+    assert text.startswith("#")
+    assert "Ansible managed" in text.splitlines()[1] or "Ansible managed" in text.splitlines()[0]
