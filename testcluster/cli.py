@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 options.bare, options.allow_stale_mirror, options.keep_on_failure,
             )
             started = clusters.up(request, progress)
+            print(started.timings, started.verify and started.verify['ok'])
             print(started.directory / "inventory" / "hosts.yml")
         else:
             engine = hosts.find_engine(None, hosts.Host.detect(), progress)
@@ -72,6 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress.say(str(error))
         return 2
     except SlurmrestError as error:
-        progress.say(f"phase {progress.current} failed: {error}")
+        progress.stop(); progress.say(f"phase {progress.current} failed: {error}")
         return 1
     return 0

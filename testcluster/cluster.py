@@ -1,44 +1,46 @@
-"""Start and remove clusters."""
+"""Start clusters, tell how they are, and remove them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import subprocess
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from slurmrest.releases import lookup
+from slurmrest import verify
+from slurmrest.client import Credentials, Target
+from slurmrest.releases import Version
+from slurmrest.report import render_table
 
 from testcluster import host as hosts
-from testcluster import images, inventory
-from testcluster.engine import REST_PORT, SSH_PORT, Engine, EngineError
+from testcluster import images, inventory, nodes, playbooks, tokens
+from testcluster.engine import EngineError
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.locks import locked, state_directory
-from testcluster.state import Cluster, Node, cluster_directory, load, plan_nodes, validate_name, write_private
-from testcluster.suites import DEFAULT_SERIES, suite_of
+from testcluster.state import (
+    CLUSTER_LABEL,
+    STATE_LABEL,
+    Cluster,
+    Node,
+    cluster_directory,
+    load,
+    plan_nodes,
+    validate_name,
+)
+from testcluster.suites import DEFAULT_SERIES, check_series, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import TypeVar
 
+    from testcluster.engine import Container, Engine
     from testcluster.images import Image
     from testcluster.progress import Progress
 
-    T = TypeVar("T")
-    R = TypeVar("R")
-
-CLUSTER_LABEL = "slurmrest.cluster"
-NODE_LABEL = "slurmrest.node"
-STATE_LABEL = "slurmrest.state"
-"""Label with the state directory, by which leftovers of a lost one are told from somebody's live cluster."""
-
-ENROL_SECONDS = 20.0
-SSH_SECONDS = 30.0
+UNITS = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
+JOURNAL_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -61,50 +63,91 @@ def cluster_lock(name: str) -> AbstractContextManager[bool]:
     return locked(state_directory() / "locks" / f"{name}.lock", waiting=None)
 
 
+@contextlib.contextmanager
+def owned(name: str) -> Any:
+    """Hold a cluster's lock.
+
+    Raises:
+        CannotRunError: another process holds it.
+    """
+    with cluster_lock(name) as held:
+        if not held:
+            raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
+        yield
+
+
 def up(request: Request, progress: Progress) -> Cluster:
     """Start a cluster, and leave nothing behind when that fails.
 
     Raises:
         CannotRunError: the host or the request does not allow it; nothing was started.
+        InputError: a value of the request is refused.
         SlurmrestError: a phase failed; ``progress.current`` names it.
     """
     validate_name(request.name)
-    nodes = plan_nodes(request.name, request.layout, request.compute_nodes)
+    planned = plan_nodes(request.name, request.layout, request.compute_nodes)
     if request.image is None:
         suite_of(request.series or DEFAULT_SERIES)
-    with cluster_lock(request.name) as held:
-        if not held:
-            raise CannotRunError(f"Another process is working on the cluster {request.name}.", "Wait, or use --name.")
-        known = load(request.name)
-        if known is not None and known.ready:
-            raise CannotRunError(
-                f"The cluster {request.name} exists.",
-                f"Use another --name, or remove it: slurmrest cluster down {request.name}",
-            )
-        with progress.phase("host", "looking at this host"):
-            host = hosts.Host.detect()
-            engine = hosts.find_engine(request.engine, host, progress)
-            hosts.ensure_programs(["ssh", "curl"], host, progress)
-            progress.say(f"{host.describe()}; containers by {engine.name}")
-            if known is not None or leftovers(engine, request.name):
-                progress.say(f"removing what is left of an earlier {request.name}")
-                remove(engine, request.name)
-        with progress.phase("image", "looking for the base image"):
-            image = base_image(engine, host, request, progress)
-        cluster = Cluster(request.name, image.slurm_version, request.layout, engine.name, nodes, bare=request.bare)
+    with owned(request.name):
+        progress.phase("host", "this host and its container engine")
+        host = hosts.Host.detect()
+        engine = hosts.find_engine(request.engine, host, progress)
+        hosts.ensure_programs(["ssh", "curl"], host, progress)
+        make_room(engine, request.name, progress)
+        progress.phase("image", "base image")
+        base = base_image(engine, host, request, progress)
+        version = str(Version.parse(base.slurm_version))
+        cluster = Cluster(request.name, version, request.layout, engine.name, planned, bare=request.bare)
         try:
             cluster.save()
-            with progress.phase("nodes", f"starting {len(nodes)} node{'s' if len(nodes) > 1 else ''}"):
-                start_nodes(engine, cluster, image.name)
-            cluster.ready = True
-            cluster.timings = {name: round(seconds, 2) for name, seconds in progress.timings.items()}
+            start(engine, cluster, base, progress)
+            progress.finish()
+            cluster.ready, cluster.timings = True, progress.timings
             cluster.save()
-        except BaseException:
-            if not request.keep_on_failure:
-                progress.say(f"removing {request.name}")
-                remove(engine, request.name)
+        except BaseException as error:
+            progress.stop()
+            give_up(engine, cluster, error, progress, keep=request.keep_on_failure)
             raise
     return cluster
+
+
+def make_room(engine: Engine, name: str, progress: Progress) -> None:
+    """Remove what is left of an earlier cluster of this name.
+
+    Raises:
+        CannotRunError: it is alive, here or for another state directory.
+    """
+    containers = engine.containers(f"{CLUSTER_LABEL}={name}")
+    found = judge(load(name), containers, state_directory())
+    if found == "ours":
+        raise CannotRunError(
+            f"The cluster {name} exists.", f"Use another --name, or remove it: slurmrest cluster down {name}"
+        )
+    if found == "foreign":
+        raise CannotRunError(f"Another state directory has a cluster called {name}.", "Use another --name.")
+    shutil.rmtree(failure_directory(name), ignore_errors=True)
+    if found == "leftovers" or engine.networks(f"{CLUSTER_LABEL}={name}"):
+        progress.say(f"removing what is left of an earlier cluster {name}")
+        remove(engine, name)
+
+
+def judge(known: Cluster | None, containers: Sequence[Container], state: Path) -> str:
+    """Say what is there under a cluster's name: ``nothing``, ``leftovers``, ``ours`` (alive) or ``foreign`` (alive).
+
+    Args:
+        known: what our state directory says.
+        containers: the engine's containers of that name.
+        state: our state directory.
+    """
+    alive = [container for container in containers if container.running]
+    if any(container.labels.get(STATE_LABEL) != str(state) for container in alive) and any(
+        os.path.exists(f"{container.labels.get(STATE_LABEL)}/clusters/{container.labels[CLUSTER_LABEL]}/cluster.json")
+        for container in alive
+    ):
+        return "foreign"
+    if known is not None and known.ready and alive:
+        return "ours"
+    return "leftovers" if known is not None or containers else "nothing"
 
 
 def base_image(engine: Engine, host: hosts.Host, request: Request, progress: Progress) -> Image:
@@ -115,19 +158,127 @@ def base_image(engine: Engine, host: hosts.Host, request: Request, progress: Pro
     return images.suite_image(engine, host, progress, series, allow_stale=request.allow_stale)
 
 
-def leftovers(engine: Engine, name: str) -> bool:
-    """Are there containers or a network of this name without a live owner?
+def start(engine: Engine, cluster: Cluster, base: Image, progress: Progress) -> None:
+    """Start the nodes, and unless the cluster is bare, deploy Slurm to them and prove that it works."""
+    installed = {node.name: images.installed_name(base, node.roles, playbooks.ROOT) for node in cluster.nodes}
+    warm = {} if cluster.bare else {name: image for name, image in installed.items() if has_image(engine, image)}
+    count = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) > 1 else ''}"
+    progress.phase("nodes", f"{count} from {'images with packages' if warm else 'the base image'}")
+    nodes.start_nodes(engine, cluster, {node.name: warm.get(node.name, base.name) for node in cluster.nodes})
+    cluster.save()
+    if cluster.bare:
+        return
+    if len(warm) < len(cluster.nodes):
+        progress.phase("packages", "Slurm from the distribution's packages")
+        play(cluster, ["cluster.yml", "deploy.yml"], progress, "--tags=slurm_packages")
+        learn_version(engine, cluster)
+        progress.update("keeping images with the packages")
+        keep_packages(engine, cluster, base, installed)
+    progress.phase("cluster", "playbooks/cluster.yml: munge, MariaDB, slurmdbd, slurmctld, slurmd")
+    play(cluster, ["cluster.yml", "deploy.yml"], progress)
+    progress.phase("verify", "requests from this host, and a job")
+    prove(engine, cluster)
+
+
+def has_image(engine: Engine, name: str) -> bool:
+    """Is the image there?"""
+    return engine.image_labels(name) is not None
+
+
+def play(cluster: Cluster, names: Sequence[str], progress: Progress, *arguments: str) -> playbooks.Run:
+    """Run playbooks against a cluster; a whole run moves on to the phase ``deploy`` with deploy.yml."""
+
+    def on_playbook(name: str) -> None:
+        if name == "deploy.yml" and not arguments:
+            progress.phase("deploy", "playbooks/deploy.yml: slurmrestd, and its verification on the REST host")
+
+    return playbooks.run(
+        cluster.directory / "inventory" / "hosts.yml",
+        names,
+        cluster.directory / "logs" / "ansible.log",
+        arguments=arguments,
+        on_playbook=on_playbook,
+        on_task=progress.update,
+    )
+
+
+def learn_version(engine: Engine, cluster: Cluster) -> None:
+    """Take the version of Slurm from what was installed.
 
     Raises:
-        CannotRunError: they belong to a cluster that another state directory knows.
+        CannotRunError: the suite has moved on to another series since its image was built.
     """
-    label = f"{CLUSTER_LABEL}={name}"
-    containers = engine.containers(label)
-    for container in containers:
-        owner = container.labels.get(STATE_LABEL, "")
-        if owner != str(state_directory()) and os.path.exists(f"{owner}/clusters/{name}/cluster.json"):
-            raise CannotRunError(f"The state directory {owner} has a cluster called {name}.", "Use another --name.")
-    return bool(containers or engine.networks(label))
+    installed = engine.execute(cluster.controller.container, "slurmctld", "-V").strip()
+    check_series(installed, Version.parse(cluster.slurm_version).series, "the distribution")
+    cluster.slurm_version = str(Version.parse(installed))
+    cluster.save()
+
+
+def keep_packages(engine: Engine, cluster: Cluster, base: Image, installed: dict[str, str]) -> None:
+    """Keep an image of one node of each kind, so that the next cluster needs no network for its packages."""
+    kinds = {installed[node.name]: node for node in cluster.nodes}
+    nodes.in_parallel(
+        lambda kind: images.keep_installed(
+            engine, kind[1].container, base, kind[1].roles, kind[0], cluster.slurm_version
+        ),
+        [(image, node) for image, node in kinds.items() if not has_image(engine, image)],
+    )
+
+
+def prove(engine: Engine, cluster: Cluster) -> None:
+    """Verify the cluster from this host over its published port, with a job of the ordinary user.
+
+    Raises:
+        ClusterFailedError: a check failed; the message has the report.
+    """
+    root, ordinary = (tokens.renew(engine, cluster, user) for user in tokens.USERS)
+    report = verify.verify(
+        [Target.parse(cluster.base_url)],
+        Credentials(tokens.ADMINISTRATOR, root),
+        verify.Options(accounting=True, job=verify.JobOptions()),
+        job_credentials=Credentials(inventory.ORDINARY_USER, ordinary),
+    )
+    cluster.verify = report.as_dict()
+    cluster.api_versions = list(report.api_versions)
+    if not report.ok:
+        raise ClusterFailedError(f"the verification failed\n{render_table(report)}")
+
+
+def failure_directory(name: str) -> Path:
+    """Where the logs of the last failed ``up`` of this name are kept until the next one."""
+    return state_directory() / "failed" / name
+
+
+def give_up(engine: Engine, cluster: Cluster, error: BaseException, progress: Progress, *, keep: bool) -> None:
+    """Show why a cluster could not be started, save its logs, and remove it unless it is to be kept."""
+    if not isinstance(error, KeyboardInterrupt):
+        with contextlib.suppress(EngineError):
+            show_journals(engine, cluster, getattr(error, "hosts", [node.name for node in cluster.nodes]), progress)
+    if keep:
+        progress.say(f"kept as it is: {cluster.directory}; remove it with: slurmrest cluster down {cluster.name}")
+        return
+    logs = cluster.directory / "logs"
+    if logs.is_dir() and not isinstance(error, KeyboardInterrupt):
+        target = failure_directory(cluster.name)
+        shutil.copytree(logs, target, dirs_exist_ok=True)
+        progress.say(f"logs: {target}")
+    progress.say(f"removing {cluster.name}")
+    remove(engine, cluster.name)
+
+
+def show_journals(engine: Engine, cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
+    """Save the journal of Slurm's units on each node, and show its end for the nodes named."""
+    units = [f"--unit={unit}" for unit in UNITS]
+    for node in cluster.nodes:
+        done = engine.run("exec", node.container, "journalctl", "--no-pager", "--output=short-iso", *units)
+        lines = [line for line in done.stdout.splitlines() if not line.startswith("-- ")]
+        path = cluster.directory / "logs" / f"{node.name}.journal"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if node.name in names and lines:
+            progress.say(f"end of the journal of {node.name}:")
+            for line in lines[-JOURNAL_LINES:]:
+                progress.say(f"  {line}")
 
 
 def remove(engine: Engine, name: str) -> None:
@@ -139,82 +290,33 @@ def remove(engine: Engine, name: str) -> None:
     shutil.rmtree(cluster_directory(name), ignore_errors=True)
 
 
-def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Call a function with each item, side by side; the first error is raised once all calls have ended."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(function, items))
+def node_object(node: Node) -> dict[str, Any]:
+    """Describe a node for machines."""
+    rest = None if node.rest_port is None else {"host": "127.0.0.1", "port": node.rest_port}
+    return {
+        "name": node.name,
+        "roles": node.roles,
+        "ssh": {"host": "127.0.0.1", "port": node.ssh_port},
+        "rest": rest,
+    }
 
 
-def start_nodes(engine: Engine, cluster: Cluster, image: str) -> None:
-    """Start the containers, enrol them, and write the files by which they are reached."""
+def describe(cluster: Cluster) -> dict[str, Any]:
+    """Describe a cluster for machines: what ``up --json`` prints, without any secret."""
     directory = cluster.directory
-    labels = {CLUSTER_LABEL: cluster.name, STATE_LABEL: str(state_directory())}
-    engine.create_network(cluster.network, labels)
-    client_key = make_client_key(directory)
-
-    def start(node: Node) -> str:
-        rest = "slurmrestd" in node.roles
-        engine.boot(
-            image,
-            name=node.container,
-            hostname=node.name,
-            network=cluster.network,
-            ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
-            labels={**labels, NODE_LABEL: node.name},
-        )
-        ports = engine.ports(node.container)
-        node.ssh_port = ports[SSH_PORT]
-        node.rest_port = ports[REST_PORT] if rest else None
-        return enrol(engine, node, client_key)
-
-    host_keys = in_parallel(start, cluster.nodes)
-    known = dict(zip((node.name for node in cluster.nodes), host_keys, strict=True))
-    write_private(directory / "known_hosts", inventory.render_known_hosts(cluster, known))
-    write_private(directory / "ssh_config", inventory.render_ssh_config(cluster, directory))
-    variables = inventory.test_cluster_variables(
-        cluster,
-        cgroup_plugin=lookup(cluster.slurm_version).release.slurmd_cgroup_plugin_in_containers,
-        cpus=os.cpu_count() or 1,
-        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-    )
-    write_private(directory / "inventory" / "hosts.yml", inventory.render_inventory(cluster, directory, variables))
-    in_parallel(lambda node: wait_for_ssh(cluster, node), cluster.nodes)
-
-
-def make_client_key(directory: Path) -> str:
-    """Make the cluster's own SSH key and return its public half."""
-    private = directory / "id_ed25519"
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slurmrest", "-f", str(private)]
-    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    return private.with_suffix(".pub").read_text(encoding="ascii")
-
-
-def enrol(engine: Engine, node: Node, client_key: str) -> str:
-    """Give a starting node the client key and return its public host key."""
-    deadline = time.monotonic() + ENROL_SECONDS
-    while True:
-        try:
-            return engine.execute(node.container, "slurmrest-enrol", "--client-key", text=client_key)
-        except EngineError as error:
-            if time.monotonic() > deadline:
-                raise ClusterFailedError(f"The node {node.name} did not start: {error.message}") from error
-            time.sleep(0.1)
-
-
-def wait_for_ssh(cluster: Cluster, node: Node) -> None:
-    """Wait until a node answers over SSH.
-
-    Raises:
-        ClusterFailedError: it does not within half a minute.
-    """
-    deadline = time.monotonic() + SSH_SECONDS
-    command = ["ssh", "-F", str(cluster.directory / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-    while True:
-        done = subprocess.run(
-            [*command, node.name, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return
-        if time.monotonic() > deadline:
-            raise ClusterFailedError(f"The node {node.name} does not answer over SSH: {done.stderr.strip()}")
-        time.sleep(0.1)
+    served = not cluster.bare
+    return {
+        "name": cluster.name,
+        "slurm_version": cluster.slurm_version,
+        "layout": cluster.layout,
+        "nodes": [node_object(node) for node in cluster.nodes],
+        "base_url": cluster.base_url if served else None,
+        "unix_socket": inventory.SOCKET if served else None,
+        "token": str(tokens.token_file(cluster, tokens.ADMINISTRATOR)) if served else None,
+        "user_token": str(tokens.token_file(cluster, inventory.ORDINARY_USER)) if served else None,
+        "api_versions": cluster.api_versions,
+        "timings": cluster.timings,
+        "verify": cluster.verify,
+        "inventory": str(directory / "inventory" / "hosts.yml"),
+        "ssh_config": str(directory / "ssh_config"),
+    }

@@ -10,13 +10,13 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testcluster.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 SSH_PORT = 22
 REST_PORT = 6820
@@ -39,10 +39,10 @@ class EngineError(ClusterFailedError):
 
 @dataclass(frozen=True)
 class Container:
-    """One container as the engine lists it; ``state`` is the engine's word, such as ``running`` or ``exited``."""
+    """One container as the engine lists it; ``running`` is whether its first process is really there."""
 
     name: str
-    state: str
+    running: bool
     labels: Mapping[str, str]
 
 
@@ -139,7 +139,8 @@ class Engine:
             found.append(
                 Container(
                     name=names[0] if isinstance(names, list) else names,
-                    state=entry["State"],
+                    # After a reboot or a killed monitor, Podman can go on calling a container running.
+                    running=entry["State"] == "running" and ("Pid" not in entry or is_container_init(entry["Pid"])),
                     # Docker writes labels as one string; ours never contain commas.
                     labels=dict(pair.split("=", 1) for pair in labels.split(",") if "=" in pair)
                     if isinstance(labels, str)
@@ -149,10 +150,13 @@ class Engine:
         return found
 
     def remove_containers(self, names: Sequence[str]) -> None:
-        """Remove containers with their anonymous volumes, running or not."""
-        if names:
-            stop = ("--time=0",) if self.name == "podman" else ()
-            self.call("rm", "--force", "--volumes", *stop, *names)
+        """Remove containers with their anonymous volumes, in whatever state they are."""
+        stop = ("--time=0",) if self.name == "podman" else ()
+        # The first attempt at a container whose processes are gone only teaches Podman that they are.
+        if names and self.try_call("rm", "--force", "--volumes", *stop, *names) is None:
+            left = set(names) & set(self.call("ps", "--all", "--format={{.Names}}").split())
+            if left:
+                self.call("rm", "--force", "--volumes", *stop, *left)
 
     def networks(self, label: str) -> list[str]:
         """Names of the networks that carry a label."""
@@ -188,6 +192,16 @@ def image_changes(labels: Mapping[str, str]) -> list[str]:
     """Options of ``import`` and ``commit``: our labels, and what makes the image boot and stop systemd."""
     changes = [f"LABEL {key}={value}" for key, value in labels.items()]
     return [f"--change={change}" for change in (*changes, 'CMD ["/sbin/init"]', "STOPSIGNAL SIGRTMIN+3")]
+
+
+def is_container_init(pid: int) -> bool:
+    """Is this process the first one of some PID namespace below ours (proc(5), NSpid)?"""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def json_documents(text: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
-"""Base images: a plain Debian with systemd and SSH, built from the distribution's packages or from an ordinary image.
+"""Images of nodes: the base, and the same with the packages of a node's roles.
 
+A base image is a plain Debian with systemd and SSH, built from the distribution's packages or from an ordinary image.
 An image's tag names a hash of everything that went in, and it is tagged only when complete. Old images of the same
 kind are removed once nothing uses them.
 """
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest.releases import Version
-
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.host import Host, ensure_programs
 from testcluster.locks import locked, runtime_directory
-from testcluster.suites import SUITES, check_series, offered_version, suite_of
+from testcluster.suites import check_series, offered_version, suite_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from testcluster.engine import Engine
     from testcluster.progress import Progress
 
@@ -30,6 +31,12 @@ BASE = "localhost/slurmrest-base"
 
 VERSION_LABEL = "slurmrest.slurm-version"
 """Label of an image: the version of Slurm that its suite offered, or that is installed in it."""
+
+INSTALLED = "localhost/slurmrest-packages"
+"""Repository of the images with packages; their tags begin with the kind of base and the node's roles."""
+
+INGREDIENTS = ("playbooks/cluster.yml", "playbooks/deploy.yml", "roles/slurm_common", "roles/slurm_packages")
+"""What decides which packages a node gets."""
 
 PACKAGES = (
     "ca-certificates",
@@ -55,6 +62,7 @@ DPKG_OPTIONS = (
 """Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manual pages."""
 
 PREPARE = Path(__file__).with_name("prepare-base.sh")
+SCRUB = Path(__file__).with_name("scrub.sh")
 
 
 @dataclass(frozen=True)
@@ -65,10 +73,56 @@ class Image:
     slurm_version: str
 
 
-def base_key(*ingredients: str) -> str:
-    """Twelve hexadecimal digits that change when anything that goes into a base image does."""
-    parts = (*ingredients, platform.machine(), *PACKAGES, *DPKG_OPTIONS, PREPARE.read_text(encoding="utf-8"))
+def digest(parts: Iterable[str]) -> str:
+    """Twelve hexadecimal digits that change when any of the parts does."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def base_key(*ingredients: str) -> str:
+    """Return the digest of everything that goes into a base image."""
+    return digest((*ingredients, platform.machine(), *PACKAGES, *DPKG_OPTIONS, PREPARE.read_text(encoding="utf-8")))
+
+
+def installed_name(base: Image, roles: Sequence[str], root: Path) -> str:
+    """Return the name of the image with the packages of a node's roles, made or not.
+
+    Args:
+        base: the base image.
+        roles: the node's roles.
+        root: the clone, where the ingredients are.
+    """
+    files = [file for path in INGREDIENTS for file in sorted({root / path, *(root / path).rglob("*")}) if file.is_file()]
+    texts = [text for file in files for text in (str(file.relative_to(root)), file.read_text(encoding="utf-8"))]
+    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *texts))
+    return f"{INSTALLED}:{installed_prefix(base, roles)}{key}"
+
+
+def installed_prefix(base: Image, roles: Sequence[str]) -> str:
+    """Return the beginning of the tags of all images that replace each other for these roles."""
+    kind = base.name.rpartition(":")[2].partition("-")[0]
+    return f"{kind}-{'.'.join(roles)}-"
+
+
+def keep_installed(engine: Engine, container: str, base: Image, roles: Sequence[str], name: str, version: str) -> None:
+    """Make an image out of a node that has its packages and nothing else yet, without what two nodes must not share.
+
+    Args:
+        engine: the container engine.
+        container: the running node; it goes on undisturbed.
+        base: what it was started from.
+        roles: its roles.
+        name: the image's name, from :func:`installed_name`.
+        version: the version of Slurm that is installed.
+    """
+    with locked(runtime_directory() / "image-packages.lock", waiting=lambda: None):
+        if engine.image_labels(name) is None:
+            script = SCRUB.read_text(encoding="utf-8")
+            engine.execute(container, "sh", "-s", "hide", text=script)
+            try:
+                engine.commit(container, name, {VERSION_LABEL: version})
+            finally:
+                engine.execute(container, "sh", "-s", "restore", text=script)
+        remove_old(engine, INSTALLED, installed_prefix(base, roles), keep=name)
 
 
 def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, allow_stale: bool) -> Image:
@@ -206,11 +260,3 @@ def remove_old(engine: Engine, repository: str, prefix: str, *, keep: str) -> No
         image = f"{repository}:{tag}"
         if tag.startswith(prefix) and image != keep:
             engine.remove_image(image)
-
-
-def series_of(image: Image) -> str:
-    """Return the Slurm series of an image, such as ``24.11``."""
-    return Version.parse(image.slurm_version).series
-
-
-__all__ = ["SUITES", "Image", "ordinary_image", "remove_old", "series_of", "suite_image"]

@@ -4,58 +4,63 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.status import Status
 
 
 class Progress:
-    """Phases of one run: a spinner on a terminal, plain lines elsewhere.
+    """Phases of one run, one after the other: a spinner on a terminal, plain lines elsewhere.
 
-    ``timings`` holds the seconds of each finished phase, ``current`` the phase that runs or failed last.
+    ``timings`` holds the seconds of each finished phase, ``current`` the phase that runs or failed.
     """
 
     def __init__(self) -> None:
         self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self.started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.current = ""
+        self._started = self._begun = time.monotonic()
+        self._text = ""
         self._status: Status | None = None
 
     @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
-        return time.monotonic() - self.started
+        return time.monotonic() - self._started
 
     def say(self, text: str) -> None:
-        """Print one line that stays."""
+        """Print one line that stays, after the seconds since the run began."""
         self.console.print(f"[dim]{self.elapsed:6.1f} s[/dim]  {escape(text)}")
+
+    def phase(self, name: str, text: str) -> None:
+        """Begin a phase, and end the one before it."""
+        self.finish()
+        self.current, self._text, self._begun = name, text, time.monotonic()
+        if self.console.is_terminal:
+            self._status = self.console.status("")
+            self._status.start()
+            self.update(text)
 
     def update(self, text: str) -> None:
         """Tell what the current phase is busy with; shown on a terminal only."""
         if self._status is not None:
             self._status.update(f"[bold]{self.current}[/bold]  {escape(text)}")
 
-    @contextmanager
-    def phase(self, name: str, text: str) -> Iterator[None]:
-        """Measure a phase called ``name`` and say when it begins and ends; a failing one keeps ``current``."""
-        self.current = name
-        begun = time.monotonic()
-        if self.console.is_terminal:
-            with self.console.status(f"[bold]{name}[/bold]  {escape(text)}") as self._status:
-                try:
-                    yield
-                finally:
-                    self._status = None
-        else:
-            self.say(f"{name}: {text}")
-            yield
-        self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begun
-        self.say(f"{name}: done in {self.timings[name]:.1f} s")
+    def finish(self) -> None:
+        """End the current phase and say how long it took."""
+        if self.current:
+            seconds = time.monotonic() - self._begun
+            self.timings[self.current] = round(self.timings.get(self.current, 0.0) + seconds, 2)
+            self.stop()
+            self.say(f"{self.current:<8} {seconds:6.1f} s  {self._text}")
+            self.current = ""
+
+    def stop(self) -> None:
+        """Take the spinner away, leaving ``current`` as it is."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

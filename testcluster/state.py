@@ -15,6 +15,12 @@ from testcluster.errors import CannotRunError
 from testcluster.locks import state_directory
 
 LAYOUTS = ("single", "split")
+
+CLUSTER_LABEL = "slurmrest.cluster"
+NODE_LABEL = "slurmrest.node"
+STATE_LABEL = "slurmrest.state"
+"""Label with the state directory, by which leftovers of a lost one are told from somebody's live cluster."""
+
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 
 

@@ -1,0 +1,132 @@
+"""From containers to hosts that Ansible and people reach over SSH."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from slurmrest.releases import lookup
+
+from testcluster import inventory
+from testcluster.engine import REST_PORT, SSH_PORT, Engine, EngineError
+from testcluster.errors import ClusterFailedError
+from testcluster.locks import state_directory
+from testcluster.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import TypeVar
+
+    T = TypeVar("T")
+    R = TypeVar("R")
+
+START_SECONDS = 30.0
+POLL_SECONDS = 0.1
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Call a function with each item, side by side; the first error is raised once all calls have ended."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(function, items))
+
+
+def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str]) -> None:
+    """Start the containers, enrol them, write the files by which they are reached, and wait for SSH.
+
+    Args:
+        engine: the container engine.
+        cluster: the cluster; the ports of its nodes are filled in.
+        image_of: the image for each node's name.
+    """
+    labels = {CLUSTER_LABEL: cluster.name, STATE_LABEL: str(state_directory())}
+    engine.create_network(cluster.network, labels)
+    client_key = make_client_key(cluster.directory)
+
+    def start(node: Node) -> str:
+        rest = "slurmrestd" in node.roles
+        engine.boot(
+            image_of[node.name],
+            name=node.container,
+            hostname=node.name,
+            network=cluster.network,
+            ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
+            labels={**labels, NODE_LABEL: node.name},
+        )
+        read_ports(engine, node)
+        return enrol(engine, node, client_key)
+
+    keys = dict(zip((node.name for node in cluster.nodes), in_parallel(start, cluster.nodes), strict=True))
+    write_private(cluster.directory / "known_hosts", inventory.render_known_hosts(cluster, keys))
+    write_access_files(cluster)
+    in_parallel(lambda node: wait_for_ssh(cluster, node), cluster.nodes)
+
+
+def read_ports(engine: Engine, node: Node) -> None:
+    """Fill in a running node's ports on loopback."""
+    ports = engine.ports(node.container)
+    node.ssh_port = ports[SSH_PORT]
+    node.rest_port = ports.get(REST_PORT)
+
+
+def write_access_files(cluster: Cluster) -> None:
+    """Write ``ssh_config`` and the inventory, which hold the nodes' ports."""
+    variables = inventory.test_cluster_variables(
+        cluster,
+        cgroup_plugin=lookup(cluster.slurm_version).release.slurmd_cgroup_plugin_in_containers,
+        cpus=os.cpu_count() or 1,
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+    )
+    directory = cluster.directory
+    write_private(directory / "ssh_config", inventory.render_ssh_config(cluster, directory))
+    write_private(directory / "inventory" / "hosts.yml", inventory.render_inventory(cluster, directory, variables))
+
+
+def make_client_key(directory: Path) -> str:
+    """Make the cluster's own SSH key and return its public half."""
+    private = directory / "id_ed25519"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slurmrest", "-f", str(private)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return private.with_suffix(".pub").read_text(encoding="ascii")
+
+
+def enrol(engine: Engine, node: Node, client_key: str) -> str:
+    """Give a starting node the client key and return its public host key.
+
+    Raises:
+        ClusterFailedError: the node is not there within half a minute.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return engine.execute(node.container, "slurmrest-enrol", "--client-key", text=client_key)
+        except EngineError as error:
+            if time.monotonic() > deadline:
+                raise ClusterFailedError(f"The node {node.name} did not start: {error.message}") from error
+            time.sleep(POLL_SECONDS)
+
+
+def ssh_command(cluster: Cluster, node: Node) -> list[str]:
+    """Return the start of a command line that runs something on a node over SSH, without asking questions."""
+    return ["ssh", "-F", str(cluster.directory / "ssh_config"), "-o", "BatchMode=yes", node.name]
+
+
+def wait_for_ssh(cluster: Cluster, node: Node) -> None:
+    """Wait until a node answers over SSH.
+
+    Raises:
+        ClusterFailedError: it does not within half a minute.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        done = subprocess.run(
+            [*ssh_command(cluster, node), "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return
+        if time.monotonic() > deadline:
+            raise ClusterFailedError(f"The node {node.name} does not answer over SSH: {done.stderr.strip()}")
+        time.sleep(POLL_SECONDS)

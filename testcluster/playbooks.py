@@ -1,0 +1,144 @@
+"""Run the shipped playbooks against a cluster, as a sysadmin would run them against hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from testcluster.errors import ClusterFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The clone, or wherever the playbooks are beside this package."""
+
+STOP_SECONDS = 5.0
+
+
+@dataclass
+class Run:
+    """What became of a run: how many tasks changed something, and what failed where."""
+
+    changed: int = 0
+    failures: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+
+
+class PlaybookFailedError(ClusterFailedError):
+    """A playbook failed; ``hosts`` are those where it did."""
+
+    def __init__(self, message: str, hosts: Sequence[str]) -> None:
+        super().__init__(message)
+        self.hosts = hosts
+
+
+def environment(descriptor: int) -> dict[str, str]:
+    """Return Ansible's environment: this clone's ansible.cfg and our events, nothing from the user's own settings."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    return {
+        **inherited,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+        "ANSIBLE_CALLBACKS_ENABLED": "slurmrest_events",
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        "SLURMREST_EVENTS_FD": str(descriptor),
+    }
+
+
+def command(inventory: Path, playbooks: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Return the command line of a run."""
+    paths = [str(ROOT / "playbooks" / name) for name in playbooks]
+    return [sys.executable, "-P", "-m", "ansible", "playbook", "-i", str(inventory), *arguments, *paths]
+
+
+def run(
+    inventory: Path,
+    playbooks: Sequence[str],
+    log: Path,
+    *,
+    arguments: Sequence[str] = (),
+    on_playbook: Callable[[str], None],
+    on_task: Callable[[str], None],
+) -> Run:
+    """Run playbooks in one go; Ansible's own output is appended to ``log``.
+
+    Args:
+        inventory: the inventory file.
+        playbooks: file names in ``playbooks/``.
+        log: where the output goes.
+        arguments: more arguments of ansible-playbook.
+        on_playbook: called with the file name of each playbook as it begins.
+        on_task: called with the name of each task as it begins.
+
+    Raises:
+        PlaybookFailedError: a task failed or a host could not be reached.
+        ClusterFailedError: ansible-playbook could not run; the message has its last lines.
+    """
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    reader, writer = os.pipe()
+    with os.fdopen(reader, encoding="utf-8", errors="replace") as events, log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                command(inventory, playbooks, arguments),
+                cwd=ROOT,
+                env=environment(writer),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writer,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writer)
+        try:
+            result = follow(events, on_playbook, on_task)
+            code = process.wait()
+        except BaseException:
+            stop(process)
+            raise
+    if code and result.failures:
+        raise PlaybookFailedError("\n".join(result.failures), result.hosts)
+    if code:
+        raise ClusterFailedError(f"ansible-playbook ended with exit code {code}:\n{tail(log, 12)}")
+    return result
+
+
+def follow(events: IO[str] | Iterable[str], on_playbook: Callable[[str], None], on_task: Callable[[str], None]) -> Run:
+    """Read the events of a run until it ends."""
+    result = Run()
+    for line in events:
+        event: dict[str, Any] = json.loads(line)
+        if event["event"] == "playbook":
+            on_playbook(event["name"])
+        elif event["event"] == "task":
+            on_task(event["name"])
+        elif event["event"] == "stats":
+            result.changed = event["changed"]
+        else:
+            result.failures.append(f"{event['host']}, task '{event['task']}': {event['message']}")
+            result.hosts.append(event["host"])
+    return result
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a run and everything it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            return
+
+
+def tail(path: Path, count: int) -> str:
+    """Return the last lines of a text file."""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

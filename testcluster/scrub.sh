@@ -1,0 +1,31 @@
+#!/bin/sh
+# Runs as root in a node around the making of an image. `hide` takes away what no two nodes may share and puts it into
+# /run, which is not part of an image; `restore` puts it back.
+set -eu
+umask 077
+stash=/run/slurmrest-hidden
+things='etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub etc/ssh/authorized_keys etc/machine-id
+    etc/munge/munge.key var/lib/systemd/random-seed'
+
+case $1 in
+    hide)
+        rm -rf "$stash" /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /root/.ansible /home/admin/.ansible
+        mkdir -p "$stash"
+        for thing in $things; do
+            [ -e "/$thing" ] || continue
+            mkdir -p "$stash/${thing%/*}"
+            cp -a "/$thing" "$stash/$thing"
+            rm "/$thing"
+        done
+        # Empty, not absent: systemd then makes a new one without taking this for the first boot ever.
+        : >/etc/machine-id
+        chmod 0444 /etc/machine-id
+        ;;
+    restore)
+        for thing in $things; do
+            [ -e "$stash/$thing" ] || continue
+            cp -a "$stash/$thing" "/$thing"
+        done
+        rm -rf "$stash"
+        ;;
+esac

@@ -1,0 +1,81 @@
+"""Tokens of a cluster's users: asked of scontrol on the controller, kept in files that only their owner reads."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from slurmrest import jwt
+from slurmrest.client import TOKEN_HEADER, USER_HEADER
+from slurmrest.errors import InputError
+
+from testcluster.errors import ClusterFailedError
+from testcluster.inventory import ORDINARY_USER
+from testcluster.state import write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testcluster.engine import Engine
+    from testcluster.state import Cluster
+
+ADMINISTRATOR = "root"
+USERS = (ADMINISTRATOR, ORDINARY_USER)
+KEPT_LIFESPAN = 86400
+"""Seconds for which the tokens in the cluster's directory are good; a test run is shorter."""
+
+RENEW_SECONDS = 60.0
+
+
+def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> jwt.Token:
+    """Ask the controller for a token; it travels through standard output only.
+
+    Args:
+        engine: the container engine.
+        cluster: the cluster.
+        user: the account the token is for.
+        lifespan: seconds it is good for.
+
+    Raises:
+        InputError: the lifespan is not positive, or the name is none.
+        ClusterFailedError: scontrol refuses.
+    """
+    if lifespan < 1:
+        raise InputError("--lifespan", lifespan, "seconds, at least 1")
+    if not user or user.startswith("-") or not user.isprintable() or any(c in user for c in " =/"):
+        raise InputError("--user", user, "the name of an account")
+    command = ("env", "-u", "SLURM_JWT", "scontrol", "token", f"username={user}", f"lifespan={lifespan}")
+    done = engine.run("exec", cluster.controller.container, *command)
+    name, _, value = done.stdout.strip().partition("=")
+    if done.returncode or name != "SLURM_JWT":
+        words = done.stderr.strip() or f"exit code {done.returncode}"
+        raise ClusterFailedError(f"scontrol on {cluster.controller.name} made no token for {user}: {words}")
+    return jwt.Token(value)
+
+
+def token_file(cluster: Cluster, user: str) -> Path:
+    """Where a user's token is kept: the token alone on one line."""
+    return cluster.directory / f"token.{user}"
+
+
+def header_file(cluster: Cluster, user: str) -> Path:
+    """Where the same token is kept as HTTP headers, for ``curl -H @FILE``."""
+    return cluster.directory / f"header.{user}"
+
+
+def renew(engine: Engine, cluster: Cluster, user: str) -> jwt.Token:
+    """Make a new token and keep it."""
+    token = mint(engine, cluster, user, KEPT_LIFESPAN)
+    write_private(token_file(cluster, user), f"{token.reveal()}\n")
+    write_private(header_file(cluster, user), f"{USER_HEADER}: {user}\n{TOKEN_HEADER}: {token.reveal()}\n")
+    return token
+
+
+def usable(cluster: Cluster, user: str, now: float | None = None) -> bool:
+    """Is there a kept token of this user that is good for a minute more?"""
+    try:
+        token = jwt.Token(token_file(cluster, user).read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        return False
+    expires = jwt.inspect(token).expires
+    return expires is None or expires > (time.time() if now is None else now) + RENEW_SECONDS
