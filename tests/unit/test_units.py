@@ -167,7 +167,8 @@ def test_upper_case_sorts_before_lower_case_as_in_c() -> None:
 def test_lists_add_up_and_an_empty_value_resets() -> None:
     unit = load(
         {
-            FRAGMENT: "[Unit]\nConditionPathExists=/a\n[Service]\nExecStart=/bin/a\nSupplementaryGroups=x y\nUser=one\n",
+            FRAGMENT: "[Unit]\nConditionPathExists=/a\n[Service]\nExecStart=/bin/a\n"
+            "SupplementaryGroups=x y\nUser=one\n",
             EARLIER: "[Unit]\nConditionPathExists=/b\n[Service]\nSupplementaryGroups=z\nUser=two\n",
             OVERRIDE: "[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=/bin/b\nUser=\n",
         }
