@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testcluster.suites import SUITES
+
 ROOT = Path(__file__).resolve().parent.parent
-RELEASES = ("22.05", "24.11", "26.05")
+RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
 
 
