@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmrest import verify
@@ -24,16 +24,17 @@ from testcluster.state import (
     Cluster,
     Node,
     cluster_directory,
+    cluster_names,
     load,
     plan_nodes,
     validate_name,
+    write_private,
 )
 from testcluster.suites import DEFAULT_SERIES, check_series, suite_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from testcluster.engine import Container, Engine
     from testcluster.images import Image
@@ -91,7 +92,7 @@ def up(request: Request, progress: Progress) -> Cluster:
     with owned(request.name):
         progress.phase("host", "this host and its container engine")
         host = hosts.Host.detect()
-        engine = hosts.find_engine(request.engine, host, progress)
+        engine = hosts.find_engine(request.engine, host, progress, install=True)
         hosts.ensure_programs(["ssh", "curl"], host, progress)
         make_room(engine, request.name, progress)
         progress.phase("image", "base image")
@@ -141,7 +142,9 @@ def judge(known: Cluster | None, containers: Sequence[Container], state: Path) -
     """
     alive = [container for container in containers if container.running]
     if any(container.labels.get(STATE_LABEL) != str(state) for container in alive) and any(
-        os.path.exists(f"{container.labels.get(STATE_LABEL)}/clusters/{container.labels[CLUSTER_LABEL]}/cluster.json")
+        Path(
+            container.labels.get(STATE_LABEL, ""), "clusters", container.labels[CLUSTER_LABEL], "cluster.json"
+        ).exists()
         for container in alive
     ):
         return "foreign"
@@ -216,13 +219,8 @@ def learn_version(engine: Engine, cluster: Cluster) -> None:
 
 def keep_packages(engine: Engine, cluster: Cluster, base: Image, installed: dict[str, str]) -> None:
     """Keep an image of one node of each kind, so that the next cluster needs no network for its packages."""
-    kinds = {installed[node.name]: node for node in cluster.nodes}
-    nodes.in_parallel(
-        lambda kind: images.keep_installed(
-            engine, kind[1].container, base, kind[1].roles, kind[0], cluster.slurm_version
-        ),
-        [(image, node) for image, node in kinds.items() if not has_image(engine, image)],
-    )
+    for name, node in {installed[node.name]: node for node in cluster.nodes}.items():
+        images.keep_installed(engine, node, base, images.Image(name, cluster.slurm_version))
 
 
 def prove(engine: Engine, cluster: Cluster) -> None:
@@ -266,19 +264,67 @@ def give_up(engine: Engine, cluster: Cluster, error: BaseException, progress: Pr
     remove(engine, cluster.name)
 
 
+def journal(engine: Engine, node: Node, units: Sequence[str]) -> str:
+    """Return what some units of a node wrote to the journal, or an empty string."""
+    options = ("--no-pager", "--quiet", "--output=short-iso", *(f"--unit={unit}" for unit in units))
+    return engine.run("exec", node.container, "journalctl", *options).stdout
+
+
 def show_journals(engine: Engine, cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
     """Save the journal of Slurm's units on each node, and show its end for the nodes named."""
-    units = [f"--unit={unit}" for unit in UNITS]
     for node in cluster.nodes:
-        done = engine.run("exec", node.container, "journalctl", "--no-pager", "--output=short-iso", *units)
-        lines = [line for line in done.stdout.splitlines() if not line.startswith("-- ")]
-        path = cluster.directory / "logs" / f"{node.name}.journal"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if node.name in names and lines:
+        text = journal(engine, node, UNITS)
+        write_private(cluster.directory / "logs" / f"{node.name}.journal", text)
+        if node.name in names and text:
             progress.say(f"end of the journal of {node.name}:")
-            for line in lines[-JOURNAL_LINES:]:
+            for line in text.splitlines()[-JOURNAL_LINES:]:
                 progress.say(f"  {line}")
+
+
+def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:
+    """Return the engine that runs a cluster, or any that is here; installs nothing.
+
+    Raises:
+        CannotRunError: there is none.
+    """
+    return hosts.find_engine(cluster.engine if cluster else None, hosts.Host.detect(), progress, install=False)
+
+
+def down(names: Sequence[str], progress: Progress) -> None:
+    """Remove clusters, complete or not.
+
+    Raises:
+        CannotRunError: another process is working on one of them, or there is no trace of it.
+    """
+    for name in names:
+        with owned(name):
+            engine = engine_of(load(name), progress)
+            if not cluster_directory(name).exists() and not engine.containers(f"{CLUSTER_LABEL}={name}"):
+                raise CannotRunError(
+                    f"There is no cluster called {name} (there: {', '.join(cluster_names()) or 'none'})."
+                )
+            remove(engine, name)
+            shutil.rmtree(failure_directory(name), ignore_errors=True)
+            progress.say(f"removed {name}")
+
+
+def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
+    """Ask the engine which nodes run, and follow their ports where those have changed.
+
+    Returns:
+        For each node's name whether it is running.
+    """
+    engine = engine_of(cluster, progress)
+    containers = {container.name: container for container in engine.containers(f"{CLUSTER_LABEL}={cluster.name}")}
+    running = {node.name: node.container in containers and containers[node.container].running for node in cluster.nodes}
+    before = [(node.ssh_port, node.rest_port) for node in cluster.nodes]
+    for node in cluster.nodes:
+        if running[node.name]:
+            nodes.read_ports(engine, node)
+    if before != [(node.ssh_port, node.rest_port) for node in cluster.nodes]:
+        cluster.save()
+        nodes.write_access_files(cluster)
+    return running
 
 
 def remove(engine: Engine, name: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testcluster import processes
 from testcluster.engine import Engine
 from testcluster.errors import CannotRunError
 from testcluster.locks import locked, runtime_directory
@@ -117,37 +118,38 @@ def ensure_programs(programs: Sequence[str], host: Host, progress: Progress) -> 
     if not host.root:
         raise CannotRunError(f"Missing on this host: {why}.", f"Run: sudo {' '.join(command)}")
     progress.say(f"missing on this host: {why}; installing {' '.join(packages)} with apt-get")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with locked(runtime_directory() / "apt.lock", waiting=lambda: progress.say("waiting for another run's apt-get")):
         for arguments in (["apt-get", "-qq", "update"], [*command, "-qq", "-y"]):
-            done = subprocess.run(
-                arguments, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
+            done = processes.run(arguments, environment={"DEBIAN_FRONTEND": "noninteractive"}, let_finish=True)
             # Old package lists may do, so a failing update alone is not the end.
             if done.returncode and "install" in arguments:
-                last = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+                last = "\n".join(done.stdout.splitlines()[-8:])
                 raise CannotRunError(f"{' '.join(arguments)} failed:\n{last}")
 
 
-def find_engine(name: str | None, host: Host, progress: Progress) -> Engine:
-    """Return a container engine that works here, preferring podman; installs podman where there is none.
+def find_engine(name: str | None, host: Host, progress: Progress, *, install: bool) -> Engine:
+    """Return a container engine that works here, preferring podman.
 
     Args:
         name: ``podman`` or ``docker`` to insist on one; None takes what works.
         host: the host as detected.
         progress: told what is installed.
+        install: whether what is missing may be installed.
 
     Raises:
-        CannotRunError: no engine can be used, with the reason for each.
+        CannotRunError: no engine can be used, with the reason.
     """
     if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
         return use_docker(host)
-    needed = ["podman"]
-    if host.awkward:
-        needed.append("runc")
-    elif not host.root:
-        needed += ["newuidmap", *([] if shutil.which("pasta") else ["slirp4netns"])]
-    ensure_programs(needed, host, progress)
+    if install:
+        needed = ["podman"]
+        if host.awkward:
+            needed.append("runc")
+        elif not host.root:
+            needed += ["newuidmap", *([] if shutil.which("pasta") else ["slirp4netns"])]
+        ensure_programs(needed, host, progress)
+    elif not shutil.which("podman"):
+        raise CannotRunError("There is no container engine on this host, so there can be no cluster.")
     if not host.root and host.cgroups != "v2":
         raise CannotRunError(
             f"Containers without root need cgroup v2, and this host has {host.cgroups}.", "Run as root."

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
-import tempfile
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testcluster import processes
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.host import Host, ensure_programs
-from testcluster.locks import locked, runtime_directory
+from testcluster.locks import locked, runtime_directory, state_directory
 from testcluster.suites import check_series, offered_version, suite_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from testcluster.engine import Engine
     from testcluster.progress import Progress
+    from testcluster.state import Node
 
 BASE = "localhost/slurmrest-base"
 """Repository of the base images; their tags begin with the suite."""
@@ -91,7 +93,9 @@ def installed_name(base: Image, roles: Sequence[str], root: Path) -> str:
         roles: the node's roles.
         root: the clone, where the ingredients are.
     """
-    files = [file for path in INGREDIENTS for file in sorted({root / path, *(root / path).rglob("*")}) if file.is_file()]
+    files = [
+        file for path in INGREDIENTS for file in sorted({root / path, *(root / path).rglob("*")}) if file.is_file()
+    ]
     texts = [text for file in files for text in (str(file.relative_to(root)), file.read_text(encoding="utf-8"))]
     key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *texts))
     return f"{INSTALLED}:{installed_prefix(base, roles)}{key}"
@@ -103,26 +107,24 @@ def installed_prefix(base: Image, roles: Sequence[str]) -> str:
     return f"{kind}-{'.'.join(roles)}-"
 
 
-def keep_installed(engine: Engine, container: str, base: Image, roles: Sequence[str], name: str, version: str) -> None:
+def keep_installed(engine: Engine, node: Node, base: Image, image: Image) -> None:
     """Make an image out of a node that has its packages and nothing else yet, without what two nodes must not share.
 
     Args:
         engine: the container engine.
-        container: the running node; it goes on undisturbed.
+        node: a running node; it goes on undisturbed.
         base: what it was started from.
-        roles: its roles.
-        name: the image's name, from :func:`installed_name`.
-        version: the version of Slurm that is installed.
+        image: the name from :func:`installed_name`, and the version of Slurm that is installed.
     """
     with locked(runtime_directory() / "image-packages.lock", waiting=lambda: None):
-        if engine.image_labels(name) is None:
+        if engine.image_labels(image.name) is None:
             script = SCRUB.read_text(encoding="utf-8")
-            engine.execute(container, "sh", "-s", "hide", text=script)
+            engine.execute(node.container, "sh", "-s", "hide", text=script)
             try:
-                engine.commit(container, name, {VERSION_LABEL: version})
+                engine.commit(node.container, image.name, {VERSION_LABEL: image.slurm_version})
             finally:
-                engine.execute(container, "sh", "-s", "restore", text=script)
-        remove_old(engine, INSTALLED, installed_prefix(base, roles), keep=name)
+                engine.execute(node.container, "sh", "-s", "restore", text=script)
+        remove_old(engine, INSTALLED, installed_prefix(base, node.roles), keep=image.name)
 
 
 def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, allow_stale: bool) -> Image:
@@ -152,52 +154,53 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
         return Image(name, version)
 
 
-def mmdebstrap(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run mmdebstrap; its default mirror and the host's proxy settings apply."""
-    return subprocess.run(
-        ["mmdebstrap", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-
-
 def ask_suite(suite: str, options: tuple[str, ...]) -> str:
-    """Return the version of slurmrestd that a suite offers today; reads its index and builds nothing."""
-    done = mmdebstrap(
-        "--verbose",
-        "--simulate",
-        "--variant=apt",
-        "--include=slurmrestd",
-        *(f"--aptopt={option}" for option in options),
-        suite,
-        "/dev/null",
+    """Return the version of slurmrestd that a suite offers today; reads its index and builds nothing.
+
+    mmdebstrap's own mirror and the host's proxy settings apply.
+    """
+    done = processes.run(
+        [
+            "mmdebstrap",
+            "--verbose",
+            "--simulate",
+            "--variant=apt",
+            "--include=slurmrestd",
+            *(f"--aptopt={option}" for option in options),
+            suite,
+            "/dev/null",
+        ]
     )
     return offered_version(done.stdout, suite)
 
 
 def build_suite(engine: Engine, suite: str, options: tuple[str, ...], name: str, version: str) -> None:
     """Build and import the base image of a suite."""
-    with tempfile.TemporaryDirectory(prefix="slurmrest-image-") as directory:
-        archive = Path(directory, "root.tar")
-        done = mmdebstrap(
-            "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
-            *(f"--aptopt={option}" for option in options),
-            *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
-            f"--customize-hook=upload {PREPARE} /root/prepare-base.sh",
-            '--customize-hook=chroot "$1" sh /root/prepare-base.sh',
-            '--customize-hook=rm "$1"/root/prepare-base.sh',
-            suite,
-            str(archive),
+    workshop = state_directory() / "build"
+    shutil.rmtree(workshop / suite, ignore_errors=True)  # what a killed run left
+    (workshop / suite).mkdir(mode=0o700, parents=True)
+    archive = workshop / suite / "root.tar"
+    try:
+        done = processes.run(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                f"--include={','.join(PACKAGES)}",
+                *(f"--aptopt={option}" for option in options),
+                *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+                f"--customize-hook=upload {shlex.quote(str(PREPARE))} /root/prepare-base.sh",
+                '--customize-hook=chroot "$1" sh /root/prepare-base.sh',
+                '--customize-hook=rm "$1"/root/prepare-base.sh',
+                suite,
+                str(archive),
+            ]
         )
         if done.returncode:
             last = "\n".join(done.stdout.splitlines()[-12:])
             raise ClusterFailedError(f"mmdebstrap could not build {suite}:\n{last}")
         engine.import_image(archive, name, {VERSION_LABEL: version})
+    finally:
+        shutil.rmtree(workshop / suite, ignore_errors=True)
 
 
 def ordinary_image(engine: Engine, progress: Progress, base: str, series: str | None) -> Image:

@@ -96,7 +96,7 @@ def test_cluster_variables(cluster: Cluster, *, cgroup_plugin: str | None, cpus:
 
     Args:
         cluster: the cluster.
-        cgroup_plugin: ``CgroupPlugin`` for a slurmd without cgroups of its own (a column of the release table), or None.
+        cgroup_plugin: ``CgroupPlugin`` for a slurmd without cgroups of its own (from the release table), or None.
         cpus: processors of a compute node.
         memory: memory of a compute node in MiB.
     """

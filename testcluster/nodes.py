@@ -109,9 +109,9 @@ def enrol(engine: Engine, node: Node, client_key: str) -> str:
             time.sleep(POLL_SECONDS)
 
 
-def ssh_command(cluster: Cluster, node: Node) -> list[str]:
+def ssh_command(cluster: Cluster, node: Node, user: str = inventory.USER) -> list[str]:
     """Return the start of a command line that runs something on a node over SSH, without asking questions."""
-    return ["ssh", "-F", str(cluster.directory / "ssh_config"), "-o", "BatchMode=yes", node.name]
+    return ["ssh", "-F", str(cluster.directory / "ssh_config"), "-o", "BatchMode=yes", "-l", user, node.name]
 
 
 def wait_for_ssh(cluster: Cluster, node: Node) -> None:

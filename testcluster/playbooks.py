@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from testcluster import processes
 from testcluster.errors import ClusterFailedError
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 """The clone, or wherever the playbooks are beside this package."""
-
-STOP_SECONDS = 5.0
 
 
 @dataclass
@@ -85,26 +82,22 @@ def run(
     """
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     reader, writer = os.pipe()
-    with os.fdopen(reader, encoding="utf-8", errors="replace") as events, log.open("ab") as output:
-        try:
-            process = subprocess.Popen(
-                command(inventory, playbooks, arguments),
-                cwd=ROOT,
-                env=environment(writer),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writer,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(writer)
-        try:
-            result = follow(events, on_playbook, on_task)
-            code = process.wait()
-        except BaseException:
-            stop(process)
-            raise
+    with (
+        os.fdopen(reader, encoding="utf-8", errors="replace") as events,
+        os.fdopen(writer, "wb") as ours,
+        log.open("ab") as output,
+        processes.started(
+            command(inventory, playbooks, arguments),
+            cwd=ROOT,
+            env=environment(writer),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writer,),
+        ) as process,
+    ):
+        ours.close()
+        result = follow(events, on_playbook, on_task)
+        code = process.wait()
     if code and result.failures:
         raise PlaybookFailedError("\n".join(result.failures), result.hosts)
     if code:
@@ -127,16 +120,6 @@ def follow(events: IO[str] | Iterable[str], on_playbook: Callable[[str], None], 
             result.failures.append(f"{event['host']}, task '{event['task']}': {event['message']}")
             result.hosts.append(event["host"])
     return result
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a run and everything it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
 
 
 def tail(path: Path, count: int) -> str:

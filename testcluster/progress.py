@@ -64,3 +64,8 @@ class Progress:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+    def fail(self, text: str) -> None:
+        """Say why the run ends, and in which phase."""
+        self.stop()
+        self.say(f"{self.current} failed: {text}" if self.current else text)

@@ -151,7 +151,8 @@ def choose(name: str | None) -> Cluster:
     if cluster is None:
         there = ", ".join(cluster_names()) or "none"
         raise CannotRunError(
-            f"There is no cluster{f' called {name}' if name else ''} (there: {there}).", "Start one: slurmrest cluster up"
+            f"There is no cluster{f' called {name}' if name else ''} (there: {there}).",
+            "Start one: slurmrest cluster up",
         )
     return cluster
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -41,7 +42,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Tell which playbook begins."""
-        self._write(event="playbook", name=os.path.basename(playbook._file_name))
+        self._write(event="playbook", name=Path(playbook._file_name).name)  # noqa: SLF001 - callbacks have no other way
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Tell which task begins."""
@@ -58,10 +59,10 @@ class CallbackModule(CallbackBase):
         self._failure(result, "unreachable")
 
     def _failure(self, result: Any, event: str) -> None:
-        data = result._result
-        hidden = result._task.no_log or data.get("_ansible_no_log")
+        data = result.result
+        hidden = result.task.no_log or data.get("_ansible_no_log")
         words = "hidden by no_log" if hidden else str(data.get("msg") or data.get("stderr") or data)
-        self._write(event=event, host=result._host.get_name(), task=result._task.get_name().strip(), message=words)
+        self._write(event=event, host=result.host.get_name(), task=result.task.get_name().strip(), message=words)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Tell how many tasks changed something."""

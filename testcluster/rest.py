@@ -1,0 +1,72 @@
+"""Talk to a cluster's REST API with curl, the token never on a command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+from slurmrest.errors import InputError
+
+from testcluster import tokens
+from testcluster.errors import CannotRunError
+
+if TYPE_CHECKING:
+    from testcluster.engine import Engine
+    from testcluster.state import Cluster
+
+FAMILIES = ("slurm", "slurmdb")
+_VERSION = re.compile(r"v\d+\.\d+\.\d+")
+
+
+def complete_path(path: str, version: str) -> str:
+    """Return the path of a request: ``diag`` and ``/slurm/diag`` become ``/slurm/<version>/diag``.
+
+    Paths that name a version, and those outside ``/slurm`` and ``/slurmdb`` with a slash at their beginning, stay as
+    they are.
+
+    Raises:
+        InputError: it is a URL, or holds blanks.
+    """
+    if "://" in path or any(character.isspace() for character in path) or not path.strip("/"):
+        raise InputError("PATH", path, "a path such as diag, /slurmdb/diag or /openapi/v3")
+    head, _, rest = path.lstrip("/").partition("/")
+    if head in FAMILIES and rest:
+        return f"/{head}/{rest}" if _VERSION.match(rest) else f"/{head}/{version}/{rest}"
+    return path if path.startswith("/") else f"/slurm/{version}/{path}"
+
+
+def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:
+    """Return curl's command line for a request as a user; the token is in the header file that it names."""
+    arguments = ["curl", "--silent", "--show-error", "--noproxy", "*", "-H", f"@{tokens.header_file(cluster, user)}"]
+    if method is not None:
+        arguments += ["-X", method]
+    if body is not None:
+        arguments += ["-H", "Content-Type: application/json", "--data-binary", body]
+    return [*arguments, f"{cluster.base_url}{path}"]
+
+
+def example(cluster: Cluster) -> str:
+    """Return a curl line for people to paste."""
+    path = complete_path("diag", cluster.api_versions[-1])
+    return f"curl -s -H @{shlex.quote(str(tokens.header_file(cluster, tokens.ADMINISTRATOR)))} {cluster.base_url}{path}"
+
+
+def curl(engine: Engine, cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> int:
+    """Send a request and show the answer; a token that is about to expire is renewed first.
+
+    Returns:
+        0 when the answer's status was below 400, otherwise 1.
+
+    Raises:
+        InputError: the path or the user is refused.
+        CannotRunError: the cluster has no REST API.
+    """
+    if not cluster.api_versions:
+        raise CannotRunError(f"The cluster {cluster.name} has no REST API (it is bare, or was not finished).")
+    completed = complete_path(path, cluster.api_versions[-1])
+    if not tokens.usable(cluster, user):
+        tokens.renew(engine, cluster, user)
+    argv = curl_argv(cluster, completed, user=user, method=method, body=body)
+    return 1 if subprocess.run([*argv, "--fail-with-body"], check=False).returncode else 0
