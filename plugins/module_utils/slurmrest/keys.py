@@ -1,0 +1,128 @@
+"""Rules for the HS256 key of auth/jwt. Only owner, mode and size are looked at, never the content.
+
+Whoever has the key can make tokens for any user, root included, and older releases accept a key that everyone may
+read. The daemons read it as SlurmUser. (Source: ``src/plugins/auth/jwt/auth_jwt.c``; key files of every kind given to
+daemons.)
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import secrets
+import stat
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MINIMUM_BYTES = 32
+"""HMAC-SHA256 wants a key as long as its result (RFC 7518, 3.2); Slurm itself would take a single byte."""
+
+MAXIMUM_BYTES = 65536
+ALLOWED = "at least 32 random bytes, SlurmUser 0400 or 0600 (or root with SlurmUser's group, 0440 or 0640)"
+
+
+def generate(size: int = MINIMUM_BYTES) -> bytes:
+    """A new key of ``size`` random bytes.
+
+    Raises:
+        InputError: a size under :data:`MINIMUM_BYTES` or over :data:`MAXIMUM_BYTES`.
+    """
+    if not MINIMUM_BYTES <= size <= MAXIMUM_BYTES:
+        raise InputError("size of the JWT key", size, f"{MINIMUM_BYTES} to {MAXIMUM_BYTES} bytes")
+    return secrets.token_bytes(size)
+
+
+def inspect(path: str) -> dict[str, Any]:
+    """Facts of a key file and the directories above it, links resolved. JSON-able, without the content.
+
+    Raises:
+        OSError: a directory above it may not be entered.
+    """
+    real = os.path.realpath(path)
+    directories = []
+    directory = posixpath.dirname(real)
+    while True:
+        if os.path.isdir(directory):
+            directories.append({"path": directory, **_ownership(os.stat(directory))})
+        if directory == posixpath.dirname(directory):
+            break
+        directory = posixpath.dirname(directory)
+    facts: dict[str, Any] = {
+        "path": path,
+        "real_path": real,
+        "exists": os.path.lexists(real),
+        "directories": directories,
+    }
+    if facts["exists"]:
+        status = os.stat(real)
+        facts.update(_ownership(status), regular=stat.S_ISREG(status.st_mode), size=status.st_size)
+    return facts
+
+
+def refusals(facts: Mapping[str, Any], slurm_user: Mapping[str, Any]) -> list[str]:
+    """Every reason why this key is unsafe or cannot be used; a key that does not exist is judged by its directories.
+
+    Args:
+        facts: what :func:`inspect` found.
+        slurm_user: ``name``, ``uid`` and ``gid`` of SlurmUser.
+    """
+    reasons = [
+        reason for directory in facts["directories"] for reason in _directory_refusals(directory, facts, slurm_user)
+    ]
+    if facts["exists"]:
+        reasons += _file_refusals(facts, slurm_user)
+    return reasons
+
+
+def _ownership(status: os.stat_result) -> dict[str, int]:
+    return {"uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
+
+
+def _file_refusals(facts: Mapping[str, Any], slurm: Mapping[str, Any]) -> list[str]:
+    path, mode = facts["real_path"], facts["mode"]
+    if not facts["regular"]:
+        return [f"{path} is no regular file"]
+    reasons = []
+    if facts["size"] < MINIMUM_BYTES:
+        reasons.append(f"{path} has {facts['size']} bytes, and {MINIMUM_BYTES} are needed")
+    if facts["uid"] not in (0, slurm["uid"]):
+        reasons.append(f"{path} belongs to uid {facts['uid']}, neither to root nor to SlurmUser ({slurm['name']})")
+    if mode & 0o007:
+        reasons.append(f"{path} has mode {mode:04o}: everyone on the host may use it")
+    if mode & 0o030:
+        reasons.append(f"{path} has mode {mode:04o}: its group may do more than read it")
+    if mode & 0o040 and facts["gid"] not in (0, slurm["gid"]):
+        reasons.append(f"{path} has mode {mode:04o}: group {facts['gid']} may read it, which is not SlurmUser's")
+    if not _may(facts, slurm, 4):
+        reasons.append(f"{path} cannot be read by SlurmUser ({slurm['name']}), as whom the daemons read it")
+    return reasons
+
+
+def _directory_refusals(
+    directory: Mapping[str, Any], facts: Mapping[str, Any], slurm: Mapping[str, Any]
+) -> Sequence[str]:
+    path, mode = directory["path"], directory["mode"]
+    holds_key = path == posixpath.dirname(facts["real_path"])
+    reasons = []
+    # In a sticky directory others cannot rename what is not theirs; beside the key even a new file is too much.
+    if mode & 0o002 and (holds_key or not mode & stat.S_ISVTX):
+        reasons.append(f"{path} has mode {mode:04o}: everyone could replace the key")
+    if mode & 0o020 and directory["gid"] not in (0, slurm["gid"]) and (holds_key or not mode & stat.S_ISVTX):
+        reasons.append(f"{path} has mode {mode:04o}: group {directory['gid']} could replace the key")
+    if directory["uid"] not in (0, slurm["uid"]):
+        reasons.append(f"{path} belongs to uid {directory['uid']}, who could replace the key")
+    if not _may(directory, slurm, 1):
+        reasons.append(f"{path} cannot be entered by SlurmUser ({slurm['name']})")
+    return reasons
+
+
+def _may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:
+    """Whether the mode lets the user (by uid, else by primary group, else as anyone) read (4) or enter (1)."""
+    if user["uid"] == 0:
+        return True
+    shift = 6 if facts["uid"] == user["uid"] else 3 if facts["gid"] == user["gid"] else 0
+    return bool(facts["mode"] >> shift & want)
