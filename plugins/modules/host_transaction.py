@@ -98,7 +98,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.probes import Probe
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
@@ -120,17 +119,6 @@ def _file(data: dict[str, Any]) -> FileSpec:
         group=data["group"],
         mode=octal(data["mode"]),
         sensitive=secret is not None,
-    )
-
-
-def _service(data: dict[str, Any]) -> ServiceSpec:
-    return ServiceSpec(
-        name=data["name"],
-        state=data["state"],
-        enabled=data["enabled"],
-        restart=data["restart"],
-        timeout=data["timeout"],
-        probes=tuple(Probe.from_mapping(probe) for probe in data["probes"]),
     )
 
 
@@ -190,7 +178,7 @@ def main() -> None:
                 for entry in parameters["directories"]
             ],
             commands=parameters["commands"],
-            services=[_service(entry) for entry in parameters["services"]],
+            services=[ServiceSpec.from_mapping(entry) for entry in parameters["services"]],
         ).apply(check=module.check_mode)
     except TransactionFailed as error:
         module.fail_json(msg=str(error), rolled_back=error.rolled_back)

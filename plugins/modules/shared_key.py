@@ -56,35 +56,24 @@ restarted: {description: Units that were restarted., returned: success, type: li
 """
 
 import base64
+import contextlib
 import os
+import pwd
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.keys import generate, key_file_problems
-from ..module_utils.slurmrest.probes import Probe
+from ..module_utils.slurmrest.errors import InputError, SlurmrestError
+from ..module_utils.slurmrest.keys import MINIMUM_BYTES, generate, inspect, refusals
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
     ServiceSpec,
     Systemd,
     Transaction,
+    host_lock,
     octal,
 )
-
-
-def _services(entries: list[dict[str, Any]]) -> list[ServiceSpec]:
-    return [
-        ServiceSpec(
-            name=entry["name"],
-            state=entry.get("state", "started"),
-            enabled=entry.get("enabled"),
-            timeout=float(entry.get("timeout", 30)),
-            probes=tuple(Probe.from_mapping(probe) for probe in entry.get("probes", [])),
-        )
-        for entry in entries
-    ]
 
 
 def _present(path: str) -> bytes | None:
@@ -93,6 +82,71 @@ def _present(path: str) -> bytes | None:
             return stream.read()
     except FileNotFoundError:
         return None
+
+
+def _refuse_unsafe(path: str, owner: str, check: bool) -> None:
+    """Raise SlurmrestError for a key, or a place for one, that others may read or change."""
+    try:
+        account = pwd.getpwnam(owner)
+    except KeyError:
+        if check:  # the packages that bring the account are installed by the real run
+            return
+        raise InputError("owner", owner, "an account of this host") from None
+    reasons = refusals(inspect(path), {"name": owner, "uid": account.pw_uid, "gid": account.pw_gid})
+    if reasons:
+        raise SlurmrestError("The key is refused: " + "; ".join(reasons))
+
+
+def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Have the key in its place; with ``fetch`` its content is in the result.
+
+    Several hosts may ask the source for the key at the same time, so the decision to make one is taken under a lock.
+    """
+    path: str = wanted["path"]
+    name = os.path.basename(path)
+    with contextlib.nullcontext() if check else host_lock(name=f"lock-{name}"):
+        _refuse_unsafe(path, wanted["owner"], check)
+        now = _present(path)
+        content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
+        if len(content) < MINIMUM_BYTES:
+            raise InputError("supplied", f"a key of {len(content)} bytes", f"{MINIMUM_BYTES} bytes or more")
+        replaced = now is not None and now != content
+        services = [
+            service
+            for service in map(ServiceSpec.from_mapping, wanted["services"])
+            if service.state == "started" or replaced
+        ]
+        if replaced and not wanted["allow_restart"]:
+            _refuse_restart(path, services)
+        owner, group = wanted["owner"], wanted["group"]
+        file = FileSpec(path, content, "present", owner, group, octal(wanted["mode"]), sensitive=True)
+        directory = DirectorySpec(os.path.dirname(path), owner, group, octal(wanted["directory_mode"]))
+        outcome = Transaction(
+            name=f"shared_key-{name}",
+            files=[file] if now != content else [],
+            directories=[] if os.path.isdir(directory.path) else [directory],
+            services=services,
+        ).apply(check=check)
+    result: dict[str, Any] = {
+        "changed": outcome.changed,
+        "diff": outcome.diff,
+        "replaced": replaced,
+        "restarted": outcome.restarted,
+    }
+    if wanted["fetch"]:
+        result["content"] = base64.b64encode(content).decode()
+    return result
+
+
+def _refuse_restart(path: str, services: list[ServiceSpec]) -> None:
+    """Raise SlurmrestError when a unit runs that has the key loaded, since replacing it means a restart."""
+    running = [service.name for service in services if Systemd().show(service.name).get("ActiveState") == "active"]
+    if running:
+        raise SlurmrestError(
+            f"{path} differs from the key of the primary controller, and {', '.join(running)} has it loaded. Nothing "
+            "was changed.",
+            "Set slurmrest_allow_controller_restart to true to replace the key and restart.",
+        )
 
 
 def main() -> None:
@@ -114,52 +168,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = module.params
-    path: str = wanted["path"]
     try:
-        now = _present(path)
-        content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
-        if now is not None:
-            problems = key_file_problems(path, wanted["owner"])
-            if problems:
-                raise SlurmrestError("{}: {}".format(path, "; ".join(str(problem) for problem in problems)))
-        replaced = now is not None and now != content
-        services = [s for s in _services(wanted["services"]) if s.state == "started" or replaced]
-        if replaced and not wanted["allow_restart"]:
-            running = [s.name for s in services if Systemd().show(s.name).get("ActiveState") == "active"]
-            if running:
-                raise SlurmrestError(
-                    "{} differs from the key of the primary controller, and {} has it loaded. Nothing was changed: "
-                    "set slurmrest_allow_controller_restart to true to replace the key and restart".format(
-                        path, ", ".join(running)
-                    )
-                )
-        files: list[FileSpec] = []
-        if now != content:
-            files = [FileSpec(path, content, "present", wanted["owner"], wanted["group"], octal(wanted["mode"]), True)]
-        parent = os.path.dirname(path)
-        directories = (
-            []
-            if os.path.isdir(parent)
-            else [DirectorySpec(parent, wanted["owner"], wanted["group"], octal(wanted["directory_mode"]))]
-        )
-        outcome = Transaction(
-            name=f"shared_key-{os.path.basename(path)}",
-            files=files,
-            directories=directories,
-            services=services,
-        ).apply(check=module.check_mode)
+        module.exit_json(**place(module.params, check=module.check_mode))
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
-    result: dict[str, Any] = {
-        "changed": outcome.changed,
-        "diff": outcome.diff,
-        "replaced": replaced,
-        "restarted": outcome.restarted,
-    }
-    if wanted["fetch"]:
-        result["content"] = base64.b64encode(content).decode()
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

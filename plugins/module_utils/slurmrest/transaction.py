@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
 from .errors import InputError, SlurmrestError
@@ -94,6 +94,16 @@ class ServiceSpec:
     def __post_init__(self) -> None:
         if self.state not in ("started", "if_running"):
             raise InputError("state", self.state, "started or if_running")
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> ServiceSpec:
+        """Read a unit from a module parameter; what is not given has its default. InputError for a bad value."""
+        given = {name: value for name, value in data.items() if value is not None}
+        given["probes"] = tuple(Probe.from_mapping(probe) for probe in given.get("probes", ()))
+        unknown = set(given) - {entry.name for entry in fields(cls)}
+        if unknown:
+            raise InputError("services", ", ".join(sorted(unknown)), ", ".join(entry.name for entry in fields(cls)))
+        return cls(**given)
 
 
 @dataclass
@@ -218,10 +228,10 @@ def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int) -
 
 
 @contextlib.contextmanager
-def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0) -> Iterator[None]:
+def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "lock") -> Iterator[None]:
     """Hold the one lock of this host; a run whose controller was killed still holds it until it ends. Seconds."""
     os.makedirs(state_dir, mode=0o700, exist_ok=True)
-    descriptor = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(os.path.join(state_dir, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + timeout
     try:
         while True:
@@ -231,7 +241,7 @@ def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0) -> Iterator[No
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise SlurmrestError(
-                        f"another run of this toolkit has held {state_dir}/lock for {timeout:.0f} s"
+                        f"another run of this toolkit has held {state_dir}/{name} for {timeout:.0f} s"
                     ) from None
                 time.sleep(POLL_SECONDS)
         yield
