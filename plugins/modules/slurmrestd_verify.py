@@ -53,7 +53,7 @@ from ..module_utils.slurmrest.client import Credentials, Target
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.listeners import parse_all
+from ..module_utils.slurmrest.listeners import parse
 from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.verify import JobOptions, Options, verify
 
@@ -79,9 +79,7 @@ def main() -> None:
     job = wanted["job"] and not module.check_mode
     try:
         facts = detect({})
-        urls = wanted["urls"] or [
-            listener.url for listener in parse_all(entry["text"] for entry in facts["unit"]["listeners"])
-        ]
+        urls = wanted["urls"] or [parse(entry["text"]).url for entry in facts["unit"]["listeners"]]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             [Target.parse(url) for url in urls],

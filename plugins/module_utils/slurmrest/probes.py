@@ -41,7 +41,7 @@ def probe_error(probe: Probe, run: Callable[[Sequence[str]], subprocess.Complete
     """Ask once. None when the answer is good, otherwise why not."""
     if probe.kind == "listeners":
         try:
-            for listener in listeners.parse_all(probe.target):
+            for listener in map(listeners.parse, probe.target):
                 request(Target.parse(listener.url), "GET", "/openapi/v3", timeout=PROBE_TIMEOUT)
         except ClientError as error:
             return str(error)
