@@ -91,7 +91,7 @@ def render_inventory(cluster: Cluster, directory: Path, variables: Mapping[str, 
     return header + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
-def test_cluster_variables(cluster: Cluster, *, cgroup_plugin: str | None, cpus: int, memory: int) -> dict[str, Any]:
+def role_variables(cluster: Cluster, *, cgroup_plugin: str | None, cpus: int, memory: int) -> dict[str, Any]:
     """Return the roles' variables for nodes that are containers.
 
     Args:

@@ -74,7 +74,7 @@ def read_ports(engine: Engine, node: Node) -> None:
 
 def write_access_files(cluster: Cluster) -> None:
     """Write ``ssh_config`` and the inventory, which hold the nodes' ports."""
-    variables = inventory.test_cluster_variables(
+    variables = inventory.role_variables(
         cluster,
         cgroup_plugin=lookup(cluster.slurm_version).release.slurmd_cgroup_plugin_in_containers,
         cpus=os.cpu_count() or 1,

@@ -1,0 +1,102 @@
+"""Decisions about what is there already, and what machines are told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testcluster import cluster as clusters
+from testcluster.engine import Container
+from testcluster.errors import CannotRunError
+from testcluster.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
+from testcluster.tokens import header_file, token_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(name="state")
+def a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "ours"))
+    return tmp_path / "ours"
+
+
+def cluster(*, ready: bool = True) -> Cluster:
+    nodes = plan_nodes("one", "single", 1)
+    nodes[0].ssh_port, nodes[0].rest_port = 40001, 40002
+    return Cluster("one", "24.11.5", "single", "podman", nodes, ready=ready, api_versions=["v0.0.41", "v0.0.42"])
+
+
+def container(state: Path, *, running: bool) -> Container:
+    return Container("slurmrest-one-node1", running, {CLUSTER_LABEL: "one", STATE_LABEL: str(state)})
+
+
+def test_nothing_is_there(state: Path) -> None:
+    assert clusters.judge(None, [], state) == "nothing"
+
+
+def test_live_cluster_of_ours_is_kept(state: Path) -> None:
+    assert clusters.judge(cluster(), [container(state, running=True)], state) == "ours"
+
+
+def test_cluster_whose_nodes_are_gone_is_left_over(state: Path) -> None:
+    assert clusters.judge(cluster(), [container(state, running=False)], state) == "leftovers"
+    assert clusters.judge(cluster(), [], state) == "leftovers"
+
+
+def test_cluster_whose_start_was_killed_is_left_over_even_if_nodes_run(state: Path) -> None:
+    assert clusters.judge(cluster(ready=False), [container(state, running=True)], state) == "leftovers"
+    assert clusters.judge(None, [container(state, running=True)], state) == "leftovers"
+
+
+def test_live_cluster_of_another_state_directory_is_foreign_until_that_is_lost(state: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    node = container(other, running=True)
+    write_private(other / "clusters" / "one" / "cluster.json", "{}")
+    assert clusters.judge(None, [node], state) == "foreign"
+    assert clusters.judge(None, [container(other, running=False)], state) == "leftovers"
+    (other / "clusters" / "one" / "cluster.json").unlink()
+    assert clusters.judge(None, [node], state) == "leftovers"
+
+
+def test_only_one_process_works_on_a_cluster(state: Path) -> None:
+    with clusters.owned("one"):
+        assert (state / "locks" / "one.lock").exists()
+        with pytest.raises(CannotRunError, match="Another process"), clusters.owned("one"):
+            pass
+        with clusters.owned("two"):
+            pass
+    with clusters.owned("one"):
+        pass
+
+
+@pytest.mark.usefixtures("state")
+def test_description_names_files_and_no_secrets() -> None:
+    one = cluster()
+    for file in (token_file(one, "root"), token_file(one, "alice"), header_file(one, "root")):
+        write_private(file, "sesame")
+    described = clusters.describe(one)
+    assert "sesame" not in json.dumps(described)
+    assert described["base_url"] == "http://127.0.0.1:40002"
+    assert described["token"] == str(one.directory / "token.root")
+    assert described["user_token"] == str(one.directory / "token.alice")
+    assert described["nodes"] == [
+        {
+            "name": "node1",
+            "roles": ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"],
+            "ssh": {"host": "127.0.0.1", "port": 40001},
+            "rest": {"host": "127.0.0.1", "port": 40002},
+        }
+    ]
+    promised = "name slurm_version layout nodes base_url unix_socket token user_token api_versions timings verify"
+    assert set(promised.split()) <= set(described)
+
+
+@pytest.mark.usefixtures("state")
+def test_bare_cluster_promises_no_rest() -> None:
+    one = cluster()
+    one.bare = True
+    described = clusters.describe(one)
+    assert (described["base_url"], described["token"], described["unix_socket"]) == (None, None, None)

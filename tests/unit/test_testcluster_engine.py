@@ -1,0 +1,117 @@
+"""The layer over Podman and Docker, against a program that notes how it was called."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from testcluster.engine import Engine, EngineError, image_changes, is_container_init, json_documents
+
+FAKE = """#!/bin/sh
+printf '%s\\n' "$*" >>"$FAKE_CALLS"
+answer="$FAKE_ANSWERS/$1"
+[ ! -e "$answer" ] || cat "$answer"
+[ ! -e "$answer.fails" ] || { rm "$answer.fails"; echo 'no such thing' >&2; exit 125; }
+"""
+
+
+class Fake:
+    """A container engine made of text: answers to give, calls received."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def answer(self, command: str, text: str) -> None:
+        (self.directory / command).write_text(text, encoding="utf-8")
+
+    def fail_once(self, command: str) -> None:
+        (self.directory / f"{command}.fails").touch()
+
+    def calls(self) -> list[str]:
+        return (self.directory / "calls").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(name="fake")
+def a_fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    for name in ("podman", "docker"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(FAKE, encoding="ascii")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_ANSWERS", str(tmp_path))
+    monkeypatch.setenv("FAKE_CALLS", str(tmp_path / "calls"))
+    return Fake(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["podman", "docker"])
+def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name: str) -> None:
+    Engine(name).boot("img", name="n", hostname="h", network="net", ports=(22, 6820), labels={"a": "b"})
+    (call,) = fake.calls()
+    words = call.split()
+    assert words[:2] == ["run", "--detach"]
+    assert words[-2:] == ["img", "/sbin/init"]
+    assert {"--hostname=h", "--network=net", "--network-alias=h", "--label=a=b"} <= set(words)
+    assert [word for word in words if word.startswith("--publish")] == [
+        "--publish=127.0.0.1::22",
+        "--publish=127.0.0.1::6820",
+    ]
+    assert not [word for word in words if "privileged" in word or "cap-add" in word or "security-opt" in word]
+
+
+def test_ports_are_those_on_loopback(fake: Fake) -> None:
+    fake.answer("port", "22/tcp -> 127.0.0.1:40001\n6820/tcp -> 127.0.0.1:40002\n53/udp -> 127.0.0.1:53\n")
+    assert Engine("podman").ports("n") == {22: 40001, 6820: 40002}
+
+
+def test_containers_whose_first_process_is_gone_do_not_run(fake: Fake) -> None:
+    alive = {"Names": ["n"], "State": "running", "Pid": os.getpid(), "Labels": {"slurmrest.node": "ctl"}}
+    ended = {"Names": ["m"], "State": "exited", "Pid": 0, "Labels": None}
+    fake.answer("ps", json.dumps([alive, ended]))  # the process lives, but is no container's first
+    first, second = Engine("podman").containers("slurmrest.cluster=x")
+    assert (first.name, first.running, first.labels) == ("n", False, {"slurmrest.node": "ctl"})
+    assert (second.name, second.running, second.labels) == ("m", False, {})
+
+
+def test_docker_lists_one_object_a_line(fake: Fake) -> None:
+    fake.answer("ps", '{"Names":"n","State":"running","Labels":"a=b,slurmrest.node=ctl"}\n')
+    (found,) = Engine("docker").containers("slurmrest.cluster")
+    assert (found.name, found.running, found.labels) == ("n", True, {"a": "b", "slurmrest.node": "ctl"})
+
+
+def test_removal_is_tried_again_for_what_is_left(fake: Fake) -> None:
+    fake.fail_once("rm")
+    fake.answer("ps", "n\nother\n")
+    Engine("podman").remove_containers(["n", "m"])
+    assert fake.calls() == [
+        "rm --force --volumes --time=0 n m",
+        "ps --all --format={{.Names}}",
+        "rm --force --volumes --time=0 n",
+    ]
+
+
+def test_failures_carry_the_engines_words(fake: Fake) -> None:
+    fake.fail_once("port")
+    with pytest.raises(EngineError, match="podman port n failed: no such thing"):
+        Engine("podman").ports("n")
+
+
+def test_prefix_and_environment_apply() -> None:
+    engine = Engine("sh", prefix=("env", "A=1"), environment={"B": "2"})
+    assert engine.call("-c", 'echo "$A$B"; cat', text="in") == "12\nin"
+
+
+def test_images_boot_and_stop_systemd() -> None:
+    assert image_changes({"k": "v"}) == [
+        "--change=LABEL k=v",
+        '--change=CMD ["/sbin/init"]',
+        "--change=STOPSIGNAL SIGRTMIN+3",
+    ]
+
+
+def test_a_process_that_is_gone_is_no_containers() -> None:
+    assert not is_container_init(2**22 + 1)
+    assert json_documents("") == []

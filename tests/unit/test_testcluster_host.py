@@ -1,0 +1,96 @@
+"""What kind of host this is, and what follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from testcluster import host as hosts
+from testcluster.errors import CannotRunError
+from testcluster.host import Host, cgroup_mode, containers_conf, has_capability
+from testcluster.progress import Progress
+
+PURE = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
+HYBRID = """tmpfs /sys/fs/cgroup tmpfs rw 0 0
+cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0
+cgroup /sys/fs/cgroup/unified cgroup2 rw 0 0
+"""
+OLD = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0\n"
+
+ORDINARY = Host(root=True, cgroups="v2", can_raise_limits=True, pids_controller=True)
+AWKWARD = Host(root=True, cgroups="hybrid", can_raise_limits=False, pids_controller=False)
+USER = Host(root=False, cgroups="v2", can_raise_limits=True, pids_controller=True)
+
+
+def everything(name: str, path: str | None = None) -> str:
+    return f"{path or '/usr/bin'}/{name}"
+
+
+def nothing_but_apt(name: str, path: str | None = None) -> str | None:
+    return everything(name, path) if name == "apt-get" else None
+
+
+@pytest.mark.parametrize(
+    ("mounts", "expected"),
+    [(PURE, ("v2", "/sys/fs/cgroup")), (HYBRID, ("hybrid", "/sys/fs/cgroup/unified")), (OLD, ("v1", None))],
+)
+def test_cgroup_layouts_are_told_apart(mounts: str, expected: tuple[str, str | None]) -> None:
+    assert cgroup_mode(mounts) == expected
+
+
+@pytest.mark.parametrize(("bits", "expected"), [("000001ffffffffff", True), ("000001fffeffffff", False)])
+def test_capability_is_read_from_the_effective_set(bits: str, *, expected: bool) -> None:
+    status = f"CapInh:\tffffffffffffffff\nCapEff:\t{bits}\nCapBnd:\tffffffffffffffff\n"
+    assert has_capability(status, hosts.CAP_SYS_RESOURCE) is expected
+
+
+def test_this_host_can_be_looked_at() -> None:
+    assert Host.detect().cgroups in {"v2", "hybrid", "v1"}
+
+
+def test_ordinary_hosts_are_not_awkward() -> None:
+    assert not ORDINARY.awkward
+    assert not USER.awkward
+    assert AWKWARD.awkward
+    assert Host(root=True, cgroups="v2", can_raise_limits=False, pids_controller=True).awkward
+
+
+def test_only_what_the_host_lacks_is_switched_off() -> None:
+    assert "default_ulimits" in containers_conf(AWKWARD)
+    assert "pids_limit" in containers_conf(AWKWARD)
+    limits_only = containers_conf(Host(root=True, cgroups="v2", can_raise_limits=False, pids_controller=True))
+    assert "default_ulimits" in limits_only
+    assert "pids_limit" not in limits_only
+
+
+def test_missing_programs_are_not_installed_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts.shutil, "which", nothing_but_apt)
+    with pytest.raises(CannotRunError) as caught:
+        hosts.ensure_programs(["mmdebstrap", "newuidmap"], USER, Progress())
+    assert "mmdebstrap (to build base images)" in str(caught.value)
+    assert "Run: sudo apt-get install --no-install-recommends mmdebstrap uidmap" in str(caught.value)
+
+
+def test_engine_is_not_installed_for_commands_that_only_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts.shutil, "which", lambda _name: None)
+    with pytest.raises(CannotRunError, match="no container engine"):
+        hosts.find_engine(None, ORDINARY, Progress(), install=False)
+
+
+def test_ordinary_host_gets_plain_podman(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts.shutil, "which", everything)
+    engine = hosts.find_engine(None, ORDINARY, Progress(), install=True)
+    assert (engine.name, engine.prefix, dict(engine.environment)) == ("podman", (), {})
+
+
+def test_docker_needs_cgroup_v2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "docker_answers", lambda: True)
+    assert hosts.find_engine("docker", USER, Progress(), install=True).name == "docker"
+    with pytest.raises(CannotRunError, match="cgroups hybrid"):
+        hosts.find_engine("docker", AWKWARD, Progress(), install=True)
+
+
+def test_user_without_cgroup_v2_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts.shutil, "which", everything)
+    host = Host(root=False, cgroups="hybrid", can_raise_limits=True, pids_controller=True)
+    with pytest.raises(CannotRunError, match="Run as root"):
+        hosts.find_engine("podman", host, Progress(), install=True)

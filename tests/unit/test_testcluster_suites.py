@@ -1,0 +1,47 @@
+"""What a suite offers, read from apt's words."""
+
+from __future__ import annotations
+
+import pytest
+from slurmrest.errors import InputError
+
+from testcluster.errors import CannotRunError
+from testcluster.suites import SUITES, check_series, offered_version, suite_of
+
+SIMULATED = """I: running apt-get install
+Inst libc6 (2.41-12 Debian:13.1/stable [amd64])
+Inst slurmrestd (24.11.5-4+deb13u1 Debian-Security:13/stable-security [amd64])
+Conf slurmrestd (24.11.5-4+deb13u1 Debian-Security:13/stable-security [amd64])
+"""
+EXPIRED = """Get:1 http://mirror.example/debian forky InRelease [151 kB]
+E: Release file for http://mirror.example/debian/dists/forky/InRelease is expired (invalid since 14d 2h 36min 12s).
+E: mmdebstrap failed to run
+"""
+
+
+def test_version_is_that_of_the_simulated_installation() -> None:
+    assert offered_version(SIMULATED, "trixie") == "24.11.5-4+deb13u1"
+
+
+def test_lagging_mirror_is_named_with_the_way_out() -> None:
+    with pytest.raises(CannotRunError, match=r"dists/forky/InRelease.*--allow-stale-mirror"):
+        offered_version(EXPIRED, "forky")
+
+
+def test_other_troubles_are_shown() -> None:
+    with pytest.raises(CannotRunError, match="Unable to locate package slurmrestd"):
+        offered_version("E: Unable to locate package slurmrestd\n", "sid")
+    with pytest.raises(CannotRunError, match="no package slurmrestd"):
+        offered_version("", "sid")
+
+
+def test_suite_that_moved_on_is_refused() -> None:
+    check_series("26.05.5-1", "26.05", "forky")
+    with pytest.raises(CannotRunError, match=r"forky now carries 26\.11\.1-1: the suite has moved on"):
+        check_series("26.11.1-1", "26.05", "forky")
+
+
+def test_every_series_has_a_suite_and_others_are_refused() -> None:
+    assert {suite_of(series) for series in SUITES} == {"bookworm", "trixie", "forky"}
+    with pytest.raises(InputError, match=r"--slurm: '23\.02' is refused"):
+        suite_of("23.02")
