@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.keys import generate, inspect, refusals
+from slurmrest.keys import generate, inspect, key_file_problems, may, refusals
 
 SLURM = {"name": "slurm", "uid": 64030, "gid": 64030}
 ROOT = {"name": "root", "uid": 0, "gid": 0}
@@ -69,15 +70,15 @@ def test_safe_keys(facts: dict[str, Any]) -> None:
         (key(mode=0o660), "mode 0660: its group may do more"),
         (key(gid=100, mode=0o640), "group 100 may read it"),
         (key(uid=1000, mode=0o640), "belongs to uid 1000"),
-        (key(uid=0, gid=0, mode=0o400), "cannot be read by SlurmUser (slurm)"),
-        (key(uid=0, mode=0o600), "cannot be read by SlurmUser (slurm)"),
+        (key(uid=0, gid=0, mode=0o400), "cannot be read by slurm, as whom"),
+        (key(uid=0, mode=0o600), "cannot be read by slurm, as whom"),
         (key(regular=False), "no regular file"),
         (with_directory(0, mode=0o777), "/var/lib/slurm has mode 0777: everyone"),
         (with_directory(0, mode=0o1777), "/var/lib/slurm has mode 1777: everyone"),
         (with_directory(1, mode=0o777), "/var/lib has mode 0777: everyone"),
         (with_directory(1, mode=0o775, gid=100), "/var/lib has mode 0775: group 100"),
         (with_directory(2, uid=1000), "/var belongs to uid 1000"),
-        (with_directory(0, uid=0, gid=0, mode=0o700), "/var/lib/slurm cannot be entered by SlurmUser (slurm)"),
+        (with_directory(0, uid=0, gid=0, mode=0o700), "/var/lib/slurm cannot be entered by slurm"),
     ],
 )
 def test_unsafe_keys(facts: dict[str, Any], reason: str) -> None:
@@ -109,6 +110,30 @@ def test_inspect_tells_all_but_the_content(tmp_path: Path) -> None:
     assert (facts["size"], facts["mode"], facts["regular"], facts["uid"]) == (40, 0o640, True, os.getuid())
     assert [item["path"] for item in facts["directories"]] == [str(path) for path in real.resolve().parents]
     assert "SSSS" not in repr(facts)
+
+
+def test_a_key_on_this_host_is_judged_for_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "jwt.key"
+    path.write_bytes(b"S" * 8)
+    path.chmod(0o644)
+    reader = pwd.getpwuid(os.getuid()).pw_name
+    found = key_file_problems(str(path), reader)
+    assert f"{path.resolve()} has 8 bytes, and 32 are needed" in found
+    assert f"{path.resolve()} has mode 0644: everyone on the host may use it" in found
+    assert key_file_problems(str(path), "no-such-account") == [
+        f"there is no account no-such-account that could read {path}"
+    ]
+
+
+def test_who_may() -> None:
+    facts = {"uid": 1, "gid": 2, "mode": 0o640}
+    assert may(facts, {"uid": 1, "gid": 9}, 6)
+    assert not may(facts, {"uid": 1, "gid": 9}, 1)
+    assert may(facts, {"uid": 5, "gid": 2}, 4)
+    assert may(facts, {"uid": 5, "gid": 9, "gids": [2]}, 4)
+    assert not may(facts, {"uid": 5, "gid": 2}, 6)
+    assert not may(facts, {"uid": None, "gid": None}, 4)
+    assert may({**facts, "mode": 0}, {"uid": 0, "gid": 0}, 7)
 
 
 def test_inspect_of_a_place_that_is_not_there(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from testcluster import host as hosts
@@ -63,7 +65,7 @@ def test_only_what_the_host_lacks_is_switched_off() -> None:
 
 
 def test_missing_programs_are_not_installed_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts.shutil, "which", nothing_but_apt)
+    monkeypatch.setattr(shutil, "which", nothing_but_apt)
     with pytest.raises(CannotRunError) as caught:
         hosts.ensure_programs(["mmdebstrap", "newuidmap"], USER, Progress())
     assert "mmdebstrap (to build base images)" in str(caught.value)
@@ -71,13 +73,13 @@ def test_missing_programs_are_not_installed_without_root(monkeypatch: pytest.Mon
 
 
 def test_engine_is_not_installed_for_commands_that_only_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(CannotRunError, match="no container engine"):
         hosts.find_engine(None, ORDINARY, Progress(), install=False)
 
 
 def test_ordinary_host_gets_plain_podman(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts.shutil, "which", everything)
+    monkeypatch.setattr(shutil, "which", everything)
     engine = hosts.find_engine(None, ORDINARY, Progress(), install=True)
     assert (engine.name, engine.prefix, dict(engine.environment)) == ("podman", (), {})
 
@@ -90,7 +92,7 @@ def test_docker_needs_cgroup_v2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_user_without_cgroup_v2_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts.shutil, "which", everything)
+    monkeypatch.setattr(shutil, "which", everything)
     host = Host(root=False, cgroups="hybrid", can_raise_limits=True, pids_controller=True)
     with pytest.raises(CannotRunError, match="Run as root"):
         hosts.find_engine("podman", host, Progress(), install=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from testcluster import playbooks
+from testcluster.errors import ClusterFailedError
 
 PLAYBOOK = """
 - name: Say things
@@ -91,7 +92,7 @@ def test_failing_task_with_no_log_stays_silent(follower: Follower) -> None:
 
 def test_run_that_cannot_begin_shows_ansibles_last_lines(follower: Follower) -> None:
     (follower.directory / "play.yml").write_text("- hosts: [", encoding="utf-8")
-    with pytest.raises(playbooks.ClusterFailedError, match=r"ended with exit code \d+:\n(?s:.*)play\.yml"):
+    with pytest.raises(ClusterFailedError, match=r"ended with exit code \d+:\n(?s:.*)play\.yml"):
         follower.run("none")
 
 
