@@ -1,6 +1,6 @@
-"""Rules for the HS256 key of auth/jwt. Only owner, mode and size are looked at, never the content.
+"""Rules for secret keys, above all the HS256 key of auth/jwt. Owner, mode and size are looked at, never the content.
 
-Whoever has the key can make tokens for any user, root included, and older releases accept a key that everyone may
+Whoever has the JWT key can make tokens for any user, root included, and older releases accept one that everyone may
 read. The daemons read it as SlurmUser. (Source: ``src/plugins/auth/jwt/auth_jwt.c``; key files of every kind given to
 daemons.)
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import pwd
 import secrets
 import stat
 from typing import TYPE_CHECKING, Any
@@ -63,66 +64,84 @@ def inspect(path: str) -> dict[str, Any]:
     return facts
 
 
-def refusals(facts: Mapping[str, Any], slurm_user: Mapping[str, Any]) -> list[str]:
+def key_file_problems(path: str, reader: str) -> list[str]:
+    """Look at a key file and say why it is unsafe or of no use to ``reader``, the account that has to read it.
+
+    Raises:
+        OSError: a directory above it may not be entered.
+    """
+    try:
+        account = pwd.getpwnam(reader)
+    except KeyError:
+        return [f"there is no account {reader} that could read {path}"]
+    return refusals(inspect(path), {"name": reader, "uid": account.pw_uid, "gid": account.pw_gid})
+
+
+def refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[str]:
     """Every reason why this key is unsafe or cannot be used; a key that does not exist is judged by its directories.
 
     Args:
         facts: what :func:`inspect` found.
-        slurm_user: ``name``, ``uid`` and ``gid`` of SlurmUser.
+        reader: ``name``, ``uid`` and ``gid`` of the account that reads the key: SlurmUser for that of auth/jwt.
     """
-    reasons = [
-        reason for directory in facts["directories"] for reason in _directory_refusals(directory, facts, slurm_user)
-    ]
+    reasons = [reason for directory in facts["directories"] for reason in _directory_refusals(directory, facts, reader)]
     if facts["exists"]:
-        reasons += _file_refusals(facts, slurm_user)
+        reasons += _file_refusals(facts, reader)
     return reasons
+
+
+def may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:
+    """Whether owner and mode let a user read (4), write (2) or enter (1).
+
+    Args:
+        facts: ``uid``, ``gid`` and ``mode`` of the file.
+        user: ``uid``, ``gid`` and, where it has more groups, ``gids``; None as uid stands for anyone.
+        want: the sum of the bits above. Access control lists are not looked at.
+    """
+    if user["uid"] == 0:
+        return True
+    groups = {user["gid"], *user.get("gids", ())}
+    shift = 6 if facts["uid"] == user["uid"] else 3 if facts["gid"] in groups else 0
+    return int(facts["mode"]) >> shift & want == want
 
 
 def _ownership(status: os.stat_result) -> dict[str, int]:
     return {"uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
 
 
-def _file_refusals(facts: Mapping[str, Any], slurm: Mapping[str, Any]) -> list[str]:
-    path, mode = facts["real_path"], facts["mode"]
+def _file_refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[str]:
+    path, mode, name = facts["real_path"], facts["mode"], reader["name"]
     if not facts["regular"]:
         return [f"{path} is no regular file"]
     reasons = []
     if facts["size"] < MINIMUM_BYTES:
         reasons.append(f"{path} has {facts['size']} bytes, and {MINIMUM_BYTES} are needed")
-    if facts["uid"] not in (0, slurm["uid"]):
-        reasons.append(f"{path} belongs to uid {facts['uid']}, neither to root nor to SlurmUser ({slurm['name']})")
+    if facts["uid"] not in (0, reader["uid"]):
+        reasons.append(f"{path} belongs to uid {facts['uid']}, neither to root nor to {name}")
     if mode & 0o007:
         reasons.append(f"{path} has mode {mode:04o}: everyone on the host may use it")
     if mode & 0o030:
         reasons.append(f"{path} has mode {mode:04o}: its group may do more than read it")
-    if mode & 0o040 and facts["gid"] not in (0, slurm["gid"]):
-        reasons.append(f"{path} has mode {mode:04o}: group {facts['gid']} may read it, which is not SlurmUser's")
-    if not _may(facts, slurm, 4):
-        reasons.append(f"{path} cannot be read by SlurmUser ({slurm['name']}), as whom the daemons read it")
+    if mode & 0o040 and facts["gid"] not in (0, reader["gid"]):
+        reasons.append(f"{path} has mode {mode:04o}: group {facts['gid']} may read it, which is not that of {name}")
+    if not may(facts, reader, 4):
+        reasons.append(f"{path} cannot be read by {name}, as whom the daemons read it")
     return reasons
 
 
 def _directory_refusals(
-    directory: Mapping[str, Any], facts: Mapping[str, Any], slurm: Mapping[str, Any]
+    directory: Mapping[str, Any], facts: Mapping[str, Any], reader: Mapping[str, Any]
 ) -> Sequence[str]:
     path, mode = directory["path"], directory["mode"]
-    holds_key = path == posixpath.dirname(facts["real_path"])
-    reasons = []
     # In a sticky directory others cannot rename what is not theirs; beside the key even a new file is too much.
-    if mode & 0o002 and (holds_key or not mode & stat.S_ISVTX):
+    open_to_write = path == posixpath.dirname(facts["real_path"]) or not mode & stat.S_ISVTX
+    reasons = []
+    if mode & 0o002 and open_to_write:
         reasons.append(f"{path} has mode {mode:04o}: everyone could replace the key")
-    if mode & 0o020 and directory["gid"] not in (0, slurm["gid"]) and (holds_key or not mode & stat.S_ISVTX):
+    if mode & 0o020 and open_to_write and directory["gid"] not in (0, reader["gid"]):
         reasons.append(f"{path} has mode {mode:04o}: group {directory['gid']} could replace the key")
-    if directory["uid"] not in (0, slurm["uid"]):
+    if directory["uid"] not in (0, reader["uid"]):
         reasons.append(f"{path} belongs to uid {directory['uid']}, who could replace the key")
-    if not _may(directory, slurm, 1):
-        reasons.append(f"{path} cannot be entered by SlurmUser ({slurm['name']})")
+    if not may(directory, reader, 1):
+        reasons.append(f"{path} cannot be entered by {reader['name']}")
     return reasons
-
-
-def _may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:
-    """Whether the mode lets the user (by uid, else by primary group, else as anyone) read (4) or enter (1)."""
-    if user["uid"] == 0:
-        return True
-    shift = 6 if facts["uid"] == user["uid"] else 3 if facts["gid"] == user["gid"] else 0
-    return bool(facts["mode"] >> shift & want)
