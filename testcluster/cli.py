@@ -297,7 +297,7 @@ def run_down(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def interrupted(_signal: int, _frame: object) -> NoReturn:
-    """Turn a request to end into the exception that cleans up on the way out; a second one changes nothing."""
+    """Turn a request to end into the exception that cleans up on the way out, which only another Ctrl-C cuts short."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -306,8 +306,8 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, interrupted)
-    signal.signal(signal.SIGHUP, interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     progress = Progress()
     try:
         return int(options.run(options, progress))

@@ -195,13 +195,14 @@ def image_changes(labels: Mapping[str, str]) -> list[str]:
 
 
 def is_container_init(pid: int) -> bool:
-    """Is this process the first one of some PID namespace below ours (proc(5), NSpid)?"""
+    """Is this process alive, and the first one of some PID namespace below ours (proc(5), State and NSpid)?"""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
-    return len(numbers) > 1 and numbers[-1] == "1"
+    fields = {key: words.split() for key, _, words in (line.partition(":") for line in status.splitlines())}
+    numbers = fields.get("NSpid", [])
+    return fields["State"][0] not in {"Z", "X"} and len(numbers) > 1 and numbers[-1] == "1"
 
 
 def json_documents(text: str) -> list[dict[str, Any]]:
