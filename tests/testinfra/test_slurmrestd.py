@@ -113,7 +113,8 @@ def test_socket_is_behind_its_directory(slurmrestd: Host, listeners: list[str]) 
 
 
 def test_files_belong_to_root_and_no_one_else_writes_them(slurmrestd: Host) -> None:
-    for path in (DROPIN, "/etc/default/slurmrestd"):
+    environment_file = unit(slurmrestd)["EnvironmentFiles"].split()[0]
+    for path in (DROPIN, environment_file):
         file = slurmrestd.file(path)
         assert file.is_file, path
         assert (file.user, file.group, file.mode) == ("root", "root", 0o644), path
