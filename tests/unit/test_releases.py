@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.releases import API_VERSIONS, RELEASES, Release, Since, Version, lookup
+from slurmrest.releases import API_VERSIONS, RELEASES, Release, Since, Version, first_with, lookup
 
 SERIES = ["20.11", "21.08", "22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05"]
 
@@ -156,6 +156,20 @@ def test_as_dict_is_what_json_returns(series: str) -> None:
 def test_payload_facts(name: str, environment: str, script: str, cwd: bool, stdout: str) -> None:
     api = API_VERSIONS[name]
     assert (api.environment, api.job_script, api.cwd_required, api.stdout_key) == (environment, script, cwd, stdout)
+
+
+def test_first_version_with_a_capability() -> None:
+    assert first_with("max_connections_flag") == "23.02.2"
+    assert first_with("bearer") == "23.02"
+    assert first_with("bad_token_status", 511) == "24.11"
+    assert first_with("bad_token_status", 418) is None
+
+
+def test_debug_levels_grow() -> None:
+    assert "debug2" not in lookup("22.05.8").release.debug_levels
+    assert "debug2" in lookup("23.02.0").release.debug_levels
+    assert "quiet" not in lookup("23.02.8").release.debug_levels
+    assert {"0", "9", "quiet", "debug5"} < set(lookup("23.11.0").release.debug_levels)
 
 
 def test_ping_facts() -> None:

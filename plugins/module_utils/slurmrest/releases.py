@@ -176,6 +176,7 @@ class Release:
     max_threads: int
     default_max_connections: int
     environment: tuple[str, ...]  # variables the daemon understands
+    debug_levels: tuple[str, ...]  # values of SLURMRESTD_DEBUG; any other is fatal
     security_values: tuple[str, ...]  # words of SLURMRESTD_SECURITY; any other is fatal
     disable_user_check_aborts: bool  # SLURMRESTD_SECURITY=disable_user_check ends the daemon with SIGABRT
 
@@ -276,6 +277,9 @@ _ENVIRONMENT = (
     "SLURMRESTD_OPENAPI_PLUGINS",
 )
 
+_DEBUG_NUMBERS = tuple("123456789")
+_DEBUG_NAMES = ("fatal", "error", "info", "verbose", "debug", "debug2", "debug3", "debug4", "debug5")
+
 _20_11 = Release(
     series="20.11",
     last_known="20.11.9",
@@ -297,6 +301,7 @@ _20_11 = Release(
     max_threads=1024,
     default_max_connections=124,
     environment=_ENVIRONMENT,
+    debug_levels=_DEBUG_NUMBERS,
     security_values=(),
     disable_user_check_aborts=False,
     duplicate_listener_fatal=True,
@@ -417,6 +422,7 @@ _23_02 = _next(
         (*_21_08.environment, "SLURM_DEBUG_FLAGS"),
         {"23.02.2": (*_21_08.environment, "SLURM_DEBUG_FLAGS", "SLURMRESTD_MAX_CONNECTIONS")},
     ),
+    debug_levels=(*_DEBUG_NUMBERS, *_DEBUG_NAMES),
     security_values=("disable_unshare_sysv", "disable_user_check", "disable_unshare_files", "become_user"),
     refuses_nobody=True,
     user_header_required=False,
@@ -448,6 +454,7 @@ _23_11 = _next(
         "SLURMRESTD_JSON",
         "SLURMRESTD_YAML",
     ),
+    debug_levels=("0", *_DEBUG_NUMBERS, "quiet", *_DEBUG_NAMES),
     duplicate_listener_fatal=since(True, {"23.11.6": False}),
     ipv6_by_config=True,
     auth_prefix_required=False,
@@ -584,6 +591,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def first_with(column: str, value: object = True) -> str | None:
+    """The first version of the table whose ``column`` has a value: for messages such as "needs Slurm X or later"."""
+    for row in RELEASES:
+        for since_version, cell in row.cell(column):
+            if cell == value:
+                return since_version or row.series
+    return None
 
 
 def lookup(version: str, variable: str = "slurm version") -> Row:

@@ -1,0 +1,539 @@
+"""What is on this host: Slurm, its packages, plugins, configuration, units and the service account.
+
+The one module that looks around. It changes nothing, runs a handful of programs at once, and gives a plain dictionary
+(JSON-able, free of secrets) also where there is no Slurm, no systemd, or not enough permission to read everything.
+"""
+
+from __future__ import annotations
+
+import glob
+import grp
+import os
+import posixpath
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Any, Optional
+
+from . import keys, slurmconf, units
+from .errors import InputError
+from .releases import lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
+MARKER = "slurmrest.toolkit wrote this file"
+DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
+OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
+PROGRAM_TIMEOUT = 10.0
+"""Seconds that a program may take before its answer counts as missing."""
+
+_SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/slurm*/sbin", "/opt/slurm*/*/sbin")
+_PLUGIN_DIRECTORIES = ("lib/*/slurm-wlm", "lib/*/slurm", "lib64/slurm", "lib/slurm", "lib64/slurm-wlm", "lib/slurm-wlm")
+_UNIT_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,Result"
+_MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[^:\s]+)")
+_Process = Optional["subprocess.Popen[str]"]
+
+
+def detect(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the roles want to know of this host.
+
+    Args:
+        options: all optional. ``account``: the service account (default slurmrestd). ``slurmrestd``: path of the
+            binary. ``slurm_conf``: path of slurm.conf. ``paths``: paths whose owner, mode and use to the account are
+            wanted. ``groups``: group names to look up. ``owned``: paths of unit and environment files that count as
+            ours besides the usual ones.
+    """
+    binaries = _binaries(options.get("slurmrestd"))
+    programs = _start_programs(binaries)
+    account = _account(options.get("account") or "slurmrestd")
+    os_release = _os_release()
+    package_names = _packages(os_release["family"])
+    fragment, dropins = _unit_files()
+    shown = _units(_finish(programs["systemctl"]), fragment, dropins)
+    unit_facts = _unit_facts(shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
+    prefix = _prefix(binaries)
+    slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
+    slurm_conf, conf = _slurm_conf(slurm_conf_path, account)
+    slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"))
+    plugin_dir, plugins = _plugins(conf, prefix)
+    daemons = {name: _daemon(binaries.get(name), _finish(programs.get(name))) for name in DAEMONS}
+    version = next((item["version"] for item in daemons.values() if item["version"]), None)
+    release, warning, release_error = _release(version)
+    packaging, package = _packaging(binaries, _finish(programs.get("owner")))
+    return {
+        **daemons,
+        "euid": os.geteuid(),
+        "os": os_release,
+        "packages": _finish_list(programs.get("packages")) if package_names is None else package_names,
+        "packaging": packaging,
+        "package": package,
+        "version": version,
+        "release": release,
+        "warning": warning,
+        "release_error": release_error,
+        "prefix": prefix,
+        "config_dir": posixpath.dirname(slurm_conf_path),
+        "plugin_dir": plugin_dir,
+        "plugins": plugins,
+        "slurm_conf": slurm_conf,
+        "slurmdbd_conf": slurmdbd_conf,
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "units": shown,
+        **unit_facts,
+        "account": account,
+        "slurm_user": _account(slurm_conf["slurm_user"]) if slurm_conf["readable"] else None,
+        "groups": {name: _gid(name) for name in options.get("groups") or ()},
+        "paths": {path: describe(path, account) for path in options.get("paths") or ()},
+    }
+
+
+def describe(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
+    """Owner, mode and use of a path.
+
+    ``enter`` and ``write`` say whether the account (anyone, where it does not exist) can reach the path and enter it, or
+    create files in it, as far as owners and modes tell. For a path that is not there they are those of ``nearest``, the
+    closest directory above it that exists.
+    """
+    nearest = os.path.abspath(path)
+    while not os.path.lexists(nearest) and nearest != "/":
+        nearest = posixpath.dirname(nearest)
+    facts: dict[str, Any] = {"exists": os.path.lexists(path), "nearest": nearest, "kind": None}
+    facts.update(enter=False, write=False)
+    try:
+        status = os.stat(nearest)
+        reach = all(keys.may(above, account, 1) for above in _above(nearest))
+    except OSError:
+        return facts
+    own = {"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}
+    facts["enter"] = reach and keys.may(own, account, 1)
+    facts["write"] = reach and keys.may(own, account, 3)
+    if facts["exists"]:
+        facts.update(
+            kind=_kind(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            owner=_user_name(status.st_uid),
+            group=_group_name(status.st_gid),
+            mode=f"{stat.S_IMODE(status.st_mode):04o}",
+            others_write=bool(status.st_mode & 0o022),
+        )
+    return facts
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "directory"), (stat.S_ISREG, "file"), (stat.S_ISSOCK, "socket"))
+    return next((name for test, name in kinds if test(mode)), "other")
+
+
+# --- programs --------------------------------------------------------------------------------------------------------
+
+
+def _binaries(given: str | None) -> dict[str, str]:
+    """Paths of the daemons. The others are looked for beside slurmrestd first: a host may have several Slurms."""
+    found: dict[str, str] = {}
+    for name in DAEMONS:
+        beside = [posixpath.dirname(path) for path in found.values()]
+        path = given if name == "slurmrestd" and given else _find(name, beside)
+        if path and os.access(path, os.X_OK) and os.path.isfile(path):
+            found[name] = path
+    return found
+
+
+def _find(name: str, first: Iterable[str]) -> str | None:
+    usual = [directory for pattern in _SBIN for directory in sorted(glob.glob(pattern), reverse=True)]
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join([*first, *path, *usual]))
+
+
+def _start_programs(binaries: Mapping[str, str]) -> dict[str, _Process]:
+    """Start all programs at once: together they take as long as the slowest."""
+    programs = {name: _start([path, "-V"]) for name, path in binaries.items()}
+    names = [f"{name}.service" for name in DAEMONS]
+    programs["systemctl"] = _start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
+    paths = sorted({variant for path in binaries.values() for variant in (path, os.path.realpath(path))})
+    if shutil.which("dpkg-query"):
+        programs["owner"] = _start(["dpkg-query", "-S", *paths]) if paths else None
+    elif shutil.which("rpm"):
+        programs["owner"] = _start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *paths]) if paths else None
+        programs["packages"] = _start(["rpm", "-qa", "--queryformat", "%{NAME}\\n"])
+    return programs
+
+
+def _start(command: Sequence[str]) -> _Process:
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            env=environment,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError:
+        return None
+
+
+def _finish(process: _Process) -> tuple[int, str, str]:
+    """Exit code, output and errors; 127 for a program that is not there or too slow."""
+    if process is None:
+        return 127, "", ""
+    try:
+        output, errors = process.communicate(timeout=PROGRAM_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        return 127, output, errors
+    return process.returncode, output, errors
+
+
+def _finish_list(process: _Process) -> list[str]:
+    return sorted(set(_finish(process)[1].split()))
+
+
+def _daemon(path: str | None, answer: tuple[int, str, str]) -> dict[str, Any]:
+    """One daemon's binary. ``-V`` needs no configuration, but the libraries: without them it ends with 127."""
+    facts: dict[str, Any] = {"path": path or "", "version": None, "error": None, "missing_library": None}
+    if path is None:
+        return facts
+    code, output, errors = answer
+    missing = _MISSING_LIBRARY.search(errors)
+    facts["missing_library"] = missing["name"] if missing else None
+    try:
+        facts["version"] = str(lookup(output).version) if code == 0 else None
+    except InputError:
+        # The words of a version that the release table refuses; the release says so once more.
+        facts["version"] = output.split()[-1] if output.split() else None
+    if code != 0:
+        facts["error"] = errors.strip() or f"exit code {code}"
+    return facts
+
+
+def _release(version: str | None) -> tuple[dict[str, Any] | None, str | None, str | None]:
+    """The row of the release table, what is to be said about it, and why there is none."""
+    if version is None:
+        return None, None, None
+    try:
+        row = lookup(version)
+    except InputError as error:
+        return None, str(error), str(error)
+    return row.as_dict(), row.warning, None
+
+
+def _packaging(binaries: Mapping[str, str], answer: tuple[int, str, str]) -> tuple[str, str | None]:
+    """Family (debian, schedmd-deb, rpm, source or none) and package of slurmrestd, else of the first daemon found."""
+    if not binaries:
+        return "none", None
+    owners: dict[str, str] = {}
+    for line in answer[1].splitlines():
+        package, colon, path = line.partition(": ")
+        if colon and not package.startswith("diversion"):
+            owners[path] = package.split(",")[0].split(":")[0]
+        elif re.fullmatch(r"[\w.+-]+", line):
+            return "rpm", line
+    for path in binaries.values():
+        owner = owners.get(path) or owners.get(os.path.realpath(path))
+        if owner:
+            return "schedmd-deb" if owner.startswith("slurm-smd") else "debian", owner
+    return "source", None
+
+
+# --- the host --------------------------------------------------------------------------------------------------------
+
+
+def _os_release() -> dict[str, str]:
+    """Which distribution: ``family`` is Debian, RedHat, Suse or empty."""
+    text = _read("/etc/os-release") or _read("/usr/lib/os-release") or ""
+    fields = {item.name: item.value for item in units.parse_environment_file(text, "/etc/os-release")}
+    kin = {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()}
+    families = (("Debian", {"debian", "ubuntu"}), ("RedHat", {"rhel", "fedora", "centos"}), ("Suse", {"suse", "sles"}))
+    return {
+        "family": next((family for family, names in families if kin & names), ""),
+        "id": fields.get("ID", ""),
+        "version": fields.get("VERSION_ID", ""),
+        "codename": fields.get("VERSION_CODENAME", ""),
+    }
+
+
+def _packages(family: str) -> list[str] | None:
+    """Names of the packages installed by dpkg; None where another program has to be asked."""
+    text = _read("/var/lib/dpkg/status") if family == "Debian" else None
+    if text is None:
+        return None
+    return sorted(set(re.findall(r"^Package: (\S+)\nStatus: install ok installed$", text, re.MULTILINE)))
+
+
+def _account(name: str) -> dict[str, Any]:
+    """What the host knows of an account; ids are None where it does not exist. A number is looked up as a uid."""
+    facts: dict[str, Any] = {"name": name, "exists": False, "uid": None, "gid": None, "group": None}
+    facts.update(supplementary_groups=[], gids=[], home=None, shell=None)
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        return facts
+    gids = sorted(set(os.getgrouplist(entry.pw_name, entry.pw_gid)) - {entry.pw_gid})
+    facts.update(
+        name=entry.pw_name,
+        exists=True,
+        uid=entry.pw_uid,
+        gid=entry.pw_gid,
+        group=_group_name(entry.pw_gid),
+        gids=gids,
+        supplementary_groups=[_group_name(gid) for gid in gids],
+        home=entry.pw_dir,
+        shell=entry.pw_shell,
+    )
+    return facts
+
+
+def _gid(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _read(path: str) -> str | None:
+    """Text of a file, None where there is none; PermissionError passes."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as stream:
+            return stream.read()
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+
+
+def _names(directory: str) -> list[str]:
+    """What is in a directory; nothing where it is not there or may not be read."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _above(path: str) -> list[dict[str, Any]]:
+    """Owner and mode of every directory above a path, links resolved."""
+    found = []
+    directory = os.path.realpath(path)
+    while directory != "/":
+        directory = posixpath.dirname(directory)
+        status = os.stat(directory)
+        found.append({"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode})
+    return found
+
+
+# --- units -----------------------------------------------------------------------------------------------------------
+
+
+def _unit_files() -> tuple[str, list[str]]:
+    """Fragment and drop-ins of slurmrestd as they are on disk, loaded or not."""
+    fragments = (f"{directory}/{units.UNIT}" for directory in units.UNIT_PATHS)
+    fragment = next((path for path in fragments if os.path.lexists(path)), "")
+    dropins = (f"{directory}/{name}" for directory in units.dropin_directories() for name in _names(directory))
+    return fragment, units.order_dropins(dropins)
+
+
+def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """State of each daemon's unit, from one call of systemctl; without systemd, what the disk says."""
+    shown: dict[str, dict[str, str]] = {}
+    for block in answer[1].split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        shown[fields.get("Id", "")] = fields
+    result: dict[str, dict[str, Any]] = {}
+    for name in DAEMONS:
+        fields = shown.get(f"{name}.service", {})
+        result[name] = {
+            "load": fields.get("LoadState", "not-found"),
+            "active": fields.get("ActiveState", "inactive"),
+            "sub": fields.get("SubState", "dead"),
+            "enabled": fields.get("UnitFileState", "") in ("enabled", "enabled-runtime", "alias", "static"),
+            "result": fields.get("Result", ""),
+            "fragment": fields.get("FragmentPath", ""),
+            "dropins": fields.get("DropInPaths", "").split(),
+            "needs_reload": fields.get("NeedDaemonReload") == "yes",
+        }
+    restd = result["slurmrestd"]
+    restd["fragment"] = restd["fragment"] or fragment
+    restd["dropins"] = list(dropins)
+    return result
+
+
+def _unit_facts(
+    fragment: str, dropins: Sequence[str], account: Mapping[str, Any], owned: Iterable[str]
+) -> dict[str, Any]:
+    """The effective unit, the vendor's alone, the one without our drop-in, and what contradicts us."""
+    path = fragment or None
+    vendor = units.effective(path, [], _read, _glob)
+    ours = {units.DROPIN, OWN_UNIT, _environment_file(vendor), *owned}
+    others = [dropin for dropin in dropins if dropin not in ours]
+    wanted = _wanted_dropin(account)
+
+    def as_wanted(path: str) -> str | None:
+        if path == units.DROPIN:
+            return wanted
+        return None if path in ours and path != fragment else _read(path)
+
+    contradictions = units.contradictions(units.effective(path, [*others, units.DROPIN], as_wanted, _glob), ours)
+    return {
+        "unit": units.effective(path, dropins, _read, _glob).as_dict(),
+        "vendor_unit": vendor.as_dict(),
+        "unit_without_ours": units.effective(path, others, _read, _glob).as_dict(),
+        "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
+    }
+
+
+def _environment_file(vendor: units.EffectiveUnit) -> str:
+    """The environment file that is ours to write: the one the vendor's unit reads last."""
+    return vendor.environment_files[-1].path if vendor.environment_files else DEFAULT_ENVIRONMENT_FILE
+
+
+def _wanted_dropin(account: Mapping[str, Any]) -> str:
+    """What our drop-in decides, whatever its exact text: to see what would beat it, before and after it is written."""
+    return "\n".join(
+        [
+            "[Service]",
+            f"User={account['name']}",
+            f"Group={account['group'] or account['name']}",
+            "SupplementaryGroups=",
+            "Environment=SLURM_JWT=daemon",
+            "Environment=SLURMRESTD_LISTEN=",
+            "ExecStart=",
+            "ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS",
+            "ExecReload=",
+        ]
+    )
+
+
+def _glob(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern)) or [pattern]
+
+
+# --- Slurm -----------------------------------------------------------------------------------------------------------
+
+
+def _prefix(binaries: Mapping[str, str]) -> str | None:
+    """Installation prefix: /usr for /usr/sbin/slurmrestd."""
+    path = next(iter(binaries.values()), None)
+    return posixpath.dirname(posixpath.dirname(os.path.realpath(path))) if path else None
+
+
+def _slurm_conf_path(unit: Mapping[str, Any], prefix: str | None) -> str:
+    """Where slurmrestd looks for slurm.conf: what its unit says, then the prefix, then the usual places."""
+    said = [option["value"] for option in unit["options"] if option["flag"] == "-f" and option["value"]]
+    said += [unit["environment"]["SLURM_CONF"]] if "SLURM_CONF" in unit["environment"] else []
+    conditions = [line.partition("=")[2] for line in unit["conditions"] if line.startswith("ConditionPathExists=")]
+    said += [path for path in conditions if posixpath.basename(path) == "slurm.conf"]
+    usual = [f"{prefix}/etc/slurm.conf"] if prefix and prefix != "/usr" else []
+    usual += ["/etc/slurm/slurm.conf", "/run/slurm/conf/slurm.conf"]
+    existing = (path for path in [*said, *usual] if os.path.exists(path))
+    return next(existing, said[0] if said else "/etc/slurm/slurm.conf")
+
+
+def _conf_facts(path: str) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
+    """What slurm.conf and slurmdbd.conf have in common."""
+    facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path), "readable": False, "ours": False}
+    try:
+        conf = slurmconf.read(path, _read)
+        facts["ours"] = MARKER in (_read(path) or "")
+    except PermissionError:
+        conf = None
+    facts["readable"] = conf is not None
+    conf_or_empty = conf or slurmconf.SlurmConf(path, (), (), (), ())
+    types = [item.strip() for item in (conf_or_empty.get("AuthAltTypes") or "").split(",") if item.strip()]
+    parameters = conf_or_empty.options("AuthAltParameters")
+    facts.update(
+        files=list(conf_or_empty.files),
+        missing_includes=list(conf_or_empty.missing),
+        errors=list(conf_or_empty.errors),
+        slurm_user=conf_or_empty.get("SlurmUser", "root"),
+        auth_type=conf_or_empty.get("AuthType", "auth/munge"),
+        auth_alt_types=types,
+        auth_alt_parameters=parameters,
+        jwt=bool({"auth/jwt", "jwt"} & set(types)),
+        jwt_key=parameters.get("jwt_key") or "",
+        jwks=parameters.get("jwks") or "",
+    )
+    return facts, conf
+
+
+def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], slurmconf.SlurmConf]:
+    facts, found = _conf_facts(path)
+    conf = found or slurmconf.SlurmConf(path, (), (), (), ())
+    storage = conf.get("AccountingStorageType", "accounting_storage/none") or ""
+    communication = (conf.get("CommunicationParameters") or "").lower().split(",")
+    hosts = conf.all("SlurmctldHost") or [*conf.all("ControlMachine"), *conf.all("BackupController")]
+    facts.update(
+        cluster_name=conf.get("ClusterName"),
+        slurmctld_hosts=[re.sub(r"\(.*\)$", "", host) for host in hosts],
+        slurmctld_port=conf.get("SlurmctldPort", "6817"),
+        slurmd_port=conf.get("SlurmdPort", "6818"),
+        state_save_location=conf.get("StateSaveLocation", "/var/spool"),
+        accounting_storage_type=storage,
+        accounting_storage_host=conf.get("AccountingStorageHost"),
+        accounting=storage.endswith("slurmdbd"),
+        ipv6="enableipv6" in communication,
+        readable_by_account=_readable(path, account) if facts["exists"] else None,
+    )
+    return facts, conf
+
+
+def _slurmdbd_conf(path: str) -> dict[str, Any]:
+    facts, found = _conf_facts(path)
+    conf = found or slurmconf.SlurmConf(path, (), (), (), ())
+    facts.update(
+        dbd_host=conf.get("DbdHost"), dbd_port=conf.get("DbdPort", "6819"), storage_type=conf.get("StorageType")
+    )
+    return facts
+
+
+def _readable(path: str, account: Mapping[str, Any]) -> bool | None:
+    """Whether owners and modes let the account read a file; None where nobody can tell."""
+    if not account["exists"]:
+        return None
+    try:
+        status = os.stat(path)
+        reach = all(keys.may(above, account, 1) for above in _above(path))
+    except OSError:
+        return None
+    return reach and keys.may({"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}, account, 4)
+
+
+def _plugins(conf: slurmconf.SlurmConf, prefix: str | None) -> tuple[str | None, dict[str, Any]]:
+    """The plugin directory (PluginDir, or the usual one of the prefix that has most of them) and what is in it."""
+    stated = [path for path in (conf.get("PluginDir") or "").split(":") if path]
+    usual = [path for name in _PLUGIN_DIRECTORIES for path in sorted(glob.glob(f"{prefix}/{name}"))] if prefix else []
+    found = {path: {name[:-3] for name in _names(path) if name.endswith(".so")} for path in stated or usual}
+    chosen = max(found, key=lambda path: len(found[path]), default=None)
+    names = set().union(*found.values()) if stated else found.get(chosen or "", set())
+    single = ("auth_jwt", "auth_munge", "auth_slurm", "rest_auth_jwt", "rest_auth_local", "tls_s2n")
+    return chosen, {
+        **{name: name in names for name in single},
+        "openapi": sorted(_spoken(name, "openapi_") for name in names if name.startswith("openapi_")),
+        "data_parser": sorted(_spoken(name, "data_parser_") for name in names if name.startswith("data_parser_")),
+    }
+
+
+def _spoken(name: str, prefix: str) -> str:
+    """As the command line names it: openapi_dbv0_0_38 is dbv0.0.38."""
+    return re.sub(r"_(?=\d)", ".", name[len(prefix) :])
