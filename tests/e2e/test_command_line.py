@@ -198,7 +198,7 @@ def test_down_leaves_nothing(cluster: dict[str, Any], request: pytest.FixtureReq
     running = state.choose(cluster["name"])
     engine = clusters.engine_of(running, Progress())
     assert slurmrest("cluster", "down", cluster["name"]).returncode == 0
-    label = f"{clusters.CLUSTER_LABEL}={cluster['name']}"
+    label = f"{state.CLUSTER_LABEL}={cluster['name']}"
     assert engine.containers(label) == []
     assert engine.networks(label) == []
     assert not running.directory.exists()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
 from tests import run
 
-OPTIONS = run.Options(("24.11",), ("default",), keep=False, full=False)
+OPTIONS = run.Options(("24.11",), (), keep=False, full=False)
 
 
 def command(code: str) -> run.Command:
@@ -56,8 +57,23 @@ def test_unknown_values_are_refused(argv: list[str], capsys: pytest.CaptureFixtu
     assert f"'{argv[-1]}'" in capsys.readouterr().err
 
 
-def test_every_scenario_runs_on_every_release() -> None:
-    """The containers stage is the product of both, unless asked for less."""
-    options = run.Options(("22.05", "24.11"), ("default", "split"), keep=False, full=False)
-    runs = [(c.environment["SLURMREST_RELEASE"], c.argv[-1]) for c in run.containers(options) if "molecule" in c.argv]
-    assert sorted(runs) == sorted((release, name) for release in options.releases for name in options.scenarios)
+def titles(**asked: Any) -> list[str]:
+    """Return what the containers stage would run."""
+    options = {"releases": ("22.05", "26.05"), "scenarios": (), "keep": False, "full": False, **asked}
+    return [command.title for command in run.containers(run.Options(**options))]
+
+
+def test_every_scenario_and_the_command_line_run_on_every_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that are listed as such are content with one release, and none of them is lost."""
+    monkeypatch.setattr(run, "scenarios", lambda: ["default", "odd"])
+    monkeypatch.setattr(run, "ONE_RELEASE", {"odd": "26.05"})
+    less = ["default 22.05", "command line 22.05", "default 26.05", "odd 26.05", "command line 26.05"]
+    assert titles() == less
+    assert sorted(titles(full=True)) == sorted([*less, "odd 22.05"])
+    assert titles(scenarios=("odd",), releases=("22.05",)) == ["odd 22.05"]
+
+
+def test_scenarios_of_one_release_exist() -> None:
+    """Each name in the table is a scenario, and its release one that is run."""
+    assert set(run.ONE_RELEASE) <= set(run.scenarios())
+    assert set(run.ONE_RELEASE.values()) <= set(run.RELEASES)
