@@ -94,9 +94,9 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
 def describe(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     """Owner, mode and use of a path.
 
-    ``enter`` and ``write`` say whether the account (anyone, where it does not exist) can reach the path and enter it, or
-    create files in it, as far as owners and modes tell. For a path that is not there they are those of ``nearest``, the
-    closest directory above it that exists.
+    ``enter`` and ``write`` say whether the account (anyone, where it does not exist) can reach the path and enter it,
+    or create files in it, as far as owners and modes tell. For a path that is not there they are those of ``nearest``,
+    the closest directory above it that exists.
     """
     nearest = os.path.abspath(path)
     while not os.path.lexists(nearest) and nearest != "/":
