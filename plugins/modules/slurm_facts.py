@@ -19,6 +19,9 @@ options:
   slurmrestd:
     description: Path of the C(slurmrestd) binary, where it is not at a usual place.
     type: path
+  slurm_conf:
+    description: Path of slurm.conf, where it is not at a usual place.
+    type: path
   paths:
     description: Further paths whose owner and mode are wanted.
     type: list
@@ -52,6 +55,7 @@ def main() -> None:
         argument_spec={
             "account": {"type": "str", "default": "slurmrestd"},
             "slurmrestd": {"type": "path"},
+            "slurm_conf": {"type": "path"},
             "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,

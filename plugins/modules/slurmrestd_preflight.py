@@ -19,6 +19,13 @@ options:
   slurmrestd:
     description: Path of the C(slurmrestd) binary, where it is not at a usual place.
     type: path
+  slurm_conf:
+    description: Path of slurm.conf, where it is not at a usual place.
+    type: path
+  installed:
+    description: Whether slurmrestd must be there by now.
+    type: bool
+    default: false
 attributes:
   check_mode: {support: full, description: Reads only.}
 author: slurmrest-toolkit contributors
@@ -42,13 +49,18 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.preflight import paths_of_interest, problems
+from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"variables": {"type": "dict", "required": True}, "slurmrestd": {"type": "path"}},
+        argument_spec={
+            "variables": {"type": "dict", "required": True},
+            "slurmrestd": {"type": "path"},
+            "slurm_conf": {"type": "path"},
+            "installed": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     variables = module.params["variables"]
@@ -56,10 +68,12 @@ def main() -> None:
         {
             "account": variables.get("slurm_common_slurmrestd_user", "slurmrestd"),
             "slurmrestd": module.params["slurmrestd"],
+            "slurm_conf": module.params["slurm_conf"],
             "paths": paths_of_interest(variables),
+            "groups": groups_of_interest(variables),
         }
     )
-    found = [str(problem) for problem in problems(variables, facts)]
+    found = [str(problem) for problem in problems(variables, facts, installed=module.params["installed"])]
     if found:
         module.fail_json(msg="Nothing was changed. " + "\n".join(found), problems=found)
     module.exit_json(changed=False, problems=found)

@@ -400,12 +400,23 @@ def _unit_facts(
         "vendor_unit": vendor.as_dict(),
         "unit_without_ours": units.effective(path, others, _read, _glob).as_dict(),
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
+        "environment_file": _environment_file_facts(_environment_file(vendor)),
     }
 
 
 def _environment_file(vendor: units.EffectiveUnit) -> str:
     """The environment file that is ours to write: the one the vendor's unit reads last."""
     return vendor.environment_files[-1].path if vendor.environment_files else DEFAULT_ENVIRONMENT_FILE
+
+
+def _environment_file_facts(path: str) -> dict[str, Any]:
+    """Whether the environment file that is ours to write holds somebody else's variables (names only)."""
+    try:
+        text = _read(path) or ""
+    except PermissionError:
+        text = ""
+    names = sorted({variable.name for variable in units.parse_environment_file(text, path)})
+    return {"path": path, "ours": MARKER in text, "variables": names}
 
 
 def _wanted_dropin(account: Mapping[str, Any]) -> str:

@@ -533,6 +533,11 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
         remedy = f"Remove that line (systemctl cat {units.UNIT} shows all of it)."
         yield Problem(units.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy)
+    file = facts["environment_file"]
+    if file["variables"] and not file["ours"]:
+        reason = f"it holds {', '.join(file['variables'])}, which this toolkit did not write and would overwrite"
+        remedy = f"Say the same with {ENVIRONMENT} and {EXTRA_OPTIONS}, and move the file away."
+        yield Problem("EnvironmentFile", file["path"], "a file that this toolkit may write", reason, remedy)
     for file in facts["unit"]["environment_files"]:
         if file["sectioned"]:
             allowed = "lines of NAME=value"
