@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from testcluster.progress import Progress
 
 UNITS = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
-JOURNAL_LINES = 15
+JOURNAL_LINES = 12
+_TROUBLE = re.compile(r"error|fatal|fail|refus|denied|cannot|unable", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def learn_version(engine: Engine, cluster: Cluster) -> None:
         CannotRunError: the suite has moved on to another series since its image was built.
     """
     installed = engine.execute(cluster.controller.container, "slurmctld", "-V").strip()
-    check_series(installed, Version.parse(cluster.slurm_version).series, "the distribution")
+    check_series(installed, Version.parse(cluster.slurm_version).series, "the distribution has moved on to")
     cluster.slurm_version = str(Version.parse(installed))
     cluster.save()
 
@@ -271,14 +273,14 @@ def journal(engine: Engine, node: Node, units: Sequence[str]) -> str:
 
 
 def show_journals(engine: Engine, cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
-    """Save the journal of Slurm's units on each node, and show its end for the nodes named."""
+    """Save the journal of Slurm's units on each node, and show the troubles in it for the nodes named."""
     for node in cluster.nodes:
         text = journal(engine, node, UNITS)
         write_private(cluster.directory / "logs" / f"{node.name}.journal", text)
-        if node.name in names and text:
-            progress.say(f"end of the journal of {node.name}:")
-            for line in text.splitlines()[-JOURNAL_LINES:]:
-                progress.say(f"  {line}")
+        lines = [line for line in text.splitlines() if _TROUBLE.search(line)]
+        if node.name in names and lines:
+            progress.say(f"troubles in the journal of {node.name}:")
+            progress.quote(lines[-JOURNAL_LINES:])
 
 
 def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:

@@ -58,10 +58,12 @@ PACKAGES = (
 
 DPKG_OPTIONS = (
     "force-unsafe-io",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*",
 )
-"""Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manual pages."""
+"""Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manuals."""
 
 PREPARE = Path(__file__).with_name("prepare-base.sh")
 SCRUB = Path(__file__).with_name("scrub.sh")
@@ -135,6 +137,7 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
         ClusterFailedError: the image could not be built.
     """
     suite = suite_of(series)
+    moved_on = f"{suite} has moved on to"
     options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
     name = f"{BASE}:{suite}-{base_key(suite, *options)}"
     with locked(
@@ -143,11 +146,11 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
     ):
         labels = engine.image_labels(name)
         if labels is not None:
-            check_series(labels[VERSION_LABEL], series, suite)
+            check_series(labels[VERSION_LABEL], series, moved_on)
             return Image(name, labels[VERSION_LABEL])
         ensure_programs(["mmdebstrap", *([] if host.root else ["newuidmap"])], host, progress)
         version = ask_suite(suite, options)
-        check_series(version, series, suite)
+        check_series(version, series, moved_on)
         progress.update(f"building {suite} (Slurm {version}) from the distribution's packages")
         build_suite(engine, suite, options, name, version)
         remove_old(engine, BASE, f"{suite}-", keep=name)
@@ -232,13 +235,15 @@ def ordinary_image(engine: Engine, progress: Progress, base: str, series: str | 
             labels = engine.image_labels(name) or {}
         version = labels[VERSION_LABEL]
         if series is not None:
-            check_series(version, series, base)
+            check_series(version, series, f"{base} offers")
         return Image(name, version)
 
 
 def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -> None:
     """Install what an ordinary image lacks in a container made from it, and commit that as a base image."""
-    container = engine.call("run", "--detach", "--label=slurmrest.build=image", base, "sleep", "3600").strip()
+    label = "slurmrest.build=image"
+    engine.remove_containers([left.name for left in engine.containers(label)])  # of a killed run: this one has the lock
+    container = engine.call("run", "--detach", f"--label={label}", base, "sleep", "3600").strip()
     try:
         if engine.try_call("exec", container, "sh", "-c", "command -v apt-get") is None:
             raise CannotRunError(f"--image {base} has no apt-get.", "Use an image of Debian or Ubuntu.")
@@ -246,7 +251,7 @@ def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -
         simulation = engine.execute(container, "apt-get", "--simulate", "install", "slurmrestd")
         version = offered_version(simulation, base)
         if series is not None:
-            check_series(version, series, base)
+            check_series(version, series, f"{base} offers")
         options = "\n".join(DPKG_OPTIONS)
         engine.execute(container, "sh", "-c", "cat >/etc/dpkg/dpkg.cfg.d/50-slurmrest", text=f"{options}\n")
         install = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"

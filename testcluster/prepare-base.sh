@@ -43,6 +43,10 @@ chmod 0440 /etc/sudoers.d/50-admin
 systemctl mask apt-daily.timer apt-daily-upgrade.timer console-getty.service getty.target
 systemctl enable ssh.service
 
+# The journal belongs to this start of this node: kept in memory, it is in no image made of it.
+install -d -m 0755 /etc/systemd/journald.conf.d
+printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/50-slurmrest.conf
+
 # Every start gets a machine id of its own.
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.status import Status
 
 
@@ -35,6 +37,11 @@ class Progress:
     def say(self, text: str) -> None:
         """Print one line that stays, after the seconds since the run began."""
         self.console.print(f"[dim]{self.elapsed:6.1f} s[/dim]  {escape(text)}")
+
+    def quote(self, lines: Iterable[str]) -> None:
+        """Print lines of somebody else's, indented."""
+        for line in lines:
+            self.console.print(f"          [dim]{escape(line)}[/dim]")
 
     def phase(self, name: str, text: str) -> None:
         """Begin a phase, and end the one before it."""

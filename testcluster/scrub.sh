@@ -9,7 +9,7 @@ things='etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub etc/ssh/au
 
 case $1 in
     hide)
-        rm -rf "$stash" /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /root/.ansible /home/admin/.ansible
+        rm -rf "$stash" /var/cache/apt/archives/*.deb /var/cache/apt/*.bin /var/lib/apt/lists/* /home/admin/.ansible
         mkdir -p "$stash"
         for thing in $things; do
             [ -e "/$thing" ] || continue

@@ -53,16 +53,21 @@ def offered_version(simulation: str, suite: str) -> str:
     return match["version"]
 
 
-def check_series(version: str, series: str, suite: str) -> None:
-    """Refuse a suite that carries another Slurm series than the one asked for.
+def check_series(version: str, series: str, origin: str) -> None:
+    """Refuse another Slurm series than the one asked for.
+
+    Args:
+        version: what is offered or installed.
+        series: what was asked for.
+        origin: who offers it, with the verb, such as ``forky has moved on to``.
 
     Raises:
-        CannotRunError: it does.
+        CannotRunError: they differ.
     """
     if Version.parse(version).series != series:
         raise CannotRunError(
-            f"Slurm {series} was asked for, and {suite} now carries {version}: the suite has moved on.",
-            f"Use --slurm with one of {', '.join(s for s in SUITES if s != series)}.",
+            f"Slurm {series} was asked for, but {origin} {version}.",
+            f"Series of the suites: {', '.join(f'{key} ({suite})' for key, suite in SUITES.items())}.",
         )
 
 
