@@ -220,7 +220,7 @@ def _release(version: str | None) -> tuple[dict[str, Any] | None, str | None, st
     if version is None:
         return None, None, None
     try:
-        row = lookup(version)
+        row = lookup(version, "installed Slurm")
     except InputError as error:
         return None, str(error), str(error)
     return row.as_dict(), row.warning, None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import accounts, keys, listeners, units
 from .errors import InputError
-from .releases import first_with
+from .releases import RELEASES, first_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -183,8 +183,9 @@ def installation_problems(facts: Mapping[str, Any], auth: str = "jwt") -> list[P
 
 def _release(_: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
     if facts.get("release_error"):
-        reason = "the release table does not have it"
-        yield Problem("installed Slurm", facts["version"], "a release of the table", reason, facts["release_error"])
+        allowed = f"Slurm {RELEASES[0].series} to {RELEASES[-1].series}, and newer with a warning"
+        reason = "the release table does not go back that far"
+        yield Problem("installed Slurm", facts["version"], allowed, reason, "Upgrade Slurm first.")
 
 
 def _account(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
