@@ -83,7 +83,7 @@ def containers(options: Options) -> Iterator[Command]:
     for release in options.releases:
         for name in options.scenarios or scenarios():
             if options.full or options.scenarios or ONE_RELEASE.get(name, release) == release:
-                argv = ("-m", "molecule", "--no-command-borders", "test", *keep, "--scenario-name", name)
+                argv = ("-m", "molecule", "test", "--no-command-borders", *keep, "--scenario-name", name)
                 yield python(f"{name} {release}", *argv, SLURMREST_RELEASE=release)
         if not options.scenarios:
             keep_cluster = ["--keep"] if options.keep else []

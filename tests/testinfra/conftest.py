@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ Host = Any
 """A host as testinfra reaches it: testinfra.host.Host."""
 
 GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
+SOCKETS = tempfile.TemporaryDirectory(prefix="ssh-")
+"""Of SSH connections; a short path, since OpenSSH appends to it and a hundred bytes are the limit."""
 LISTEN = "0.0.0.0:6820,unix:/run/slurmrestd/slurmrestd.socket"
 
 
@@ -47,7 +50,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @cache
 def reach(name: str, directory: Path) -> Host:
     """Return a host as root, over one SSH connection for all tests."""
-    return testinfra.get_host(f"ssh://{name}", ssh_config=str(directory / "ssh_config"), sudo=True)
+    controlpath = f"{SOCKETS.name}/{name}"
+    config = str(directory / "ssh_config")
+    return testinfra.get_host(f"ssh://{name}", ssh_config=config, controlpath=controlpath, controlpersist=20, sudo=True)
 
 
 def host(request: pytest.FixtureRequest) -> Host:

@@ -124,12 +124,11 @@ def test_files_belong_to_root_and_no_one_else_writes_them(slurmrestd: Host) -> N
 
 
 def test_systemd_finds_nothing_to_complain_about(slurmrestd: Host) -> None:
-    result = slurmrestd.run("systemd-analyze verify slurmrestd.service 2>&1 | grep --fixed-strings slurmrestd")
-    assert result.stdout == ""
+    words = slurmrestd.run("systemd-analyze verify --man=no slurmrestd.service 2>&1").stdout.splitlines()
+    assert [line for line in words if "slurmrestd" in line] == []
 
 
 def test_vendor_unit_is_as_the_package_left_it(slurmrestd: Host) -> None:
     fragment = unit(slurmrestd)["FragmentPath"]
-    if slurmrestd.run("dpkg --search %s", fragment).rc == 0:
-        assert slurmrestd.run("dpkg --verify slurmrestd").stdout == ""
     assert not fragment.startswith("/etc/")
+    assert fragment not in slurmrestd.run("dpkg --verify slurmrestd").stdout
