@@ -1,0 +1,115 @@
+"""A test cluster for tests that change it: started by the command line, asked over SSH, configured by the playbooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from testcluster.state import cluster_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+_RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Play:
+    """A finished run of ansible-playbook."""
+
+    status: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, all hosts together."""
+        return sum(int(match[2]) for match in _RECAP.finditer(self.output))
+
+    def good(self) -> Play:
+        """Return itself when the run was fine; fail the test with the output otherwise."""
+        assert self.status == 0, self.output
+        return self
+
+
+@dataclass
+class LiveCluster:
+    """A running test cluster."""
+
+    name: str
+    release: str
+    directory: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.directory = cluster_directory(self.name)
+
+    def ssh(self, node: str, command: str, *, check: bool = True) -> str:
+        """Run a shell command as root on a node and return what it prints."""
+        done = subprocess.run(
+            ["ssh", "-F", str(self.directory / "ssh_config"), node, "sudo", "sh", "-s"],
+            input=command,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def playbook(self, *words: str, variables: Mapping[str, Any] | None = None) -> Play:
+        """Run playbooks (and further arguments of ansible-playbook) with extra variables."""
+        extra = ["--extra-vars", json.dumps(variables)] if variables else []
+        names = [f"playbooks/{word}" if word.endswith(".yml") else word for word in words]
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("ansible-playbook")),
+                "--inventory",
+                str(self.directory / "inventory" / "hosts.yml"),
+                *names,
+                *extra,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Play(done.returncode, done.stdout)
+
+    def inventory(self) -> dict[str, Any]:
+        """Return the inventory as data."""
+        data: dict[str, Any] = yaml.safe_load((self.directory / "inventory" / "hosts.yml").read_text())
+        return data
+
+
+def slurmrest(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command of this clone."""
+    return subprocess.run(
+        [sys.executable, "-m", "testcluster", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/plugins/module_utils"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def live_cluster(name: str, release: str, *arguments: str) -> Iterator[LiveCluster]:
+    """Start a cluster (``--bare`` among the arguments gives plain nodes), and remove it afterwards."""
+    slurmrest("cluster", "down", name)
+    started = slurmrest("cluster", "up", "--name", name, "--slurm", release, "--allow-stale-mirror", *arguments)
+    assert started.returncode == 0, started.stderr
+    try:
+        yield LiveCluster(name, release)
+    finally:
+        slurmrest("cluster", "down", name)

@@ -1,0 +1,25 @@
+"""Options of the tests that need a running cluster: pytest tests/real --release 24.11 [--full]."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that choose the release and the breadth."""
+    parser.addoption("--release", default="24.11", help="Slurm series of the clusters that are started")
+    parser.addoption("--full", action="store_true", help="run what takes longer, too")
+
+
+@pytest.fixture(scope="session")
+def release(pytestconfig: pytest.Config) -> str:
+    """Return the Slurm series of the clusters that are started."""
+    series: str = pytestconfig.getoption("--release")
+    return series
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Return whether to run what takes longer."""
+    chosen: bool = pytestconfig.getoption("--full")
+    return chosen
