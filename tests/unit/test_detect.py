@@ -428,23 +428,23 @@ def test_paths(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "above", "enter", "write"),
+    ("modes", "enter", "write"),
     [
-        (0o755, 0o755, True, False),
-        (0o757, 0o755, True, True),
-        (0o754, 0o755, False, False),
-        (0o757, 0o700, False, False),
+        ((0o755, 0o755), True, False),
+        ((0o757, 0o755), True, True),
+        ((0o754, 0o755), False, False),
+        ((0o757, 0o700), False, False),
     ],
 )
 def test_what_a_stranger_may(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, above: int, enter: bool, write: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modes: tuple[int, int], enter: bool, write: bool
 ) -> None:
     # The directories of pytest are closed to strangers: the way up ends below them.
     monkeypatch.setattr(module, "_above", lambda path: [{"uid": 0, "gid": 0, "mode": Path(path).parent.stat().st_mode}])
     directory = tmp_path / "top" / "sub"
     directory.mkdir(parents=True)
-    directory.chmod(mode)
-    directory.parent.chmod(above)
+    directory.chmod(modes[0])
+    directory.parent.chmod(modes[1])
     facts = describe(str(directory), {"uid": None, "gid": None, "gids": []})
     assert (facts["enter"], facts["write"]) == (enter, write)
 
