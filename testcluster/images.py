@@ -263,8 +263,10 @@ def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -
 
 
 def remove_old(engine: Engine, repository: str, prefix: str, *, keep: str) -> None:
-    """Remove the images of a repository whose tags begin with ``prefix``, but the one to keep and those in use."""
-    for tag in engine.tags(repository):
-        image = f"{repository}:{tag}"
-        if tag.startswith(prefix) and image != keep:
-            engine.remove_image(image)
+    """Remove images of a repository whose tags begin with ``prefix``, but the one to keep, one other and those in use.
+
+    The other one is for whoever works with two versions of this project, or with and without a stale mirror, in turn.
+    """
+    others = [tag for tag in engine.tags(repository) if tag.startswith(prefix) and f"{repository}:{tag}" != keep]
+    for tag in others[1:]:
+        engine.remove_image(f"{repository}:{tag}")

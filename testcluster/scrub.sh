@@ -1,11 +1,13 @@
 #!/bin/sh
 # Runs as root in a node around the making of an image. `hide` takes away what no two nodes may share and puts it into
-# /run, which is not part of an image; `restore` puts it back.
+# /run, which is not part of an image; `restore` puts it back. Slurm's daemons are not enabled in the image: a node made
+# of it would start them before they are configured.
 set -eu
 umask 077
 stash=/run/slurmrest-hidden
 things='etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub etc/ssh/authorized_keys etc/machine-id
     etc/munge/munge.key var/lib/systemd/random-seed'
+units='munge slurmdbd slurmctld slurmd slurmrestd'
 
 case $1 in
     hide)
@@ -17,6 +19,11 @@ case $1 in
             cp -a "/$thing" "$stash/$thing"
             rm "/$thing"
         done
+        for unit in $units; do
+            [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ] || continue
+            echo "$unit" >>"$stash/enabled"
+            systemctl --quiet disable "$unit" 2>/dev/null
+        done
         # Empty, not absent: systemd then makes a new one without taking this for the first boot ever.
         : >/etc/machine-id
         chmod 0444 /etc/machine-id
@@ -26,6 +33,7 @@ case $1 in
             [ -e "$stash/$thing" ] || continue
             cp -a "$stash/$thing" "/$thing"
         done
+        [ ! -e "$stash/enabled" ] || xargs systemctl --quiet enable <"$stash/enabled" 2>/dev/null
         rm -rf "$stash"
         ;;
 esac
