@@ -31,6 +31,7 @@ MAX_SOCKET_PATH = 107  # bytes, sockaddr_un.sun_path without its final zero (uni
 USER_HEADER = "X-SLURM-USER-NAME"
 TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a secret
 
+_PIECE = 65536  # bytes
 _ALLOWED = "http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:/absolute/path"
 _SCHEMES = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -174,8 +175,8 @@ def request(
                 connection.request(
                     method, path, body, {"Accept": "application/json", "Connection": "close", **(headers or {})}
                 )
-                answer = connection.getresponse()
-                data = answer.read(max_body + 1)
+                with contextlib.closing(connection.getresponse()) as answer:
+                    data = _read(answer, max_body)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if cut.is_set():
                     raise TimeoutError(0, "cut off") from error
@@ -233,6 +234,19 @@ def _cut_off(sock: socket.socket, seconds: float) -> Any:
         timer.cancel()
 
 
+def _read(answer: http.client.HTTPResponse, bound: int) -> bytes:
+    """The body, or a little more than `bound` bytes of it. In pieces: Python 3.9 clears as many as are asked for."""
+    data = bytearray()
+    while len(data) <= bound:
+        piece = answer.read(_PIECE)
+        if not piece:
+            if answer.length:  # bytes announced that never came
+                raise http.client.IncompleteRead(bytes(data))
+            break
+        data += piece
+    return bytes(data)
+
+
 def _client_error(error: Exception, target: Target, timeout: float) -> ClientError:
     """What went wrong, told apart. The order matters: several of these are OSErrors."""
     if isinstance(error, (socket.timeout, TimeoutError)):
@@ -246,7 +260,7 @@ def _client_error(error: Exception, target: Target, timeout: float) -> ClientErr
         return ClientError("refused", f"{target} refused the connection: {why}")
     if isinstance(error, FileNotFoundError):
         return ClientError("no-socket", f"there is no socket {target.path}")
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and target.scheme == "unix":
         return ClientError("permission", f"this user may not connect to {target}: permission denied")
     if isinstance(error, (ConnectionError, http.client.IncompleteRead)):  # RemoteDisconnected is a ConnectionError
         return ClientError("closed", f"{target} closed the connection before the answer was complete")

@@ -112,7 +112,7 @@ def render_curl(report: Report, source: TokenSource, job_source: TokenSource) ->
 
 
 def curl_line(exchange: Exchange) -> str:
-    """The curl command that sends the same request. Where a refusal is expected it prints the status only."""
+    """The curl command that sends the same request and prints answer and status, or only the status of a refusal."""
     words = ["curl", "-sS", "--noproxy", "'*'"]
     base = exchange.target.url
     if exchange.target.scheme == "unix":
@@ -120,6 +120,8 @@ def curl_line(exchange: Exchange) -> str:
         base = "http://localhost"
     if exchange.sent_as in (NONE, BAD_GARBAGE, BAD_FORGED):
         words += ["-o", "/dev/null", "-w", "'%{http_code}\\n'"]
+    else:
+        words += ["-w", "'\\n%{http_code}\\n'"]
     if exchange.method != "GET":
         words += ["-X", exchange.method]
     if exchange.sent_as in _HEADER_FILES:

@@ -1,0 +1,277 @@
+"""The command: what it accepts, what it refuses with exit code 2, and that no secret leaves it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurmrest import cli, jwt
+from slurmrest.client import Target
+from slurmrest.verify import CHECKS
+
+from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_slurmrestd.py"
+DOCS = Path(__file__).parents[2] / "docs" / "verify.md"
+
+
+@pytest.fixture
+def daemon() -> FakeSlurmrestd:
+    return FakeSlurmrestd(STYLES["24.11"])
+
+
+@pytest.fixture
+def target(daemon: FakeSlurmrestd) -> Iterator[Target]:
+    with serving(daemon) as where:
+        yield where
+
+
+def secret_file(path: Path, text: str, mode: int = 0o600) -> str:
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> str:
+    return secret_file(tmp_path / "token", token("root").reveal())
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> str:
+    return secret_file(tmp_path / "key", "the key of the fake slurmctld, 32+ bytes")
+
+
+def test_all_good(target: Target, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--url", target.url, "--token-file", token_file]) == cli.OK
+    shown = capsys.readouterr()
+    assert f"{target.url}  Slurm 24.11.5" in shown.out
+    assert "all good: 9 ok, 0 failed, 2 skipped" in shown.out
+    assert "\033" not in shown.out
+    assert shown.err == ""
+
+
+def test_a_failed_check(
+    daemon: FakeSlurmrestd, target: Target, token_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.faults.add("ping-down")
+    assert cli.main(["--url", target.url, "--token-file", token_file]) == cli.CHECK_FAILED
+    assert "FAILED   ping" in capsys.readouterr().out
+
+
+def test_unreachable_is_a_failed_check(tmp_path: Path, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--url", f"unix:{tmp_path}/none", "--token-file", token_file]) == cli.CHECK_FAILED
+    assert f"there is no socket {tmp_path}/none" in capsys.readouterr().out
+
+
+def test_json(target: Target, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--url", target.url, "--token-file", token_file, "--json", "--show-curl"]) == cli.OK
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["ok"] is True
+    assert "curl -sS" in shown.err
+
+
+def test_curl_lines_follow_the_table(target: Target, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--url", target.url, "--token-file", token_file, "--show-curl"]) == cli.OK
+    out = capsys.readouterr().out
+    assert out.index("all good") < out.index("curl -sS")
+    assert token_file in out
+
+
+def test_listeners_side_by_side(daemon: FakeSlurmrestd, target: Target, tmp_path: Path, token_file: str) -> None:
+    with serving(daemon, tmp_path / "socket") as unix:
+        assert cli.main(["--url", target.url, "--url", unix.url, "--token-file", token_file]) == cli.OK
+
+
+# --- where tokens come from -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["{}", "{}\n", "SLURM_JWT={}\n", "\n  {}  \n"])
+def test_a_token_file(form: str, target: Target, tmp_path: Path) -> None:
+    path = secret_file(tmp_path / "t", form.format(token("root").reveal()))
+    assert cli.main(["--url", target.url, "--token-file", path]) == cli.OK
+
+
+def test_a_token_file_that_everybody_can_read(
+    target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = secret_file(tmp_path / "t", token("root").reveal(), 0o644)
+    assert cli.main(["--url", target.url, "--token-file", path]) == cli.OK
+    assert f"warning: {path} has mode 0644" in capsys.readouterr().err
+
+
+def test_an_environment_variable(
+    target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", token("root").reveal())
+    assert cli.main(["--url", target.url, "--token-env", "MY_TOKEN", "--show-curl"]) == cli.OK
+    assert '"$MY_TOKEN"' in capsys.readouterr().out
+
+
+def test_standard_input(target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"SLURM_JWT={token('root').reveal()}\n"))
+    assert cli.main(["--url", target.url, "--token-file", "-", "--show-curl"]) == cli.OK
+    assert "scontrol token username=root" in capsys.readouterr().out
+
+
+def test_a_key(daemon: FakeSlurmrestd, target: Target, key_file: str, tmp_path: Path) -> None:
+    job = ["--job", "--job-user", "alice", "--job-directory", str(tmp_path)]
+    assert cli.main(["--url", target.url, "--key-file", key_file, "--user", "root", *job]) == cli.OK
+    sent: dict[str, str] = {}
+    for *_request, headers in daemon.requests:
+        if "x-slurm-user-token" in headers:
+            sent.setdefault(headers["x-slurm-user-name"], headers["x-slurm-user-token"])
+    for user in ("root", "alice"):
+        found = jwt.verify(jwt.Token(sent[user]), KEY)
+        assert found.user == user
+        assert found.claims["exp"] - found.claims["iat"] == cli.SIGNED_LIFESPAN
+
+
+def test_the_job_user_by_name_or_by_token(
+    daemon: FakeSlurmrestd, target: Target, token_file: str, tmp_path: Path
+) -> None:
+    alice = secret_file(tmp_path / "alice", token("alice").reveal())
+    base = ["--url", target.url, "--token-file", token_file, "--job", "--job-directory", str(tmp_path)]
+    assert cli.main([*base, "--job-user", "alice"]) == cli.OK
+    assert cli.main([*base, "--job-token-file", alice]) == cli.OK
+    assert [job["user"] for job in daemon.jobs.values()] == ["alice", "alice"]
+    submissions = [headers for method, _path, headers in daemon.requests if method == "POST"]
+    assert [jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions] == ["root", "alice"]
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert cli.main(argv) == cli.COULD_NOT_RUN
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    return shown.err
+
+
+def test_refusals(tmp_path: Path, token_file: str, key_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = secret_file(tmp_path / "empty", "")
+    blank = secret_file(tmp_path / "blank", " \n")
+    opaque = secret_file(tmp_path / "opaque", "opaque-token")
+    nobody = secret_file(tmp_path / "nobody", jwt.encode({"exp": 2**40}, KEY).reveal())
+    huge = secret_file(tmp_path / "huge", "x" * 70_000)
+    open_key = secret_file(tmp_path / "open", "k" * 32, 0o604)
+    cases: dict[tuple[str, ...], str] = {
+        (): "there is no token. Give --token-file",
+        ("--token-file", f"{tmp_path}/none"): f"--token-file {tmp_path}/none: No such file or directory",
+        ("--token-file", str(tmp_path)): "Is a directory",
+        ("--token-file", empty): "the file is empty",
+        ("--token-file", blank): "the token is empty",
+        ("--token-file", huge): "more than 65536 bytes",
+        ("--token-file", opaque): "Give --user NAME",
+        ("--token-file", nobody): "neither sun nor username",
+        ("--token-file", "a\0b"): "null",
+        ("--token-env", "UNSET_VARIABLE"): "UNSET_VARIABLE is not set",
+        ("--key-file", key_file): "--key-file needs --user",
+        ("--key-file", open_key, "--user", "root"): "mode 0604 lets everybody",
+        ("--token-file", token_file, "--key-file", key_file): "not allowed with",
+        ("--token-file", token_file, "--url", "ftp://x"): "--url: 'ftp://x' is refused",
+        ("--token-file", token_file, "--user", "a\nb"): "user: 'a\\nb' is refused",
+        ("--token-file", token_file, "--api-version", "42"): "api_version: '42' is refused",
+        ("--token-file", token_file, "--timeout", "0"): "'0' is not a number of seconds above 0",
+        ("--token-file", token_file, "--job-timeout", "soon"): "'soon' is not a number of seconds above 0",
+        ("--token-file", token_file, "--timeout", "nan"): "'nan' is not a number of seconds above 0",
+        ("--token-file", token_file, "--job"): "the job would run as root",
+        ("--token-file", token_file, "--job", "--job-user", "nobody"): "the job would run as nobody",
+        ("--token-file", token_file, "--job-user", "alice"): "belong to --job",
+        ("--token-file", token_file, "--job", "--job-user", "a", "--job-directory", "tmp"): "job directory: 'tmp'",
+        ("--token-file", "-", "--job", "--job-token-file", "-"): "cannot both be standard input",
+        ("--nonsense",): "unrecognized arguments",
+    }
+    for argv, words in cases.items():
+        monkey = io.StringIO(token("root").reveal())
+        sys.stdin, before = monkey, sys.stdin
+        try:
+            assert words in refused(capsys, *argv), argv
+        finally:
+            sys.stdin = before
+
+
+def test_a_token_given_in_place_of_a_name_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    secret = token("root").reveal()
+    assert secret not in refused(capsys, "--token-env", secret)
+
+
+def test_a_broken_token_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = secret_file(tmp_path / "t", "half-a-secret and-the-rest")
+    shown = refused(capsys, "--token-file", path)
+    assert "half-a-secret" not in shown
+    assert "scontrol token" in shown
+
+
+def test_interrupted(
+    target: Target, token_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "verify", interrupt)
+    assert refused(capsys, "--url", target.url, "--token-file", token_file) == "interrupted\n"
+
+
+# --- the script -------------------------------------------------------------------------------------------------------
+
+
+def script(*argv: str, python: tuple[str, ...] = (sys.executable, "-I")) -> subprocess.CompletedProcess[str]:
+    clean = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [*python, str(SCRIPT), *argv], env=clean, cwd="/", capture_output=True, text=True, check=False
+    )
+
+
+def test_the_script_runs_from_anywhere_without_packages(target: Target, token_file: str) -> None:
+    for python in ((sys.executable, "-I", "-S"), ()):  # no site-packages; by its own first line
+        done = script("--url", target.url, "--token-file", token_file, "--json", python=python)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["slurm_version"] == "24.11.5"
+    assert script().returncode == cli.COULD_NOT_RUN
+
+
+def test_help_names_exit_codes_and_examples() -> None:
+    text = script("--help").stdout
+    for words in ("exit codes:", "examples:", "  1  a check failed", "verify_slurmrestd.py --token-file token"):
+        assert words in text
+
+
+def test_no_option_takes_a_token() -> None:
+    takers = [
+        action.option_strings[0] for action in cli.build_parser()._actions if "token" in str(action.option_strings)
+    ]
+    assert takers == ["--token-file", "--token-env", "--job-token-file"]
+
+
+def test_every_option_and_check_is_documented() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for action in cli.build_parser()._actions:
+        for option in action.option_strings:
+            assert option in ("-h", "--help") or f"`{option}" in text, option
+    documented = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert documented == [check.id for check in CHECKS]
+
+
+@pytest.mark.parametrize("fault", ["none", "no-jwt", "ctld-down", "dbd-down", "trusts-peer"])
+def test_no_secret_in_any_output(fault: str, tmp_path: Path, key_file: str, token_file: str) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={fault})
+    job = ["--job", "--job-user", "alice", "--job-directory", str(tmp_path), "--show-curl"]
+    shown = ""
+    with serving(daemon) as target:
+        for source in (["--token-file", token_file], ["--key-file", key_file, "--user", "root"]):
+            for form in ([], ["--json"]):
+                done = script("--url", target.url, *source, *job, *form)
+                shown += done.stdout + done.stderr
+    sent = {headers["x-slurm-user-token"] for *_request, headers in daemon.requests if "x-slurm-user-token" in headers}
+    secrets = {part for token in sent for part in token.split(".") if len(part) > 20 and not part.startswith("AAAA")}
+    assert len(secrets) > 2
+    assert not [part for part in secrets if part in shown]

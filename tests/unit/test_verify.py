@@ -1,0 +1,590 @@
+"""Every check, seen passing on a healthy daemon and failing, for the right reason, on a broken one."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slurmrest import jwt, verify
+from slurmrest.client import Credentials, Target
+from slurmrest.errors import InputError
+from slurmrest.verify import CHECKS, JobOptions, Options, Report, Result
+
+from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
+from tests.unit.test_answers import slurmish
+
+ROOT = Credentials("root", token("root"))
+ALICE = Credentials("alice", token("alice"))
+WITHOUT_JOB = {"job", "job-output"}
+
+every_release = pytest.mark.parametrize("release", STYLES)
+
+
+def run(daemon: FakeSlurmrestd, credentials: Credentials = ROOT, **options: Any) -> Report:
+    with serving(daemon) as target:
+        return verify.verify([target], credentials, Options(**options), job_credentials=ALICE)
+
+
+def check(report: Report, check_id: str) -> Result:
+    return next(result for result in report.checks if result.id == check_id)
+
+
+def failures(report: Report) -> list[str]:
+    return [result.id for result in report.checks if result.ok is False]
+
+
+@every_release
+def test_a_healthy_daemon_passes_every_check(release: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
+    with serving(daemon) as tcp, serving(daemon, tmp_path / "socket") as unix:
+        options = Options(job=JobOptions(directory=str(tmp_path)))
+        report = verify.verify([tcp, unix], ROOT, options, job_credentials=ALICE)
+    assert [(result.id, result.ok) for result in report.checks if result.ok is not True] == []
+    listener = [result.id for result in report.checks if result.id.endswith(f"@unix:{tmp_path}/socket")]
+    assert [name.partition("@")[0] for name in listener] == ["reach", "slurm-diag", "no-token", "bad-token"]
+    assert [result.id for result in report.checks if "@" not in result.id] == [item.id for item in CHECKS]
+    assert report.ok
+    assert report.slurm_version == STYLES[release].version
+    assert report.api_versions == STYLES[release].apis
+    assert report.api_version == STYLES[release].apis[-1]
+    assert list(tmp_path.glob("*.out")) == []
+
+
+@every_release
+def test_the_report_says_the_same_to_programs(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release])).as_dict()
+    assert list(report) == ["schema", "ok", "url", "slurm_version", "api_versions", "checks"]
+    assert report["ok"] is True
+    for entry in report["checks"]:
+        assert list(entry) == ["id", "ok", "seconds", "detail", "cause", "remedy"]
+        assert entry["ok"] in (True, None)
+        assert isinstance(entry["seconds"], float)
+        assert entry["detail"]
+
+
+@every_release
+def test_few_requests_and_little_time(release: str) -> None:
+    begin = time.monotonic()
+    report = run(FakeSlurmrestd(STYLES[release]))
+    assert report.requests < 40
+    assert time.monotonic() - begin < 3
+
+
+@every_release
+def test_both_headers_always_go_together(release: str) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
+    run(daemon)
+    for _method, _path, headers in daemon.requests:
+        assert ("x-slurm-user-token" in headers) == ("x-slurm-user-name" in headers)
+
+
+def test_every_check_says_what_it_proves_and_has_its_own_id() -> None:
+    assert len({item.id for item in CHECKS}) == len(CHECKS)
+    assert all(item.title for item in CHECKS)
+
+
+# --- reach ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_there_is_one_failure_and_no_guesses(tmp_path: Path) -> None:
+    report = verify.verify([Target("unix", path=str(tmp_path / "none"))], ROOT)
+    assert failures(report) == ["reach"]
+    assert check(report, "reach").cause == "slurmrestd is not running, or has another socket"
+    assert {result.detail for result in report.checks if result.ok is None} == {"nothing answers there (see reach)"}
+    assert report.slurm_version is None
+    assert report.requests == 1
+
+
+def test_the_other_listener_carries_the_checks(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = Target("http", "127.0.0.1", server.getsockname()[1])
+    with serving(FakeSlurmrestd(STYLES["24.11"]), tmp_path / "socket") as unix:
+        report = verify.verify([closed, unix], ROOT)
+    assert failures(report) == ["reach"]
+    assert check(report, f"api-versions@{unix}").ok is True
+    assert check(report, "slurm-diag").detail == "nothing answers there (see reach)"
+    assert report.slurm_version == "24.11.5"
+    assert report.url == closed.url
+
+
+def test_something_that_is_not_http() -> None:
+    with banner(b"SSH-2.0-OpenSSH_9.2\r\n") as target:
+        report = verify.verify([target], ROOT, Options(timeout=2))
+    assert failures(report) == ["reach"]
+    assert "another service" in check(report, "reach").cause
+
+
+@contextlib.contextmanager
+def banner(words: bytes) -> Iterator[Target]:
+    import threading  # noqa: PLC0415 - only here
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(words)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Target("http", "127.0.0.1", server.getsockname()[1])
+        thread.join()
+
+
+# --- api-versions -----------------------------------------------------------------------------------------------------
+
+
+def test_another_version_can_be_pinned() -> None:
+    daemon = FakeSlurmrestd(STYLES["26.05"])
+    report = run(daemon, api_version="v0.0.43")
+    assert report.ok
+    assert report.api_version == "v0.0.43"
+    assert {path.split("/")[2] for _method, path, _headers in daemon.requests if path.startswith("/slurm")} == {
+        "v0.0.43"
+    }
+
+
+def test_a_pinned_version_that_is_not_served() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"]), api_version="v0.0.45")
+    assert failures(report) == ["api-versions"]
+    failed = check(report, "api-versions")
+    assert failed.detail == "v0.0.45 is not served; served: v0.0.40 v0.0.41 v0.0.42"
+    assert failed.remedy == "Use one of v0.0.40 v0.0.41 v0.0.42."
+
+
+@pytest.mark.parametrize("value", ["latest", "0.0.42", "v0.0", "v0.0.42/../x", "v0.0.42\n"])
+def test_a_pin_must_be_a_version(value: str) -> None:
+    with pytest.raises(InputError, match="api_version"):
+        Options(api_version=value)
+
+
+def test_a_pin_older_than_the_table() -> None:
+    with pytest.raises(InputError, match=r"v0\.0\.20"):
+        verify.verify([Target("http", "h", 1)], ROOT, Options(api_version="v0.0.20"))
+
+
+def test_a_pinned_version_is_used_where_the_document_is_withheld() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"openapi": (403, "no")})
+    assert failures(run(daemon)) == ["api-versions"]
+    assert check(run(daemon), "slurm-diag").ok is None
+    pinned = run(daemon, api_version="v0.0.42")
+    assert failures(pinned) == ["api-versions"]
+    assert check(pinned, "slurm-diag").ok is True
+
+
+@pytest.mark.parametrize("document", [{}, {"paths": {}}, {"paths": {"/slurmdb/v0.0.42/diag": {}}}, {"paths": [1]}])
+def test_a_document_without_versions(document: dict[str, Any]) -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"openapi": (200, document)}))
+    assert failures(report) == ["api-versions"]
+    assert "not loaded" in check(report, "api-versions").cause
+
+
+def test_versions_left_out_are_told_but_no_fault() -> None:
+    daemon = FakeSlurmrestd(replace(STYLES["26.05"], apis=("v0.0.42", "v0.0.44")))
+    detail = check(run(daemon), "api-versions").detail
+    assert "checked with v0.0.44" in detail
+    assert "v0.0.43 v0.0.45 of 26.05 left out by the options" in detail
+    assert "v0.0.42 goes with the next upgrade" in detail
+
+
+def test_a_release_newer_than_the_table_is_verified_with_a_warning() -> None:
+    daemon = FakeSlurmrestd(replace(STYLES["26.05"], version="27.11.0", apis=("v0.0.45", "v0.0.48")))
+    report = run(daemon)
+    assert report.ok
+    assert report.slurm_version == "27.11.0"
+    assert "v0.0.48 not known of" in check(report, "api-versions").detail
+    assert "27.11.0 is not in the release table" in check(report, "api-versions").detail
+
+
+def test_a_daemon_that_hides_its_version_is_known_by_what_it_serves() -> None:
+    style = STYLES["22.05"]
+    daemon = FakeSlurmrestd(
+        style, instead={"diag": (200, {"errors": [], "statistics": {"a": 1}})}, faults={"any-token"}
+    )
+    report = run(daemon)
+    assert report.slurm_version is None
+    assert "does not name its Slurm version" in check(report, "api-versions").detail
+    daemon.instead = {"diag": (500, {"errors": [{"error": "Unspecified error", "error_number": -1}]})}
+    assert "this release answers alike" in check(run(daemon), "slurm-diag").cause
+
+
+# --- diag -------------------------------------------------------------------------------------------------------------
+
+
+@every_release
+def test_slurmctld_down(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], faults={"ctld-down"}))
+    assert "slurm-diag" in failures(report)
+    assert ("down" in check(report, "slurm-diag").cause) or ("cannot be reached" in check(report, "slurm-diag").cause)
+    assert report.slurm_version == STYLES[release].version
+
+
+@every_release
+def test_a_token_of_another_key(release: str) -> None:
+    stranger = Credentials("root", token("root", key=jwt.Key(b"k" * 32)))
+    report = run(FakeSlurmrestd(STYLES[release]), stranger)
+    assert "slurm-diag" in failures(report)
+    assert "another key" in check(report, "slurm-diag").cause
+    assert "scontrol token" in check(report, "slurm-diag").remedy
+
+
+@every_release
+def test_an_expired_token_is_recognised_here_because_the_daemon_does_not_tell(release: str) -> None:
+    late = Credentials("root", token("root", lifespan=-90))
+    report = run(FakeSlurmrestd(STYLES[release]), late)
+    assert check(report, "slurm-diag").ok is False
+    assert check(report, "slurm-diag").cause.startswith("the token expired 9")
+
+
+@every_release
+def test_slurmrestd_without_jwt(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], faults={"no-jwt"}))
+    assert failures(report) == ["api-versions"]
+    assert "SLURM_JWT=daemon" in check(report, "api-versions").remedy
+
+
+@pytest.mark.parametrize("statistics", [{}, None, [], "x", 0])
+def test_a_200_without_statistics_is_a_failure(statistics: Any) -> None:
+    body = {"meta": {}, "errors": [], "statistics": statistics}
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (200, body), "slurmdb/diag": (200, body)}))
+    for check_id in ("slurm-diag", "slurmdb-diag"):
+        assert check(report, check_id).detail == "200, but statistics is missing or empty"
+    assert check(report, "slurmdb-diag").cause == "slurmrestd did not get an answer from slurmdbd, although it says 200"
+
+
+def test_a_200_with_errors_is_a_failure() -> None:
+    body = {"errors": [{"error": "half broken", "error_number": 9}], "statistics": {"a": 1}}
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (200, body)}))
+    assert check(report, "slurm-diag").detail == "200: half broken (9)"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>login</html>", b"[]", b"null", b'"x"', b"\xff"])
+def test_a_200_that_is_no_json_object_is_a_failure(body: bytes) -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (200, body)}))
+    assert check(report, "slurm-diag").detail == f"200, but the body is not a JSON object ({len(body)} bytes)"
+
+
+# --- slurmdb-diag -----------------------------------------------------------------------------------------------------
+
+
+@every_release
+def test_slurmdbd_down(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], faults={"dbd-down"}))
+    assert failures(report) == ["slurmdb-diag"]
+    assert "slurmdbd" in check(report, "slurmdb-diag").cause
+
+
+@every_release
+def test_an_ordinary_token_cannot_prove_slurmdbd_statistics(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release]), ALICE)
+    found = check(report, "slurmdb-diag")
+    assert found.ok is None
+    assert "clusters: 200" in found.detail
+    assert "administrator" in found.remedy
+    assert report.ok
+
+
+def test_an_ordinary_token_still_finds_slurmdbd_down() -> None:
+    denied = {"errors": [{"error": "Access/permission denied", "error_number": 2002}]}
+    down = {"errors": [{"error": "Unable to connect to database", "error_number": 7000}]}
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"slurmdb/diag": (500, denied), "slurmdb/clusters": (502, down)})
+    found = check(run(daemon, ALICE), "slurmdb-diag")
+    assert (found.ok, "cannot talk to slurmdbd" in found.cause) == (False, True)
+
+
+def test_without_accounting() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], accounting=False)
+    assert check(run(daemon), "slurmdb-diag").detail == "slurmrestd serves nothing below /slurmdb/: no accounting"
+    demanded = check(run(daemon, accounting=True), "slurmdb-diag")
+    assert (demanded.ok, demanded.cause) == (False, "the plugin for slurmdbd is not loaded")
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"dbd-down"})
+    left_out = check(run(daemon, accounting=False), "slurmdb-diag")
+    assert (left_out.ok, left_out.detail) == (None, "skipped as asked: no accounting")
+    assert not [path for _method, path, _headers in daemon.requests if path.startswith("/slurmdb")]
+
+
+# --- ping, nodes, partitions ------------------------------------------------------------------------------------------
+
+
+@every_release
+def test_ping_says_down_with_200(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], faults={"ping-down"}))
+    assert failures(report) == ["ping"]
+    assert check(report, "ping").detail == "200, but no answer from slurmctld on ctl"
+
+
+def test_ping_without_controllers() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"ping": (200, {"errors": [], "pings": []})}))
+    assert check(report, "ping").detail == "200, but no controller is listed"
+
+
+@pytest.mark.parametrize("endpoint", ["nodes", "partitions"])
+def test_lists(endpoint: str) -> None:
+    many = {"errors": [], endpoint: [{"name": f"n{index}"} for index in range(7)]}
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={endpoint: (200, many)})
+    assert check(run(daemon), endpoint).detail == f"7 {endpoint}: n0, n1, n2, n3, n4, …"
+    nothing: list[tuple[int, Any]] = [(200, {"errors": [], endpoint: []}), (204, "")]
+    for answer in nothing:
+        daemon.instead = {endpoint: answer}
+        hidden = check(run(daemon), endpoint)
+        assert (hidden.ok, f"PrivateData={endpoint}" in hidden.detail) == (None, True)
+    daemon.instead = {endpoint: (500, {"errors": [{"error": "broken", "error_number": 1}]})}
+    assert failures(run(daemon)) == [endpoint]
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_socket_that_trusts_its_peer_is_found(tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"trusts-peer"})
+    with serving(daemon, tmp_path / "socket") as target:
+        report = verify.verify([target], ROOT)
+    assert failures(report) == ["no-token", "bad-token"]
+    assert check(report, "no-token").detail == "no token: answered with 200 instead of being refused"
+    assert "rest_auth/local" in check(report, "no-token").cause
+    assert check(report, "bad-token").remedy == "Give slurmrestd -a rest_auth/jwt."
+    assert "in front of slurmrestd" in check(run(daemon), "no-token").cause
+
+
+def test_a_daemon_that_takes_any_signature_is_found() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"any-token"}), ALICE)
+    assert failures(report) == ["bad-token"]
+    assert check(report, "bad-token").detail.startswith("garbage: answered with 200")
+
+
+def test_forged_is_tried_besides_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        jwt.Key, "sign", lambda *_arguments: bytes(32)
+    )  # a slurmctld whose key makes just this signature
+    signed_alike = Credentials("root", token("root"))
+    report = run(FakeSlurmrestd(STYLES["24.11"]), signed_alike)
+    assert check(report, "bad-token").detail == "forged signature: answered with 200 instead of being refused"
+
+
+def test_another_status_than_expected_is_still_a_refusal() -> None:
+    daemon = FakeSlurmrestd(replace(STYLES["24.11"], bad_token=(500, {"error": "x", "error_number": -1})))
+    found = check(run(daemon), "bad-token")
+    assert found.ok is True
+    assert found.detail == "garbage: 500, forged signature: 500; refused, though this release is known to answer 511"
+
+
+@every_release
+def test_the_expected_statuses(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release]))
+    assert check(report, "no-token").detail == "no token: 401"
+    status = STYLES[release].bad_token[0]
+    assert check(report, "bad-token").detail == f"garbage: {status}, forged signature: {status}"
+
+
+def test_a_refusal_proves_nothing_while_the_good_token_is_refused() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"no-alt-auth"}))
+    for check_id in ("no-token", "bad-token"):
+        assert check(report, check_id).ok is None
+        assert "proves nothing" in check(report, check_id).detail
+
+
+# --- job --------------------------------------------------------------------------------------------------------------
+
+
+def job(
+    daemon: FakeSlurmrestd, directory: Path, user: Credentials = ALICE, timeout: float = 5.0
+) -> tuple[Result, Result]:
+    with serving(daemon) as target:
+        options = Options(job=JobOptions(timeout, str(directory)))
+        report = verify.verify([target], ROOT, options, job_credentials=user)
+    return check(report, "job"), check(report, "job-output")
+
+
+@every_release
+def test_a_job_is_submitted_as_the_user_and_cleaned_up(release: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES[release], faults={"note"} if release != "22.05" else set())
+    done, output = job(daemon, tmp_path)
+    assert (done.ok, output.ok) == (True, True)
+    assert daemon.jobs[42]["user"] == "alice"
+    assert daemon.cancelled == []
+    assert [exchange.status for exchange in done.exchanges] == [200, 200, 200, 200]
+
+
+def test_a_pending_reason_in_a_submit_answer_of_an_old_release_is_no_refusal(tmp_path: Path) -> None:
+    assert job(FakeSlurmrestd(STYLES["22.05"], faults={"note"}), tmp_path)[0].ok is True
+
+
+def test_an_administrators_token_acts_for_the_user(tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    done, _output = job(daemon, tmp_path, Credentials("alice", ROOT.token))
+    assert done.ok is True
+    assert daemon.jobs[42]["user"] == "alice"
+
+
+@pytest.mark.parametrize("user", verify.NOT_ORDINARY)
+def test_no_job_as_an_extraordinary_user(user: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    done, output = job(daemon, tmp_path, Credentials(user, ROOT.token))
+    assert (done.ok, done.detail) == (None, f"{user} is not an ordinary user")
+    assert (output.ok, output.detail) == (None, "no job has run")
+    assert daemon.jobs == {}
+
+
+def test_no_job_unasked() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"]))
+    assert check(report, "job").detail == "not asked for (--job)"
+
+
+def test_a_refused_submission(tmp_path: Path) -> None:
+    body = {"errors": [{"error": "Invalid account", "error_number": 2045}]}
+    done, output = job(FakeSlurmrestd(STYLES["24.11"], instead={"job/submit": (500, body)}), tmp_path)
+    assert (done.ok, done.detail) == (False, "500: Invalid account (2045)")
+    assert output.ok is None
+
+
+@every_release
+def test_a_job_that_fails(release: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES[release], job_states=["RUNNING", "FAILED"], job_reason="NonZeroExitCode")
+    done, output = job(daemon, tmp_path)
+    assert done.ok is False
+    assert "job 42 of alice: FAILED, exit code" in done.detail
+    assert done.detail.endswith("NonZeroExitCode")
+    assert output.ok is None
+    assert daemon.cancelled == []
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "ok", "words"),
+    [
+        ("PENDING", "Resources", None, "The queue is too busy to tell"),
+        ("PENDING", "ReqNodeNotAvail", False, "PENDING, ReqNodeNotAvail after 0.4 s; cancelled"),
+        ("RUNNING", "None", False, "RUNNING after 0.4 s; cancelled"),
+    ],
+)
+def test_a_job_that_does_not_end_is_cancelled(
+    state: str, reason: str, ok: bool | None, words: str, tmp_path: Path
+) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], job_states=[state], job_reason=reason)
+    begin = time.monotonic()
+    done, output = job(daemon, tmp_path, timeout=0.4)
+    assert 0.4 <= time.monotonic() - begin < 2
+    assert (done.ok, words in done.detail) == (ok, True)
+    assert 0.4 <= done.seconds < 1
+    assert output.ok is None
+    assert daemon.cancelled == [42]
+
+
+def test_polling_backs_off_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    polls = sum(1 for _pause in verify._pauses(160.0))
+    assert slept[0] == 0.05
+    assert max(slept) == 1.0
+    assert sum(slept) == pytest.approx(60.0)
+    assert polls == len(slept) + 1 < 70
+
+
+def test_a_job_that_ran_as_someone_else(tmp_path: Path) -> None:
+    done, _output = job(FakeSlurmrestd(STYLES["24.11"], job_user="nobody"), tmp_path)
+    assert (done.ok, done.detail) == (False, "job 42 ran as nobody instead of alice")
+
+
+def test_a_poll_that_fails_cancels_the_job(tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(
+        STYLES["24.11"], instead={"job": (404, {"errors": [{"error": "Invalid job id specified"}]})}
+    )
+    done, _output = job(daemon, tmp_path)
+    assert (done.ok, done.detail) == (False, "404: Invalid job id specified")
+    assert done.exchanges[-1].method == "DELETE"
+
+
+def _link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    target.write_text(path.read_text())
+    path.unlink()
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "ok", "words"),
+    [
+        (lambda path: path.write_text("profile says hello\n"), False, "instead of"),
+        (lambda path: path.unlink(), None, "cannot be read from here: No such file or directory"),
+        (_link, None, "cannot be read from here"),
+    ],
+)
+def test_output(
+    spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = verify._take
+
+    def spoilt(path: Path) -> str:
+        spoil(path)
+        return take(path)
+
+    monkeypatch.setattr(verify, "_take", spoilt)
+    done, output = job(FakeSlurmrestd(STYLES["24.11"]), tmp_path)
+    assert done.ok is True
+    assert (output.ok, words in output.detail) == (ok, True)
+
+
+@pytest.mark.parametrize(("timeout", "directory"), [(0, "/tmp"), (-1, "/tmp"), (1, "tmp")])
+def test_bad_job_options(timeout: float, directory: str) -> None:
+    with pytest.raises(InputError, match="job"):
+        Options(job=JobOptions(timeout, directory))
+
+
+# --- whatever comes ---------------------------------------------------------------------------------------------------
+
+ENDPOINTS = ("openapi", "diag", "slurmdb/diag", "slurmdb/clusters", "ping", "nodes", "partitions", "job/submit", "job")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(endpoint=st.sampled_from(ENDPOINTS), status=st.sampled_from((200, 500)), answer=slurmish)
+def test_weird_json_never_crashes_the_verifier(endpoint: str, status: int, answer: Any, tmp_path: Path) -> None:
+    options = Options(job=JobOptions(0.01, str(tmp_path)))
+    with serving(FakeSlurmrestd(STYLES["24.11"], instead={endpoint: (status, answer)})) as target:
+        report = verify.verify([target], ROOT, options, job_credentials=ALICE)
+    assert [result.id for result in report.checks] == [item.id for item in CHECKS]
+    assert all(result.detail.isprintable() for result in report.checks)
+
+
+@pytest.mark.parametrize("words", ["\x1b]0;owned\x07\x1b[2J", "a\nb\r\n", "\u202e\u0000"])
+def test_a_daemons_words_cannot_drive_the_terminal(words: str) -> None:
+    body = {"errors": [{"error": words, "error_number": 1}]}
+    detail = check(run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (500, body)})), "slurm-diag").detail
+    assert detail.isprintable()
+
+
+def test_long_words_are_cut() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (500, "x" * 100_000)}))
+    assert len(check(report, "slurm-diag").detail) < 500
+
+
+def test_a_daemon_that_repeats_the_token_does_not_get_it_printed() -> None:
+    secret = ROOT.token.reveal()
+    daemon = FakeSlurmrestd(
+        STYLES["24.11"], instead={"diag": (500, f"rejected {secret}"), "nodes": (200, {"nodes": [{"name": secret}]})}
+    )
+    report = run(daemon)
+    assert "rejected <token>" in check(report, "slurm-diag").detail
+    assert secret not in repr(report)
+    assert secret not in str(report.as_dict())
+
+
+def test_no_target() -> None:
+    with pytest.raises(InputError, match="url"):
+        verify.verify([], ROOT)
+    for timeout in (0, -1, float("nan")):
+        with pytest.raises(InputError, match="timeout"):
+            Options(timeout=timeout)
