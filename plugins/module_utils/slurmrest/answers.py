@@ -121,7 +121,7 @@ def errors_of(payload: Any) -> list[ApiError]:
 
 
 def slurm_version(payload: Any) -> str | None:
-    """The release in ``meta``, such as ``24.11.5``; None when it is not there or not a version."""
+    """The release in ``meta``, such as YY.MM.PATCH; None when it is not there or not a version."""
     meta = mapping(mapping(payload).get("meta"))
     for key in ("slurm", "Slurm"):
         words = text(mapping(meta.get(key)).get("release")).split()
