@@ -346,6 +346,14 @@ def _read(path: str) -> str | None:
         return None
 
 
+def _readable_text(path: str) -> str:
+    """Text of a file, nothing where there is none or it may not be read."""
+    try:
+        return _read(path) or ""
+    except PermissionError:
+        return ""
+
+
 def _names(directory: str) -> list[str]:
     """What is in a directory; nothing where it is not there or may not be read."""
     try:
@@ -423,7 +431,7 @@ def _unit_facts(
         "unit_without_ours": units.effective(path, others, _read, _glob).as_dict(),
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
         "environment_file": _environment_file_facts(_environment_file(vendor)),
-        "fragment_ours": fragment == OWN_UNIT and MARKER in (_read(OWN_UNIT) or ""),
+        "fragment_ours": fragment == OWN_UNIT and MARKER in _readable_text(OWN_UNIT),
     }
 
 
@@ -434,10 +442,7 @@ def _environment_file(vendor: units.EffectiveUnit) -> str:
 
 def _environment_file_facts(path: str) -> dict[str, Any]:
     """Whether the environment file that is ours to write holds somebody else's variables (names only)."""
-    try:
-        text = _read(path) or ""
-    except PermissionError:
-        text = ""
+    text = _readable_text(path)
     names = sorted({variable.name for variable in units.parse_environment_file(text, path)})
     return {"path": path, "ours": MARKER in text, "variables": names}
 
@@ -486,13 +491,12 @@ def _slurm_conf_path(unit: Mapping[str, Any], prefix: str | None) -> str:
 
 def _conf_facts(path: str) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
     """What slurm.conf and slurmdbd.conf have in common."""
-    facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path), "readable": False, "ours": False}
+    facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path)}
     try:
         conf = slurmconf.read(path, _read)
-        facts["ours"] = MARKER in (_read(path) or "")
     except PermissionError:
         conf = None
-    facts["readable"] = conf is not None
+    facts.update(readable=conf is not None, ours=MARKER in _readable_text(path))
     conf_or_empty = conf or slurmconf.SlurmConf(path, (), (), (), ())
     types = [item.strip() for item in (conf_or_empty.get("AuthAltTypes") or "").split(",") if item.strip()]
     parameters = conf_or_empty.options("AuthAltParameters")
