@@ -141,6 +141,10 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
     """
     if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
         return use_docker(host)
+    if not host.root and host.cgroups != "v2":
+        raise CannotRunError(
+            f"Containers without root need cgroup v2, and this host has {host.cgroups}.", "Run as root."
+        )
     if install:
         needed = ["podman"]
         if host.awkward:
@@ -150,10 +154,6 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
         ensure_programs(needed, host, progress)
     elif not shutil.which("podman"):
         raise CannotRunError("There is no container engine on this host, so there can be no cluster.")
-    if not host.root and host.cgroups != "v2":
-        raise CannotRunError(
-            f"Containers without root need cgroup v2, and this host has {host.cgroups}.", "Run as root."
-        )
     if host.awkward:
         return awkward_podman(host, progress)
     return Engine("podman")
