@@ -164,7 +164,11 @@ slurmrest_venv() (
     _picked=$(_slurmrest_python) || return 2
     _venv=$_base/venv-$_kind-${_picked##* }-$_hash
     if ! _slurmrest_ready "$_venv"; then
-        mkdir -p -- "$_base" || return 2
+        mkdir -p -- "$_base" 2>/dev/null
+        [ -w "$_base" ] || {
+            _slurmrest_say "$_base is not writable for $(id -un): its environment belongs into a clone of one's own"
+            return 2
+        }
         exec 9>"$_base/lock"
         flock -n 9 || {
             _slurmrest_say 'waiting for another run that makes its environment'
