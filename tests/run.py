@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testcluster.suites import SUITES
+from testcluster.suites import DEFAULT_SERIES, SUITES
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
 
+EVERY_RELEASE = ("default", "split", "command_line")
+"""What has to be seen on each release; everything else on one of them, unless asked for by name or with --full."""
+
 ONE_RELEASE = {"upstream_unit": "26.05"}
-"""Scenarios that one release is enough for, unless they are asked for by name or with --full."""
+"""The release for what is not run on each: that of the command line's default where it is not listed."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Options:
     """What the caller asked for."""
 
     releases: Sequence[str]
-    scenarios: Sequence[str]  # empty: all of them, and the command line
+    scenarios: Sequence[str]  # empty: all of them
     keep: bool
     full: bool
 
@@ -77,18 +80,35 @@ def render(_: Options) -> Iterator[Command]:
     yield python("render", "-m", "pytest", "tests/render")
 
 
+def scenarios() -> list[str]:
+    """Return the names of the molecule scenarios."""
+    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+
+
+def topics() -> list[str]:
+    """Return the names of the folders of tests that start clusters themselves."""
+    return sorted({path.parent.name for path in ROOT.glob("tests/real/*/test_*.py")})
+
+
+def wanted(name: str, release: str, options: Options) -> bool:
+    """Tell whether to run a scenario or topic on a release."""
+    if options.scenarios:
+        return name in options.scenarios
+    return options.full or name in EVERY_RELEASE or release == ONE_RELEASE.get(name, DEFAULT_SERIES)
+
+
 def containers(options: Options) -> Iterator[Command]:
-    """Yield the scenarios on the releases, then the command line from end to end on each of them."""
-    keep = ["--destroy=never"] if options.keep else []
+    """Yield scenarios and topics, release by release."""
+    scenario = ("-m", "molecule", "test", "--no-command-borders", *(["--destroy=never"] if options.keep else []))
+    flags = [flag for flag, given in (("--keep", options.keep), ("--full", options.full)) if given]
     for release in options.releases:
-        for name in options.scenarios or scenarios():
-            if options.full or options.scenarios or ONE_RELEASE.get(name, release) == release:
-                argv = ("-m", "molecule", "test", "--no-command-borders", *keep, "--scenario-name", name)
-                yield python(f"{name} {release}", *argv, SLURMREST_RELEASE=release)
-        if not options.scenarios:
-            keep_cluster = ["--keep"] if options.keep else []
-            argv = ("-m", "pytest", "tests/e2e", "--capture=no", "--verbose", f"--release={release}", *keep_cluster)
-            yield python(f"command line {release}", *argv)
+        for name in scenarios():
+            if wanted(name, release, options):
+                yield python(f"{name} {release}", *scenario, "--scenario-name", name, SLURMREST_RELEASE=release)
+        for name in topics():
+            if wanted(name, release, options):
+                topic = ("-m", "pytest", f"tests/real/{name}", "--capture=no", f"--release={release}", *flags)
+                yield python(f"{name} {release}", *topic)
 
 
 STAGES: dict[str, Callable[[Options], Iterator[Command]]] = {
@@ -115,11 +135,6 @@ class Outcome:
         return f"{self.stage:<12}{self.title:<28}{self.seconds:>8.1f} s  {verdict}"
 
 
-def scenarios() -> list[str]:
-    """Return the names of the molecule scenarios."""
-    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-
-
 def run(stages: Sequence[str], options: Options) -> list[Outcome]:
     """Run the stages in order, going on after a failure; a stage with nothing to run counts as failed."""
     outcomes: list[Outcome] = []
@@ -141,7 +156,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"run these only: {', '.join(STAGES)}")
     parser.add_argument("--release", action="append", choices=RELEASES, help="Slurm series for the containers")
-    parser.add_argument("--scenario", action="append", choices=scenarios(), help="molecule scenario")
+    parser.add_argument("--scenario", action="append", choices=[*scenarios(), *topics()], help="one part of them")
     parser.add_argument("--keep", action="store_true", help="leave the containers of a scenario running")
     parser.add_argument("--full", action="store_true", help="run what takes longer, too")
     arguments = parser.parse_args(argv)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import slurmrest
+from tests.real.clusters import slurmrest
 
 
 @pytest.mark.parametrize(
