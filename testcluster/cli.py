@@ -214,7 +214,9 @@ def run_list(options: argparse.Namespace, progress: Progress) -> int:
         )
     if options.json:
         print(json.dumps(rows, indent=2))
-    elif rows:
+    elif not rows:
+        progress.say("there are no clusters; start one with: slurmrest cluster up")
+    else:
         columns = ("name", "slurm_version", "layout", "state", "base_url")
         table = [
             ("NAME", "SLURM", "LAYOUT", "STATE", "REST API"),

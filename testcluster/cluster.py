@@ -91,6 +91,8 @@ def up(request: Request, progress: Progress) -> Cluster:
     planned = plan_nodes(request.name, request.layout, request.compute_nodes)
     if request.image is None:
         suite_of(request.series or DEFAULT_SERIES)
+    if not (playbooks.ROOT / "playbooks").is_dir():
+        raise CannotRunError(f"There are no playbooks in {playbooks.ROOT}.", "Run scripts/slurmrest of a clone.")
     with owned(request.name):
         progress.phase("host", "this host and its container engine")
         host = hosts.Host.detect()

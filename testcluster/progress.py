@@ -51,6 +51,8 @@ class Progress:
             self._status = self.console.status("")
             self._status.start()
             self.update(text)
+        else:
+            self.say(f"{name}: {text}")
 
     def update(self, text: str) -> None:
         """Tell what the current phase is busy with; shown on a terminal only."""
@@ -63,7 +65,8 @@ class Progress:
             seconds = time.monotonic() - self._begun
             self.timings[self.current] = round(self.timings.get(self.current, 0.0) + seconds, 2)
             self.stop()
-            self.say(f"{self.current:<8} {seconds:6.1f} s  {self._text}")
+            text = self._text if self.console.is_terminal else "done"
+            self.say(f"{self.current:<8} {seconds:6.1f} s  {text}")
             self.current = ""
 
     def stop(self) -> None:

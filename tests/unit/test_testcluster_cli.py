@@ -1,0 +1,162 @@
+"""The command line: exit codes, what is printed where."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testcluster import cli
+from testcluster import cluster as clusters
+from testcluster.errors import CannotRunError, ClusterFailedError
+from testcluster.progress import Progress
+from testcluster.state import Cluster, plan_nodes, write_private
+from testcluster.tokens import header_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own
+
+
+def cluster(name: str = "one") -> Cluster:
+    nodes = plan_nodes(name, "single", 1)
+    nodes[0].ssh_port, nodes[0].rest_port = 40001, 40002
+    made = Cluster(name, "24.11.5", "single", "podman", nodes, ready=True, api_versions=["v0.0.41", "v0.0.42"])
+    made.timings = {"image": 20.0, "nodes": 1.25}
+    made.save()
+    write_private(header_file(made, "root"), "X-SLURM-USER-TOKEN: sesame\n")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (CannotRunError("no"), 2),
+        (ClusterFailedError("no"), 1),
+    ],
+)
+def test_errors_end_in_their_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    def up(_request: clusters.Request, progress: Progress) -> Cluster:
+        progress.phase("image", "base image")
+        raise error
+
+    monkeypatch.setattr(clusters, "up", up)
+    assert cli.main(["cluster", "up"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert ("image failed: " in printed.err) is (code != 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["up", "--name", "Bad_Name"],
+        ["up", "--nodes", "2"],
+        ["up", "--layout", "split", "--nodes", "0"],
+        ["token", "--name", "none"],
+        ["curl", "diag"],
+        ["shell", "node1"],
+        ["down"],
+        ["down", "--all", "one"],
+        ["down", "../one"],
+    ],
+)
+def test_what_cannot_run_ends_in_two(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert cli.main(["cluster", *arguments]) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["cluster"], ["cluster", "up", "--slurm", "19.05"], ["cluster", "nonsense"]])
+def test_unknown_words_end_in_two(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[clusters.Request] = []
+
+    def up(request: clusters.Request, _progress: Progress) -> Cluster:
+        seen.append(request)
+        return cluster()
+
+    monkeypatch.setattr(clusters, "up", up)
+    words = "cluster up --slurm 26.05 --layout split --nodes 3 --name x --engine docker --allow-stale-mirror"
+    assert cli.main(words.split()) == 0
+    assert seen == [
+        clusters.Request(
+            name="x",
+            series="26.05",
+            layout="split",
+            compute_nodes=3,
+            engine="docker",
+            image=None,
+            bare=False,
+            allow_stale=True,
+            keep_on_failure=False,
+        )
+    ]
+
+
+def test_json_is_one_object_and_alone_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(clusters, "up", lambda _request, _progress: cluster())
+    assert cli.main(["cluster", "up", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "one"
+
+
+def test_summary_has_a_line_to_paste_and_no_token() -> None:
+    one = cluster()
+    text = cli.summary(one)
+    assert "sesame" not in text
+    line = next(line for line in text.splitlines() if "curl -s" in line)
+    words = shlex.split(line[line.index("curl") :])
+    assert words == ["curl", "-s", "-H", f"@{header_file(one, 'root')}", "http://127.0.0.1:40002/slurm/v0.0.42/diag"]
+    assert "image 20.0, nodes 1.2; 21.2 in all" in text
+    assert "slurmrest cluster down one" in text
+
+
+def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster()
+    (cluster("two").directory / "cluster.json").unlink()
+    monkeypatch.setattr(clusters, "refresh", lambda _cluster, _progress: {"node1": True})
+    assert cli.main(["cluster", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "name": "one",
+            "state": "running",
+            "slurm_version": "24.11.5",
+            "layout": "single",
+            "base_url": "http://127.0.0.1:40002",
+        },
+        {"name": "two", "state": "not finished"},
+    ]
+
+
+def test_status_fails_when_a_node_is_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster()
+    monkeypatch.setattr(clusters, "refresh", lambda _cluster, _progress: {"node1": False})
+    assert cli.main(["cluster", "status", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["running"] == {"node1": False}
+
+
+def test_phases_add_up_and_the_running_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    progress.phase("host", "this host")
+    progress.phase("image", "base [image]")
+    assert (list(progress.timings), progress.current) == (["host"], "image")
+    progress.finish()
+    assert (list(progress.timings), progress.current) == (["host", "image"], "")
+    assert "base [image]" in capsys.readouterr().err

@@ -1,0 +1,137 @@
+"""Images: when they are made anew, when they are used as they are, when they go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from testcluster import images
+from testcluster.errors import CannotRunError, ClusterFailedError
+from testcluster.host import Host
+from testcluster.images import BASE, VERSION_LABEL, Image
+from testcluster.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testcluster.engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = Host(root=True, cgroups="v2", can_raise_limits=True, pids_controller=True)
+MMDEBSTRAP = """#!/bin/sh
+case "$*" in
+    *--simulate*) echo 'Inst slurmrestd (24.11.5-4 Debian:13/stable [amd64])' ;;
+    *) for archive; do :; done; echo half >"$archive"; echo 'E: the mirror went away'; exit "$FAKE_CODE" ;;
+esac
+"""
+
+
+class Store:
+    """The image side of an engine."""
+
+    def __init__(self, *names: str, version: str = "24.11.5-4") -> None:
+        self.images = {name: {VERSION_LABEL: version} for name in names}
+        self.removed: list[str] = []
+
+    def image_labels(self, name: str) -> dict[str, str] | None:
+        return self.images.get(name)
+
+    def import_image(self, archive: Path, name: str, labels: Mapping[str, str]) -> None:
+        assert archive.is_file()
+        self.images[name] = dict(labels)
+
+    def tags(self, repository: str) -> list[str]:
+        return [name.rpartition(":")[2] for name in self.images if name.startswith(f"{repository}:")]
+
+    def remove_image(self, name: str) -> None:
+        del self.images[name]
+
+    @property
+    def engine(self) -> Engine:
+        return cast("Engine", self)
+
+
+@pytest.fixture(autouse=True)
+def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(images, "runtime_directory", lambda: tmp_path)
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.parent.mkdir()
+    program.write_text(MMDEBSTRAP, encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_CODE", "0")
+
+
+def make(store: Store, series: str = "24.11", *, stale: bool = False) -> Image:
+    return images.suite_image(store.engine, HOST, Progress(), series, allow_stale=stale)
+
+
+def test_base_image_is_built_once_and_then_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    built = make(store)
+    assert built.name.startswith(f"{BASE}:trixie-")
+    assert built.slurm_version == "24.11.5-4"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert make(store) == built
+
+
+def test_stale_mirror_makes_an_image_of_its_own() -> None:
+    store = Store()
+    assert make(store).name != make(store, stale=True).name
+
+
+def test_kept_image_of_another_series_is_refused() -> None:
+    store = Store()
+    name = make(store).name
+    store.images[name][VERSION_LABEL] = "25.05.1-1"
+    with pytest.raises(CannotRunError, match=r"trixie has moved on to 25\.05\.1-1"):
+        make(store)
+
+
+def test_suite_is_asked_before_anything_is_built(tmp_path: Path) -> None:
+    store = Store()
+    with pytest.raises(CannotRunError, match=r"bookworm has moved on to 24\.11\.5-4"):
+        make(store, "22.05")
+    assert store.images == {}
+    assert not (tmp_path / "state" / "build").exists()
+
+
+def test_failing_build_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FAKE_CODE", "25")
+    store = Store()
+    with pytest.raises(ClusterFailedError, match="mmdebstrap could not build trixie:\nE: the mirror went away"):
+        make(store)
+    assert store.images == {}
+    assert list((tmp_path / "state" / "build").iterdir()) == []
+
+
+def test_one_older_image_of_the_same_kind_is_kept() -> None:
+    names = [f"{BASE}:{tag}" for tag in ("trixie-new", "trixie-b", "bookworm-x", "trixie-c", "trixie-d")]
+    store = Store(*names)
+    images.remove_old(store.engine, BASE, "trixie-", keep=names[0])
+    assert list(store.images) == names[:3]
+
+
+def test_packages_images_follow_their_ingredients(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    for path in images.INGREDIENTS:
+        source = ROOT / path
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, clone / path)
+        else:
+            shutil.copy(source, clone / path)
+    base = Image(f"{BASE}:trixie-1", "24.11.5")
+    before = images.installed_name(base, ["slurmd"], clone)
+    assert before == images.installed_name(base, ["slurmd"], clone)
+    assert before.startswith(f"{images.INSTALLED}:trixie-slurmd-")
+    assert before != images.installed_name(base, ["slurmctld"], clone)
+    assert before != images.installed_name(Image(f"{BASE}:trixie-2", "24.11.5"), ["slurmd"], clone)
+    with (clone / "roles" / "slurm_packages" / "tasks" / "main.yml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert before != images.installed_name(base, ["slurmd"], clone)
