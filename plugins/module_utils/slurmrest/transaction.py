@@ -276,6 +276,44 @@ class Systemd:
         return done.stdout.strip()
 
 
+def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[str] = ()) -> None:
+    """Restart a unit, or run the command `instead`, and return once it is up and every probe has had its answer.
+
+    Raises SlurmrestError when it does not come up, does not stay up, or does not answer within its timeout.
+    """
+    # A unit that failed before may have used up its start limit; this also sets its count of restarts to 0.
+    run(["systemctl", "reset-failed", service.name])
+    if instead:
+        done = run(instead)
+        if done.returncode != 0:
+            raise SlurmrestError("{}: {}".format(" ".join(instead), (done.stderr or done.stdout).strip()))
+    else:
+        systemd.command("restart", service.name)
+    deadline = time.monotonic() + service.timeout
+    waiting = list(service.probes)
+    why = ""
+    while True:
+        state = systemd.show(service.name)
+        active = state.get("ActiveState")
+        if state.get("ConditionResult") == "no" and active == "inactive":
+            raise SlurmrestError(f"{service.name}: a condition of the unit is not met, systemd skipped its start")
+        if active in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
+            raise SlurmrestError(
+                "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
+            )
+        if active == "active":
+            while waiting:
+                why = probe_error(waiting[0], run) or ""
+                if why:
+                    break
+                waiting.pop(0)
+            if not waiting:
+                return
+        if time.monotonic() > deadline:
+            raise SlurmrestError(f"{service.name} gave no answer within {service.timeout:.0f} s: {why or active}")
+        time.sleep(POLL_SECONDS)
+
+
 @dataclass
 class Transaction:
     """See the module's text. ``name`` keeps the journals of different roles apart."""
@@ -423,36 +461,7 @@ class Transaction:
         if service.enabled is not None:
             self._systemd.command("enable" if service.enabled else "disable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
-            # A unit that failed before may have used up its start limit.
-            self.run(["systemctl", "reset-failed", service.name])
-            self._systemd.command("restart", service.name)
-            self._await(service)
-
-    def _await(self, service: ServiceSpec) -> None:
-        """Return once the freshly restarted unit is up and every probe has had its answer."""
-        deadline = time.monotonic() + service.timeout
-        waiting = list(service.probes)
-        why = ""
-        while True:
-            state = self._systemd.show(service.name)
-            active = state.get("ActiveState")
-            if state.get("ConditionResult") == "no" and active == "inactive":
-                raise SlurmrestError(f"{service.name}: a condition of the unit is not met, systemd skipped its start")
-            if active in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
-                raise SlurmrestError(
-                    "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
-                )
-            if active == "active":
-                while waiting:
-                    why = probe_error(waiting[0], self.run) or ""
-                    if why:
-                        break
-                    waiting.pop(0)
-                if not waiting:
-                    return
-            if time.monotonic() > deadline:
-                raise SlurmrestError(f"{service.name} gave no answer within {service.timeout:.0f} s: {why or active}")
-            time.sleep(POLL_SECONDS)
+            restart(service, self._systemd, self.run)
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
@@ -517,14 +526,13 @@ class Transaction:
             state = before[service.name]
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
                 self.run(["systemctl", "enable" if state["UnitFileState"] == "enabled" else "disable", service.name])
-            self.run(["systemctl", "reset-failed", service.name])
             if state.get("ActiveState") == "active":
                 try:
-                    self._systemd.command("restart", service.name)
-                    self._await(service)
+                    restart(service, self._systemd, self.run)
                 except SlurmrestError as error:
                     problems.append(f"on the previous files: {error}")
             else:
+                self.run(["systemctl", "reset-failed", service.name])
                 self.run(["systemctl", "stop", service.name])
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._journal)
