@@ -11,6 +11,7 @@ import json
 import socketserver
 import subprocess
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,7 @@ class Style:
     no_alt_auth: tuple[int, dict[str, Any]]
     dbd_down_diag: tuple[int, dict[str, Any]]
     dbd_down: tuple[int, dict[str, Any]]
+    dbd_bad_token: tuple[int, dict[str, Any]]
     plain_user_dbd_diag: int
     user_header_required: bool
     old: bool
@@ -48,6 +50,7 @@ def _error(number: int, error: str, source: str, description: str = "") -> dict[
 _UNSPECIFIED = _error(-1, "Unspecified error", "slurm_get_statistics", "request failed")
 _DBD_REFERENCE = _error(7008, "Database connection reference is invalid", "openapi_get_db_conn")
 _DBD_OPEN = _error(7000, "Unable to connect to database", "openapi_get_db_conn", "Failed to open slurmdbd connection")
+_DBD_AUTH = _error(7000, "Failed to open slurmdbd connection, authentication error", "openapi_get_db_conn")
 _AUTH = _error(1007, "Protocol authentication error", "op_handler_diag")
 _CTLD = _error(1800, "Unable to contact slurm controller (connect failure)", "op_handler_diag")
 _ZERO = _error(5005, "Zero Bytes were transmitted or received", "op_handler_diag")
@@ -60,6 +63,7 @@ _NEW = Style(
     no_alt_auth=(511, _AUTH),
     dbd_down_diag=(502, _DBD_OPEN),
     dbd_down=(502, _DBD_OPEN),
+    dbd_bad_token=(502, _DBD_AUTH),
     plain_user_dbd_diag=500,
     user_header_required=False,
     old=False,
@@ -73,6 +77,7 @@ STYLES = {
         no_alt_auth=(500, _UNSPECIFIED),
         dbd_down_diag=(200, _DBD_REFERENCE),
         dbd_down=(500, _error(7000, "Failed connecting to slurmdbd", "slurmdb_clusters_get")),
+        dbd_bad_token=(500, _AUTH),
         plain_user_dbd_diag=500,
         user_header_required=True,
         old=True,
@@ -110,7 +115,7 @@ class FakeSlurmrestd:
         self.requests.append((method, path, headers))
         token = headers.get("x-slurm-user-token")
         user = headers.get("x-slurm-user-name")
-        local = "trusts-peer" in self.faults
+        local = "trusts-peer" in self.faults and not (token and "token-breaks" in self.faults)
         if not local and (
             token is None or (user is None and self.style.user_header_required) or "no-jwt" in self.faults
         ):
@@ -125,13 +130,15 @@ class FakeSlurmrestd:
         name = "job" if name.startswith("job/") and parts[-1].isdigit() else name
         if name in self.instead:
             return self.instead[name]
-        if not local:
-            refused = self._slurmctld_refuses(token or "", user)
-            if refused and not (name == "ping" and not self.style.old):
-                return self._with_meta(refused[0], errors=[refused[1]])
         actor = user or (jwt.inspect(jwt.Token(token)).user if token else "nobody")
         if family == "slurmdb":
-            return self._slurmdb(endpoint, actor)
+            return self._slurmdb(endpoint, actor, accepted=local or self._accepts(token or "", user))
+        refused = None if local else self._slurmctld_refuses(token or "", user)
+        if name == "ping" and not self.style.old:
+            up = refused is None and "ping-down" not in self.faults
+            return self._with_meta(200, pings=[self._ping(api, up=up)])
+        if refused:
+            return self._with_meta(refused[0], errors=[refused[1]])
         return self._slurm(method, api, endpoint, actor, body)
 
     def _families(self) -> tuple[str, ...]:
@@ -143,18 +150,24 @@ class FakeSlurmrestd:
         }
         return {"openapi": "3.0.3", "info": {"title": "Slurm REST API"}, "paths": {"/openapi/v3": {}, **paths}}
 
-    def _slurmctld_refuses(self, token: str, user: str | None) -> tuple[int, dict[str, Any]] | None:
-        if "ctld-down" in self.faults:
-            return self.style.ctld_down
-        if "no-alt-auth" in self.faults:
-            return self.style.no_alt_auth
+    def _accepts(self, token: str, user: str | None) -> bool:
         if "any-token" in self.faults:
-            return None
+            return True
         try:
             owner = jwt.verify(jwt.Token(token), KEY).user
         except jwt.TokenError:
+            return False
+        return user in (None, owner) or owner in ("root", "slurm")
+
+    def _slurmctld_refuses(self, token: str, user: str | None) -> tuple[int, dict[str, Any]] | None:
+        if "ctld-down" in self.faults:
+            time.sleep(0.06)
+            return self.style.ctld_down
+        if "no-alt-auth" in self.faults:
+            return self.style.no_alt_auth
+        if "token-breaks" in self.faults or not self._accepts(token, user):
             return self.style.bad_token
-        return None if user in (None, owner) or owner in ("root", "slurm") else self.style.bad_token
+        return None
 
     def _with_meta(self, status: int, **content: Any) -> Answer:
         if self.style.old:
@@ -164,9 +177,12 @@ class FakeSlurmrestd:
         slurm = {"release": self.style.version, "cluster": "test"}
         return status, {"meta": {"slurm": slurm}, "errors": [], "warnings": [], **content}
 
-    def _slurmdb(self, endpoint: str, actor: str) -> Answer:
+    def _slurmdb(self, endpoint: str, actor: str, *, accepted: bool) -> Answer:
         if "dbd-down" in self.faults:
             status, error = self.style.dbd_down_diag if endpoint == "diag" else self.style.dbd_down
+            return self._with_meta(status, errors=[error])
+        if not accepted:
+            status, error = self.style.dbd_bad_token
             return self._with_meta(status, errors=[error])
         if endpoint == "diag" and actor not in ("root", "slurm"):
             denied = _error(2002, "Access/permission denied", "slurmdb_get_stats", "stats query failed")
@@ -177,6 +193,7 @@ class FakeSlurmrestd:
 
     def _slurm(self, method: str, api: str, endpoint: str, actor: str, body: bytes) -> Answer:
         if endpoint == "diag":
+            time.sleep(0.5 if "diag-hangs" in self.faults else 0)
             return self._with_meta(200, statistics={"jobs_submitted": 0, "parts_packed": 1})
         if endpoint == "ping":
             return self._with_meta(200, pings=[self._ping(api, up="ping-down" not in self.faults)])

@@ -135,40 +135,48 @@ DBD = answers.ApiError(7000, "Failed to open slurmdbd connection")
 VAGUE = answers.ApiError(-1, "Unspecified error")
 
 
+DBD_AUTH = answers.ApiError(7000, "Failed to open slurmdbd connection, authentication error")
+LATE = {"token_expired": "the token expired 9 s ago"}
+AT_DBD = {"daemon": "slurmdbd"}
+ELSEWHERE = {"accepted_elsewhere": True}
+
+
 @pytest.mark.parametrize(
-    ("version", "status", "errors", "how", "cause"),
+    ("version", "status", "errors", "known", "cause"),
     [
         ("24.11.5", 401, [], {}, "auth/jwt is not active in it, or a proxy drops"),
         ("24.11.5", 401, [], {"unix_socket": True}, "on a UNIX socket rest_auth/local decides first"),
         ("24.11.5", 511, [AUTH], {}, "made for another user; or AuthAltTypes=auth/jwt is missing"),
-        ("24.11.5", 511, [AUTH], {"token_expired": "the token expired 3 s ago"}, "the token expired 3 s ago"),
-        ("26.05.5", 511, [AUTH], {}, "slurmctld refuses the token: expired"),
+        ("24.11.5", 511, [AUTH], LATE, "the token expired 9 s ago"),
+        ("24.11.5", 511, [AUTH], ELSEWHERE, "refuses a token that slurmdbd accepts: AuthAltTypes=auth/jwt is missing"),
+        ("26.05.5", 511, [AUTH], {}, "the token is refused: expired, signed with another key"),
         ("26.05.5", 502, [ZERO], {}, "slurmctld does not accept JWT"),
         ("26.05.5", 502, [CTLD], {}, "slurmctld cannot be reached"),
-        ("24.11.5", 502, [CTLD], {"token_expired": "the token expired"}, "slurmctld cannot be reached"),
-        ("24.11.5", 502, [DBD], {"daemon": "slurmdbd"}, "cannot talk to slurmdbd"),
-        (
-            "25.11.7",
-            502,
-            [answers.ApiError(7000, "Failed to open slurmdbd connection, authentication error")],
-            {"daemon": "slurmdbd"},
-            "slurmdbd refuses the token",
-        ),
-        ("26.05.5", 502, [], {"daemon": "slurmdbd"}, "cannot talk to slurmdbd"),
+        ("24.11.5", 502, [CTLD], LATE, "slurmctld cannot be reached"),
+        ("24.11.5", 502, [DBD], AT_DBD, "cannot talk to slurmdbd"),
+        ("24.11.5", 502, [DBD], AT_DBD | ELSEWHERE, "cannot talk to slurmdbd"),
+        ("25.11.7", 502, [DBD_AUTH], AT_DBD, "the token is refused: expired"),
+        ("25.11.7", 502, [DBD_AUTH], AT_DBD | LATE, "the token expired 9 s ago"),
+        ("25.11.7", 502, [DBD_AUTH], AT_DBD | ELSEWHERE, "slurmdbd refuses a token that slurmctld accepts"),
+        ("26.05.5", 502, [], AT_DBD, "cannot talk to slurmdbd"),
         ("23.02.8", 500, [DBD], {}, "cannot talk to slurmdbd"),
-        ("22.05.8", 200, [answers.ApiError(7008, "invalid")], {"daemon": "slurmdbd"}, "cannot talk to slurmdbd"),
-        ("22.05.8", 500, [VAGUE], {}, "this release answers alike"),
-        ("22.05.8", 500, [VAGUE], {"token_expired": "the token expired 9 s ago"}, "the token expired 9 s ago"),
+        ("22.05.8", 200, [answers.ApiError(7008, "invalid")], AT_DBD, "cannot talk to slurmdbd"),
+        ("22.05.8", 500, [VAGUE], {"seconds": 0.02}, "made for another user; or AuthAltTypes=auth/jwt is missing"),
+        ("22.05.8", 500, [VAGUE], {"seconds": 9.0}, "slurmctld cannot be reached"),
+        ("22.05.8", 500, [VAGUE], {"seconds": 9.0} | LATE, "slurmctld cannot be reached"),
+        ("22.05.8", 500, [VAGUE], ELSEWHERE, "refuses a token that slurmdbd accepts: AuthAltTypes=auth/jwt is missing"),
+        ("22.05.8", 500, [VAGUE], LATE, "the token expired 9 s ago"),
+        ("22.05.8", 500, [AUTH], AT_DBD, "the token is refused: expired"),
         ("24.11.5", 500, [answers.ApiError(2002, "Access/permission denied")], {}, "the user of the token may not"),
         ("24.11.5", 404, [], {}, "does not know this URL"),
         ("24.11.5", 302, [], {}, "redirects"),
         ("24.11.5", 504, [], {}, "did not answer in time"),
     ],
-)  # fmt: skip
-def test_causes(version: str, status: int, errors: list[answers.ApiError], how: dict[str, Any], cause: str) -> None:
-    found, remedy = answers.explain(status, errors, lookup(version).release, **how)
+)
+def test_causes(version: str, status: int, errors: list[answers.ApiError], known: dict[str, Any], cause: str) -> None:
+    found, remedy = answers.explain(status, errors, lookup(version).release, answers.Circumstances(**known))
     assert cause in found
-    assert ("AuthAltTypes" in found) == (cause.endswith("is missing") or cause == "this release answers alike")
+    assert ("AuthAltTypes" in found) == cause.endswith("is missing")
     assert remedy
 
 

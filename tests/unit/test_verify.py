@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slurmrest import jwt, verify
-from slurmrest.client import Credentials, Target
+from slurmrest import answers, jwt, verify
+from slurmrest.client import TOKEN_HEADER, Credentials, Target
 from slurmrest.errors import InputError
 from slurmrest.verify import CHECKS, JobOptions, Options, Report, Result
 
@@ -23,7 +23,7 @@ from tests.unit.test_answers import slurmish
 
 ROOT = Credentials("root", token("root"))
 ALICE = Credentials("alice", token("alice"))
-WITHOUT_JOB = {"job", "job-output"}
+TOKEN = TOKEN_HEADER.lower()
 
 every_release = pytest.mark.parametrize("release", STYLES)
 
@@ -214,18 +214,42 @@ def test_a_daemon_that_hides_its_version_is_known_by_what_it_serves() -> None:
     assert report.slurm_version is None
     assert "does not name its Slurm version" in check(report, "api-versions").detail
     daemon.instead = {"diag": (500, {"errors": [{"error": "Unspecified error", "error_number": -1}]})}
-    assert "this release answers alike" in check(run(daemon), "slurm-diag").cause
+    assert "AuthAltTypes=auth/jwt is missing in slurm.conf" in check(run(daemon), "slurm-diag").cause
 
 
 # --- diag -------------------------------------------------------------------------------------------------------------
 
 
 @every_release
-def test_slurmctld_down(release: str) -> None:
-    report = run(FakeSlurmrestd(STYLES[release], faults={"ctld-down"}))
-    assert "slurm-diag" in failures(report)
-    assert ("down" in check(report, "slurm-diag").cause) or ("cannot be reached" in check(report, "slurm-diag").cause)
+def test_slurmctld_down(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_PATIENCE", 0.05)  # seconds that the fake takes instead of the real one's nine
+    daemon = FakeSlurmrestd(STYLES[release], faults={"ctld-down"})
+    report = run(daemon)
+    assert failures(report)[0] == "slurm-diag"
+    assert check(report, "slurm-diag").cause == "slurmctld cannot be reached from the host of slurmrestd"
+    assert check(report, "slurmdb-diag").ok is True
+    assert check(report, "api-versions").seconds < 0.05
     assert report.slurm_version == STYLES[release].version
+    waiting = [path for _method, path, headers in daemon.requests if "/slurm/" in path and headers.get(TOKEN)]
+    assert [path.rpartition("/")[2] for path in waiting] == ["diag", "ping"]
+
+
+@every_release
+def test_a_token_that_only_slurmdbd_accepts(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], faults={"no-alt-auth"}))
+    found = check(report, "slurm-diag")
+    assert "AuthAltTypes" in found.cause + found.remedy
+    assert "expired" not in found.cause
+    assert [exchange.path.rpartition("/")[2] for exchange in found.exchanges] == ["diag"]
+
+
+def test_one_that_hangs_is_waited_for_once() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"diag-hangs"})
+    begin = time.monotonic()
+    report = run(daemon, timeout=0.3)
+    assert time.monotonic() - begin < 2
+    assert check(report, "slurm-diag").detail.endswith("within 0.3 s")
+    assert report.slurm_version is None
 
 
 @every_release
@@ -385,11 +409,18 @@ def test_the_expected_statuses(release: str) -> None:
     assert check(report, "bad-token").detail == f"garbage: {status}, forged signature: {status}"
 
 
-def test_a_refusal_proves_nothing_while_the_good_token_is_refused() -> None:
-    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"no-alt-auth"}))
-    for check_id in ("no-token", "bad-token"):
+def test_what_proves_nothing_while_the_good_token_is_refused() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"no-alt-auth"}), job=JobOptions())
+    for check_id in ("nodes", "partitions", "no-token", "bad-token", "job"):
         assert check(report, check_id).ok is None
-        assert "proves nothing" in check(report, check_id).detail
+        assert "(see slurm-diag)" in check(report, check_id).detail
+    assert check(report, "no-token").detail.startswith("no token: 401; proves nothing")
+
+
+def test_an_open_door_is_found_even_while_the_good_token_is_refused(tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"trusts-peer", "token-breaks"})
+    with serving(daemon, tmp_path / "socket") as target:
+        assert failures(verify.verify([target], ROOT))[-1] == "no-token"
 
 
 # --- job --------------------------------------------------------------------------------------------------------------
@@ -523,17 +554,15 @@ def _link(path: Path) -> None:
         (_link, None, "cannot be read from here"),
     ],
 )
-def test_output(
-    spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    take = verify._take
+def test_output(spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_path: Path) -> None:
+    def spoilt(path: str) -> str:
+        spoil(Path(path))
+        return verify.take_output(path)
 
-    def spoilt(path: Path) -> str:
-        spoil(path)
-        return take(path)
-
-    monkeypatch.setattr(verify, "_take", spoilt)
-    done, output = job(FakeSlurmrestd(STYLES["24.11"]), tmp_path)
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        options = Options(job=JobOptions(directory=str(tmp_path)))
+        report = verify.verify([target], ROOT, options, job_credentials=ALICE, read_output=spoilt)
+    done, output = check(report, "job"), check(report, "job-output")
     assert done.ok is True
     assert (output.ok, words in output.detail) == (ok, True)
 

@@ -187,11 +187,22 @@ _NO_DBD = (
         "AuthAltParameters=jwt_key=… with the key of slurmctld, and slurmdbd a restart afterwards."
     ),
 )
-_DBD_REFUSES = (
-    "slurmdbd refuses the token: its key differs from slurmctld's, or it was not restarted after the key changed",
+_DBD_DIFFERS = (
+    "slurmdbd refuses a token that slurmctld accepts: its key differs, or it was not restarted after the key changed",
     "Compare the key files on both hosts (sha256sum), see AuthAltParameters in slurmdbd.conf, then restart slurmdbd.",
 )
-_NOT_ACCEPTED = "slurmctld refuses the token: expired, signed with another key, or made for another user"
+_CTLD_DIFFERS = (
+    (
+        "slurmctld refuses a token that slurmdbd accepts: AuthAltTypes=auth/jwt is missing in slurm.conf, or its key "
+        "differs, or it was not restarted after a change"
+    ),
+    (
+        "See AuthAltTypes and AuthAltParameters in slurm.conf, compare the key files on both hosts (sha256sum), then "
+        "restart slurmctld; its log has the reason: journalctl -u slurmctld."
+    ),
+)
+_NOT_ACCEPTED = "the token is refused: expired, signed with another key, or made for another user"
+_OR_NO_ALT_AUTH = "; or AuthAltTypes=auth/jwt is missing in slurm.conf"
 _NEW_ONE = (
     "Get a new one on the controller (unset SLURM_JWT; scontrol token username=USER lifespan=600), compare the clocks "
     "of both hosts, restart slurmctld if its key changed; its log has the reason: journalctl -u slurmctld."
@@ -200,52 +211,58 @@ _NOT_ADMINISTRATOR = (
     "the user of the token may not do this",
     "Use a token of root, SlurmUser or a Slurm administrator.",
 )
+_PATIENCE = 2.0  # seconds; a refusal takes milliseconds, a slurmctld that is down is tried for about nine seconds
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What else is known of a bad answer.
+
+    `daemon` had to answer behind slurmrestd (``slurmctld`` or ``slurmdbd``). `token_expired` says so when the token's
+    own ``exp`` has passed by this host's clock. `seconds` is how long the answer took. `accepted_elsewhere`: the other
+    daemon accepts the same token.
+    """
+
+    daemon: str = "slurmctld"
+    unix_socket: bool = False
+    token_expired: str = ""
+    seconds: float = 0.0
+    accepted_elsewhere: bool = False
 
 
 def explain(
-    status: int,
-    errors: Iterable[ApiError],
-    release: Release,
-    *,
-    daemon: str = "slurmctld",
-    unix_socket: bool = False,
-    token_expired: str = "",
+    status: int, errors: Iterable[ApiError], release: Release, known: Circumstances | None = None
 ) -> tuple[str, str]:
     """Cause and remedy of an answer that should have been good. The faults behind this were run on every release.
 
-    `daemon` is who had to answer behind slurmrestd (``slurmctld`` or ``slurmdbd``), `token_expired` says so when the
-    token's own ``exp`` has passed by this host's clock. Where a release makes several causes look alike, all are named.
+    Old releases answer alike for a refused token and for a slurmctld that is down: there the circumstances decide.
     """
+    known = known or Circumstances()
     numbers = {error.number for error in errors}
     words = " ".join(error.text for error in errors).lower()
     if status == release.no_token_status:
-        return _unauthorised(unix_socket)
+        return _unauthorised(known.unix_socket)
     if 2002 in numbers or "permission denied" in words:
         return _NOT_ADMINISTRATOR
-    if token_expired and status >= 400 and 1800 not in numbers:
-        return token_expired, _NEW_ONE
-    if numbers & {7000, 7008} or (daemon == "slurmdbd" and status == release.dbd_down_status):
-        if "authentication" in words:
-            return _DBD_REFUSES
-        return _NO_DBD
-    if numbers & {1007} or "authentication" in words:
-        also = (
-            "; or AuthAltTypes=auth/jwt is missing in slurm.conf" if release.auth_alt_missing_status == status else ""
-        )
-        return _NOT_ACCEPTED + also, _NEW_ONE
-    if 5005 in numbers and release.auth_alt_missing_status == status:
-        return _NO_ALT_AUTH
-    if 1800 in numbers:
+    alike = known.daemon == "slurmctld" and status == release.bad_token_status == release.ctld_down_status
+    if 1800 in numbers or (alike and known.seconds >= _PATIENCE):
         return _CONTROLLER_DOWN
-    if status == release.bad_token_status == release.ctld_down_status:
-        return (
-            (
-                "this release answers alike for a refused token (expired, another key, another user), for a slurmctld "
-                "without AuthAltTypes=auth/jwt, and for one that is down"
-            ),
-            f"See whether it runs (scontrol ping) and what it says (journalctl -u slurmctld). {_NEW_ONE}",
-        )
+    if known.token_expired and status >= 400:
+        return known.token_expired, _NEW_ONE
+    if 5005 in numbers and status == release.auth_alt_missing_status:
+        return _NO_ALT_AUTH
+    if 1007 in numbers or "authentication" in words or (alike and not numbers & {7000, 7008}):
+        return _refused(status, release, known)
+    if numbers & {7000, 7008} or (known.daemon == "slurmdbd" and status == release.dbd_down_status):
+        return _NO_DBD
     return _BY_STATUS.get(status, ("", "See what the daemons say: journalctl -u slurmrestd -u slurmctld -u slurmdbd"))
+
+
+def _refused(status: int, release: Release, known: Circumstances) -> tuple[str, str]:
+    if known.accepted_elsewhere:
+        return _DBD_DIFFERS if known.daemon == "slurmdbd" else _CTLD_DIFFERS
+    or_not = _OR_NO_ALT_AUTH if known.daemon == "slurmctld" and status == release.auth_alt_missing_status else ""
+    return _NOT_ACCEPTED + or_not, _NEW_ONE
 
 
 def _unauthorised(unix_socket: bool) -> tuple[str, str]:

@@ -37,7 +37,8 @@ def render_table(report: Report, *, colour: bool = False) -> str:
         lines += [indent + line for line in _advice(check, explained)]
     counts = [f"{sum(check.ok is ok for check in report.checks)} {word}" for ok, word in _COUNTED.items()]
     verdict = _paint("all good" if report.ok else "FAILED", _COLOURS[report.ok], colour)
-    lines += ["", f"{verdict}: {', '.join(counts)}; {report.requests} requests in {report.seconds:.2f} s", ""]
+    requests = "1 request" if report.requests == 1 else f"{report.requests} requests"
+    lines += ["", f"{verdict}: {', '.join(counts)}; {requests} in {report.seconds:.2f} s", ""]
     return "\n".join(lines)
 
 

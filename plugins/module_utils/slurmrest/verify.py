@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import answers, payloads
-from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request
+from .client import DEFAULT_TIMEOUT, USER_HEADER, ClientError, Credentials, Response, Target, request
 from .errors import InputError
 from .jwt import Token, TokenError, inspect, looks_like_jwt, with_forged_signature
 from .releases import RELEASES, ApiVersion, Row, Version, lookup
@@ -155,12 +155,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to prove. `needs_api`: it asks below /slurm/<version>. `every_listener`: it is done on each target."""
+    """One thing to prove.
+
+    `needs_api`: it asks below /slurm/<version>. `needs_token`: it proves nothing while slurm-diag fails, and is skipped
+    then. `every_listener`: it is done on each target.
+    """
 
     id: str
     title: str
     run: Callable[[Session], Outcome]
     needs_api: bool = True
+    needs_token: bool = False
     every_listener: bool = False
 
 
@@ -190,7 +195,8 @@ class Session:
     exchanges: list[Exchange] = field(default_factory=list)
     waited: float = 0.0
     job_output: tuple[str, str] | None = None
-    _kept: dict[tuple[Target, str, str], Response] = field(default_factory=dict)
+    read_output: Callable[[str], str] | None = None
+    _kept: dict[tuple[Target, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
 
     @property
     def api(self) -> ApiVersion:
@@ -202,32 +208,38 @@ class Session:
     ) -> Response:
         """Send a request, or return the answer of the same GET before. Raises ClientError."""
         key = (self.target, path, sent_as)
-        text = None if body is None else json.dumps(body)
         known = self._kept.get(key) if method == "GET" and not fresh else None
-        headers = self._headers(sent_as)
-        exchange = Exchange(self.target, method, path, sent_as, headers.get("X-SLURM-USER-NAME", ""), text)
         if known is None:
-            self.requests += 1
-            if text is not None:
-                headers["Content-Type"] = "application/json"
-            try:
-                known = request(
-                    self.target,
-                    method,
-                    path,
-                    headers=headers,
-                    body=None if text is None else text.encode("utf-8"),
-                    timeout=self.options.timeout,
-                    context=self.context,
-                )
-            except ClientError:
-                self.exchanges.append(exchange)
-                raise
+            known = self._send(path, sent_as, method, body)
             if method == "GET":
                 self._kept[key] = known
-        self.exchanges.append(replace(exchange, status=known.status))
-        self.waited += known.seconds
-        return known
+        exchange, result = known
+        self.exchanges.append(exchange)
+        if isinstance(result, ClientError):
+            raise result
+        self.waited += result.seconds
+        return result
+
+    def _send(self, path: str, sent_as: str, method: str, body: Any | None) -> tuple[Exchange, Response | ClientError]:
+        text = None if body is None else json.dumps(body)
+        headers = self._headers(sent_as)
+        exchange = Exchange(self.target, method, path, sent_as, headers.get(USER_HEADER, ""), text)
+        if text is not None:
+            headers["Content-Type"] = "application/json"
+        self.requests += 1
+        try:
+            response = request(
+                self.target,
+                method,
+                path,
+                headers=headers,
+                body=None if text is None else text.encode("utf-8"),
+                timeout=self.options.timeout,
+                context=self.context,
+            )
+        except ClientError as error:
+            return exchange, error
+        return replace(exchange, status=response.status), response
 
     def good(self, path: str, daemon: str = "slurmctld", **how: Any) -> Mapping[str, Any]:
         """Ask and demand a good answer: 200 (204: nothing there), JSON, no errors. Raises Failed, ClientError."""
@@ -250,15 +262,34 @@ class Session:
                 "See what it sends, with the curl line of this check (--show-curl).",
             )
         words = "; ".join(map(str, errors)) or " ".join(response.text.split()) or "no text"
-        cause, remedy = answers.explain(
-            response.status,
-            errors,
-            self.row.release,
-            daemon=daemon,
-            unix_socket=self.target.scheme == "unix",
-            token_expired=_expired(self.credentials.token),
+        known = answers.Circumstances(
+            daemon,
+            self.target.scheme == "unix",
+            _expired(self.credentials.token),
+            response.seconds,
+            self.passed("slurm-diag") if daemon == "slurmdbd" else self._slurmdbd_accepts(),
         )
+        cause, remedy = answers.explain(response.status, errors, self.row.release, known)
         return Failed(f"{response.status}: {_short(words)}", cause, remedy)
+
+    def _slurmdbd_accepts(self) -> bool:
+        """Whether slurmdbd takes the token that slurmctld did not: then the token is not to blame."""
+        if self.options.accounting is False or not self.served.slurmdb:
+            return False
+        with self.aside(), contextlib.suppress(ClientError):
+            response = self.ask(self.url("clusters", "slurmdb"))
+            payload = _payload(response)
+            return response.status == 200 and payload is not None and not answers.errors_of(payload)
+        return False
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Ask something that does not belong to the check at hand: neither its time nor its curl lines."""
+        exchanges, waited = list(self.exchanges), self.waited
+        try:
+            yield
+        finally:
+            self.exchanges, self.waited = exchanges, waited
 
     def url(self, endpoint: str, family: str = "slurm") -> str:
         """The path of an endpoint in the API version in use."""
@@ -323,7 +354,7 @@ def _api_versions(session: Session) -> Outcome:
         )
     session.api_version = wanted or served[-1]
     session.row = _assumed_row(served)
-    with contextlib.suppress(ClientError):
+    with session.aside(), contextlib.suppress(ClientError):
         session.learn_version(_payload(session.ask(session.url("diag"))))
     return Outcome(True, _versions_detail(session))
 
@@ -459,9 +490,9 @@ def _job_output(session: Session) -> Outcome:
         return Outcome(None, "no job has run")
     path, word = session.job_output
     try:
-        found = _take(Path(path))
+        found = (session.read_output or take_output)(path)
     except OSError as error:
-        return Outcome(None, f"{path} cannot be read from here: {error.strerror}")
+        return Outcome(None, f"{path} cannot be read from here: {error.strerror or error}")
     if found.strip() != word:
         raise Failed(
             f"{path} holds {_short(found)!r} instead of {word!r}",
@@ -471,7 +502,7 @@ def _job_output(session: Session) -> Outcome:
     return Outcome(True, "the output is the word that went in through the job's environment")
 
 
-_SCRIPT = '#!/bin/sh\necho "$SLURMREST_VERIFY"\n'
+_SCRIPT = '#!/bin/sh\necho "$SLURMREST_VERIFY"\ntest -n "$SLURMREST_VERIFY"\n'
 
 CHECKS: tuple[Check, ...] = (
     Check("reach", "the listener answers in HTTP", _reach, needs_api=False, every_listener=True),
@@ -479,11 +510,11 @@ CHECKS: tuple[Check, ...] = (
     Check("slurm-diag", "a good token reaches slurmctld", _slurm_diag, every_listener=True),
     Check("slurmdb-diag", "a good token reaches slurmdbd", _slurmdb_diag),
     Check("ping", "every slurmctld answers", _ping),
-    Check("nodes", "nodes can be listed", _nodes),
-    Check("partitions", "partitions can be listed", _partitions),
+    Check("nodes", "nodes can be listed", _nodes, needs_token=True),
+    Check("partitions", "partitions can be listed", _partitions, needs_token=True),
     Check("no-token", "a request without a token is refused", _no_token, every_listener=True),
-    Check("bad-token", "a garbage and a forged token are refused", _bad_token, every_listener=True),
-    Check("job", "an ordinary user's job runs to its end", _job),
+    Check("bad-token", "a garbage and a forged token are refused", _bad_token, needs_token=True, every_listener=True),
+    Check("job", "an ordinary user's job runs to its end", _job, needs_token=True),
     Check("job-output", "the job's output is as expected", _job_output),
 )
 
@@ -498,6 +529,7 @@ def verify(
     *,
     job_credentials: Credentials | None = None,
     context: ssl.SSLContext | None = None,
+    read_output: Callable[[str], str] | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> Report:
     """Run the checks against the listeners of one slurmrestd and report.
@@ -505,6 +537,7 @@ def verify(
     Checks of the cluster behind it go to the first target that answers, checks of a listener to each; the id of a check
     on another than the first target ends in ``@`` and the target. `job_credentials` is the ordinary user who runs the
     test job (its token may be an administrator's, with the user's name beside it); without it `credentials` are used.
+    `read_output` fetches the job's output from the compute node (text, or OSError); by default it is a local file.
 
     Raises InputError for no target or an API version older than the table. What the daemon does is never raised.
     """
@@ -514,7 +547,9 @@ def verify(
     if options.api_version is not None:
         payloads.api_version(options.api_version)
     begin = time.monotonic()
-    session = Session(targets[0], credentials, job_credentials or credentials, options, context)
+    session = Session(
+        targets[0], credentials, job_credentials or credentials, options, context, read_output=read_output
+    )
     results: list[Result] = []
 
     def on(target: Target, chosen: Sequence[Check]) -> None:
@@ -552,6 +587,8 @@ def _run(session: Session, check: Check) -> Result:
         outcome = Outcome(None, "nothing answers there (see reach)")
     elif check.needs_api and session.api_version is None:
         outcome = Outcome(None, "no API version is known (see api-versions)")
+    elif check.needs_token and not session.passed("slurm-diag"):
+        outcome = Outcome(None, "would prove nothing while a good token gets no good answer (see slurm-diag)")
     else:
         try:
             outcome = check.run(session)
@@ -584,7 +621,7 @@ def _listed(session: Session, endpoint: str, noun: str, private: str) -> Outcome
 
 
 def _refused(session: Session, ways: Mapping[str, str], expected: int) -> Outcome:
-    """Each way must be refused. Where the good token is refused too, a refusal proves nothing."""
+    """Each way must be refused; another status than the expected one is told, but no failure."""
     seen = {}
     for name, sent_as in ways.items():
         status = session.ask(session.url("diag"), sent_as).status
@@ -602,7 +639,7 @@ def _refused(session: Session, ways: Mapping[str, str], expected: int) -> Outcom
         seen[name] = status
     statuses = ", ".join(f"{name}: {status}" for name, status in seen.items())
     if not session.passed("slurm-diag"):
-        return Outcome(None, f"{statuses}; proves nothing while a good token is refused too (see slurm-diag)")
+        return Outcome(None, f"{statuses}; proves nothing while a good token gets no good answer (see slurm-diag)")
     if any(status != expected for status in seen.values()):
         return Outcome(True, f"{statuses}; refused, though this release is known to answer {expected}")
     return Outcome(True, statuses)
@@ -636,15 +673,15 @@ def _pauses(deadline: float) -> Iterator[float]:
         pause = min(pause * 1.5, 1.0)
 
 
-def _take(path: Path) -> str:
-    """Read a small file that the job left, and remove it where we may. Symbolic links are not followed."""
+def take_output(path: str) -> str:
+    """Read a small file that the job left, and remove it where we may; no symbolic links. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(0, "not a regular file")
         found = stream.read(_MAX_OUTPUT).decode("utf-8", "replace")
     with contextlib.suppress(OSError):
-        path.unlink()
+        Path(path).unlink()
     return found
 
 
