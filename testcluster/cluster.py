@@ -105,7 +105,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         cluster = Cluster(request.name, version, request.layout, engine.name, planned, bare=request.bare)
         try:
             cluster.save()
-            start(engine, cluster, base, progress)
+            start(engine, cluster, base, progress, allow_stale=request.allow_stale)
             progress.finish()
             cluster.ready, cluster.timings = True, progress.timings
             cluster.save()
@@ -165,13 +165,14 @@ def base_image(engine: Engine, host: hosts.Host, request: Request, progress: Pro
     return images.suite_image(engine, host, progress, series, allow_stale=request.allow_stale)
 
 
-def start(engine: Engine, cluster: Cluster, base: Image, progress: Progress) -> None:
+def start(engine: Engine, cluster: Cluster, base: Image, progress: Progress, *, allow_stale: bool) -> None:
     """Start the nodes, and unless the cluster is bare, deploy Slurm to them and prove that it works."""
     installed = {node.name: images.installed_name(base, node.roles, playbooks.ROOT) for node in cluster.nodes}
     warm = {} if cluster.bare else {name: image for name, image in installed.items() if has_image(engine, image)}
     count = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) > 1 else ''}"
     progress.phase("nodes", f"{count} from {'images with packages' if warm else 'the base image'}")
-    nodes.start_nodes(engine, cluster, {node.name: warm.get(node.name, base.name) for node in cluster.nodes})
+    image_of = {node.name: warm.get(node.name, base.name) for node in cluster.nodes}
+    nodes.start_nodes(engine, cluster, image_of, allow_stale=allow_stale)
     cluster.save()
     if cluster.bare:
         return

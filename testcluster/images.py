@@ -132,14 +132,20 @@ def keep_installed(engine: Engine, node: Node, base: Image, image: Image) -> Non
 def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, allow_stale: bool) -> Image:
     """Return the base image of the suite that carries a Slurm series, building it where it is not there yet.
 
+    Args:
+        engine: the container engine.
+        host: the host as detected.
+        progress: told what happens.
+        series: the Slurm series.
+        allow_stale: build from a package index past its Valid-Until date; the image is the same.
+
     Raises:
         CannotRunError: the suite has moved on to another series, or the mirror lags behind.
         ClusterFailedError: the image could not be built.
     """
     suite = suite_of(series)
     moved_on = f"{suite} has moved on to"
-    options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
-    name = f"{BASE}:{suite}-{base_key(suite, *options)}"
+    name = f"{BASE}:{suite}-{base_key(suite)}"
     with locked(
         runtime_directory() / f"image-{suite}.lock",
         waiting=lambda: progress.say(f"waiting for another run that builds the {suite} image"),
@@ -149,6 +155,7 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
             check_series(labels[VERSION_LABEL], series, moved_on)
             return Image(name, labels[VERSION_LABEL])
         ensure_programs(["mmdebstrap", *([] if host.root else ["newuidmap"])], host, progress)
+        options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
         version = ask_suite(suite, options)
         check_series(version, series, moved_on)
         progress.update(f"building {suite} (Slurm {version}) from the distribution's packages")
@@ -265,7 +272,7 @@ def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -
 def remove_old(engine: Engine, repository: str, prefix: str, *, keep: str) -> None:
     """Remove images of a repository whose tags begin with ``prefix``, but the one to keep, one other and those in use.
 
-    The other one is for whoever works with two versions of this project, or with and without a stale mirror, in turn.
+    The other one is for whoever works with two versions of this project in turn.
     """
     others = [tag for tag in engine.tags(repository) if tag.startswith(prefix) and f"{repository}:{tag}" != keep]
     for tag in others[1:]:

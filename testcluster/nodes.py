@@ -34,13 +34,14 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return list(pool.map(function, items))
 
 
-def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str]) -> None:
+def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str], *, allow_stale: bool) -> None:
     """Start the containers, enrol them, write the files by which they are reached, and wait for SSH.
 
     Args:
         engine: the container engine.
         cluster: the cluster; the ports of its nodes are filled in.
         image_of: the image for each node's name.
+        allow_stale: let the nodes use a package index past its Valid-Until date.
     """
     labels = {CLUSTER_LABEL: cluster.name, STATE_LABEL: str(state_directory())}
     engine.create_network(cluster.network, labels)
@@ -57,7 +58,7 @@ def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str]) -
             labels={**labels, NODE_LABEL: node.name},
         )
         read_ports(engine, node)
-        return enrol(engine, node, client_key)
+        return enrol(engine, node, client_key, *(["--accept-stale-index"] if allow_stale else []))
 
     keys = dict(zip((node.name for node in cluster.nodes), in_parallel(start, cluster.nodes), strict=True))
     write_private(cluster.directory / "known_hosts", inventory.render_known_hosts(cluster, keys))
@@ -93,8 +94,8 @@ def make_client_key(directory: Path) -> str:
     return private.with_suffix(".pub").read_text(encoding="ascii")
 
 
-def enrol(engine: Engine, node: Node, client_key: str) -> str:
-    """Give a starting node the client key and return its public host key.
+def enrol(engine: Engine, node: Node, client_key: str, *options: str) -> str:
+    """Give a starting node the client key and return its public host key; ``options`` are those of slurmrest-enrol.
 
     Raises:
         ClusterFailedError: the node is not there within half a minute.
@@ -102,7 +103,7 @@ def enrol(engine: Engine, node: Node, client_key: str) -> str:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return engine.execute(node.container, "slurmrest-enrol", "--client-key", text=client_key)
+            return engine.execute(node.container, "slurmrest-enrol", "--client-key", *options, text=client_key)
         except EngineError as error:
             if time.monotonic() > deadline:
                 raise ClusterFailedError(f"The node {node.name} did not start: {error.message}") from error

@@ -21,15 +21,19 @@ ExecStartPre=/usr/sbin/sshd -t
 CONF
 cat >/usr/local/sbin/slurmrest-enrol <<'SCRIPT'
 #!/bin/sh
-# Make this node's host key where it is missing; with --client-key, replace the list of client keys by standard input;
-# print the public host key.
+# Make this node's host key where it is missing, and print its public half.
+#   --client-key          replace the list of client keys by standard input
+#   --accept-stale-index  let apt use a package index past its Valid-Until date
 set -eu
 exec 9>/run/lock/slurmrest-enrol
 flock 9
 [ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
-if [ "${1:-}" = --client-key ]; then
-    cat >/etc/ssh/authorized_keys
-fi
+for option; do
+    case $option in
+        --client-key) cat >/etc/ssh/authorized_keys ;;
+        --accept-stale-index) echo 'Acquire::Check-Valid-Until "false";' >/etc/apt/apt.conf.d/90slurmrest-stale-index ;;
+    esac
+done
 cat /etc/ssh/ssh_host_ed25519_key.pub
 SCRIPT
 chmod 0755 /usr/local/sbin/slurmrest-enrol
@@ -46,6 +50,9 @@ systemctl enable ssh.service
 # The journal belongs to this start of this node: kept in memory, it is in no image made of it.
 install -d -m 0755 /etc/systemd/journald.conf.d
 printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/50-slurmrest.conf
+
+# Options of apt that were for building this image only.
+rm -f /etc/apt/apt.conf.d/99mmdebstrap
 
 # Every start gets a machine id of its own.
 : >/etc/machine-id

@@ -6,7 +6,7 @@ set -eu
 umask 077
 stash=/run/slurmrest-hidden
 things='etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub etc/ssh/authorized_keys etc/machine-id
-    etc/munge/munge.key var/lib/systemd/random-seed'
+    etc/apt/apt.conf.d/90slurmrest-stale-index etc/munge/munge.key var/lib/systemd/random-seed'
 units='munge slurmdbd slurmctld slurmd slurmrestd'
 
 case $1 in
