@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from testcluster.state import cluster_directory
+
+from testcluster.cluster import engine_of
+from testcluster.progress import Progress
+from testcluster.state import cluster_directory, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,6 +88,10 @@ class LiveCluster:
         )
         return Play(done.returncode, done.stdout)
 
+    def reboot(self, container: str) -> None:
+        """Restart a container, which boots its systemd anew and empties /run."""
+        engine_of(load(self.name), Progress()).call("restart", "--time=20", container)
+
     def inventory(self) -> dict[str, Any]:
         """Return the inventory as data."""
         data: dict[str, Any] = yaml.safe_load((self.directory / "inventory" / "hosts.yml").read_text())
@@ -94,9 +101,7 @@ class LiveCluster:
 def slurmrest(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command of this clone."""
     return subprocess.run(
-        [sys.executable, "-m", "testcluster", *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/plugins/module_utils"},
+        [str(ROOT / "scripts" / "slurmrest"), *words],
         capture_output=True,
         text=True,
         check=False,

@@ -46,6 +46,7 @@ class Host:
             "unit": self.unit().as_dict(),
             "vendor_unit": units.effective(self.fragment or None, [], self.files.get).as_dict(),
             "units": {"slurmrestd": {"fragment": self.fragment}},
+            "fragment_ours": self.fragment == OWN_UNIT,
             "slurm_conf": {"accounting": self.accounting},
         }
 

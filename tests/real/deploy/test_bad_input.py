@@ -1,0 +1,120 @@
+"""What cannot work is refused by deploy.yml on a serving host, in words that help, and nothing changes there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.clusters import LiveCluster, live_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
+
+# Variables, and what the message must name: the variable, the value and what is allowed instead.
+CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "nothing to listen on": ({"slurmrestd_service_listen": []}, ("slurmrestd_service_listen", "[]", "at least one")),
+    "no port": (
+        {"slurmrestd_service_listen": ["127.0.0.1"]},
+        ("slurmrestd_service_listen", "'127.0.0.1'", "host:port"),
+    ),
+    "port out of range": ({"slurmrestd_service_listen": ["127.0.0.1:99999"]}, ("127.0.0.1:99999", "65535")),
+    "privileged port": ({"slurmrestd_service_listen": ["127.0.0.1:443"]}, ("127.0.0.1:443", "1024 to 65535")),
+    "empty host": ({"slurmrestd_service_listen": [":6820"]}, (":6820", "0.0.0.0:6820")),
+    "same address twice": (
+        {"slurmrestd_service_listen": ["127.0.0.1:6820", "127.0.0.1:6820"]},
+        ("slurmrestd_service_listen", "127.0.0.1:6820", "do not overlap"),
+    ),
+    "any address and one of them": (
+        {"slurmrestd_service_listen": ["0.0.0.0:6820", "127.0.0.1:6820"]},
+        ("0.0.0.0:6820", "127.0.0.1:6820", "do not overlap"),
+    ),
+    "slurmctld's port": ({"slurmrestd_service_listen": ["127.0.0.1:6817"]}, ("127.0.0.1:6817", "SlurmctldPort")),
+    "long socket path": (
+        {"slurmrestd_service_listen": [f"unix:/run/slurmrestd/{'x' * 100}.socket"]},
+        ("slurmrestd_service_listen", "107"),
+    ),
+    "directory that the account cannot enter": (
+        {"slurmrestd_service_listen": ["unix:/var/lib/slurmrest/x.socket"]},
+        ("/var/lib/slurmrest", "cannot be entered by slurmrestd"),
+    ),
+    "directory that is not there": (
+        {"slurmrestd_service_listen": ["unix:/srv/nowhere/x.socket"]},
+        ("/srv/nowhere", "does not exist"),
+    ),
+    "two slashes": ({"slurmrestd_service_listen": ["unix://run/x.socket"]}, ("unix://run/x.socket", "unix:/")),
+    "root": ({"slurm_common_slurmrestd_user": "root"}, ("slurm_common_slurmrestd_user", "'root'")),
+    "SlurmUser": ({"slurm_common_slurmrestd_user": "slurm"}, ("slurm_common_slurmrestd_user", "'slurm'", "SlurmUser")),
+    "SlurmUser's group": ({"slurm_common_slurmrestd_group": "slurm"}, ("slurm_common_slurmrestd_group", "'slurm'")),
+    "nobody": ({"slurm_common_slurmrestd_user": "nobody"}, ("slurm_common_slurmrestd_user", "'nobody'")),
+    "account with further groups": (
+        {"slurm_common_slurmrestd_user": "grouped", "slurm_common_slurmrestd_group": "grouped"},
+        ("slurm_common_slurmrestd_user", "'grouped'", "adm"),
+    ),
+    "too many threads": ({"slurmrestd_service_threads": 5000}, ("slurmrestd_service_threads", "5000", "1024")),
+    "no such plugin": (
+        {"slurmrestd_service_openapi_plugins": ["openapi/v0.0.1"]},
+        ("slurmrestd_service_openapi_plugins", "openapi/v0.0.1", "slurmctld"),
+    ),
+    "variable with an owner": (
+        {"slurmrestd_service_environment": {"SLURMRESTD_LISTEN": "0.0.0.0:1"}},
+        ("SLURMRESTD_LISTEN", "slurmrestd_service_listen"),
+    ),
+    "dangerous switch": (
+        {"slurmrestd_service_environment": {"SLURMRESTD_SECURITY": "disable_user_check"}},
+        ("SLURMRESTD_SECURITY", "disable_user_check", "disable_unshare"),
+    ),
+    "listener among the options": (
+        {"slurmrestd_service_extra_options": "-v 0.0.0.0:7000"},
+        ("slurmrestd_service_extra_options", "0.0.0.0:7000", "slurmrestd_service_listen"),
+    ),
+    "unknown authentication": ({"slurmrestd_service_auth": "munge"}, ("slurmrestd_service_auth", "munge", "jwt")),
+    "no such group": (
+        {"slurmrestd_service_socket_group": "portal-that-is-not"},
+        ("slurmrestd_service_socket_group", "portal-that-is-not", "groupadd"),
+    ),
+    "sandbox directive with an owner": ({"slurmrestd_service_sandbox": {"User": "root"}}, ("'User'", "sandbox")),
+    "short key": ({"slurm_jwt_key_size": 8}, ("slurm_jwt_key_size", "8", "32 or more")),
+    "key path with a comma": (
+        {"slurm_common_jwt_key_path": "/var/lib/a,b.key"},
+        ("slurm_common_jwt_key_path", "/var/lib/a,b.key", "absolute path"),
+    ),
+}
+
+FINGERPRINT = """
+find /etc /run/slurmrestd /var/lib/slurm/jwt -xdev \\( -type f -o -type s \\) -printf '%p %m %u %g %s %T@ ' -type f \\
+    -exec sha256sum {} ';' -o -print | sort
+getent passwd; getent group
+systemctl show -p MainPID,ActiveEnterTimestampMonotonic,NRestarts slurmrestd slurmctld slurmdbd slurmd munge
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(release: str) -> Iterator[LiveCluster]:
+    with live_cluster(f"real-input-{release.replace('.', '')}", release) as live:
+        live.ssh("node1", "useradd --system --user-group --groups adm grouped")
+        yield live
+
+
+@pytest.fixture(scope="module")
+def before(cluster: LiveCluster) -> str:
+    return cluster.ssh("node1", FINGERPRINT)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused_in_words_that_help_and_nothing_changes(cluster: LiveCluster, before: str, case: str) -> None:
+    variables, words = CASES[case]
+    play = cluster.playbook("deploy.yml", variables=variables)
+    assert play.status != 0, play.output
+    flat = " ".join(play.output.split())
+    assert [word for word in words if word not in flat] == [], play.output
+    assert play.changed == 0, play.output
+    assert cluster.ssh("node1", FINGERPRINT) == before
+
+
+def test_the_same_run_without_bad_input_changes_nothing(cluster: LiveCluster, before: str) -> None:
+    play = cluster.playbook("deploy.yml").good()
+    assert play.changed == 0, play.output
+    assert cluster.ssh("node1", FINGERPRINT) == before

@@ -1,0 +1,130 @@
+"""One serving cluster, taken through the ways in which sites differ; REST answers after each of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.clusters import LiveCluster, live_cluster, slurmrest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_ACCOUNTING = {"slurm_common_dbd_host": "", "slurm_common_components": ["slurmctld", "slurmd", "slurmrestd"]}
+UNIT = "/usr/lib/systemd/system/slurmrestd.service"
+
+
+@pytest.fixture(scope="module")
+def cluster(release: str) -> Iterator[LiveCluster]:
+    with live_cluster(f"real-variants-{release.replace('.', '')}", release) as live:
+        yield live
+
+
+def serves(cluster: LiveCluster) -> None:
+    """Verify from inside the node, over both listeners, with a job."""
+    play = cluster.playbook("verify.yml", variables={"slurmrest_verify_job_user": "alice"}).good()
+    assert "all good" in play.output
+    assert "0 skipped" in play.output
+
+
+def asked(cluster: LiveCluster) -> int:
+    """Ask for diag from this host with a fresh token and return the HTTP status."""
+    done = slurmrest("cluster", "curl", "--name", cluster.name, "diag")
+    if done.returncode != 0:
+        return 0
+    return 200 if json.loads(done.stdout).get("statistics") else 500
+
+
+def test_rest_is_back_by_itself_after_a_reboot(cluster: LiveCluster) -> None:
+    node = json.loads((cluster.directory / "cluster.json").read_text())["nodes"][0]
+    before = cluster.ssh("node1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1").split()
+    cluster.reboot(node["container"])
+    deadline = time.monotonic() + 60
+    while asked(cluster) != 200:
+        assert time.monotonic() < deadline, cluster.ssh("node1", "journalctl -b -u slurmrestd --no-pager", check=False)
+        time.sleep(0.2)
+    assert cluster.ssh("node1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1").split()[1] != before[1]
+    serves(cluster)
+
+
+def test_root_over_ssh_finds_nothing_to_change(cluster: LiveCluster) -> None:
+    play = cluster.playbook("deploy.yml", variables={"ansible_user": "root", "ansible_become": False}).good()
+    assert play.changed == 0, play.output
+
+
+def test_pipelining_is_no_condition(cluster: LiveCluster) -> None:
+    play = cluster.playbook("deploy.yml", variables={"ansible_pipelining": False}).good()
+    assert play.changed == 0, play.output
+
+
+def test_without_accounting(cluster: LiveCluster) -> None:
+    cluster.playbook("cluster.yml", "deploy.yml", variables=NO_ACCOUNTING).good()
+    assert "accounting_storage/slurmdbd" not in cluster.ssh("node1", "cat /etc/slurm/slurm.conf")
+    play = cluster.playbook("deploy.yml", variables=NO_ACCOUNTING).good()
+    assert play.changed == 0, play.output
+    assert "slurmdb-diag" in play.output
+    assert "skipped  slurmdb-diag" in play.output
+    cluster.playbook("cluster.yml", "deploy.yml").good()
+    serves(cluster)
+
+
+def test_a_portal_gets_in_by_its_group(cluster: LiveCluster) -> None:
+    cluster.ssh("node1", "getent group portal || groupadd --system portal; id web || useradd -m -g portal web")
+    cluster.playbook("deploy.yml", variables={"slurmrestd_service_socket_group": "portal"}).good()
+    curl = "curl -s -o /dev/null -w '%{http_code}' --unix-socket /run/slurmrestd/slurmrestd.socket http://x/openapi/v3"
+    assert (
+        cluster.ssh("node1", f"command -v curl >/dev/null || apt-get -qq install -y curl >/dev/null; {curl}") == "401"
+    )
+    assert cluster.ssh("node1", f"runuser -u web -- {curl}") == "401"
+    assert cluster.ssh("node1", f"runuser -u alice -- {curl}", check=False) == "000", "others stay outside"
+    cluster.playbook("deploy.yml").good()
+    assert cluster.ssh("node1", f"runuser -u web -- {curl}", check=False) == "000"
+
+
+def test_auth_slurm_instead_of_munge(cluster: LiveCluster) -> None:
+    variables = {"slurm_common_auth_type": "auth/slurm"}
+    play = cluster.playbook("cluster.yml", "deploy.yml", variables=variables)
+    if not json.loads(cluster.ssh("node1", "test -e /usr/lib/*/slurm-wlm/auth_slurm.so && echo true || echo false")):
+        assert play.status != 0
+        assert "Allowed: auth/munge" in " ".join(play.output.split())
+        return
+    play.good()
+    cluster.ssh("node1", "systemctl stop munge.service; systemctl restart slurmdbd slurmctld slurmd")
+    cluster.playbook("verify.yml", variables={"slurmrest_verify_job_user": "alice"}).good()
+    cluster.ssh("node1", "systemctl start munge.service")
+    cluster.playbook("cluster.yml", "deploy.yml").good()
+    serves(cluster)
+
+
+def test_a_build_from_source_without_a_unit(cluster: LiveCluster) -> None:
+    cluster.ssh(
+        "node1",
+        f"""set -e
+        systemctl stop slurmrestd
+        mkdir -p /opt/slurm/sbin
+        cp /usr/sbin/slurmrestd /opt/slurm/sbin/
+        dpkg-divert --quiet --local --rename --add /usr/sbin/slurmrestd
+        unit=$(readlink -f {UNIT} || true)
+        dpkg-divert --quiet --local --rename --divert /root/vendor.service --add "$(dpkg -L slurmrestd | grep service$)"
+        rm -rf /etc/systemd/system/slurmrestd.service.d /etc/default/slurmrestd
+        systemctl daemon-reload
+        """,
+    )
+    variables = {"slurm_packages_source": "none"}
+    cluster.playbook("deploy.yml", variables=variables).good()
+    show = cluster.ssh("node1", "systemctl show -p FragmentPath,ExecStart slurmrestd")
+    assert "/etc/systemd/system/slurmrestd.service" in show
+    assert "/opt/slurm/sbin/slurmrestd" in show
+    play = cluster.playbook("deploy.yml", variables=variables).good()
+    assert play.changed == 0, play.output
+
+
+def test_nothing_installed_and_nothing_to_install(cluster: LiveCluster) -> None:
+    cluster.ssh("node1", "mv /opt/slurm/sbin/slurmrestd /root/")
+    play = cluster.playbook("deploy.yml", variables={"slurm_packages_source": "none"})
+    assert play.status != 0
+    for word in ("There is no slurmrestd on this host", "slurm-smd-slurmrestd", "--enable-slurmrestd"):
+        assert word in " ".join(play.output.split())
