@@ -35,8 +35,7 @@ from testcluster.state import (
 from testcluster.suites import DEFAULT_SERIES, check_series, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
     from testcluster.engine import Container, Engine
     from testcluster.images import Image
@@ -62,19 +61,14 @@ class Request:
     keep_on_failure: bool
 
 
-def cluster_lock(name: str) -> AbstractContextManager[bool]:
-    """Hold a cluster's lock without waiting; yields False when another process works on the cluster."""
-    return locked(state_directory() / "locks" / f"{name}.lock", waiting=None)
-
-
 @contextlib.contextmanager
-def owned(name: str) -> Any:
-    """Hold a cluster's lock.
+def owned(name: str) -> Iterator[None]:
+    """Hold a cluster's lock, without waiting for it.
 
     Raises:
         CannotRunError: another process holds it.
     """
-    with cluster_lock(name) as held:
+    with locked(state_directory() / "locks" / f"{name}.lock", waiting=None) as held:
         if not held:
             raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
         yield
