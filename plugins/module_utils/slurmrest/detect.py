@@ -54,7 +54,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     binaries = _binaries(options.get("slurmrestd"))
     programs = _start_programs(binaries)
-    account = _account(options.get("account") or "slurmrestd")
+    account = account_facts(options.get("account") or "slurmrestd")
     os_release = _os_release()
     fragment, dropins = _unit_files()
     shown = _units(_finish(programs["systemctl"]), fragment, dropins)
@@ -90,7 +90,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "units": shown,
         **unit_facts,
         "account": account,
-        "slurm_user": _account(slurm_conf["slurm_user"]) if slurm_conf["readable"] else None,
+        "slurm_user": account_facts(slurm_conf["slurm_user"]) if slurm_conf["readable"] else None,
         "groups": {name: _gid(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
     }
@@ -291,7 +291,7 @@ def _os_release() -> dict[str, str]:
     }
 
 
-def _account(name: str) -> dict[str, Any]:
+def account_facts(name: str) -> dict[str, Any]:
     """What the host knows of an account; ids are None where it does not exist. A number is looked up as a uid."""
     facts: dict[str, Any] = {"name": name, "exists": False, "uid": None, "gid": None, "group": None}
     facts.update(supplementary_groups=[], gids=[], home=None, shell=None)
