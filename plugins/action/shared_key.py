@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.peer import run_on
+from ..plugin_utils.peer import result_on, run_on
 
 MODULE = "slurmrest.toolkit.shared_key"
 
@@ -36,6 +36,6 @@ class ActionModule(ActionBase):
                 # The source would make its key in the real run: there is nothing to compare with yet.
                 return {"changed": True, "replaced": False, "restarted": []}
             arguments["content"] = fetched["content"]
-        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         result.pop("content", None)
         return result

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..plugin_utils.peer import run_on
+from ..plugin_utils.peer import result_on, run_on
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
             self, controller, TOKEN_MODULE, {"users": list(users.values()), "lifespan": TOKEN_SECONDS}, variables
         )["tokens"]
         arguments.update({parameter: minted[user] for parameter, user in users.items()})
-        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         table = result.pop("table", None)
         if table:
             Display().display(f"{variables['inventory_hostname']}: {table}")

@@ -6,13 +6,17 @@ on the controller, never through a registered result, a fact, an argument of a p
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _options(kind: str, plugin: str, variables: Any) -> dict[str, Any]:
@@ -60,29 +64,65 @@ def peer_action(action: ActionBase, host: str, task_vars: dict[str, Any]) -> Act
     )
 
 
+@contextlib.contextmanager
+def private(action: ActionBase) -> Iterator[None]:
+    """Let modules of this action take and return secrets.
+
+    They travel through standard input and output only: without pipelining Ansible would put a module's parameters into
+    temporary files on both sides, and from -vvv on it would print what a module returns. Raises AnsibleError where the
+    connection or the become method cannot work like this.
+    """
+    connection = action._connection
+    context = connection._play_context
+    before = connection.always_pipeline_modules, context.no_log
+    connection.always_pipeline_modules, context.no_log = True, True
+    try:
+        if not connection.is_pipelining_enabled():
+            keeps = constants.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES")
+            how = "ANSIBLE_KEEP_REMOTE_FILES is set" if keeps else "the connection or become cannot use standard input"
+            raise AnsibleError(f"A secret would be written to a temporary file: {how}. Use ssh with sudo.")
+        yield
+    finally:
+        connection.always_pipeline_modules, context.no_log = before
+
+
+def result_on(
+    action: ActionBase, host: str, module: str, arguments: dict[str, Any], task_vars: dict[str, Any]
+) -> dict[str, Any]:
+    """Run ``module`` with ``arguments`` on ``host`` and return its result, which may be a failure.
+
+    On the task's own host the task's own connection is used. Parameters and result may hold secrets.
+    """
+    if host == task_vars["inventory_hostname"]:
+        with private(action):
+            own_result: dict[str, Any] = action._execute_module(
+                module_name=module, module_args=arguments, task_vars=task_vars
+            )
+            return own_result
+    peer = peer_action(action, host, task_vars)
+    variables = dict(task_vars)
+    own = task_vars["hostvars"][host]
+    for name in list(variables):
+        if name.startswith(("ansible_python", "discovered_interpreter")):
+            del variables[name]
+    variables.update({name: own[name] for name in own if name.startswith(("ansible_python", "ansible_facts"))})
+    variables["inventory_hostname"] = host
+    try:
+        with private(peer):
+            result: dict[str, Any] = peer._execute_module(
+                module_name=module, module_args=arguments, task_vars=variables
+            )
+            return result
+    finally:
+        peer._remove_tmp_path(peer._connection._shell.tmpdir)
+        peer._connection.close()
+
+
 def run_on(
     action: ActionBase, host: str, module: str, arguments: dict[str, Any], task_vars: dict[str, Any]
 ) -> dict[str, Any]:
-    """Run ``module`` with ``arguments`` on ``host`` and return its result.
-
-    On the task's own host the task's own connection is used. Raises AnsibleError with the module's message on failure.
-    """
-    if host == task_vars["inventory_hostname"]:
-        result: dict[str, Any] = action._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
-    else:
-        peer = peer_action(action, host, task_vars)
-        variables = dict(task_vars)
-        own = task_vars["hostvars"][host]
-        for name in list(variables):
-            if name.startswith(("ansible_python", "discovered_interpreter")):
-                del variables[name]
-        variables.update({name: own[name] for name in own if name.startswith(("ansible_python", "ansible_facts"))})
-        variables["inventory_hostname"] = host
-        try:
-            result = peer._execute_module(module_name=module, module_args=arguments, task_vars=variables)
-        finally:
-            peer._remove_tmp_path(peer._connection._shell.tmpdir)
-            peer._connection.close()
+    """Run ``module`` on ``host`` as :func:`result_on` does. Raises AnsibleError with the module's words on failure."""
+    result = result_on(action, host, module, arguments, task_vars)
     if result.get("failed"):
         raise AnsibleError(f"{module} on {host}: {result.get('msg', 'failed without a message')}")
     return result
