@@ -40,11 +40,12 @@ class Host:
         return units.effective(fragment, dropins, self.files.get)
 
     def facts(self) -> dict[str, Any]:
+        fragment = self.fragment or None
         return {
             "slurmrestd": {"path": "/usr/sbin/slurmrestd"},
             "release": self.row.as_dict(),
             "unit": self.unit().as_dict(),
-            "vendor_unit": units.effective(self.fragment or None, [], self.files.get).as_dict(),
+            "vendor_unit": units.effective(fragment, [], self.files.get).as_dict(),
             "units": {"slurmrestd": {"fragment": self.fragment}},
             "fragment_ours": self.fragment == OWN_UNIT,
             "slurm_conf": {"accounting": self.accounting},
@@ -139,7 +140,10 @@ def test_a_build_without_a_unit_gets_one(tmp_path: Path) -> None:
     assert sorted(entry.text for entry in unit.listeners) == sorted(LISTEN)
     assert verified(host, tmp_path) == ""
     host.fragment = OWN_UNIT
-    assert OWN_UNIT in host.render(), "a unit that we brought stays ours"
+    again = host.render()
+    assert {path: host.files.get(path) for path in again if path in host.files} == {
+        path: entry["content"] for path, entry in again.items() if path in host.files
+    }, "a unit that we brought stays ours, and as it is"
 
 
 def test_local_authentication_drops_the_jwt_switch() -> None:
