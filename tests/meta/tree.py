@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "plugins" / "module_utils" / "slurmrest"
 ROLES = sorted(path for path in ROOT.glob("roles/*") if path.is_dir())
 MODULES = sorted(ROOT.glob("plugins/modules/*.py"))
+CORPUS = "tests/unit/corpus/"
+"""Files that tests read as a host would hold them: bytes of any kind, no text of this repository."""
 
 
 @cache
@@ -26,7 +28,7 @@ def files() -> tuple[str, ...]:
     git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
     listed = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
-    return tuple(sorted(name for name in names if name and (ROOT / name).is_file()))
+    return tuple(sorted(name for name in names if name and (ROOT / name).is_file() and not name.startswith(CORPUS)))
 
 
 def matches(pattern: str, names: Iterator[str] | tuple[str, ...]) -> list[str]:

@@ -1,33 +1,96 @@
 """Reader for slurm.conf, slurmdbd.conf and the files they include.
 
-It reads as Slurm does (``src/common/parse_config.c``): keys in any case, ``#`` starts a comment wherever it stands
-unless it is escaped, a backslash at the end continues a line, ``Include`` only at the start of a line and ``%c`` in its
-path is the cluster's name in lower case. A line holds one key, but for records such as ``NodeName=…``, which have
-several. Nothing is written here; values that are passwords do not appear in any repr.
+It reads as Slurm does (``src/common/parse_config.c``, the same in all releases of the table): keys in any case, ``#``
+starts a comment wherever it stands unless it is escaped, a backslash at the end continues a line, ``Include`` only at
+the start of a line and ``%c`` in its path is the cluster's name in lower case. A line holds one key, but for records
+such as ``NodeName=…``, which have several. Only the white space of ASCII separates. Nothing is written here (that is
+:mod:`slurmconf_edit`); values that are passwords do not appear in any repr.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
 REDACTED = "(redacted)"
 INCLUDE_DEPTH = 10
+WHITE = " \t\n\v\f\r"
+"""What Slurm takes for white space (isspace() of the C locale; the daemons never set another one)."""
 
 _PAIR = re.compile(
-    r'\s*(?P<key>[A-Za-z0-9_.]+)\s*(?P<operator>[-*+/]?)=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))(?=\s|$)'
+    r'\s*(?P<key>[A-Za-z0-9_.]+)\s*(?P<operator>[-*+/]?)=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))(?=\s|$)', re.ASCII
 )
-_INCLUDE = re.compile(r"include\s+(?P<path>\S+)", re.IGNORECASE)
-_BEFORE_COMMENT = re.compile(r"(?:\\.|[^\\#])*\\?")
-_RECORDS = frozenset({"nodename", "partitionname", "downnodes", "frontendname", "nodeset", "slurmctldhost"})
+_INCLUDE = re.compile(r"include\s+(?P<path>\S+)", re.IGNORECASE | re.ASCII)
+# Up to the comment, or to a NUL, where Slurm's strings end.
+_CODE = re.compile(r"(?:\\[^\0]|[^\\#\0])*\\?")
+_ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
+_RECORDS = frozenset(
+    {"nodename", "partitionname", "downnodes", "frontendname", "nodeset", "poweraction", "slurmctldhost"}
+)
 _SECRET = re.compile(r"pass(word)?$", re.IGNORECASE)
 
 
 def is_secret(key: str) -> bool:
     """Whether the values of a key must never be shown: StoragePass and its like."""
     return _SECRET.search(key) is not None
+
+
+def pair(text: str, position: int = 0) -> re.Match[str] | None:
+    """The next ``key=value`` of a line: groups ``key``, and ``quoted`` or ``plain`` for the value."""
+    return _PAIR.match(text, position)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as Slurm sees it: physical lines joined where a backslash ends them, comments gone."""
+
+    number: int  # counted from 1, its first physical line
+    start: int  # offset of its first character in the text of the file
+    end: int  # offset behind its last character, the line break included
+    pieces: tuple[tuple[int, str], ...] = field(repr=False)  # offset and code of each of its physical lines
+
+    @property
+    def text(self) -> str:
+        """What Slurm works on, escapes resolved."""
+        return _ESCAPED.sub(r"\1", "".join(code for _offset, code in self.pieces))
+
+    def spread(self) -> list[tuple[int, int]]:
+        """Where each character of :attr:`text` comes from: start and end in the text of the file."""
+        raw = [(offset + at, character) for offset, code in self.pieces for at, character in enumerate(code)]
+        spans: list[tuple[int, int]] = []
+        index = 0
+        while index < len(raw):
+            start, character = raw[index]
+            if character == "\\":
+                index += 1
+                if index == len(raw):
+                    break
+            spans.append((start, raw[index][0] + 1))
+            index += 1
+        return spans
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The logical lines of a file, blank ones and comments too; together they are the whole text."""
+    pieces: list[tuple[int, str]] = []
+    first, start, offset = 1, 0, 0
+    for number, raw in enumerate(text.split("\n"), start=1):
+        if not pieces:
+            first, start = number, offset
+        match = _CODE.match(raw)
+        code = match.group() if match else ""
+        kept = code.rstrip(WHITE)
+        continued = (len(kept) - len(kept.rstrip("\\"))) % 2 == 1
+        pieces.append((offset, kept[:-1] if continued else code))
+        offset = min(offset + len(raw) + 1, len(text))
+        if not continued:
+            yield Line(first, start, offset, tuple(pieces))
+            pieces = []
+    if pieces:
+        yield Line(first, start, offset, tuple(pieces))
 
 
 @dataclass(frozen=True)
@@ -58,6 +121,7 @@ class SlurmConf:
     files: tuple[str, ...]  # every file that was read, the main one first
     missing: tuple[str, ...]  # files that are included but not there (or not readable)
     errors: tuple[str, ...]  # "file:line" of lines that are not understood
+    raw: str = field(default="", repr=False, compare=False)  # everything that was read, in that order
 
     def entry(self, key: str) -> Entry | None:
         """The entry that counts: the last one, whatever the case of its key."""
@@ -78,17 +142,22 @@ class SlurmConf:
         return [entry.value for entry in self.entries_of(key)]
 
     def options(self, key: str) -> dict[str, str | None]:
-        """A comma-separated value such as ``jwt_key=/path,disable_token_creation``; None where there is no ``=``."""
+        """A comma-separated value such as ``jwt_key=/path,disable_token_creation``; None where there is no ``=``.
+
+        Of an option that is there twice the first one counts.
+        """
         pairs = [item.partition("=") for item in (self.get(key) or "").split(",") if item]
-        return {name: value if equals else None for name, equals, value in pairs}
+        return {name: value if equals else None for name, equals, value in reversed(pairs)}
 
 
-def read(path: str, read_file: Callable[[str], str | None]) -> SlurmConf | None:
+def read(path: str, read_file: Callable[[str], str | None], *, beside_includer: bool = False) -> SlurmConf | None:
     """Read a configuration with everything it includes.
 
     Args:
-        path: absolute path of the main file; relative includes are looked for beside it.
+        path: absolute path of the main file.
         read_file: gives the text of a path, None where there is no such file; may raise PermissionError.
+        beside_includer: a relative path is looked for beside the file that includes it, otherwise beside the main file
+            (column ``include_beside_includer`` of the release table).
 
     Returns:
         The configuration, or None when the main file is not there. Includes deeper than :data:`INCLUDE_DEPTH` count
@@ -100,34 +169,44 @@ def read(path: str, read_file: Callable[[str], str | None]) -> SlurmConf | None:
     text = read_file(path)
     if text is None:
         return None
-    reader = _Reader(posixpath.dirname(path), read_file)
+    reader = _Reader(path, read_file, beside_includer)
     reader.take(path, text, 0)
-    return SlurmConf(path, tuple(reader.entries), tuple(reader.files), tuple(reader.missing), tuple(reader.errors))
+    return SlurmConf(
+        path,
+        tuple(reader.entries),
+        tuple(reader.files),
+        tuple(reader.missing),
+        tuple(reader.errors),
+        "".join(reader.raw),
+    )
 
 
 class _Reader:
     """Collects entries over several files."""
 
-    def __init__(self, directory: str, read_file: Callable[[str], str | None]) -> None:
-        self.directory = directory
+    def __init__(self, path: str, read_file: Callable[[str], str | None], beside_includer: bool) -> None:
+        self.path = path
         self.read_file = read_file
+        self.beside_includer = beside_includer
         self.entries: list[Entry] = []
         self.files: list[str] = []
         self.missing: list[str] = []
         self.errors: list[str] = []
+        self.raw: list[str] = []
 
     def take(self, path: str, text: str, depth: int) -> None:
         self.files.append(path)
-        for number, line in _logical_lines(text):
-            include = _INCLUDE.match(line)
+        for line in lines(text):
+            self.raw.append(text[line.start : line.end])
+            code = line.text
+            include = _INCLUDE.match(code)
             if include is not None:
-                self._include(include["path"], depth + 1)
-            elif line.strip():
-                self._pairs(path, number, line)
+                self._include(path, include["path"], depth + 1)
+            elif code.strip(WHITE):
+                self._pairs(path, line.number, code)
 
-    def _include(self, name: str, depth: int) -> None:
-        cluster = next((entry.value for entry in reversed(self.entries) if entry.key.lower() == "clustername"), "%c")
-        path = posixpath.join(self.directory, name.replace("%c", cluster.lower()))
+    def _include(self, includer: str, name: str, depth: int) -> None:
+        path = self._included(includer, name)
         try:
             text = self.read_file(path) if depth <= INCLUDE_DEPTH else None
         except PermissionError:
@@ -137,34 +216,78 @@ class _Reader:
         else:
             self.take(path, text, depth)
 
+    def _included(self, includer: str, name: str) -> str:
+        cluster = next((entry.value for entry in reversed(self.entries) if entry.key.lower() == "clustername"), "%c")
+        directory = posixpath.dirname(includer if self.beside_includer else self.path)
+        return posixpath.join(directory, name.replace("%c", cluster.lower()))
+
     def _pairs(self, path: str, number: int, line: str) -> None:
         pairs: list[tuple[str, str]] = []
         position = 0
-        while (match := _PAIR.match(line, position)) is not None:
+        while (match := pair(line, position)) is not None:
             pairs.append((match["key"], match["plain"] if match["quoted"] is None else match["quoted"]))
             position = match.end()
         record = bool(pairs) and pairs[0][0].lower() in _RECORDS
-        if not pairs or line[position:].strip() or (len(pairs) > 1 and not record):
+        if not pairs or line[position:].strip(WHITE) or (len(pairs) > 1 and not record):
             self.errors.append(f"{path}:{number}")
         for key, value in pairs[:1]:
             self.entries.append(Entry(key, value, path, number, tuple(pairs[1:]) if record else ()))
 
 
-def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """Lines without comments, with continued ones joined and escapes resolved."""
-    lines: list[tuple[int, str]] = []
-    pending, first = "", 0
-    for number, raw in enumerate(text.split("\n"), start=1):
-        code = _BEFORE_COMMENT.match(raw)
-        line = code.group() if code else ""
-        if not pending:
-            first = number
-        stripped = line.rstrip()
-        if (len(stripped) - len(stripped.rstrip("\\"))) % 2:
-            pending += stripped[:-1]
-            continue
-        lines.append((first, re.sub(r"\\(.?)", r"\1", pending + line, flags=re.DOTALL)))
-        pending = ""
-    if pending:
-        lines.append((first, pending))
-    return lines
+# --- what people may see ---------------------------------------------------------------------------------------------
+
+_SECRET_VALUE = re.compile(r"pass\w*[\s\\]*[-*+/]?=", re.IGNORECASE | re.ASCII)
+_LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
+
+
+def redacted(text: str) -> str:
+    """A file as it may be shown: no passwords, not even in comments, and no logins in addresses."""
+    shown = []
+    for line in lines(text):
+        raw = text[line.start : line.end]
+        secret = _SECRET_VALUE.search(raw)
+        if secret is not None:
+            raw = raw[: secret.end()] + REDACTED + ("\n" if raw.endswith("\n") else "")
+        shown.append(_LOGIN.sub(f"{REDACTED}@", raw))
+    return "".join(shown)
+
+
+def without_secrets(message: str, text: str) -> str:
+    """What somebody said of a file (daemons quote lines that they do not understand), without its passwords."""
+    words: set[str] = set()
+    for line in lines(text):
+        code = line.text
+        secret = _SECRET_VALUE.search(code)
+        if secret is not None:
+            rest = code[secret.end() :].strip(WHITE)
+            words.update([rest, rest.strip('"'), *re.split(r'[\s"]+', rest)])
+        words.update(login[:-1] for login in _LOGIN.findall(code))
+    for word in sorted(filter(None, words), key=len, reverse=True):
+        message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", REDACTED, message)
+    return message
+
+
+# --- what slurmctld has loaded ---------------------------------------------------------------------------------------
+
+
+def hash_values(raw: str) -> set[int]:
+    """Slurm's own checksum of a configuration (``HASH_VAL`` of ``scontrol show config``).
+
+    It runs over everything that was read, comments included, in the order of reading (:attr:`SlurmConf.raw`); bytes
+    beyond ASCII count as negative numbers where the machine's ``char`` is signed, so that there may be two values.
+    """
+    # For Slurm a NUL ends the line, its line break included.
+    data = re.sub(rb"\0[^\n]*\n?", b"", raw.encode("utf-8", "surrogateescape"))
+    return {_hash(data, signed=True), _hash(data, signed=False)}
+
+
+def _hash(data: bytes, *, signed: bool) -> int:
+    value = 0
+    for byte in data:
+        value ^= ((byte - 256 if signed and byte > 127 else byte) << 8) & 0xFFFFFFFF
+        for _bit in range(8):
+            carry = value & 0x8000
+            value = (value << 1) & 0xFFFFFFFF
+            if carry:
+                value ^= 4129
+    return value
