@@ -87,6 +87,7 @@ STYLES = {
         _NEW,
         version="26.05.5",
         apis=("v0.0.42", "v0.0.43", "v0.0.44", "v0.0.45"),
+        dbd_bad_token=(502, _DBD_OPEN),
         no_alt_auth=(502, _ZERO),
         plain_user_dbd_diag=422,
     ),

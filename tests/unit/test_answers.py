@@ -1,4 +1,4 @@
-"""Reading answers of every API version, and causes for every fault of the catalogue."""
+"""Reading the answers of every API version, and whatever else may come."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest import answers
 from slurmrest.payloads import api_version
-from slurmrest.releases import API_VERSIONS, lookup
+from slurmrest.releases import API_VERSIONS
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -36,6 +36,7 @@ def test_no_json_raises(payload: Any) -> None:
     served = answers.served_versions(payload)
     assert all(name.startswith("v") for name in served.slurm + served.slurmdb)
     assert isinstance(str(answers.job_status(payload)), str)
+    assert all(isinstance(name, str) for name, _states in answers.nodes(payload))
     for api in API_VERSIONS.values():
         assert all(isinstance(up, bool) for _host, up in answers.controllers(payload, api))
 
@@ -110,6 +111,12 @@ def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
     assert answers.controllers(payload, api_version(api)) == (("a", True), ("b", False))
 
 
+def test_nodes() -> None:
+    old = {"name": "a", "state": "idle", "state_flags": ["DRAIN"]}
+    payload = {"nodes": [old, {"name": "b", "state": ["MIXED", "CLOUD"]}, {}, 7]}
+    assert answers.nodes(payload) == [("a", ("IDLE", "DRAIN")), ("b", ("MIXED", "CLOUD")), ("?", ())]
+
+
 @pytest.mark.parametrize(
     ("job", "completed", "failed", "shown"),
     [
@@ -117,7 +124,7 @@ def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
         ({"job_state": ["COMPLETED"], "exit_code": {"return_code": {"number": 0}}}, True, False, "COMPLETED"),
         ({"job_state": ["RUNNING", "CONFIGURING"]}, False, False, "RUNNING CONFIGURING"),
         ({"job_state": "PENDING", "state_reason": "Resources"}, False, False, "PENDING, Resources"),
-        ({"job_state": "FAILED", "exit_code": 256, "state_reason": "Why"}, False, True, "FAILED, exit code 256, Why"),
+        ({"job_state": "FAILED", "exit_code": 256, "state_reason": "Why"}, False, True, "FAILED, exit code 1, Why"),
         ({"job_state": "FAILED", "exit_code": {"return_code": 1, "status": "X"}}, False, True, "FAILED, exit code 1"),
         ({"job_state": ["TIMEOUT"], "exit_code": {"return_code": {"set": False}}}, False, True, "TIMEOUT"),
         ({}, False, False, "in no known state"),
@@ -126,62 +133,3 @@ def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
 def test_job(job: dict[str, Any], completed: bool, failed: bool, shown: str) -> None:
     status = answers.job_status({"jobs": [job]})
     assert (status.completed, status.failed, str(status)) == (completed, failed, shown)
-
-
-AUTH = answers.ApiError(1007, "Protocol authentication error")
-CTLD = answers.ApiError(1800, "Unable to contact slurm controller (connect failure)")
-ZERO = answers.ApiError(5005, "Zero Bytes were transmitted or received")
-DBD = answers.ApiError(7000, "Failed to open slurmdbd connection")
-VAGUE = answers.ApiError(-1, "Unspecified error")
-
-
-DBD_AUTH = answers.ApiError(7000, "Failed to open slurmdbd connection, authentication error")
-LATE = {"token_expired": "the token expired 9 s ago"}
-AT_DBD = {"daemon": "slurmdbd"}
-ELSEWHERE = {"accepted_elsewhere": True}
-
-
-@pytest.mark.parametrize(
-    ("version", "status", "errors", "known", "cause"),
-    [
-        ("24.11.5", 401, [], {}, "auth/jwt is not active in it, or a proxy drops"),
-        ("24.11.5", 401, [], {"unix_socket": True}, "on a UNIX socket rest_auth/local decides first"),
-        ("24.11.5", 511, [AUTH], {}, "made for another user; or AuthAltTypes=auth/jwt is missing"),
-        ("24.11.5", 511, [AUTH], LATE, "the token expired 9 s ago"),
-        ("24.11.5", 511, [AUTH], ELSEWHERE, "refuses a token that slurmdbd accepts: AuthAltTypes=auth/jwt is missing"),
-        ("26.05.5", 511, [AUTH], {}, "the token is refused: expired, signed with another key"),
-        ("26.05.5", 502, [ZERO], {}, "slurmctld does not accept JWT"),
-        ("26.05.5", 502, [CTLD], {}, "slurmctld cannot be reached"),
-        ("24.11.5", 502, [CTLD], LATE, "slurmctld cannot be reached"),
-        ("24.11.5", 502, [DBD], AT_DBD, "cannot talk to slurmdbd"),
-        ("24.11.5", 502, [DBD], AT_DBD | ELSEWHERE, "cannot talk to slurmdbd"),
-        ("25.11.7", 502, [DBD_AUTH], AT_DBD, "the token is refused: expired"),
-        ("25.11.7", 502, [DBD_AUTH], AT_DBD | LATE, "the token expired 9 s ago"),
-        ("25.11.7", 502, [DBD_AUTH], AT_DBD | ELSEWHERE, "slurmdbd refuses a token that slurmctld accepts"),
-        ("26.05.5", 502, [], AT_DBD, "cannot talk to slurmdbd"),
-        ("23.02.8", 500, [DBD], {}, "cannot talk to slurmdbd"),
-        ("22.05.8", 200, [answers.ApiError(7008, "invalid")], AT_DBD, "cannot talk to slurmdbd"),
-        ("22.05.8", 500, [VAGUE], {"seconds": 0.02}, "made for another user; or AuthAltTypes=auth/jwt is missing"),
-        ("22.05.8", 500, [VAGUE], {"seconds": 9.0}, "slurmctld cannot be reached"),
-        ("22.05.8", 500, [VAGUE], {"seconds": 9.0} | LATE, "slurmctld cannot be reached"),
-        ("22.05.8", 500, [VAGUE], ELSEWHERE, "refuses a token that slurmdbd accepts: AuthAltTypes=auth/jwt is missing"),
-        ("22.05.8", 500, [VAGUE], LATE, "the token expired 9 s ago"),
-        ("22.05.8", 500, [AUTH], AT_DBD, "the token is refused: expired"),
-        ("24.11.5", 500, [answers.ApiError(2002, "Access/permission denied")], {}, "the user of the token may not"),
-        ("24.11.5", 404, [], {}, "does not know this URL"),
-        ("24.11.5", 302, [], {}, "redirects"),
-        ("24.11.5", 504, [], {}, "did not answer in time"),
-    ],
-)
-def test_causes(version: str, status: int, errors: list[answers.ApiError], known: dict[str, Any], cause: str) -> None:
-    found, remedy = answers.explain(status, errors, lookup(version).release, answers.Circumstances(**known))
-    assert cause in found
-    assert ("AuthAltTypes" in found) == cause.endswith("is missing")
-    assert remedy
-
-
-def test_without_a_known_cause_there_is_still_somewhere_to_look() -> None:
-    assert answers.explain(418, [], lookup("24.11.5").release) == (
-        "",
-        "See what the daemons say: journalctl -u slurmrestd -u slurmctld -u slurmdbd",
-    )

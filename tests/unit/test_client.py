@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from slurmrest.client import REMEDIES, ClientError, Credentials, Response, Target, request
+from slurmrest.client import FAILURES, ClientError, Credentials, Response, Target, request
 from slurmrest.errors import InputError
 from slurmrest.jwt import Token
 
@@ -125,7 +125,7 @@ def test_a_body_that_is_no_json(body: bytes) -> None:
 def failing(target: Target, **how: float) -> ClientError:
     with pytest.raises(ClientError) as raised:
         request(target, "GET", "/", **{"timeout": 2.0, **how})  # type: ignore[arg-type]
-    assert raised.value.remedy == REMEDIES[raised.value.kind]
+    assert (raised.value.cause, raised.value.remedy) == FAILURES[raised.value.kind]
     assert raised.value.__cause__ is None
     return raised.value
 

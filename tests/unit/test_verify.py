@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slurmrest import answers, jwt, verify
+from slurmrest import causes, checks, jwt, verify
 from slurmrest.client import TOKEN_HEADER, Credentials, Target
 from slurmrest.errors import InputError
+from slurmrest.session import NOT_ORDINARY
 from slurmrest.verify import CHECKS, JobOptions, Options, Report, Result
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
@@ -222,7 +223,7 @@ def test_a_daemon_that_hides_its_version_is_known_by_what_it_serves() -> None:
 
 @every_release
 def test_slurmctld_down(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_PATIENCE", 0.05)  # seconds that the fake takes instead of the real one's nine
+    monkeypatch.setattr(causes, "PATIENCE", 0.05)  # seconds that the fake takes instead of the real one's nine
     daemon = FakeSlurmrestd(STYLES[release], faults={"ctld-down"})
     report = run(daemon)
     assert failures(report)[0] == "slurm-diag"
@@ -258,6 +259,7 @@ def test_a_token_of_another_key(release: str) -> None:
     report = run(FakeSlurmrestd(STYLES[release]), stranger)
     assert "slurm-diag" in failures(report)
     assert "another key" in check(report, "slurm-diag").cause
+    assert "another key" in check(report, "slurmdb-diag").cause
     assert "scontrol token" in check(report, "slurm-diag").remedy
 
 
@@ -295,6 +297,19 @@ def test_a_200_with_errors_is_a_failure() -> None:
 def test_a_200_that_is_no_json_object_is_a_failure(body: bytes) -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (200, body)}))
     assert check(report, "slurm-diag").detail == f"200, but the body is not a JSON object ({len(body)} bytes)"
+
+
+def test_a_failure_without_errors_is_not_explained_away() -> None:
+    body = {"meta": {}, "errors": [], "statistics": {"a": 1}}
+    report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (500, body)}))
+    assert check(report, "slurm-diag").detail == "500: a status of failure, though no errors in the answer"
+
+
+@every_release
+def test_a_token_of_another_user(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release]), Credentials("bob", token("alice")))
+    expected = "the token is alice's, and only root and SlurmUser may act for another user (bob)"
+    assert check(report, "slurm-diag").cause == check(report, "slurmdb-diag").cause == expected
 
 
 # --- slurmdb-diag -----------------------------------------------------------------------------------------------------
@@ -349,6 +364,26 @@ def test_ping_says_down_with_200(release: str) -> None:
 def test_ping_without_controllers() -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], instead={"ping": (200, {"errors": [], "pings": []})}))
     assert check(report, "ping").detail == "200, but no controller is listed"
+
+
+@every_release
+def test_ping_fails_for_the_reason_that_diag_has(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release]), Credentials("root", token("root", lifespan=-90)))
+    assert check(report, "ping").cause == check(report, "slurm-diag").cause
+    assert check(report, "ping").cause.startswith("the token expired")
+
+
+def test_what_slurmctld_says_about_slurmdbd_is_laid_at_slurmdbds_door() -> None:
+    refused = {
+        "errors": [
+            {"error": "Protocol authentication error", "description": "Slurmdb query failed", "error_number": 1007}
+        ]
+    }
+    down = {"errors": [{"error": "Connection refused", "description": "Slurmdb query failed", "error_number": 111}]}
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"partitions": (511, refused)})
+    assert check(run(daemon), "partitions").cause.startswith("slurmdbd refuses a token that slurmctld accepts")
+    daemon.instead = {"partitions": (500, down)}
+    assert check(run(daemon), "partitions").cause.startswith("slurmrestd cannot talk to slurmdbd")
 
 
 @pytest.mark.parametrize("endpoint", ["nodes", "partitions"])
@@ -456,7 +491,7 @@ def test_an_administrators_token_acts_for_the_user(tmp_path: Path) -> None:
     assert daemon.jobs[42]["user"] == "alice"
 
 
-@pytest.mark.parametrize("user", verify.NOT_ORDINARY)
+@pytest.mark.parametrize("user", NOT_ORDINARY)
 def test_no_job_as_an_extraordinary_user(user: str, tmp_path: Path) -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"])
     done, output = job(daemon, tmp_path, Credentials(user, ROOT.token))
@@ -474,6 +509,8 @@ def test_a_refused_submission(tmp_path: Path) -> None:
     body = {"errors": [{"error": "Invalid account", "error_number": 2045}]}
     done, output = job(FakeSlurmrestd(STYLES["24.11"], instead={"job/submit": (500, body)}), tmp_path)
     assert (done.ok, done.detail) == (False, "500: Invalid account (2045)")
+    assert done.cause == "slurmctld does not take the job"
+    assert "--job-account" in done.remedy
     assert output.ok is None
 
 
@@ -489,17 +526,23 @@ def test_a_job_that_fails(release: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "ok", "words"),
+    ("state", "node", "ok", "words"),
     [
-        ("PENDING", "Resources", None, "The queue is too busy to tell"),
-        ("PENDING", "ReqNodeNotAvail", False, "PENDING, ReqNodeNotAvail after 0.4 s; cancelled"),
-        ("RUNNING", "None", False, "RUNNING after 0.4 s; cancelled"),
+        ("PENDING Priority", "IDLE", None, "PENDING, Priority after 0.4 s; cancelled. The queue is too busy to tell"),
+        ("PENDING Resources", "MIXED", None, "The queue is too busy to tell"),
+        ("PENDING Resources", "", None, "The queue is too busy to tell"),
+        ("PENDING Resources", "IDLE DRAIN", False, "PENDING, Resources after 0.4 s; cancelled"),
+        ("PENDING ReqNodeNotAvail", "MIXED", False, "PENDING, ReqNodeNotAvail after 0.4 s; cancelled"),
+        ("PENDING BeginTime", "MIXED", False, "PENDING, BeginTime after 0.4 s; cancelled"),
+        ("RUNNING None", "MIXED", False, "RUNNING after 0.4 s; cancelled"),
     ],
 )
 def test_a_job_that_does_not_end_is_cancelled(
-    state: str, reason: str, ok: bool | None, words: str, tmp_path: Path
+    state: str, node: str, ok: bool | None, words: str, tmp_path: Path
 ) -> None:
-    daemon = FakeSlurmrestd(STYLES["24.11"], job_states=[state], job_reason=reason)
+    nodes = {"errors": [], "nodes": [{"name": "node1", "state": node.split()}] if node else []}
+    job_state, reason = state.split()
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"nodes": (200, nodes)}, job_states=[job_state], job_reason=reason)
     begin = time.monotonic()
     done, output = job(daemon, tmp_path, timeout=0.4)
     assert 0.4 <= time.monotonic() - begin < 2
@@ -507,6 +550,9 @@ def test_a_job_that_does_not_end_is_cancelled(
     assert 0.4 <= done.seconds < 1
     assert output.ok is None
     assert daemon.cancelled == [42]
+    if node == "IDLE DRAIN":
+        assert done.cause == "no node takes the job (node1 IDLE DRAIN)"
+    assert [exchange.path.rpartition("/")[2] for exchange in done.exchanges].count("nodes") == 0
 
 
 def test_polling_backs_off_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,7 +564,7 @@ def test_polling_backs_off_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", sleep)
-    polls = sum(1 for _pause in verify._pauses(160.0))
+    polls = sum(1 for _pause in checks._pauses(160.0))
     assert slept[0] == 0.05
     assert max(slept) == 1.0
     assert sum(slept) == pytest.approx(60.0)
@@ -557,7 +603,7 @@ def _link(path: Path) -> None:
 def test_output(spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_path: Path) -> None:
     def spoilt(path: str) -> str:
         spoil(Path(path))
-        return verify.take_output(path)
+        return checks.take_output(path)
 
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         options = Options(job=JobOptions(directory=str(tmp_path)))

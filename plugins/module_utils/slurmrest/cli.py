@@ -15,7 +15,8 @@ from . import jwt
 from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, Credentials, Target
 from .errors import SlurmrestError
 from .report import TokenSource, render_curl, render_json, render_table
-from .verify import NOT_ORDINARY, JobOptions, Options, verify
+from .session import NOT_ORDINARY
+from .verify import JobOptions, Options, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

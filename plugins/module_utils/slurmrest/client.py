@@ -39,24 +39,56 @@ _USER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
 
 
 class ClientError(SlurmrestError):
-    """No HTTP answer was had. ``kind`` is one of the keys of :data:`REMEDIES`."""
+    """No HTTP answer was had. ``kind`` is a key of :data:`FAILURES`, where ``cause`` and ``remedy`` come from."""
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, REMEDIES[kind])
+        cause, remedy = FAILURES[kind]
+        super().__init__(message, remedy)
         self.kind = kind
+        self.cause = cause
 
 
-REMEDIES: Mapping[str, str] = {
-    "refused": "See whether slurmrestd runs and where it listens: systemctl status slurmrestd; ss -lntxp",
-    "timeout": "See whether a firewall drops the packets, and whether a daemon hangs: journalctl -u slurmrestd",
-    "no-socket": "See whether slurmrestd runs and which socket it was given: systemctl cat slurmrestd; ss -lxp",
-    "permission": "Join the group of the socket's directory, or run this as a user who may enter it.",
-    "name": "Check the spelling of the host name and this host's name resolution.",
-    "unreachable": "Check the address, the route and the firewall between this host and slurmrestd.",
-    "not-http": "Something other than slurmrestd listens there, or it expects TLS: check the port, or try https://.",
-    "tls": "Use http:// where slurmrestd has no certificate, or make its authority known to this host.",
-    "closed": "slurmrestd may have crashed while answering: journalctl -u slurmrestd; systemctl status slurmrestd",
-    "too-large": "The answer is bigger than this client accepts; check that this really is slurmrestd.",
+FAILURES: Mapping[str, tuple[str, str]] = {
+    "refused": (
+        "slurmrestd is not running, or listens elsewhere",
+        "See whether slurmrestd runs and where it listens: systemctl status slurmrestd; ss -lntxp",
+    ),
+    "no-socket": (
+        "slurmrestd is not running, or has another socket",
+        "See whether slurmrestd runs and which socket it was given: systemctl cat slurmrestd; ss -lxp",
+    ),
+    "permission": (
+        "the socket's directory is closed to this user",
+        "Join the group of the socket's directory, or run this as a user who may enter it.",
+    ),
+    "timeout": (
+        "packets are dropped on the way, or a daemon hangs",
+        "See whether a firewall drops the packets, and whether a daemon hangs: journalctl -u slurmrestd",
+    ),
+    "closed": (
+        "the daemon crashed or was stopped while it answered, or it expects TLS",
+        "slurmrestd may have crashed while answering: journalctl -u slurmrestd; systemctl status slurmrestd",
+    ),
+    "not-http": (
+        "another service, or a TLS listener, is behind this address",
+        "Something other than slurmrestd listens there, or it expects TLS: check the port, or try https://.",
+    ),
+    "tls": (
+        "no TLS there, or a certificate that this host does not trust",
+        "Use http:// where slurmrestd has no certificate, or make its authority known to this host.",
+    ),
+    "name": (
+        "the name is misspelt or unknown to this host",
+        "Check the spelling of the host name and this host's name resolution.",
+    ),
+    "unreachable": (
+        "there is no route to this address",
+        "Check the address, the route and the firewall between this host and slurmrestd.",
+    ),
+    "too-large": (
+        "the answer is bigger than this client accepts",
+        "Check that this really is slurmrestd.",
+    ),
 }
 
 

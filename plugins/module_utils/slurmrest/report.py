@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .client import TOKEN_HEADER, USER_HEADER
-from .verify import BAD_FORGED, BAD_GARBAGE, GARBAGE, JOB, NONE, TOKEN, Exchange, Report, Result
+from .session import BAD_FORGED, BAD_GARBAGE, GARBAGE, JOB, NONE, TOKEN, Exchange
+from .verify import Report, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
