@@ -49,7 +49,7 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems
+from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems, warnings
 
 
 def main() -> None:
@@ -76,6 +76,8 @@ def main() -> None:
     found = [str(problem) for problem in problems(variables, facts, installed=module.params["installed"])]
     if found:
         module.fail_json(msg="Nothing was changed. " + "\n".join(found), problems=found)
+    for text in warnings(variables):
+        module.warn(text)
     module.exit_json(changed=False, problems=found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -65,6 +66,15 @@ class LiveCluster:
         )
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def fetch(self, node: str, command: str) -> bytes:
+        """Run a shell command as root on a node and return the bytes it writes."""
+        return subprocess.run(
+            ["ssh", "-F", str(self.directory / "ssh_config"), node, "sudo", "sh", "-c", shlex.quote(command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        ).stdout
 
     def playbook(self, *words: str, variables: Mapping[str, Any] | None = None) -> Play:
         """Run playbooks (and further arguments of ansible-playbook) with extra variables."""

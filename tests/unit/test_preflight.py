@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from slurmrest.preflight import Problem, groups_of_interest, installation_problems, paths_of_interest, problems
+from slurmrest.preflight import (
+    Problem,
+    groups_of_interest,
+    installation_problems,
+    paths_of_interest,
+    problems,
+    warnings,
+)
 from slurmrest.releases import lookup
 
 LISTEN = "slurmrestd_service_listen"
@@ -92,6 +99,19 @@ def only(variables: dict[str, Any], known: dict[str, Any] | None = None) -> Prob
 def test_good_variables_have_no_problem(version: str | None) -> None:
     variables = {**GOOD, "slurmrestd_service_data_parsers": []} if version == "26.05.5" else GOOD
     assert problems(variables, facts(version)) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "public"),
+    [
+        (["127.0.0.1:6820", "[::1]:6820", "localhost:6821", SOCKET], None),
+        (["127.0.0.1:6820", "0.0.0.0:6821"], "0.0.0.0:6821"),
+        (["rest.example.org:6820"], "rest.example.org:6820"),
+    ],
+)
+def test_addresses_that_others_reach_are_warned_about(listen: list[str], public: str | None) -> None:
+    texts = warnings({LISTEN: listen})
+    assert (texts == []) if public is None else (len(texts) == 1 and public in texts[0] and "127.0.0.1" not in texts[0])
 
 
 def test_what_is_not_asked_is_not_judged() -> None:

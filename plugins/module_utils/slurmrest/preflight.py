@@ -135,6 +135,17 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
     return found + (installation_problems(facts, auth=variables.get(AUTH, "jwt")) if installed else [])
 
 
+def warnings(variables: Mapping[str, Any]) -> list[str]:
+    """What works but is unwise: addresses that other hosts reach, since tokens travel there in clear."""
+    public = [str(listener) for listener in _parsed(variables) if listener.is_public]
+    if not public:
+        return []
+    return [
+        f"{LISTEN}: other hosts can reach {', '.join(public)}, and slurmrestd does not encrypt: tokens can be read on the "
+        "way. Put a TLS proxy in front of a loopback address, or keep the network trusted."
+    ]
+
+
 def paths_of_interest(variables: Mapping[str, Any]) -> list[str]:
     """The paths that :func:`problems` wants facts of: UNIX sockets and their directories."""
     sockets = [listener for listener in _parsed(variables) if listener.kind == "unix"]

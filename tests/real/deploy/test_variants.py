@@ -12,6 +12,7 @@ from tests.real.clusters import LiveCluster, live_cluster, slurmrest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NO_ACCOUNTING = {"slurm_common_dbd_host": "", "slurm_common_components": ["slurmctld", "slurmd", "slurmrestd"]}
 UNIT = "/usr/lib/systemd/system/slurmrestd.service"
@@ -94,6 +95,26 @@ def test_auth_slurm_instead_of_munge(cluster: LiveCluster) -> None:
     cluster.playbook("verify.yml", variables={"slurmrest_verify_job_user": "alice"}).good()
     cluster.ssh("node1", "systemctl start munge.service")
     cluster.playbook("cluster.yml", "deploy.yml").good()
+    serves(cluster)
+
+
+def test_package_files(cluster: LiveCluster, tmp_path: Path) -> None:
+    names = ["slurm-wlm-basic-plugins", "slurm-wlm-jwt-plugin", "slurmrestd"]
+    cluster.ssh(
+        "node1",
+        f"apt-get -qq update; apt-get -qq remove -y slurmrestd; cd /tmp; apt-get -qq download {' '.join(names)}; "
+        "chmod 644 /tmp/*.deb; ls /tmp/*.deb",
+    )
+    for name in names:
+        (tmp_path / f"{name}.deb").write_bytes(cluster.fetch("node1", f"cat /tmp/{name}_*.deb"))
+    variables = {
+        "slurm_packages_source": "files",
+        "slurm_packages_files": [str(tmp_path / f"{name}.deb") for name in names],
+    }
+    cluster.playbook("deploy.yml", "--check", variables=variables).good()
+    cluster.playbook("deploy.yml", variables=variables).good()
+    play = cluster.playbook("deploy.yml", variables=variables).good()
+    assert play.changed == 0, play.output
     serves(cluster)
 
 
