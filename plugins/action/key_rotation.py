@@ -1,0 +1,108 @@
+"""Lead the hosts through a rotation of the JWT key. Tokens pass through the memory of this process; keys do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils.slurmrest.conductor import BAR_SECONDS, Conductor, Options, RotationFailed
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..plugin_utils.peer import result_on
+
+MODULE = "slurmrest.toolkit.key_rotation"
+WATCH_MODULE = "slurmrest.toolkit.token_watch"
+PASSED_ON = ("path", "reader", "daemons", "slurm_conf", "user")
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run C(look) on the task's own host, and lead from the primary controller otherwise."""
+        self._variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, self._variables)
+        arguments = dict(self._task.args)
+        here = self._variables["inventory_hostname"]
+        if arguments.get("step") not in ("prepare", "rotate"):
+            return result_on(self, here, MODULE, arguments, self._variables)
+        self._arguments = {name: arguments[name] for name in PASSED_ON if arguments.get(name) is not None}
+        self._rest_host = arguments.get("rest_host") or ""
+        self._tokens: dict[str, str] = {}
+        self._primary = arguments.get("primary") or here
+        if not self._rest_host:
+            return {"failed": True, "msg": "The group slurmrestd is empty: without a REST host nothing can be proven."}
+        conductor = Conductor(arguments["hosts"], self._primary, self._call, self._watch, Display().display)
+        try:
+            if arguments["step"] == "prepare":
+                return self._prepare(conductor, arguments)
+            if self._task.check_mode:
+                return {"changed": True}
+            return self._rotate(conductor)
+        except RotationFailed as error:
+            return {"failed": True, "changed": True, "msg": str(error)}
+        except SlurmrestError as error:
+            return {"failed": True, "msg": str(error)}
+
+    def _prepare(self, conductor: Conductor, arguments: dict[str, Any]) -> dict[str, Any]:
+        clusters = arguments.get("clusters") or []
+        options = Options(bool(arguments.get("confirm")), bool(arguments.get("consent")), clusters)
+        prepared = conductor.prepare(options, check=self._task.check_mode)
+        return {"changed": prepared["repaired"] is not None, **prepared}
+
+    def _rotate(self, conductor: Conductor) -> dict[str, Any]:
+        done = conductor.rotate()
+        result: dict[str, Any] = {"changed": True, "rotation": done}
+        if done["changeover"] is None:
+            result["warnings"] = ["The time during which requests failed could not be measured."]
+            return result
+        gaps = ", ".join(f"/{name} {seconds} s" for name, seconds in done["gap"].items())
+        Display().display(
+            f"From the last answer to the old key's token to the first to the new key's: {done['changeover']} s. "
+            f"Longest time without an accepted token: {gaps} ({done['requests']} requests)."
+        )
+        if done["changeover"] > BAR_SECONDS:
+            result["warnings"] = [f"The changeover took {done['changeover']} s, more than {BAR_SECONDS:.0f} s."]
+        return result
+
+    def _call(self, host: str, step: str, arguments: Any) -> dict[str, Any]:
+        """Run a step of the rotation on a host."""
+        look = self._task.args["hosts"][host]
+        given = {
+            **self._arguments,
+            "components": look["components"],
+            "ports": look["ports"],
+            "whole": host == self._primary,
+            **arguments,
+            "step": step,
+        }
+        if "daemons" in arguments:
+            given.update(daemons=self._arguments["daemons"], switch=arguments["daemons"])
+        result = self._result(host, MODULE, given)
+        found: dict[str, Any] = result.get("look", result)
+        return found
+
+    def _watch(self, step: str) -> dict[str, Any]:
+        """Run a step of the proof on the REST host; C(sign) makes its tokens on the primary controller."""
+        if step == "sign":
+            self._tokens = self._call(self._primary, "sign", {})["tokens"]
+            return {}
+        given: dict[str, Any] = {
+            name: self._arguments[name] for name in ("user", "slurm_conf") if name in self._arguments
+        }
+        result = self._result(self._rest_host, WATCH_MODULE, {**given, **self._tokens, "step": step})
+        found: dict[str, Any] = result.get("measurement") or result.get("paths") or {}
+        return found
+
+    def _result(self, host: str, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            result = result_on(self, host, module, arguments, self._variables)
+        except AnsibleError as error:
+            raise SlurmrestError(f"{host} cannot be reached: {error}") from error
+        if result.get("failed"):
+            raise SlurmrestError(f"{host}: {result.get('msg', 'failed without a message')}")
+        return result

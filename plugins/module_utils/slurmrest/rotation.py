@@ -1,0 +1,441 @@
+"""One host's part in giving a cluster a new JWT key: look, switch daemon by daemon, go back, or keep.
+
+A rotation spans hosts, so a host cannot decide alone when it is over. It keeps a journal under
+:data:`~.transaction.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
+key stays beside the new one as a hard link: the same file, so the same owner and mode, and no secret is copied. What is
+done in which order on which host is in :mod:`.conductor`.
+
+Every step takes the lock of the host, so a step that outlived its controller is waited for. Keys are only ever renamed
+and linked here; the one step that reads them is :meth:`KeyOnHost.sign`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import pwd
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from . import jwt, keys
+from .errors import InputError, SlurmrestError
+from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, host_lock, restart, write_atomically
+
+NEXT_SUFFIX = ".slurmrest-next"
+RECONFIGURE = ("scontrol", "reconfigure")
+CONTROLLER = "slurmctld"
+
+SHARED_FILESYSTEMS = {
+    *("afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "gfs2", "gpfs", "lustre"),
+    *("nfs", "nfs4", "ocfs2", "orangefs", "panfs", "smb3", "wekafs"),
+}
+"""File systems that several hosts may mount: a key on one of them would change under the feet of every daemon."""
+
+BESIDE_SLURM_CONF = (
+    "acct_gather.conf",
+    "burst_buffer.conf",
+    "cgroup.conf",
+    "gres.conf",
+    "helpers.conf",
+    "job_container.conf",
+    "mpi.conf",
+    "topology.conf",
+    "topology.yaml",
+)
+"""What slurmctld reads besides slurm.conf and its includes."""
+
+_CONTROLLERS = re.compile(r"^Slurmctld\((?P<role>[^)]+)\) at (?P<host>\S+) is (?P<state>\w+)", re.MULTILINE)
+_COMPARISON = b"slurmrest: are these keys the same?\0"
+
+
+class SwitchFailed(SlurmrestError):
+    """A daemon refused the new key; this host is back on the old one, but for what ``problems`` names."""
+
+    def __init__(self, message: str, *, words: str, problems: Sequence[str]) -> None:
+        super().__init__(message)
+        self.words = words
+        self.problems = list(problems)
+
+
+def without_token(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program of Slurm as its root or SlurmUser: with SLURM_JWT set it would log in by that token instead."""
+    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
+    try:
+        return subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(list(argv), 127, "", str(error))
+
+
+def is_listening(ports: Sequence[int], tables: Sequence[str] = ("/proc/net/tcp", "/proc/net/tcp6")) -> bool:
+    """Whether something listens on one of these TCP ports, on whatever address. Source: proc(5), 0A in net/tcp."""
+    for table in tables:
+        with contextlib.suppress(OSError), open(table, encoding="ascii") as stream:
+            rows = (line.split() for line in stream)
+            if any(len(row) > 3 and row[3] == "0A" and int(row[1].rpartition(":")[2], 16) in ports for row in rows):
+                return True
+    return False
+
+
+@dataclass
+class KeyOnHost:
+    """The key of one host and the daemons that have it in memory.
+
+    ``reader`` is the account that reads it (SlurmUser). ``services`` are the daemons of this host, slurmdbd first;
+    ``ports`` says for each of them where it listens once it is up.
+    """
+
+    path: str
+    reader: str
+    services: Sequence[ServiceSpec] = ()
+    state_dir: str = STATE_DIR
+    run: Run = without_token
+    ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    listening: Callable[[Sequence[int]], bool] = is_listening
+    _systemd: Systemd = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not os.path.isabs(self.path):
+            raise InputError("path", self.path, "an absolute path")
+        self._systemd = Systemd(self.run)
+        self._real = os.path.realpath(self.path)
+        self._next = self._real + NEXT_SUFFIX
+        self._copy = self._real + ROLLBACK_SUFFIX
+        self._journal = os.path.join(self.state_dir, f"rotation-{os.path.basename(self.path)}.json")
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self, nonce: str) -> dict[str, Any]:
+        """What the conductor has to know of this host; changes nothing, and waits for a step that is still under way.
+
+        `nonce` is the same for all hosts of a run: equal keys give equal ``proof`` values, which say nothing else.
+        """
+        with host_lock(self.state_dir) if os.path.isdir(self.state_dir) else contextlib.nullcontext():
+            record = self.record()
+            return {
+                "key": self._describe(self._real, nonce),
+                "next": self._describe(self._next, nonce),
+                "copy": os.path.lexists(self._copy),
+                "pending": record,
+                "idle": self._idle_seconds() if record else None,
+                "shared_filesystem": shared_filesystem(self._real),
+                "active": [service.name for service in self.services if self._is_active(service.name)],
+            }
+
+    def record(self) -> dict[str, Any] | None:
+        """The journal of a rotation that has begun and not ended on this host, or None."""
+        try:
+            with open(self._journal, encoding="utf-8") as stream:
+                record: dict[str, Any] = json.load(stream)
+                return record
+        except FileNotFoundError:
+            return None
+
+    def _describe(self, path: str, nonce: str) -> dict[str, Any]:
+        try:
+            with open(path, "rb") as stream:
+                content = stream.read(keys.MAXIMUM_BYTES + 1)
+        except FileNotFoundError:
+            return {"exists": False, "refusals": [], "proof": ""}
+        refusals = keys.key_file_problems(path, self.reader)
+        if not refusals and not readable_as(path, self.reader):
+            refusals = [f"{path} cannot be read by {self.reader}, whatever its mode says"]
+        proof = hmac.new(content, _COMPARISON + nonce.encode(), hashlib.sha256).hexdigest()
+        return {"exists": True, "refusals": refusals, "proof": proof}
+
+    def _idle_seconds(self) -> float:
+        return max(0.0, time.time() - os.stat(self._journal).st_mtime)
+
+    def _is_active(self, unit: str) -> bool:
+        return self._systemd.show(unit).get("ActiveState") in ("active", "reloading", "activating")
+
+    def sign(self, user: str, lifespan: int) -> dict[str, str]:
+        """Tokens of `user` for `lifespan` seconds: ``old`` by the key in force, ``new`` by the waiting one, if any."""
+        tokens = {}
+        for name, path in (("old", self._real), ("new", self._next)):
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+                tokens[name] = jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(stream.read())).reveal()
+        return tokens
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    def begin(self, rotation: str) -> None:
+        """Write the journal of rotation `rotation` before anything changes. Raises SlurmrestError if there is one."""
+        with host_lock(self.state_dir):
+            self._begin(rotation)
+
+    def switch(self, rotation: str, names: Sequence[str], *, reconfigure: bool = False) -> None:
+        """Put the waiting key in place, unless that is done, and have the named daemons load it.
+
+        With `reconfigure` slurmctld loads it without a restart. Raises SwitchFailed when a daemon does not come up on
+        it; then this host's daemons run on the old key again. Raises SlurmrestError before anything changed when the
+        waiting key is not as it must be.
+        """
+        with host_lock(self.state_dir):
+            record = self.record() or self._begin(rotation)
+            if record["rotation"] != rotation:
+                raise SlurmrestError(f"another rotation ({record['rotation']}) is under way on this host")
+            since = time.time()
+            try:
+                if not record["switched"]:
+                    self._swap(record)
+                for name in names:
+                    record["touched"].append(name)
+                    self._save(record)
+                    self._load(name, reconfigure=reconfigure)
+            except (SlurmrestError, OSError) as error:
+                words = "\n".join(filter(None, (self._systemd.journal(name, since) for name in names)))
+                problems = self._go_back(record, reconfigure=reconfigure)
+                raise SwitchFailed(str(error), words=words, problems=problems) from error
+
+    def decide(self, rotation: str) -> None:
+        """Note on the primary controller that the new key holds: from here on a killed run is finished, not undone."""
+        with host_lock(self.state_dir):
+            record = self.record()
+            if record is None or record["rotation"] != rotation:
+                raise SlurmrestError(f"the rotation {rotation} is not under way on this host")
+            record["phase"] = "decided"
+            self._save(record)
+
+    def keep(self) -> None:
+        """Forget the old key. The rollback copy goes first and the journal last."""
+        with host_lock(self.state_dir):
+            _remove(self._copy)
+            _remove(self._next)
+            _remove(self._journal)
+
+    def undo(self, *, reconfigure: bool = False) -> list[str]:
+        """Bring the old key back, and daemons that had loaded the new one back onto it; also finishes a killed undo.
+
+        Returns the daemons that were told. Raises SlurmrestError when one of them does not come up; the journal stays
+        then, so that the next run tries again.
+        """
+        with host_lock(self.state_dir):
+            record = self.record()
+            if record is None:
+                _remove(self._next)
+                return []
+            told = list(dict.fromkeys(record["touched"]))
+            problems = self._go_back(record, reconfigure=reconfigure)
+            if problems:
+                raise SlurmrestError("; ".join(problems))
+            _remove(self._next)
+            _remove(self._journal)
+            return told
+
+    # -- the steps of the steps ---------------------------------------------------------------------------------------
+
+    def _begin(self, rotation: str) -> dict[str, Any]:
+        if self.record() is not None:
+            raise SlurmrestError("an interrupted rotation has to be repaired on this host first")
+        record = {"rotation": rotation, "phase": "begun", "switched": False, "touched": []}
+        self._save(record)
+        return record
+
+    def _save(self, record: Mapping[str, Any]) -> None:
+        write_atomically(self._journal, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
+
+    def _swap(self, record: dict[str, Any]) -> None:
+        """Rename the waiting key over the one in force, which stays linked as the rollback copy."""
+        now = os.stat(self._real)
+        waiting = os.open(self._next, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # The directory may belong to SlurmUser: what is given to the key's owner here must be nothing but the key.
+            if os.fstat(waiting).st_nlink != 1:
+                raise SlurmrestError(f"the new key is refused: {self._next} is linked elsewhere, too")
+            os.fchown(waiting, now.st_uid, now.st_gid)
+            os.fchmod(waiting, now.st_mode & 0o7777)
+        finally:
+            os.close(waiting)
+        refusals = keys.key_file_problems(self._next, self.reader)
+        if refusals or not readable_as(self._next, self.reader):
+            raise SlurmrestError("the new key is refused: " + ("; ".join(refusals) or f"{self.reader} cannot read it"))
+        record["switched"] = True
+        self._save(record)
+        _remove(self._copy)
+        os.link(self._real, self._copy)
+        os.rename(self._next, self._real)
+        _sync(os.path.dirname(self._real))
+
+    def _load(self, name: str, *, reconfigure: bool) -> None:
+        service = next((service for service in self.services if service.name == name), None)
+        if service is None:
+            raise InputError("services", name, ", ".join(service.name for service in self.services))
+        instead = RECONFIGURE if reconfigure and name == CONTROLLER else ()
+        restart(service, self._systemd, self.run, instead)
+        self._await_listening(service)
+
+    def _await_listening(self, service: ServiceSpec) -> None:
+        """Return once the daemon has its port: it opens it after it has loaded its key, also when it stands by."""
+        ports = self.ports.get(service.name, ())
+        deadline = time.monotonic() + service.timeout
+        while True:
+            state = self._systemd.show(service.name)
+            if state.get("ActiveState") in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
+                raise SlurmrestError(f"{service.name} does not stay up ({state.get('Result')})")
+            if not ports or self.listening(ports):
+                return
+            if time.monotonic() > deadline:
+                raise SlurmrestError(f"{service.name} listens on none of {ports} after {service.timeout:.0f} s")
+            time.sleep(0.05)
+
+    def _go_back(self, record: dict[str, Any], *, reconfigure: bool) -> list[str]:
+        """Rename the old key back and have the daemons load it; return what did not work."""
+        if os.path.exists(self._copy):
+            if os.path.exists(self._real) and os.path.samefile(self._copy, self._real):
+                os.unlink(self._copy)  # linked, but not yet replaced: renaming one onto the other would do nothing
+            else:
+                os.rename(self._copy, self._real)
+            _sync(os.path.dirname(self._real))
+        problems = [
+            f"on the old key: {error}"
+            for name in dict.fromkeys(record["touched"])
+            if (error := self._load_again(name, reconfigure=reconfigure))
+        ]
+        if not problems:
+            record.update(switched=False, touched=[])
+            self._save(record)
+        return problems
+
+    def _load_again(self, name: str, *, reconfigure: bool) -> SlurmrestError | None:
+        """Have a daemon load what is in place: by reconfigure where that is asked for and works, else by restart."""
+        try:
+            self._load(name, reconfigure=reconfigure and self._is_active(name))
+        except SlurmrestError as error:
+            return self._load_again(name, reconfigure=False) if reconfigure else error
+        return None
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _sync(directory: str) -> None:
+    """Have renames in a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def shared_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
+    """The type of the file system of `path` when other hosts may mount it too, otherwise an empty string."""
+    best, kind = "", ""
+    try:
+        with open(mountinfo, encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                head, _separator, tail = line.partition(" - ")
+                point = head.split()[4].encode().decode("unicode_escape")
+                inside = path == point or path.startswith(point.rstrip("/") + "/")
+                if inside and len(point) >= len(best):
+                    best, kind = point, tail.split()[0]
+    except OSError:
+        return ""
+    return kind if kind in SHARED_FILESYSTEMS else ""
+
+
+def readable_as(path: str, account: str) -> bool:
+    """Whether `account` really can open the file: a child process tries it, so access control lists count too.
+
+    Without root there is nothing to switch to, and the question is asked as oneself.
+    """
+    entry = pwd.getpwnam(account)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if os.geteuid() == 0:
+                os.initgroups(account, entry.pw_gid)
+                os.setgid(entry.pw_gid)
+                os.setuid(entry.pw_uid)
+            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def newer_files(files: Sequence[str], pid: int) -> list[str]:
+    """Those of `files` that changed after process `pid` began: an edit that a restart would bring into force."""
+    began = process_start(pid)
+    found = []
+    for path in files:
+        with contextlib.suppress(OSError):
+            if began is not None and os.stat(path).st_mtime > began:
+                found.append(path)
+    return found
+
+
+def process_start(pid: int) -> float | None:
+    """When a process began, in seconds since the epoch; None when there is none. Source: proc(5), field 22 of stat."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime", encoding="ascii") as stream:
+            uptime = float(stream.read().split()[0])
+    except (OSError, IndexError, ValueError):
+        return None
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def daemon_files(facts: Mapping[str, Any], name: str) -> list[str]:
+    """The configuration files that daemon `name` reads at its start; `facts` are those of :func:`.detect.detect`."""
+    if name != CONTROLLER:
+        return list(facts["slurmdbd_conf"]["files"])
+    directory = facts["config_dir"]
+    return [*facts["slurm_conf"]["files"], *(os.path.join(directory, beside) for beside in BESIDE_SLURM_CONF)]
+
+
+def loaded_before(facts: Mapping[str, Any], names: Sequence[str], systemd: Systemd) -> dict[str, list[str]]:
+    """For each running daemon the files that changed after it began."""
+    found = {}
+    for name in names:
+        pid = int(systemd.show(name).get("MainPID") or 0)
+        files = newer_files(daemon_files(facts, name), pid) if pid else []
+        if files:
+            found[name] = files
+    return found
+
+
+def expected_key(facts: Mapping[str, Any], name: str) -> str:
+    """The path of the key that daemon `name` loads by its configuration; empty where it loads none.
+
+    slurmctld has a default, ``<StateSaveLocation>/jwt_hs256.key``, which a ``jwks`` without ``jwt_key`` switches off.
+    """
+    conf = facts["slurm_conf" if name == CONTROLLER else "slurmdbd_conf"]
+    if conf["jwt_key"] or not conf["jwt"] or name != CONTROLLER or conf["jwks"]:
+        return str(conf["jwt_key"])
+    return os.path.join(conf["state_save_location"], "jwt_hs256.key")
+
+
+def daemon_ports(facts: Mapping[str, Any], name: str) -> list[int]:
+    """The ports of daemon `name` by its configuration; slurmctld may have a range of them."""
+    said = facts["slurm_conf"]["slurmctld_port"] if name == CONTROLLER else facts["slurmdbd_conf"]["dbd_port"]
+    first, _dash, last = str(said).partition("-")
+    return list(range(int(first), int(last or first) + 1)) if first.isdigit() and (last or first).isdigit() else []
+
+
+def controllers(run: Run = without_token) -> dict[str, str]:
+    """State of each controller by its role and host, as ``scontrol ping`` says: ``{"primary ctl1": "UP"}``."""
+    output = run(["scontrol", "ping"]).stdout
+    return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(output)}
+
+
+def clusters(run: Run = without_token) -> list[str]:
+    """Names of the clusters that slurmdbd knows. Raises SlurmrestError when sacctmgr cannot tell."""
+    done = run(["sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster"])
+    if done.returncode != 0:
+        raise SlurmrestError(
+            f"sacctmgr cannot tell which clusters share slurmdbd: {(done.stderr or done.stdout).strip()}"
+        )
+    return sorted({line.strip() for line in done.stdout.splitlines() if line.strip()})

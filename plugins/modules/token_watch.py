@@ -1,0 +1,90 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Which of two tokens is accepted, proven or sampled (entry file; see module_utils/slurmrest/watch.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: token_watch
+short_description: Prove over HTTP which token is accepted, and measure for how long none is
+description:
+  - Runs on a host of slurmrestd. M(slurmrest.toolkit.key_rotation) is its caller and keeps the tokens in memory.
+  - C(start) proves that only the old token is accepted and leaves a process behind that samples both until C(stop);
+    without one it ends by itself after five minutes.
+options:
+  step:
+    description: What to do.
+    type: str
+    required: true
+    choices: [start, prove-old, prove-new, stop]
+  user: {description: Whose tokens these are., type: str, default: root}
+  old: {description: A token of the key that is in force., type: str}
+  new: {description: A token of the key that is to come., type: str}
+  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+attributes:
+  check_mode: {support: full, description: Asks only.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: End the sampling
+  slurmrest.toolkit.token_watch:
+    step: stop
+"""
+
+RETURN = r"""
+paths: {description: What was proven for each path., returned: "steps start, prove-old and prove-new", type: dict}
+measurement: {description: "Seconds: gap by path, and changeover.", returned: step stop, type: dict}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.client import Credentials, Target
+from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.jwt import Token
+from ..module_utils.slurmrest.listeners import parse
+from ..module_utils.slurmrest.watch import NEW, OLD, Sampler, prove, routes
+
+
+def run(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Do one step."""
+    if wanted["step"] == "stop":
+        return {"measurement": Sampler().stop()}
+    facts = detect({"slurm_conf": wanted["slurm_conf"]})
+    listeners = facts["unit"]["listeners"]
+    if not listeners:
+        raise SlurmrestError("the unit slurmrestd has no listener")
+    tokens = {name: Credentials(wanted["user"], Token(wanted[name])) for name in (OLD, NEW) if wanted[name]}
+    good, bad = (NEW, OLD) if wanted["step"] == "prove-new" else (OLD, NEW)
+    target = Target.parse(parse(listeners[0]["text"]).url)
+    where = routes(target, tokens[good], accounting=facts["slurm_conf"]["accounting"])
+    found = prove(where, tokens[good], tokens.get(bad))
+    if wanted["step"] == "start":
+        Sampler().start(where, tokens)
+    return {"paths": found}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "required": True, "choices": ["start", "prove-old", "prove-new", "stop"]},
+            "user": {"type": "str", "default": "root"},
+            "old": {"type": "str", "no_log": True},
+            "new": {"type": "str", "no_log": True},
+            "slurm_conf": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **run(module.params))
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
