@@ -273,9 +273,10 @@ def texts(draw: st.DrawFn) -> bytes:
     """Return a file: lines with their line breaks, the last one perhaps without, perhaps continued into nothing."""
     parts = draw(st.lists(st.one_of(settings_lines(), OTHER_LINES), max_size=8))
     text = "".join(part + draw(ENDS) for part in parts)
-    text = text.rstrip("\r\n") if draw(st.booleans()) else text
-    text += draw(st.sampled_from(["", "", "", "A=1 \\", "A=1 \\\n", "#x\\"]))
-    return text.encode("utf-8") + draw(st.sampled_from([b"", b"", b"# \xff\xfe", b"#\0 x\n"]))
+    tail = draw(st.sampled_from([b"", b"A=1 \\", b"A=1 \\\n", b"#x\\", b"# \xff\xfe", b"#\0 x\n", b"A=1 \\\n#\0"]))
+    if not tail and draw(st.booleans()):
+        text = text.rstrip("\r\n")
+    return text.encode("utf-8") + tail
 
 
 @given(texts(), texts(), texts())

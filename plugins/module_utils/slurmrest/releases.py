@@ -241,6 +241,7 @@ class Release:
     unit_environment_files: tuple[str, ...]  # in the order they are read: later beats earlier
 
     # --- the other daemons ------------------------------------------------------------------------------------------
+    include_beside_includer: bool  # a relative Include is looked for beside its file; otherwise beside slurm.conf
     # CgroupPlugin for a slurmd without cgroups of its own; None: there is no such option
     slurmd_cgroup_plugin_in_containers: str | None
 
@@ -354,6 +355,7 @@ _20_11 = Release(
     unit_user=None,
     unit_exec_reload=True,
     unit_environment_files=("/etc/sysconfig/slurmrestd",),
+    include_beside_includer=True,
     slurmd_cgroup_plugin_in_containers=None,
 )
 
@@ -430,6 +432,7 @@ _23_02 = _next(
     userclaimfield=True,
     dbd_down_diag_status=500,
     unknown_job_status=since(500, {"23.02.4": 404}),
+    include_beside_includer=False,
 )
 
 _23_11 = _next(

@@ -122,6 +122,7 @@ class SlurmConf:
     missing: tuple[str, ...]  # files that are included but not there (or not readable)
     errors: tuple[str, ...]  # "file:line" of lines that are not understood
     raw: str = field(default="", repr=False, compare=False)  # everything that was read, in that order
+    includes: tuple[tuple[str, int, str], ...] = ()  # file and line of each Include, and the path that it means
 
     def entry(self, key: str) -> Entry | None:
         """The entry that counts: the last one, whatever the case of its key."""
@@ -178,6 +179,7 @@ def read(path: str, read_file: Callable[[str], str | None], *, beside_includer: 
         tuple(reader.missing),
         tuple(reader.errors),
         "".join(reader.raw),
+        tuple(reader.includes),
     )
 
 
@@ -193,6 +195,7 @@ class _Reader:
         self.missing: list[str] = []
         self.errors: list[str] = []
         self.raw: list[str] = []
+        self.includes: list[tuple[str, int, str]] = []
 
     def take(self, path: str, text: str, depth: int) -> None:
         self.files.append(path)
@@ -201,12 +204,13 @@ class _Reader:
             code = line.text
             include = _INCLUDE.match(code)
             if include is not None:
-                self._include(path, include["path"], depth + 1)
+                included = self._included(path, include["path"])
+                self.includes.append((path, line.number, included))
+                self._include(included, depth + 1)
             elif code.strip(WHITE):
                 self._pairs(path, line.number, code)
 
-    def _include(self, includer: str, name: str, depth: int) -> None:
-        path = self._included(includer, name)
+    def _include(self, path: str, depth: int) -> None:
         try:
             text = self.read_file(path) if depth <= INCLUDE_DEPTH else None
         except PermissionError:
