@@ -142,8 +142,8 @@ def warnings(variables: Mapping[str, Any]) -> list[str]:
         return []
     return [
         (
-            f"{LISTEN}: other hosts can reach {', '.join(public)}, and slurmrestd does not encrypt: tokens can be read on "
-            "the way. Put a TLS proxy in front of a loopback address, or keep the network trusted."
+            f"{LISTEN}: other hosts can reach {', '.join(public)}, and slurmrestd does not encrypt: tokens can be read "
+            "on the way. Put a TLS proxy in front of a loopback address, or keep the network trusted."
         )
     ]
 
