@@ -302,7 +302,8 @@ def test_a_200_that_is_no_json_object_is_a_failure(body: bytes) -> None:
 def test_a_failure_without_errors_is_not_explained_away() -> None:
     body = {"meta": {}, "errors": [], "statistics": {"a": 1}}
     report = run(FakeSlurmrestd(STYLES["24.11"], instead={"diag": (500, body)}))
-    assert check(report, "slurm-diag").detail == "500: a status of failure, though no errors in the answer"
+    assert check(report, "slurm-diag").detail == "500, but no errors in the answer"
+    assert "a fault of this API version" in check(report, "slurm-diag").cause
 
 
 @every_release

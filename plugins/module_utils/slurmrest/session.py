@@ -180,9 +180,9 @@ class Session:
             daemon = "slurmdbd"  # some releases ask it for what slurmctld's answer leaves out
         if response.status == 200 and payload is None:
             return Failed(f"200, but the body is not a JSON object ({len(response.body)} bytes)", _NOT_JSON)
-        words = "; ".join(map(str, errors)) or " ".join(response.text.split()) or "no text"
         if payload is not None and not errors:
-            words = "a status of failure, though no errors in the answer"
+            return Failed(f"{response.status}, but no errors in the answer", _NO_ERRORS)
+        words = "; ".join(map(str, errors)) or " ".join(response.text.split()) or "no text"
         known = causes.Circumstances(
             daemon,
             self.target.scheme == "unix",
@@ -303,6 +303,11 @@ def _token_fault(credentials: Credentials) -> Cause | None:
     return None
 
 
+_NO_ERRORS = Cause(
+    "no-errors",
+    "slurmrestd reports a failure and names none: a fault of this API version or of what is in front of slurmrestd",
+    "Ask with another API version (--api-version).",
+)
 _NOT_JSON = Cause(
     "not-json",
     "something other than slurmrestd answers, or the answer was cut",
