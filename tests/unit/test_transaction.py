@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.errors import InputError
+from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.probes import Probe
 from slurmrest.transaction import (
     ROLLBACK_SUFFIX,
@@ -22,6 +22,7 @@ from slurmrest.transaction import (
     TransactionFailed,
     octal,
 )
+from slurmrest.transaction import _run as run_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -258,3 +259,64 @@ def test_unknown_owners_are_named_before_anything_changes(
     with pytest.raises(InputError, match=word):
         Transaction("test", [spec], state_dir=str(tmp_path / "state"), run=Systemctl(config)).apply()
     assert config.read_bytes() == OLD
+
+
+def test_a_held_transaction_can_be_undone(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    before = config.stat()
+    assert transaction(tmp_path, systemctl).apply(hold=True).changed
+    assert config.read_bytes() == NEW
+    held = transaction(tmp_path, systemctl)
+    assert held.unfinished
+    outcome = held.undo()
+    assert (outcome.changed, outcome.restarted, outcome.recovered) == (True, ["daemon"], [str(config)])
+    assert config.read_bytes() == OLD
+    assert (config.stat().st_mode, config.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert not held.unfinished
+    assert leftovers(tmp_path) == []
+    assert not held.undo().changed
+
+
+def test_a_held_transaction_can_be_committed(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    transaction(tmp_path, systemctl).apply(hold=True)
+    transaction(tmp_path, systemctl).commit()
+    assert config.read_bytes() == NEW
+    assert leftovers(tmp_path) == []
+    transaction(tmp_path, systemctl).commit()
+    assert not transaction(tmp_path, systemctl).undo().changed
+
+
+def test_undo_says_when_the_daemon_does_not_come_back(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    transaction(tmp_path, systemctl).apply(hold=True)
+    systemctl.accepts = (NEW,)
+    with pytest.raises(SlurmrestError, match="does not stay up"):
+        transaction(tmp_path, systemctl).undo()
+    assert config.read_bytes() == OLD
+
+
+def test_a_restart_that_is_asked_for_needs_no_changed_file(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    assert transaction(tmp_path, systemctl, OLD, state="restarted").apply().restarted == ["daemon"]
+    systemctl.active = "inactive"
+    assert not transaction(tmp_path, systemctl, OLD, state="restarted").apply().changed
+    assert systemctl.active == "inactive"
+
+
+def test_attributes_of_a_file_stay(tmp_path: Path, config: Path) -> None:
+    try:
+        os.setxattr(config, "user.label", b"site")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    systemctl = Systemctl(config, accepts=(OLD,))
+    with pytest.raises(TransactionFailed):
+        transaction(tmp_path, systemctl).apply()
+    assert os.getxattr(config, "user.label") == b"site"
+    systemctl.accepts = (NEW,)
+    transaction(tmp_path, systemctl).apply()
+    assert (config.read_bytes(), os.getxattr(config, "user.label")) == (NEW, b"site")
+
+
+def test_what_a_program_says_may_be_no_text() -> None:
+    assert "\ufffd" in run_program(["printf", r"\377"]).stdout

@@ -80,8 +80,9 @@ class DirectorySpec:
 class ServiceSpec:
     """One unit as it shall be.
 
-    ``state`` is ``started`` (running, restarted on change) or ``if_running`` (restarted on change only when it runs
-    already). ``enabled`` None leaves the enablement alone. ``timeout`` is the patience for all probes, in seconds.
+    ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
+    already) or ``restarted`` (restarted in any case when it runs already). ``enabled`` None leaves the enablement
+    alone. ``timeout`` is the patience for all probes, in seconds.
     """
 
     name: str
@@ -92,8 +93,8 @@ class ServiceSpec:
     restart: bool = True
 
     def __post_init__(self) -> None:
-        if self.state not in ("started", "if_running"):
-            raise InputError("state", self.state, "started or if_running")
+        if self.state not in ("started", "if_running", "restarted"):
+            raise InputError("state", self.state, "started, if_running or restarted")
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> ServiceSpec:
@@ -120,7 +121,10 @@ class Outcome:
 
 
 def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # A daemon may say anything, also what is no UTF-8.
+    return subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
 
 
 def _uid(owner: str) -> int:
@@ -148,14 +152,16 @@ def octal(text: str) -> int:
     return mode
 
 
-def _owner_name(uid: int) -> str:
+def owner_name(uid: int) -> str:
+    """The account of a number, or the number itself where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def _group_name(gid: int) -> str:
+def group_name(gid: int) -> str:
+    """The group of a number, or the number itself where it has none."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
@@ -177,7 +183,7 @@ def _read(path: str) -> _Present | None:
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
             return _Present(
-                stream.read(), _owner_name(status.st_uid), _group_name(status.st_gid), stat.S_IMODE(status.st_mode)
+                stream.read(), owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode)
             )
     except FileNotFoundError:
         return None
@@ -209,8 +215,20 @@ def _same(spec: FileSpec, now: _Present | None) -> bool:
     )
 
 
-def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one."""
+def _keep_attributes(path: str, descriptor: int) -> None:
+    """Give a new file the access control list and security label of another one."""
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path):
+            with contextlib.suppress(OSError):
+                os.setxattr(descriptor, name, os.getxattr(path, name))
+
+
+def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, copy_of: str | None = None) -> None:
+    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one.
+
+    Access control lists and the like stay those of the file there; ``copy_of`` names another one to take them from,
+    together with its times.
+    """
     handle, temporary = tempfile.mkstemp(prefix=".slurmrest-", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -218,7 +236,11 @@ def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int) -
             stream.write(content)
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
+            _keep_attributes(copy_of or path, stream.fileno())
             stream.flush()
+            if copy_of is not None:
+                status = os.stat(copy_of)
+                os.utime(stream.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException:
@@ -330,8 +352,11 @@ class Transaction:
         self._systemd = Systemd(self.run)
         self._journal = os.path.join(self.state_dir, f"journal-{self.name}.json")
 
-    def apply(self, *, check: bool = False) -> Outcome:
+    def apply(self, *, check: bool = False, hold: bool = False) -> Outcome:
         """Make it so, or with ``check`` only say what would change.
+
+        With ``hold`` the way back stays open, because other hosts may still refuse: until :meth:`commit` or
+        :meth:`undo`, or until the next run, which takes it for a killed one and undoes it.
 
         Raises InputError for unknown owners, TransactionFailed when a daemon refuses (previous state restored), and
         SlurmrestError when the host lock is held for too long.
@@ -343,8 +368,34 @@ class Transaction:
         else:
             with host_lock(self.state_dir):
                 stale = self._recover(outcome)
-                self._execute(outcome, stale)
+                self._execute(outcome, stale, hold=hold)
         outcome.seconds = time.monotonic() - begin
+        return outcome
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a transaction of this name is held, or was left half-way by a killed run."""
+        record = self._load_journal()
+        return record is not None and not record["committed"]
+
+    def commit(self) -> None:
+        """Forget the previous files of a transaction that was held."""
+        with host_lock(self.state_dir):
+            self._commit()
+
+    def undo(self) -> Outcome:
+        """Bring back what a held (or killed) transaction changed, and its services on that.
+
+        Raises SlurmrestError when a service does not come up on the previous files.
+        """
+        outcome = Outcome()
+        with host_lock(self.state_dir):
+            stale = self._recover(outcome)
+            for service in self.services:
+                if service.name in stale:
+                    restart(service, self._systemd, self.run)
+                    outcome.restarted.append(service.name)
+        outcome.changed = bool(outcome.recovered or outcome.restarted)
         return outcome
 
     # -- comparing ----------------------------------------------------------------------------------------------------
@@ -376,7 +427,8 @@ class Transaction:
         if service.enabled is not None and (state.get("UnitFileState") == "enabled") != service.enabled:
             outcome.changed = True
         if running:
-            if service.restart and (files_change or state.get("NeedDaemonReload") == "yes"):
+            asked = files_change or service.state == "restarted"
+            if service.restart and (asked or state.get("NeedDaemonReload") == "yes"):
                 outcome.restarted.append(service.name)
                 outcome.changed = True
         elif service.state == "started":
@@ -391,14 +443,14 @@ class Transaction:
             return False
         return (
             stat.S_ISDIR(status.st_mode)
-            and _owner_name(status.st_uid) == spec.owner
-            and _group_name(status.st_gid) == spec.group
+            and owner_name(status.st_uid) == spec.owner
+            and group_name(status.st_gid) == spec.group
             and stat.S_IMODE(status.st_mode) == spec.mode
         )
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
-    def _execute(self, outcome: Outcome, stale: Sequence[str]) -> None:
+    def _execute(self, outcome: Outcome, stale: Sequence[str], *, hold: bool) -> None:
         pending = self._plan(outcome, resolve_owners=True)
         for name in stale:
             if name not in outcome.restarted and name not in outcome.started:
@@ -433,6 +485,10 @@ class Transaction:
                 rolled_back=[spec.path for spec, _now in pending],
                 journal=words,
             ) from error
+        if not hold:
+            self._commit()
+
+    def _commit(self) -> None:
         record = self._load_journal()
         if record is not None:
             record["committed"] = True
@@ -450,7 +506,8 @@ class Transaction:
         for spec, now in pending:
             path = os.path.realpath(spec.path)
             if now is not None:
-                write_atomically(path + ROLLBACK_SUFFIX, now.content, _uid(now.owner), _gid(now.group), now.mode)
+                owner, group = _uid(now.owner), _gid(now.group)
+                write_atomically(path + ROLLBACK_SUFFIX, now.content, owner, group, now.mode, copy_of=path)
             if spec.state == "absent":
                 os.unlink(path)
                 continue
