@@ -267,12 +267,12 @@ def test_a_held_transaction_can_be_undone(tmp_path: Path, config: Path) -> None:
     assert transaction(tmp_path, systemctl).apply(hold=True).changed
     assert config.read_bytes() == NEW
     held = transaction(tmp_path, systemctl)
-    assert held.unfinished
+    assert held.unfinished()
     outcome = held.undo()
     assert (outcome.changed, outcome.restarted, outcome.recovered) == (True, ["daemon"], [str(config)])
     assert config.read_bytes() == OLD
     assert (config.stat().st_mode, config.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
-    assert not held.unfinished
+    assert not held.unfinished()
     assert leftovers(tmp_path) == []
     assert not held.undo().changed
 

@@ -223,7 +223,7 @@ def _keep_attributes(path: str, descriptor: int) -> None:
                 os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
-def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, copy_of: str | None = None) -> None:
+def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *, copy_of: str | None = None) -> None:
     """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one.
 
     Access control lists and the like stay those of the file there; ``copy_of`` names another one to take them from,
@@ -372,7 +372,6 @@ class Transaction:
         outcome.seconds = time.monotonic() - begin
         return outcome
 
-    @property
     def unfinished(self) -> bool:
         """Whether a transaction of this name is held, or was left half-way by a killed run."""
         record = self._load_journal()
