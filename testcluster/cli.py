@@ -171,6 +171,8 @@ def summary(cluster: Cluster) -> str:
     lines += [
         f"  {node.name:<{width}}  ssh 127.0.0.1:{node.ssh_port}  {' '.join(node.roles)}" for node in cluster.nodes
     ]
+    # As the user called it, so that the lines work when pasted.
+    command = os.environ.get("SLURMREST_COMMAND", "slurmrest")
     name = "" if cluster.name == DEFAULT_NAME and len(cluster_names()) == 1 else f" --name {cluster.name}"
     if not cluster.bare:
         phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in cluster.timings.items())
@@ -183,12 +185,12 @@ def summary(cluster: Cluster) -> str:
             f"  seconds       {phases}; {sum(cluster.timings.values()):.1f} in all",
             "",
             "  ask it        " + rest.example(cluster),
-            f"  or            slurmrest cluster curl{name} diag",
-            f"  a token       slurmrest cluster token{name} --user {inventory.ORDINARY_USER}",
+            f"  or            {command} cluster curl{name} diag",
+            f"  a token       {command} cluster token{name} --user {inventory.ORDINARY_USER}",
         ]
     lines += [
-        f"  a shell       slurmrest cluster shell{name} {cluster.controller.name}",
-        f"  remove it     slurmrest cluster down {cluster.name}",
+        f"  a shell       {command} cluster shell{name} {cluster.controller.name}",
+        f"  remove it     {command} cluster down {cluster.name}",
     ]
     return "\n".join(lines)
 
