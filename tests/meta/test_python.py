@@ -52,7 +52,7 @@ NOT_IN_ALL_PYTHONS = NEWER | GONE
 """Of the standard library, what came after Python 3.9 or went before 3.14."""
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(tree.ENGINE)))
 def test_engine_needs_the_standard_library_only(path: Path) -> None:
     """The engine runs on any host, so it imports what Python 3.9 to 3.14 have, and its own modules relatively."""
     foreign = []
@@ -65,7 +65,9 @@ def test_engine_needs_the_standard_library_only(path: Path) -> None:
     assert [name for name in foreign if name.split(".")[0] not in allowed] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.stem not in PRINTING], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path.stem not in PRINTING], ids=lambda path: str(path.relative_to(tree.ENGINE))
+)
 def test_engine_speaks_through_its_faces(path: Path) -> None:
     """Only the command line and the report print."""
     calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))

@@ -1,0 +1,154 @@
+"""Which signs are causes and which are their consequences.
+
+Every rule names the rules that see no more than its consequences. A sign that another sign explains is not a finding of
+its own: it is told as a consequence. What nothing explains is a finding, which is how a fault that no rule knows is
+still reported: by the rule that sees its symptom, with the daemon's own words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .rules_cluster import RULES as CLUSTER
+from .rules_cluster import SYMPTOMS
+from .rules_keys import RULES as KEYS
+from .rules_requests import RULES as REQUESTS
+from .rules_service import RULES as SERVICE
+from .rules_units import RULES as UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .model import Cluster, Rule, Sign
+
+SCHEMA = 1
+"""Version of the JSON shape; rises when a key is renamed or gone."""
+
+RULES: tuple[Rule, ...] = (*UNITS, *SERVICE, *KEYS, *CLUSTER, *REQUESTS, *SYMPTOMS)
+"""In the order in which equally weighty causes are reported."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cause, with all hosts where it was seen."""
+
+    id: str
+    title: str
+    cause: str
+    evidence: Sequence[str]
+    consequences: Sequence[str]
+    remedy: str
+    documentation: str
+    host: str
+    passing: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """The causes, most likely first; none for a healthy cluster."""
+
+    slurm_version: str | None
+    findings: Sequence[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        findings = [asdict(finding) for finding in self.findings]
+        for finding in findings:
+            del finding["passing"]
+        return {
+            "schema": SCHEMA,
+            "healthy": self.healthy,
+            "slurm_version": self.slurm_version,
+            "findings": findings,
+        }
+
+
+def diagnose(cluster: Cluster, *, preflight: bool = False) -> Report:
+    """Name the causes.
+
+    Args:
+        cluster: evidence of all hosts.
+        preflight: only those over which a deployment should not begin.
+    """
+    seen = [(rule, sign) for rule in RULES for sign in rule.look(cluster)]
+    roots = _roots(seen)
+    findings = [_finding(rule, [sign for other, sign in roots if other is rule], seen) for rule, _ in roots]
+    unique = list({finding.id: finding for finding in findings}.values())
+    chosen = [finding for finding in unique if not preflight or _rule(finding.id).preflight]
+    return Report(cluster.version, sorted(chosen, key=lambda finding: -bool(finding.consequences)))
+
+
+def catalogue() -> list[dict[str, str]]:
+    """Every finding there can be: id, title and documentation, in the order of the report."""
+    return [{"id": rule.id, "title": rule.title, "documentation": rule.documentation} for rule in RULES]
+
+
+def _rule(identity: str) -> Rule:
+    return next(rule for rule in RULES if rule.id == identity)
+
+
+def _explains(cause: tuple[Rule, Sign], other: tuple[Rule, Sign]) -> bool:
+    """Whether one sign is a direct consequence of another."""
+    (rule, sign), (other_rule, other_sign) = cause, other
+    if rule is other_rule:
+        return False
+    targets = rule.explains if sign.explains is None else sign.explains
+    return other_rule.id in targets and (other_rule.anywhere or rule.anywhere or sign.host == other_sign.host)
+
+
+def _roots(seen: Sequence[tuple[Rule, Sign]]) -> list[tuple[Rule, Sign]]:
+    return [one for one in seen if not any(_explains(cause, one) for cause in seen)]
+
+
+def _consequences(root: tuple[Rule, Sign], seen: Sequence[tuple[Rule, Sign]]) -> list[tuple[Rule, Sign]]:
+    """All that follows from a sign, near things first."""
+    found: list[tuple[Rule, Sign]] = []
+    queue = [root]
+    while queue:
+        cause = queue.pop(0)
+        for other in seen:
+            if other not in found and other != root and _explains(cause, other):
+                found.append(other)
+                queue.append(other)
+    return found
+
+
+def _finding(rule: Rule, signs: Sequence[Sign], seen: Sequence[tuple[Rule, Sign]]) -> Finding:
+    many = len({sign.host for sign in signs}) > 1
+    consequences = [
+        f"{sign.host}: {other.title}" + (f" ({sign.evidence[0]})" if sign.evidence else "")
+        for one in signs
+        for other, sign in _consequences((rule, one), seen)
+        if other is not rule
+    ]
+    return Finding(
+        id=rule.id,
+        title=rule.title,
+        cause=_join(sign.cause for sign in signs),
+        evidence=list(dict.fromkeys(f"{one.host}: {text}" if many else text for one in signs for text in one.evidence)),
+        consequences=list(dict.fromkeys(consequences)),
+        remedy=_join(sign.remedy for sign in signs),
+        documentation=rule.documentation,
+        host=", ".join(dict.fromkeys(sign.host for sign in signs)),
+        passing=rule.passing,
+    )
+
+
+def _join(texts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(texts))
+
+
+def passing_only(report: Report) -> bool:
+    """Whether a cluster that has just started could show all of this."""
+    return bool(report.findings) and all(finding.passing for finding in report.findings)
+
+
+def rules_by_id() -> Mapping[str, Rule]:
+    """For tests and documents."""
+    return {rule.id: rule for rule in RULES}

@@ -1,0 +1,172 @@
+"""What rules see and what they say: hosts with their evidence, rules, and signs that a cause is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from ..releases import Release, lookup
+
+RESTART_LOOP_STARTS = 3
+RESTART_LOOP_SECONDS = 120.0
+"""That many restarts, the last one within that time: the unit goes round in circles."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A cause seen on one host. ``explains`` replaces what its rule says in general."""
+
+    host: str
+    cause: str
+    evidence: Sequence[str]
+    remedy: str
+    explains: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One cause: how to see it, and which other rules merely see its consequences."""
+
+    id: str
+    title: str
+    documentation: str  # page and section of Slurm's (or another) documentation
+    look: Callable[[Cluster], Iterable[Sign]] = field(repr=False)
+    explains: Sequence[str] = ()
+    anywhere: bool = False  # causes on other hosts explain it, too
+    passing: bool = False  # a cluster that has just started may show it for some seconds
+    preflight: bool = False  # a deployment should not begin over it
+
+
+@dataclass(frozen=True)
+class Host:
+    """Evidence of one host, as ``gather`` gives it."""
+
+    name: str
+    evidence: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.evidence[name]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What ``detect`` found."""
+        found: Mapping[str, Any] = self.evidence["facts"]
+        return found
+
+    @property
+    def roles(self) -> Sequence[str]:
+        """Which daemons the host is there for."""
+        found: Sequence[str] = self.evidence["roles"]
+        return found
+
+    @property
+    def release(self) -> Release | None:
+        """The row of the release table for the Slurm installed here."""
+        version = self.facts["version"]
+        return lookup(version).release if version and not self.facts["release_error"] else None
+
+    @property
+    def unit(self) -> Mapping[str, Any]:
+        """The effective unit of slurmrestd."""
+        found: Mapping[str, Any] = self.facts["unit"]
+        return found
+
+    @property
+    def http(self) -> Mapping[str, Any]:
+        """What slurmrestd answered; empty where it was not asked."""
+        found: Mapping[str, Any] = self.evidence.get("http") or {}
+        return found
+
+    def state(self, daemon: str) -> str:
+        """Of a daemon: running, looping, failed, stopped, skipped (by a condition), refused (by systemd), absent."""
+        fields = self.evidence["units"].get(daemon)
+        if fields is None:
+            return "absent"
+        if fields["load"] != "loaded":
+            return "refused"
+        if fields["sub"] == "auto-restart" or self._loops(daemon):
+            return "looping"
+        if fields["active"] in ("active", "activating", "reloading"):
+            return "running"
+        if fields["active"] == "failed" or fields["result"] not in ("", "success"):
+            return "failed"
+        return "stopped" if fields["condition"] else "skipped"
+
+    def _loops(self, daemon: str) -> bool:
+        if self.evidence["units"][daemon]["restarts"] < RESTART_LOOP_STARTS:
+            return False
+        restarts = [line for line in self.journal(daemon) if "restart counter is at" in line["text"]]
+        return len([line for line in restarts if line["age"] < RESTART_LOOP_SECONDS]) >= RESTART_LOOP_STARTS
+
+    def down(self, daemon: str) -> bool:
+        """Whether a daemon that should be there does not run."""
+        return self.state(daemon) != "running"
+
+    def journal(self, daemon: str) -> Sequence[Mapping[str, Any]]:
+        """Lines that tell of trouble, oldest first."""
+        found: Sequence[Mapping[str, Any]] = self.evidence["journal"].get(daemon) or ()
+        return found
+
+    def said(self, daemon: str, pattern: str, runs: int = 2) -> list[str]:
+        """What a daemon said in its last runs that matches, latest first, ready to be quoted."""
+        lines = [
+            line["text"] for line in self.journal(daemon) if line["run"] < runs and re.search(pattern, line["text"])
+        ]
+        lines = lines or [line for line in self.evidence["logs"].get(daemon) or () if re.search(pattern, line)]
+        return [f"journal of {daemon}: {text}" for text in dict.fromkeys(reversed(lines))]
+
+    def words(self, daemon: str) -> list[str]:
+        """The words with which a daemon ended, the most telling first; at most three."""
+        return (self.said(daemon, r"fatal") + self.said(daemon, r"error") + self.said(daemon, r"."))[:3]
+
+    def entry(self, conf: str, key: str) -> tuple[str, str] | None:
+        """Value and origin of the entry that counts in ``slurm_conf`` or ``slurmdbd_conf``."""
+        content = self.evidence["confs"].get(conf)
+        found = [item for item in content["entries"] if item["key"] == key.lower()] if content else []
+        return (found[-1]["value"], found[-1]["origin"]) if found else None
+
+    def line(self, conf: str, key: str) -> str:
+        """The same as evidence: ``file:line: Key=Value``, or that there is none."""
+        found = self.entry(conf, key)
+        return f"{found[1]}: {key}={found[0]}" if found else f"{self.facts[conf]['path']} has no {key}"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All hosts; ``expected`` are listeners that clients rely on, as the inventory says."""
+
+    hosts: Sequence[Host]
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    expected: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Mapping[str, Any] | None], **more: Any) -> Cluster:
+        """From evidence by host name; None where there is none."""
+        return cls([Host(name, found) for name, found in evidence.items() if found], **more)
+
+    def role(self, daemon: str) -> list[Host]:
+        """The hosts that are there for a daemon."""
+        return [host for host in self.hosts if daemon in host.roles]
+
+    @property
+    def rest(self) -> list[Host]:
+        """The REST hosts."""
+        return self.role("slurmrestd")
+
+    def each(self, *daemons: str) -> Iterator[tuple[Host, str]]:
+        """Every daemon on every host that is there for it."""
+        for host in self.hosts:
+            for daemon in daemons:
+                if daemon in host.roles:
+                    yield host, daemon
+
+    @property
+    def version(self) -> str | None:
+        """Slurm's version where slurmrestd is, else anywhere."""
+        return next((host.facts["version"] for host in [*self.rest, *self.hosts] if host.facts["version"]), None)
+
+
+CONFS = {"slurmctld": "slurm_conf", "slurmdbd": "slurmdbd_conf"}
+"""Where each daemon's authentication is configured."""

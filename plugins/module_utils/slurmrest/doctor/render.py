@@ -1,0 +1,47 @@
+"""A report of the doctor for people. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+WIDTH = 110
+_INDENT = "     "
+
+
+def render_text(report: Mapping[str, Any], *, colour: bool = False) -> str:
+    """The report that :meth:`Report.as_dict` gives, as text that ends with a line break."""
+    version = f"Slurm {report['slurm_version']}" if report["slurm_version"] else "no Slurm found"
+    findings = report["findings"]
+    if not findings:
+        return f"{_paint('healthy', '32', colour)}: {version}, nothing found\n"
+    count = "1 cause" if len(findings) == 1 else f"{len(findings)} causes, most likely first"
+    lines = [f"{_paint('not healthy', '1;31', colour)}: {version}, {count}"]
+    for number, finding in enumerate(findings, start=1):
+        lines += ["", f"{number:>3}. {_paint(finding['title'], '1', colour)}  [{finding['id']}] on {finding['host']}"]
+        lines += _body(finding)
+    return "\n".join(lines) + "\n"
+
+
+def _body(finding: Mapping[str, Any]) -> Iterator[str]:
+    yield from _wrapped("", finding["cause"])
+    for text in finding["evidence"]:
+        yield from _wrapped("seen:    ", text)
+    for text in finding["consequences"]:
+        yield from _wrapped("hence:   ", text)
+    yield from _wrapped("remedy:  ", finding["remedy"])
+    yield from _wrapped("see:     ", finding["documentation"])
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    blank = " " * len(label)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=_INDENT + label, subsequent_indent=_INDENT + blank, break_long_words=False
+    )
+
+
+def _paint(text: str, code: str, colour: bool) -> str:
+    return f"\033[{code}m{text}\033[0m" if colour else text

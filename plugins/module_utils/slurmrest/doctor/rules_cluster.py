@@ -1,0 +1,478 @@
+"""Causes in the cluster behind slurmrestd, and the symptoms that are reported where no cause explains them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from .model import CONFS, Cluster, Host, Rule, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+DATABASES = ("mariadb", "mysql", "mysqld")
+FULL_BYTES = 1 << 20
+"""Less than this much room, for others than root, counts as none."""
+
+_NETWORK_FLAGS = {"network", "networkraw"}
+_CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
+_MAX_DIFFERENCES = 4
+
+
+def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
+    def look(cluster: Cluster) -> Iterator[Sign]:
+        for host in cluster.role(daemon):
+            state = host.state(daemon)
+            if state in ("stopped", "absent", "refused"):
+                fields = host["units"].get(daemon, {})
+                why = {
+                    "absent": "there is no unit of this name",
+                    "refused": f"systemd refuses the unit: {fields.get('load_error') or fields.get('load')}",
+                }.get(
+                    state,
+                    "it was stopped, or never started" + ("" if fields.get("enabled") else ", and is not enabled"),
+                )
+                seen = f"{fields.get('active', 'absent')} ({fields.get('sub', '')})"
+                yield Sign(
+                    host.name,
+                    f"{title}: {why}.",
+                    [
+                        f"systemctl is-active {daemon}: {seen}",
+                        *host.said(daemon, r"[Ss]topped|Deactivated", runs=1)[:1],
+                    ],
+                    f"systemctl enable --now {daemon}",
+                )
+
+    return look
+
+
+def _failed(daemon: str, state: str, cause: str) -> Callable[[Cluster], Iterator[Sign]]:
+    def look(cluster: Cluster) -> Iterator[Sign]:
+        for host in cluster.role(daemon):
+            if host.state(daemon) == state:
+                fields = host["units"][daemon]
+                seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
+                yield Sign(
+                    host.name,
+                    f"{cause}: see its own words.",
+                    [*host.words(daemon), f"systemctl show {daemon}: {seen}"],
+                    f"journalctl -u {daemon}; then: systemctl reset-failed {daemon}; systemctl start {daemon}",
+                )
+
+    return look
+
+
+def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
+    def look(cluster: Cluster) -> Iterator[Sign]:
+        for host in cluster.role(daemon):
+            if host.state(daemon) == "skipped":
+                yield Sign(
+                    host.name,
+                    f"A condition of {daemon}'s unit does not hold.",
+                    [f"systemctl show {daemon}: ConditionResult=no"],
+                    f"systemctl cat {daemon} shows it; usually {host.facts[CONFS[daemon]]['path']} is missing.",
+                )
+
+    return look
+
+
+def _munge(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        if host["munge"]["used"] and not host["munge"]["works"] and {"slurmctld", "slurmdbd"} & set(host.roles):
+            yield Sign(
+                host.name,
+                "Slurm's daemons know each other by munge, and munge makes no credentials here.",
+                [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}"],
+                "systemctl enable --now munge; journalctl -u munge",
+            )
+
+
+def _database(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.role("slurmdbd"):
+        units = [name for name in DATABASES if name in host["units"]]
+        local = host.entry("slurmdbd_conf", "StorageHost")
+        if units and not any(host.state(name) == "running" for name in units) and _is_local(host, local):
+            said = host.said("slurmdbd", r"mysql|MySQL|database|Database", runs=1)
+            yield Sign(
+                host.name,
+                f"{units[0]}, where slurmdbd keeps everything, does not run.",
+                [f"systemctl is-active {units[0]}: {host['units'][units[0]]['active']}", *said[:1]],
+                f"systemctl enable --now {units[0]}; journalctl -u {units[0]}",
+            )
+
+
+def _is_local(host: Host, entry: tuple[str, str] | None) -> bool:
+    return entry is None or entry[0] in ("localhost", "127.0.0.1", "::1", host.name)
+
+
+def _not_registered(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        name, answer = host.facts["slurm_conf"]["cluster_name"], host.http.get("clusters")
+        if not name or not answer or not answer["good"] or name.lower() in map(str.lower, answer["names"]):
+            continue
+        said = [
+            text
+            for controller in cluster.role("slurmctld")
+            for text in controller.said("slurmctld", r"(?i)cluster.*(?:not|n't)|regist")[:1]
+        ]
+        yield Sign(
+            host.name,
+            f"The accounting database does not know the cluster {name}, so it takes no jobs, users or usage of it.",
+            [
+                f"{host.http['url']}{answer['path']}: {', '.join(answer['names']) or 'no cluster at all'}",
+                host.line("slurm_conf", "ClusterName"),
+                *said,
+            ],
+            f"sacctmgr -i add cluster {name}, then restart slurmctld; the role slurm_cluster does it.",
+        )
+
+
+def _unknown_user(cluster: Cluster) -> Iterator[Sign]:
+    for rest in cluster.rest:
+        client = rest.http.get("client") or {}
+        user = client.get("user") or (client.get("token") or {}).get("user")
+        if not user:
+            continue
+        for host in cluster.role("slurmctld"):
+            known = host["users"].get(user)
+            if known is not None and not known["exists"]:
+                said = host.said("slurmctld", rf"(?i)nobody|{re.escape(user)}")
+                yield Sign(
+                    host.name,
+                    f"The controller does not know the user {user}: depending on the release his jobs are refused, "
+                    "held, or run as nobody (uid 99).",
+                    [f"getent passwd {user}: nothing on {host.name}", *said[:1]],
+                    f"Make {user} known to every host of the cluster (directory service, or slurm_cluster_users).",
+                )
+
+
+def _differences(cluster: Cluster) -> Iterator[Sign]:
+    """slurm.conf must be the same everywhere; the primary controller's counts."""
+    with_conf = [host for host in [*cluster.role("slurmctld"), *cluster.hosts] if host["confs"]["slurm_conf"]]
+    if not with_conf:
+        return
+    primary = with_conf[0]
+    ours = _entries(primary)
+    if any("no_conf_hash" in str(line).lower() for line in ours):
+        return
+    for host in {other.name: other for other in with_conf if other.name != primary.name}.values():
+        theirs = _entries(host)
+        lines = [f"{primary.name}: {ours[line]}: {line}" for line in ours if line not in theirs]
+        lines += [f"{host.name}: {theirs[line]}: {line}" for line in theirs if line not in ours]
+        if lines:
+            yield Sign(
+                host.name,
+                f"slurm.conf of {host.name} differs from that of {primary.name}.",
+                [
+                    *lines[:_MAX_DIFFERENCES],
+                    *([f"and {len(lines) - _MAX_DIFFERENCES} more"] if lines[_MAX_DIFFERENCES:] else []),
+                ],
+                "Give all hosts the same slurm.conf (role slurm_conf), then restart slurmrestd and the daemons there.",
+            )
+
+
+def _entries(host: Host) -> dict[str, str]:
+    entries = host["confs"]["slurm_conf"]["entries"]
+    return {item["line"]: item["origin"] for item in entries if item["key"] not in _CONF_ONLY_HERE}
+
+
+def _disk_full(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        for disk in host["disks"]:
+            no_inodes = disk["inodes"] is not None and disk["inodes"] < 16
+            if disk["bytes"] < min(FULL_BYTES, disk["total"] // 100 or 1) or no_inodes:
+                said = [
+                    text
+                    for daemon in (*CONFS, "slurmrestd")
+                    for text in host.said(daemon, r"No space left|[Dd]isk full|I/O error writing", runs=1)[:1]
+                ]
+                what = "inodes" if no_inodes else "room"
+                yield Sign(
+                    host.name,
+                    f"There is no {what} left where Slurm has to write.",
+                    [f"{', '.join(disk['paths'])}: {disk['bytes']} of {disk['total']} bytes free", *said],
+                    f"df -h {disk['paths'][0]}; df -i {disk['paths'][0]}; make room, then restart the daemons.",
+                )
+
+
+def _exported(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        origins = list(host["exported"])
+        origins += [
+            f"environment of {daemon}, process {process['pid']}"
+            for daemon, process in host["processes"].items()
+            if daemon in ("slurmctld", "slurmdbd") and "SLURM_JWT" in (process["environment"] or {})
+        ]
+        if origins:
+            yield Sign(
+                host.name,
+                "SLURM_JWT in the environment makes every Slurm command use that token instead of munge: once it has "
+                "expired, sinfo, sbatch and all others fail.",
+                [f"{origin}: SLURM_JWT" for origin in origins],
+                "Remove it there; in a shell: unset SLURM_JWT. Keep tokens in files that clients read.",
+            )
+
+
+def _tokens_in_log(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        entry = host.entry("slurm_conf", "DebugFlags")
+        flags = {flag.strip().lower() for flag in (entry[0] if entry else "").split(",")}
+        variable = host.unit["environment"].get("SLURM_DEBUG_FLAGS", "")
+        in_variable = {flag.strip().lower() for flag in variable.split(",")}
+        where = [host.line("slurm_conf", "DebugFlags")] if flags & _NETWORK_FLAGS else []
+        if in_variable & _NETWORK_FLAGS:
+            where.append(f"{host.unit['environment_origins']['SLURM_DEBUG_FLAGS']}: SLURM_DEBUG_FLAGS={variable}")
+        if where:
+            yield Sign(
+                host.name,
+                "With DebugFlags=Network slurmrestd writes the headers of every request into its log, tokens included.",
+                where,
+                "Take Network out of DebugFlags, restart slurmrestd, and treat every token in the log as known: make a "
+                "new key (playbooks/rotate_jwt_key.yml) or wait until they have expired.",
+            )
+
+
+# --- symptoms --------------------------------------------------------------------------------------------------------
+
+
+def _not_minted(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host["token_refused"]:
+            yield Sign(
+                host.name,
+                "The controller makes no token, so that no request could be tried.",
+                [host["token_refused"]],
+                "On the controller: unset SLURM_JWT; scontrol token username=root lifespan=60; journalctl -u slurmctld",
+            )
+
+
+def _asked(host: Host, answer: Mapping[str, Any]) -> str:
+    said = f": {answer['words']}" if answer["words"] else ""
+    return f"GET {host.http['url']}{answer['path']} as {answer['as']}: {answer['status'] or answer['kind']}{said}"
+
+
+def _refused(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        answer = host.http.get("diag")
+        if answer and not answer["good"]:
+            yield Sign(
+                host.name,
+                "slurmctld was asked with a fresh token of root and did not answer well.",
+                [_asked(host, answer), *_controllers_words(cluster)],
+                "journalctl -u slurmctld -u slurmrestd on their hosts; scontrol ping",
+            )
+
+
+def _controllers_words(cluster: Cluster) -> list[str]:
+    return [
+        text
+        for host in cluster.role("slurmctld")
+        for text in host.said("slurmctld", r"auth_g_verify|jwt_decode|cred_verify|token expired|unpack", runs=1)[:1]
+    ]
+
+
+def _accounting(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        answer = host.http.get("clusters")
+        if answer and not answer["good"]:
+            yield Sign(
+                host.name,
+                "slurmdbd was asked with a fresh token of root and did not answer well.",
+                [_asked(host, answer), *host.said("slurmrestd", r"PersistInit|slurmdbd|persist", runs=1)[:1]],
+                "journalctl -u slurmdbd on its host; journalctl -u slurmrestd; sacctmgr show cluster",
+            )
+
+
+def _silent(cluster: Cluster) -> Iterator[Sign]:
+    """A listener of a running slurmrestd that gives no HTTP answer."""
+    for host in cluster.rest:
+        for entry in host.http.get("listeners") or ():
+            if entry["status"] is None and not host.down("slurmrestd"):
+                yield Sign(
+                    host.name,
+                    f"slurmrestd runs, but {entry['url']} gives no answer.",
+                    [f"{entry['url']}: {entry['kind']}: {entry['words']}"],
+                    "systemctl status slurmrestd; ss -lntxp; journalctl -u slurmrestd",
+                )
+
+
+def _unreachable(cluster: Cluster) -> Iterator[Sign]:
+    for name, words in cluster.unreachable.items():
+        yield Sign(
+            name,
+            "This host could not be looked at, so nothing is known of its daemons.",
+            [words],
+            f"ansible -m ansible.builtin.ping {name}; see to its SSH and its Python first.",
+        )
+
+
+def _rule(identity: str, title: str, documentation: str, look: Any, explains: Any = (), **more: Any) -> Rule:
+    return Rule(identity, title, documentation, look, explains, **more)
+
+
+_WITHOUT_CONTROLLER = ("token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+_TROUBLE = "troubleshoot.html"
+
+RULES = (
+    _rule(
+        "host-unreachable", "A host could not be looked at", "Ansible: connection", _unreachable, _WITHOUT_CONTROLLER
+    ),
+    _rule(
+        "disk-full",
+        "A file system is full",
+        f"{_TROUBLE}, Slurm is not responding; slurm.conf(5), StateSaveLocation",
+        _disk_full,
+        (
+            *_WITHOUT_CONTROLLER,
+            "slurmctld-failed",
+            "slurmdbd-failed",
+            "database-stopped",
+            "slurmrestd-failed",
+            "restart-loop",
+        ),
+        preflight=True,
+    ),
+    _rule(
+        "munge-stopped",
+        "munge does not work",
+        "authentication.html, MUNGE",
+        _munge,
+        (*_WITHOUT_CONTROLLER, "slurmctld-failed", "slurmdbd-failed"),
+        preflight=True,
+    ),
+    _rule(
+        "database-stopped",
+        "The accounting database is down",
+        "accounting.html, MySQL Configuration",
+        _database,
+        ("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused"),
+    ),
+    _rule(
+        "slurmctld-stopped",
+        "slurmctld does not run",
+        _TROUBLE,
+        _stopped("slurmctld", "The controller does not run"),
+        _WITHOUT_CONTROLLER,
+    ),
+    _rule(
+        "slurmdbd-stopped",
+        "slurmdbd does not run",
+        "accounting.html, SlurmDBD Configuration",
+        _stopped("slurmdbd", "The accounting daemon does not run"),
+        ("accounting-refused", "cluster-not-registered", "token-refused"),
+    ),
+    _rule(
+        "cluster-not-registered",
+        "The cluster is not in the accounting database",
+        "accounting.html, Database Configuration",
+        _not_registered,
+        ("accounting-refused", "token-refused"),
+        anywhere=True,
+        passing=True,
+    ),
+    _rule(
+        "user-unknown",
+        "The controller does not know the user",
+        "quickstart_admin.html, Super Quick Start",
+        _unknown_user,
+    ),
+    _rule(
+        "configuration-differs",
+        "slurm.conf is not the same on all hosts",
+        "slurm.conf(5), DESCRIPTION; quickstart_admin.html, Configuration",
+        _differences,
+        ("token-refused", "accounting-refused", "token-not-minted"),
+        anywhere=True,
+        preflight=True,
+    ),
+    _rule(
+        "tokens-in-log",
+        "Tokens are written to the log",
+        "slurm.conf(5), DebugFlags",
+        _tokens_in_log,
+        ("configuration-differs",),
+    ),
+    _rule(
+        "slurm-jwt-exported",
+        "SLURM_JWT is set for everybody's commands",
+        "rest_quickstart.html, Common Issues",
+        _exported,
+        ("token-not-minted",),
+        preflight=True,
+    ),
+)
+
+SYMPTOMS = (
+    _rule(
+        "slurmrestd-stopped",
+        "slurmrestd does not run",
+        "rest_quickstart.html, Common Issues",
+        _stopped("slurmrestd", "Connections are refused because nothing runs"),
+        ("listens-elsewhere",),
+    ),
+    _rule(
+        "restart-loop",
+        "slurmrestd does not stay up",
+        "rest_quickstart.html, Common Issues; systemd.service(5), Restart=",
+        _failed("slurmrestd", "looping", "systemd starts it again and again, and it ends each time"),
+        ("listens-elsewhere", "token-refused", "accounting-refused"),
+    ),
+    _rule(
+        "slurmrestd-failed",
+        "slurmrestd does not start",
+        "rest_quickstart.html, Common Issues",
+        _failed("slurmrestd", "failed", "It ended"),
+        ("listens-elsewhere",),
+    ),
+    _rule(
+        "slurmctld-failed",
+        "slurmctld does not start",
+        _TROUBLE,
+        _failed("slurmctld", "failed", "It ended"),
+        _WITHOUT_CONTROLLER,
+    ),
+    _rule("slurmctld-skipped", "slurmctld is skipped", _TROUBLE, _skipped("slurmctld"), _WITHOUT_CONTROLLER),
+    _rule(
+        "slurmdbd-failed",
+        "slurmdbd does not start",
+        "accounting.html, SlurmDBD Configuration",
+        _failed("slurmdbd", "failed", "It ended"),
+        ("accounting-refused", "cluster-not-registered", "token-refused"),
+    ),
+    _rule(
+        "slurmdbd-skipped",
+        "slurmdbd is skipped",
+        "accounting.html, SlurmDBD Configuration",
+        _skipped("slurmdbd"),
+        ("accounting-refused",),
+    ),
+    _rule(
+        "token-not-minted",
+        "The controller makes no tokens",
+        "jwt.html, Usage",
+        _not_minted,
+        ("token-refused",),
+        anywhere=True,
+        passing=True,
+    ),
+    _rule(
+        "token-refused",
+        "slurmctld does not answer through slurmrestd",
+        "rest_quickstart.html, Common Issues",
+        _refused,
+        ("accounting-refused",),
+        anywhere=True,
+        passing=True,
+    ),
+    _rule(
+        "accounting-refused",
+        "slurmdbd does not answer through slurmrestd",
+        "rest_quickstart.html, Common Issues",
+        _accounting,
+        anywhere=True,
+        passing=True,
+    ),
+    _rule(
+        "listener-silent", "A listener gives no answer", "rest_quickstart.html, Common Issues", _silent, passing=True
+    ),
+)

@@ -1,0 +1,436 @@
+"""Causes in who slurmrestd runs as, what it is started with and where it listens."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any
+
+from .. import listeners
+from ..errors import InputError
+from .model import Cluster, Host, Rule, Sign
+from .rules_units import DEPLOY, DOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ACCOUNT = f"Set slurm_common_slurmrestd_user and slurm_common_slurmrestd_group to an own account and run {DEPLOY}."
+QUICK_START = "rest_quickstart.html, Common Issues"
+_NOBODY = (99, 65534)
+_BIND = r"Unable to bind (?:UNIX )?socket: "
+
+
+# --- account ---------------------------------------------------------------------------------------------------------
+
+
+def _identity(host: Host) -> str:
+    """Which of the refused identities the unit has; empty where it is a good one."""
+    account, slurm = host["runs_as"], host.facts["slurm_user"] or {}
+    if host.unit["dynamic_user"] or not host.facts["slurmrestd"]["path"]:
+        return ""
+    if not account["exists"]:
+        return "missing"
+    if account["uid"] == 0:
+        return "root"
+    if account["uid"] == slurm.get("uid"):
+        return "slurm-user"
+    if account["uid"] in _NOBODY:
+        return "nobody"
+    group = host.unit["group"]
+    if slurm and (group or account["group"]) in (slurm.get("group"), "root"):
+        return "slurm-group"
+    return "extra-groups" if account["supplementary_groups"] or host.unit["supplementary_groups"] else ""
+
+
+def _who(host: Host, *keys: str) -> list[str]:
+    lines = [f"{origin}: {key}=" for key in keys for origin in host["origins"][key][-1:]]
+    stated = {"User=": host.unit["user"], "Group=": host.unit["group"]}
+    lines = [line + str(stated.get(line.rpartition(": ")[2], "") or "") for line in lines]
+    return lines or [f"{host.unit['fragment']} and its drop-ins have no {keys[0]}="]
+
+
+def _account(kind: str, cause: str) -> Any:
+    def look(cluster: Cluster) -> Iterator[Sign]:
+        for host in cluster.rest:
+            if _identity(host) == kind:
+                said = host.said(
+                    "slurmrestd", r"should not be run|must not be run|supplementary|status=217|User unknown"
+                )
+                evidence = [*_who(host, "User", "Group"), *_id(host["runs_as"])]
+                yield Sign(host.name, cause, [*evidence, *(said[:1] if host.down("slurmrestd") else [])], ACCOUNT)
+
+    return look
+
+
+def _id(account: Mapping[str, Any]) -> list[str]:
+    if not account["exists"]:
+        return [f"there is no account {account['name']} on this host"]
+    groups = ", ".join([str(account["group"]), *account["supplementary_groups"]])
+    return [f"id {account['name']}: uid {account['uid']}, groups {groups}"]
+
+
+def _extra_groups(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if _identity(host) == "extra-groups":
+            account = host["runs_as"]
+            groups = [*account["supplementary_groups"], *host.unit["supplementary_groups"]]
+            said = host.said("slurmrestd", r"should not be run|supplementary")
+            yield Sign(
+                host.name,
+                f"The account is also in {', '.join(groups)}: slurmrestd would have their rights, and refuses some.",
+                [*_id(account), *(said[:1] if host.down("slurmrestd") else [])],
+                "; ".join(f"gpasswd -d {account['name']} {group}" for group in groups) + "; then restart slurmrestd.",
+            )
+
+
+# --- plugins and the sandbox -----------------------------------------------------------------------------------------
+
+
+def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        there = host.facts["plugins"]
+        authentication = [name for name in ("jwt", "local") if there[f"rest_auth_{name}"]]
+        for origin, kind, name in _plugins_asked_for(host):
+            known = {"openapi": there["openapi"], "data_parser": there["data_parser"], "rest_auth": authentication}[
+                kind
+            ]
+            if known and name not in (*known, "list", "latest"):
+                said = host.said("slurmrestd", r"[Uu]nable to (?:find plugin|initialize)|Loading OpenAPI")
+                yield Sign(
+                    host.name,
+                    f"The unit asks for the plugin {kind}/{name}, which this release does not have.",
+                    [f"{origin}: {kind}/{name}", f"there: {', '.join(known)}", *said[:1]],
+                    "Leave slurmrestd_service_openapi_plugins and slurmrestd_service_data_parsers empty and run "
+                    f"{DEPLOY}.",
+                )
+
+
+def _plugins_asked_for(host: Host) -> Iterator[tuple[str, str, str]]:
+    """Origin, kind and name of each plugin that options and variables name."""
+    flags = {"-s": "openapi", "-d": "data_parser", "-a": "rest_auth"}
+    named = [
+        (flags[item["flag"]], item["value"], item["origin"]) for item in host.unit["options"] if item["flag"] in flags
+    ]
+    variables = {
+        "SLURMRESTD_OPENAPI_PLUGINS": "openapi",
+        "SLURMRESTD_DATA_PARSER_PLUGINS": "data_parser",
+        "SLURMRESTD_AUTH_TYPES": "rest_auth",
+    }
+    for variable, kind in variables.items():
+        if variable in host.unit["environment"]:
+            named.append((kind, host.unit["environment"][variable], host.unit["environment_origins"][variable]))
+    for kind, value, origin in named:
+        for name in (value or "").split(","):
+            plain = name.strip().removeprefix(f"{kind}/").partition("+")[0]
+            if plain:
+                yield origin, kind, plain
+
+
+def _unshare(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        said = host.said("slurmrestd", r"Unable to unshare")
+        if said and host.down("slurmrestd"):
+            yield Sign(
+                host.name,
+                "slurmrestd may not leave namespaces here: a container or a system call filter forbids unshare(2).",
+                said[:2],
+                "Allow it, or set slurmrestd_service_environment: {SLURMRESTD_SECURITY: "
+                f'"disable_unshare_sysv,disable_unshare_files"}} and run {DEPLOY}.',
+            )
+
+
+def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        asked = [name for _, kind, name in _plugins_asked_for(host) if kind == "rest_auth"]
+        value = host.unit["environment"].get("SLURM_JWT")
+        if not host.unit["exec_start"] or value == "daemon" or (asked and "jwt" not in asked):
+            continue
+        origin = host.unit["environment_origins"].get("SLURM_JWT")
+        state = f"{origin}: SLURM_JWT has another value" if origin else "the unit does not set SLURM_JWT"
+        refused = [
+            f"{entry['url']}{entry['path']}: {entry['status']} {entry['words']}"
+            for entry in [host.http.get("diag")]
+            if entry and not entry["good"] and host.http.get("url")
+        ]
+        said = host.said("slurmrestd", r"Rejecting thread config token")
+        if value is None:
+            cause = "Without SLURM_JWT in its environment slurmrestd does not load auth/jwt and refuses every token."
+        else:
+            cause = (
+                "SLURM_JWT holds something else than the word daemon, perhaps a real token, which any root can read."
+            )
+        remedy = f"Set slurmrestd_service_auth: jwt and run {DEPLOY}, which states SLURM_JWT=daemon."
+        yield Sign(host.name, cause, [state, *refused, *said[:1]], remedy)
+
+
+# --- listeners -------------------------------------------------------------------------------------------------------
+
+
+def _told(host: Host) -> list[tuple[listeners.Listener, str]]:
+    found = [(listeners.read(entry["text"]), entry["origin"]) for entry in host.unit["listeners"]]
+    return [(listener, origin) for listener, origin in found if listener]
+
+
+def _duplicates(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        told = _told(host)
+        release = host.release
+        for conflict in listeners.conflicts([listener for listener, _ in told]):
+            same = conflict.first == conflict.second
+            if conflict.first.kind == "unix" or (same and release and not release.duplicate_listener_fatal):
+                continue
+            origins = [origin for listener, origin in told if listener in (conflict.first, conflict.second)]
+            yield Sign(
+                host.name,
+                f"slurmrestd is told to listen on {conflict.first} and on {conflict.second}: {conflict.reason}.",
+                [f"{origin}: listener" for origin in dict.fromkeys(origins)]
+                + host.said("slurmrestd", rf"{_BIND}Address already in use")[:1],
+                f"Leave one of them in slurmrestd_service_listen and run {DEPLOY}.",
+            )
+
+
+def _taken(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        own = host["units"].get("slurmrestd", {}).get("pid")
+        ports = {listener.port for listener, _ in _told(host) if listener.kind == "tcp"}
+        for entry in host["listening"]:
+            if entry["port"] in ports and entry["pid"] != own and not _is_slurmrestd(host, entry):
+                program = entry["program"] or "another process"
+                said = host.said("slurmrestd", rf"{_BIND}Address already in use")
+                yield Sign(
+                    host.name,
+                    f"{program} has port {entry['port']}, on which slurmrestd is told to listen.",
+                    [
+                        f"{entry['host']}:{entry['port']} belongs to {program}, process {entry['pid'] or 'unknown'}",
+                        *said[:1],
+                    ],
+                    f"Stop {program}, or choose another port in slurmrestd_service_listen and run {DEPLOY}.",
+                )
+
+
+def _is_slurmrestd(host: Host, entry: Mapping[str, Any]) -> bool:
+    """Where the process could not be told, its user decides."""
+    process = host["processes"].get("slurmrestd")
+    return entry["pid"] is None and process is not None and process["uid"] == entry["uid"]
+
+
+def _slurmctld_range(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        try:
+            ports = listeners.port_range(host.facts["slurm_conf"]["slurmctld_port"])
+        except InputError:
+            continue
+        for listener, origin in _told(host):
+            if listener.kind == "tcp" and listener.port in ports:
+                yield Sign(
+                    host.name,
+                    f"SlurmctldPort covers port {listener.port}, on which slurmrestd is told to listen.",
+                    [host.line("slurm_conf", "SlurmctldPort"), f"{origin}: {listener}"],
+                    "Choose a port outside SlurmctldPort in slurmrestd_service_listen, or narrow SlurmctldPort.",
+                )
+
+
+def _permission(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        said = host.said("slurmrestd", rf"{_BIND}(?:Permission denied|Read-only file system)")
+        if not said or not host.down("slurmrestd"):
+            continue
+        evidence = said[:1]
+        for listener, origin in _told(host):
+            if listener.kind == "unix" and listener.path in said[0]:
+                facts = host["directories"].get(listener.path, {})
+                owner = f"owner {facts.get('owner')}:{facts.get('group')}, mode {facts.get('mode')}"
+                evidence += [f"{origin}: {listener}", f"{listener.directory}: {owner}"]
+        yield Sign(
+            host.name,
+            "slurmrestd may not create what it shall listen on: the directory of the socket does not let the service "
+            "account write, or its port is one of root's (below 1024).",
+            evidence,
+            f"Use a directory of its own, such as unix:/run/slurmrestd/slurmrestd.socket, in slurmrestd_service_listen "
+            f"and run {DEPLOY}.",
+        )
+
+
+def _socket_directory(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        for listener, origin in _told(host):
+            facts = host["directories"].get(listener.path)
+            if listener.kind != "unix" or facts is None or facts["exists"] or _made_by_systemd(host, listener):
+                continue
+            run = listener.directory.startswith(("/run/", "/var/run/"))
+            cause = f"{listener.directory} is not there" + (
+                ": /run is empty after a boot, and nothing makes the directory anew." if run else "."
+            )
+            said = host.said("slurmrestd", r"No such file or directory")
+            yield Sign(
+                host.name,
+                cause,
+                [f"{origin}: {listener}", f"{listener.directory} does not exist", *said[:1]],
+                f"{DEPLOY} (RuntimeDirectory= makes it with every start); by hand: a file in /etc/tmpfiles.d.",
+            )
+
+
+def _made_by_systemd(host: Host, listener: listeners.Listener) -> bool:
+    """RuntimeDirectory= makes it with every start, and removes it when the daemon ends."""
+    return any(f"{listener.directory}/".startswith(f"{made}/") for made in host["runtime_directories"]) and host.down(
+        "slurmrestd"
+    )
+
+
+def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host.down("slurmrestd"):
+            continue
+        there = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
+        for text in cluster.expected:
+            wanted = listeners.read(text)
+            if wanted and not any(_covers(entry, wanted) for entry in there):
+                actual = [listener.format() for listener, _ in _told(host)]
+                yield Sign(
+                    host.name,
+                    f"Clients are told {text}, but slurmrestd does not listen there.",
+                    [f"slurmrest_doctor_listen has {text}"]
+                    + [f"{origin}: {listener}" for listener, origin in _told(host)],
+                    f"Tell clients {', '.join(actual)}, or set slurmrestd_service_listen and run {DEPLOY}.",
+                )
+
+
+def _covers(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
+    if wanted.kind == "unix":
+        return bool(entry["path"] == wanted.path)
+    any_address = entry["host"] in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if wanted.host == "localhost" else wanted.host
+    named = not re.fullmatch(r"[0-9.:a-f]+", host) and not any_address  # a name: any address may be its
+    return entry["port"] == wanted.port and (any_address or entry["host"] == host or named)
+
+
+def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        conf = host.facts["slurm_conf"]
+        if conf["exists"] and conf["readable_by_account"] is False and host["runs_as"]["exists"]:
+            facts = host["files"].get(conf["path"], {})
+            yield Sign(
+                host.name,
+                "slurmrestd cannot read slurm.conf.",
+                [f"{conf['path']}: owner {facts.get('owner')}:{facts.get('group')}, mode {facts.get('mode')}"],
+                f"chmod 0644 {conf['path']}; chmod 0755 {posixpath.dirname(conf['path'])}",
+            )
+
+
+def _missing(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        binary = host.facts["slurmrestd"]
+        if not binary["path"] or binary["missing_library"]:
+            what = binary["missing_library"]
+            yield Sign(
+                host.name,
+                f"slurmrestd does not start without {what}." if what else "slurmrestd is not installed.",
+                [binary["error"] or "no slurmrestd in the usual places"],
+                f"{DEPLOY} installs it (role slurm_packages).",
+            )
+
+
+def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        said = host.said("slurmrestd", r"not configured with slurmdbd|Failure loading plugin path bindings")
+        release = host.release
+        if said and host.down("slurmrestd"):
+            needed = release.openapi_without_accounting if release else None
+            yield Sign(
+                host.name,
+                "slurm.conf names no slurmdbd, and without being told so slurmrestd loads the plugin that needs it.",
+                [host.line("slurm_conf", "AccountingStorageType"), said[0]],
+                f"{DEPLOY} passes -s {needed} where there is no accounting (slurmrestd_service_accounting).",
+            )
+
+
+_STARTS = (*DOWN, "listens-elsewhere", "token-refused", "foreign-dropin")
+
+RULES = (
+    Rule("slurmrestd-missing", "slurmrestd is not installed", "quickstart_admin.html", _missing, _STARTS),
+    Rule(
+        "account-root",
+        "slurmrestd runs as root",
+        "rest_quickstart.html, Create user; slurmrestd(8), Security",
+        _account("root", "The unit runs slurmrestd as root, which it refuses: it would be root's door to the cluster."),
+        _STARTS,
+    ),
+    Rule(
+        "account-slurm-user",
+        "slurmrestd runs as SlurmUser",
+        "rest_quickstart.html, Create user; slurmrestd(8), Security",
+        _account("slurm-user", "The unit runs slurmrestd as SlurmUser, who owns the cluster."),
+        _STARTS,
+    ),
+    Rule(
+        "account-slurm-group",
+        "slurmrestd runs with SlurmUser's group",
+        "rest_quickstart.html, Create user; slurmrestd(8), Security",
+        _account("slurm-group", "The unit gives slurmrestd a group that may read Slurm's secrets."),
+        _STARTS,
+    ),
+    Rule(
+        "account-nobody",
+        "slurmrestd runs as nobody",
+        "rest_quickstart.html, Create user",
+        _account("nobody", "The unit runs slurmrestd as nobody, whom Slurm treats as an unknown user."),
+        _STARTS,
+    ),
+    Rule(
+        "account-missing",
+        "The service account does not exist",
+        "rest_quickstart.html, Create user",
+        _account("missing", "The unit names an account that is not on this host."),
+        _STARTS,
+    ),
+    Rule(
+        "account-extra-groups",
+        "The service account is in other groups",
+        "rest_quickstart.html, Create user; slurmrestd(8), Security",
+        _extra_groups,
+        _STARTS,
+    ),
+    Rule("conf-unreadable", "slurmrestd cannot read slurm.conf", "slurmrestd(8), -f", _conf_unreadable, _STARTS),
+    Rule(
+        "plugin-unknown",
+        "A plugin of another release is asked for",
+        "slurmrestd(8), -s and -d; rest_quickstart.html, Common Issues",
+        _unknown_plugins,
+        _STARTS,
+    ),
+    Rule(
+        "accounting-plugin",
+        "slurmrestd loads the plugin for slurmdbd, and there is none",
+        "rest_quickstart.html, Basic Setup",
+        _without_accounting,
+        _STARTS,
+    ),
+    Rule("unshare-denied", "unshare(2) is forbidden", "slurmrestd(8), SLURMRESTD_SECURITY", _unshare, _STARTS),
+    Rule(
+        "port-in-slurmctld-range",
+        "The port of slurmrestd lies in SlurmctldPort",
+        "slurm.conf(5), SlurmctldPort",
+        _slurmctld_range,
+        (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed"),
+        preflight=True,
+    ),
+    Rule(
+        "port-taken",
+        "Another process has the port",
+        QUICK_START,
+        _taken,
+        (*DOWN, "listens-elsewhere", "token-refused"),
+        preflight=True,
+    ),
+    Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _duplicates, DOWN),
+    Rule("socket-directory-missing", "The directory of the socket is gone", QUICK_START, _socket_directory, _STARTS),
+    Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _permission, DOWN),
+    Rule(
+        "slurm-jwt-not-daemon",
+        "SLURM_JWT is not set to daemon",
+        "rest_quickstart.html, Common Issues; slurmrestd(8), SLURM_JWT",
+        _jwt_variable,
+        ("token-refused", "accounting-refused", "foreign-dropin"),
+    ),
+    Rule("listens-elsewhere", "slurmrestd listens elsewhere", QUICK_START, _elsewhere, passing=True),
+)

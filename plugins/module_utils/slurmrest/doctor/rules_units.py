@@ -1,0 +1,232 @@
+"""Causes in what systemd is told about slurmrestd."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from .. import units
+from .model import Cluster, Host, Rule, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOY = "ansible-playbook playbooks/deploy.yml"
+DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop")
+_LISTENING = ("bind-permission", "listener-duplicate", "listens-elsewhere", "port-taken", "port-in-slurmctld-range")
+
+
+def _fragment_listeners(host: Host) -> list[str]:
+    return [
+        entry["origin"]
+        for entry in host.unit["listeners"]
+        if entry["origin"].rpartition(":")[0] == host.unit["fragment"]
+    ]
+
+
+def _exec_start_not_reset(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        origins = host["origins"]["ExecStart"]
+        listen = host.unit["environment_origins"].get("SLURMRESTD_LISTEN", "")
+        added = listen and listen.rpartition(":")[0] != host.unit["fragment"]
+        vendor = _fragment_listeners(host)
+        remedy = f"Write an empty line ExecStart= before the new one in the drop-in, as {DEPLOY} does, then restart."
+        if len(origins) > 1:
+            cause = "Two commands add up, because the drop-in does not reset ExecStart; systemd refuses such a unit."
+            yield Sign(host.name, cause, [f"{origin}: ExecStart=" for origin in origins], remedy)
+        elif vendor and added:
+            cause = "The vendor's ExecStart is still in force and has listeners of its own, to which the drop-in adds."
+            evidence = [f"{origin}: listener in ExecStart" for origin in dict.fromkeys(vendor)]
+            yield Sign(host.name, cause, [*evidence, f"{listen}: SLURMRESTD_LISTEN"], remedy)
+
+
+def _sectioned(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        for entry in host.unit["environment_files"]:
+            if entry["sectioned"]:
+                yield Sign(
+                    host.name,
+                    "A unit file stands where an environment file belongs: systemd ignores its section and reads its "
+                    "directives as variables.",
+                    [f"{entry['path']} has a [Section]", f"{entry['origin']}: EnvironmentFile={entry['path']}"],
+                    f"Move its directives to a drop-in (systemctl edit slurmrestd), or remove it and run {DEPLOY}.",
+                )
+
+
+def _environment_file_wins(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        files = {entry["path"] for entry in host.unit["environment_files"] if not entry["sectioned"]}
+        for name, said in host["environment_only"].items():
+            origin = host.unit["environment_origins"].get(name, "")
+            value = host.unit["environment"].get(name)
+            if origin.rpartition(":")[0] in files and value != said["value"]:
+                yield Sign(
+                    host.name,
+                    f"An environment file sets {name} to another value than the unit, and environment files win.",
+                    [f"{origin}: {name}={value}", f"{said['origin']}: {name}={said['value']}"],
+                    f"Remove {name} from {origin.rpartition(':')[0]}; {_variable(name)} is the place for it.",
+                )
+
+
+def _variable(name: str) -> str:
+    known = {"SLURMRESTD_LISTEN": "slurmrestd_service_listen", "SLURM_JWT": "slurmrestd_service_auth"}
+    return known.get(name, "slurmrestd_service_environment")
+
+
+def _writable(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        for path, facts in host["files"].items():
+            if path in (host.facts["slurm_conf"]["path"], host.facts["slurmdbd_conf"]["path"]):
+                continue
+            if facts.get("account_writes") or facts.get("account_replaces") or facts.get("others_write"):
+                yield Sign(
+                    host.name,
+                    f"{path} decides what root starts, and accounts other than root may change it.",
+                    [f"{path}: owner {facts['owner']}:{facts['group']}, mode {facts['mode']}"],
+                    f"chown root:root {path}; chmod 0644 {path}; the same with 0755 for {posixpath.dirname(path)}.",
+                )
+
+
+def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if units.DROPIN not in host.unit["dropins"]:
+            continue
+        for item in host.facts["contradictions"]:
+            if item["file"] in host.unit["dropins"] and item["file"] != units.DROPIN:
+                yield Sign(
+                    host.name,
+                    f"A drop-in that is not this toolkit's sorts later and decides {item['setting']}.",
+                    [f"{item['file']}:{item['line']}: {item['setting']}={item['value']}"],
+                    f"Remove that line from {item['file']}, or state it by the roles' variables, then run {DEPLOY}.",
+                )
+
+
+def _no_listener(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host.unit["exec_start"] and not host.unit["listeners"] and host.facts["slurmrestd"]["path"]:
+            yield Sign(
+                host.name,
+                "slurmrestd is given nothing to listen on: it takes standard input for a client, finds it empty, and "
+                "exits with code 0 and without a word.",
+                [f"{origin}: ExecStart without a listener" for origin in host["origins"]["ExecStart"]]
+                + ["SLURMRESTD_LISTEN is not set, or empty"],
+                f"Set slurmrestd_service_listen and run {DEPLOY}.",
+            )
+
+
+def _needs_reload(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host["units"].get("slurmrestd", {}).get("needs_reload"):
+            newest = min((facts.get("age", 0.0), path) for path, facts in host["files"].items() if "/systemd/" in path)
+            yield Sign(
+                host.name,
+                "A file of the unit has changed since systemd read it: what is on disk is not what runs.",
+                ["systemctl show slurmrestd: NeedDaemonReload=yes", f"{newest[1]} changed {newest[0]:.0f} s ago"],
+                "systemctl daemon-reload && systemctl restart slurmrestd",
+            )
+
+
+def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
+    """The running process was started from another unit than the one that is loaded."""
+    for host in cluster.rest:
+        process = host["processes"].get("slurmrestd")
+        if not process or process["environment"] is None or host.down("slurmrestd"):
+            continue
+        told, has = host.unit["environment"].get("SLURMRESTD_LISTEN"), process["environment"].get("SLURMRESTD_LISTEN")
+        if told != has:
+            yield Sign(
+                host.name,
+                "slurmrestd was not restarted after its unit or environment file changed.",
+                [f"the unit says SLURMRESTD_LISTEN={told}", f"process {process['pid']} has SLURMRESTD_LISTEN={has}"],
+                "systemctl daemon-reload && systemctl restart slurmrestd",
+            )
+
+
+def _condition(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host.state("slurmrestd") == "skipped":
+            yield Sign(
+                host.name,
+                "A condition of the unit does not hold, so systemd skips it without an error.",
+                [*host.unit["conditions"], "systemctl show slurmrestd: ConditionResult=no"],
+                "Create what the condition asks for (slurm.conf on this host: role slurm_conf), or set "
+                f"slurm_common_config_dir to where it is and run {DEPLOY}.",
+            )
+
+
+RULES = (
+    Rule(
+        "execstart-not-reset",
+        "The vendor's ExecStart was not reset",
+        "rest_quickstart.html, Customization; systemd.service(5), ExecStart=",
+        _exec_start_not_reset,
+        (
+            *DOWN,
+            "bind-permission",
+            "listener-duplicate",
+            "listens-elsewhere",
+            "daemon-reload-missing",
+            "restart-missing",
+        ),
+        preflight=True,
+    ),
+    Rule(
+        "daemon-reload-missing",
+        "systemd has not read the changed unit",
+        "systemctl(1), daemon-reload",
+        _needs_reload,
+        (*_LISTENING, "restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon"),
+        preflight=True,
+    ),
+    Rule(
+        "environment-file-sectioned",
+        "The environment file is written like a unit",
+        "systemd.exec(5), EnvironmentFile=",
+        _sectioned,
+        (*DOWN, "listens-elsewhere", "no-listener"),
+        preflight=True,
+    ),
+    Rule(
+        "environment-file-wins",
+        "An environment file overrides the drop-in",
+        "systemd.exec(5), EnvironmentFile=; rest_quickstart.html, Customization",
+        _environment_file_wins,
+        (*_LISTENING, *DOWN, "no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing"),
+        preflight=True,
+    ),
+    Rule(
+        "foreign-dropin",
+        "Another drop-in overrides this toolkit's",
+        "systemd.unit(5), drop-ins",
+        _foreign_dropin,
+        (*_LISTENING, "no-listener"),
+    ),
+    Rule(
+        "no-listener",
+        "slurmrestd has nothing to listen on",
+        "slurmrestd(8), inetd compatible mode",
+        _no_listener,
+        (*DOWN, "listens-elsewhere"),
+    ),
+    Rule(
+        "condition-failed",
+        "A condition of the unit does not hold",
+        "systemd.unit(5), Conditions and Asserts",
+        _condition,
+        (*DOWN, "listens-elsewhere"),
+    ),
+    Rule(
+        "restart-missing",
+        "slurmrestd runs with an earlier configuration",
+        "rest_quickstart.html, Customization",
+        _not_restarted,
+        ("listens-elsewhere",),
+    ),
+    Rule(
+        "dropin-writable",
+        "The service account may change its own unit",
+        "rest.shtml, Security; systemd.unit(5)",
+        _writable,
+        preflight=True,
+    ),
+)

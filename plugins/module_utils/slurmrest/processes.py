@@ -1,0 +1,190 @@
+"""Programs to run and processes to look into: /proc, read as the process's own user where root alone may not."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import posixpath
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+PROGRAM_SECONDS = 10.0
+"""Seconds that a program may take before its answer counts as missing."""
+
+_LISTEN = "0A"  # of the fourth column of /proc/net/tcp
+_LISTENING = 0x10000  # of the flags of /proc/net/unix
+Started = Optional["subprocess.Popen[str]"]
+
+
+def start(command: Sequence[str], **how: Any) -> Started:
+    """Start a program that is read later by :func:`finish`; None where there is no such program."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            encoding="utf-8",
+            errors="replace",
+            **how,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def finish(process: Started) -> tuple[int, str, str]:
+    """Exit code, output and errors; 127 for a program that is not there or too slow."""
+    if process is None:
+        return 127, "", ""
+    try:
+        output, errors = process.communicate(timeout=PROGRAM_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        return 127, output, errors
+    return process.returncode, output, errors
+
+
+def read_text(path: str, limit: int = 1 << 20) -> str | None:
+    """The beginning of a text file; None where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(limit)
+    except OSError:
+        return None
+
+
+def process(pid: int) -> dict[str, Any] | None:
+    """One process: ids, age in seconds, command line, environment, and the files it has mapped to read and to share.
+
+    ``environment`` and ``mapped`` are None where nobody may look; the whole is None when the process is gone.
+    """
+    lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
+    status = {name: value.split() for name, _, value in lines}
+    stat = read_text(f"/proc/{pid}/stat")
+    if stat is None or "Uid" not in status:
+        return None
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    uid, gid = int(status["Uid"][1]), int(status["Gid"][1])
+    environment = _private(pid, "environ", uid, gid)
+    maps = _private(pid, "maps", uid, gid)
+    return {
+        "pid": pid,
+        "uid": uid,
+        "gid": gid,
+        "gids": [int(word) for word in status.get("Groups", [])],
+        "age": round(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 1),
+        "command": [word for word in (read_text(f"/proc/{pid}/cmdline") or "").split("\0") if word],
+        "environment": None if environment is None else _variables(environment),
+        "mapped": None if maps is None else mapped_files(maps),
+    }
+
+
+def mapped_files(maps: str) -> list[dict[str, Any]]:
+    """Files of a /proc/PID/maps that are mapped read-only and shared, as Slurm does with its keys.
+
+    ``deleted``: the path leads to another file by now, or to none.
+    """
+    found = {}
+    for line in maps.splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[1] == "r--s" and fields[5].startswith("/"):
+            path, deleted, _ = fields[5].partition(" (deleted)")
+            found[path] = {"path": path, "inode": int(fields[4]), "deleted": bool(deleted)}
+    return list(found.values())
+
+
+def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[str, Any]]:
+    """Who listens on these ports and socket paths: ``pid`` and ``program`` are None where nobody can tell."""
+    wanted_ports, wanted_paths = set(ports), set(paths)
+    found = [entry for entry in _tcp() if entry["port"] in wanted_ports]
+    found += [entry for entry in _unix() if entry["path"] in wanted_paths]
+    owners = _owners({entry["inode"] for entry in found}, {entry["uid"] for entry in found})
+    for entry in found:
+        entry["pid"], entry["program"] = owners.get(entry.pop("inode"), (None, None))
+    return found
+
+
+def _variables(text: str) -> dict[str, str]:
+    pairs = (item.partition("=") for item in text.split("\0") if item)
+    return {name: value for name, _, value in pairs}
+
+
+def _private(pid: int, name: str, uid: int, gid: int) -> str | None:
+    """A file of /proc that only the process's user may read; in containers not even root."""
+    path = f"/proc/{pid}/{name}"
+    text = read_text(path)
+    if text is not None or os.geteuid() != 0:
+        return text
+    code, output, _errors = finish(start(["cat", path], user=uid, group=gid, extra_groups=[]))
+    return output if code == 0 else None
+
+
+def _tcp() -> Iterator[dict[str, Any]]:
+    for family in ("tcp", "tcp6"):
+        for line in (read_text(f"/proc/net/{family}") or "").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == _LISTEN:
+                host, _, port = fields[1].partition(":")
+                where = {"kind": "tcp", "host": _address(host), "port": int(port, 16), "path": ""}
+                yield {**where, "uid": int(fields[7]), "inode": int(fields[9])}
+
+
+def _address(text: str) -> str:
+    """An address of /proc/net/tcp: 32-bit words in the byte order of the host."""
+    raw = bytes.fromhex(text)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+
+
+def _unix() -> Iterator[dict[str, Any]]:
+    for line in (read_text("/proc/net/unix") or "").splitlines()[1:]:
+        fields = line.split(None, 7)
+        if len(fields) == 8 and int(fields[3], 16) & _LISTENING:
+            yield {"kind": "unix", "host": "", "port": 0, "path": fields[7], "uid": None, "inode": int(fields[6])}
+
+
+def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int, tuple[int, str]]:
+    """Process of each socket, from the descriptors of every process that may be looked into."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[int, tuple[int, str]] = {}
+    for directory in glob.glob("/proc/[0-9]*/fd"):
+        pid = int(directory.split("/")[2])
+        for target in _descriptors(directory, uids):
+            if target in wanted:
+                found[wanted[target]] = (pid, (read_text(f"/proc/{pid}/comm") or "?").strip())
+    return found
+
+
+def _descriptors(directory: str, uids: Collection[int | None]) -> list[str]:
+    try:
+        names = os.listdir(directory)
+    except PermissionError:
+        return _descriptors_as_owner(directory, uids)
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"{directory}/{name}"))
+    return found
+
+
+def _descriptors_as_owner(directory: str, uids: Collection[int | None]) -> list[str]:
+    try:
+        owner = os.stat(posixpath.dirname(directory))
+    except OSError:
+        return []
+    if os.geteuid() != 0 or owner.st_uid not in uids:
+        return []
+    command = ["find", directory, "-lname", "socket:*", "-printf", "%l\\n"]
+    return finish(start(command, user=owner.st_uid, group=owner.st_gid, extra_groups=[]))[1].split()

@@ -1,0 +1,141 @@
+"""Break a running cluster, ask the doctor, mend it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slurmrest import jwt
+
+from testcluster.cluster import engine_of
+from testcluster.progress import Progress
+from testcluster.state import Cluster, choose
+from tests.real.clusters import LiveCluster, slurmrest
+from tests.real.faults.faults import PRELUDE, Client, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SNAPSHOT = Path(__file__).with_name("snapshot.py")
+KEPT = (
+    "/etc/slurm",
+    "/etc/systemd/system/slurm*.d",
+    "/etc/default/slurm*",
+    "/etc/profile.d",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/ld.so.preload",
+    "/var/lib/slurm/jwt",
+    "/usr/lib/*/slurm-wlm/auth_jwt.so",
+)
+ORDER = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
+HEALTHY_SECONDS = 40.0
+
+
+@dataclass
+class Patient:
+    """A running cluster whose files are kept."""
+
+    live: LiveCluster
+    cluster: Cluster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cluster = choose(self.live.name)
+        for node in self.cluster.nodes:
+            self._snapshot(node.name, "keep")
+
+    def node(self, role: str) -> str:
+        """Return the node that has a role."""
+        return next(node.name for node in self.cluster.nodes if role in node.roles)
+
+    def apply(self, fault: Fault) -> None:
+        """Break it."""
+        if fault.privileged:
+            self._privileged(fault.on, PRELUDE + fault.script)
+        elif fault.script:
+            self.live.ssh(self.node(fault.on), PRELUDE + fault.script)
+
+    def mend(self, fault: Fault) -> None:
+        """Make everything as it was, and have the daemons running."""
+        if fault.undo and fault.privileged:
+            self._privileged(fault.on, PRELUDE + fault.undo)
+        elif fault.undo:
+            self.live.ssh(self.node(fault.on), PRELUDE + fault.undo)
+        for node in self.cluster.nodes:
+            self._snapshot(node.name, "restore")
+            there = " ".join(ORDER)
+            here = " ".join(name for name in ORDER if name in fault.restart)
+            self.live.ssh(
+                node.name,
+                f"systemctl daemon-reload; wanted='{here}'\n"
+                f"for unit in {there}; do systemctl is-enabled --quiet $unit 2>/dev/null || continue\n"
+                "systemctl reset-failed $unit 2>/dev/null\n"
+                'case " $wanted " in *" $unit "*) systemctl restart $unit;; *) systemctl start $unit;; esac; done\n'
+                "true",
+            )
+
+    def doctor(self, client: Client | None = None, evidence: str = "") -> dict[str, Any]:
+        """Return the doctor's report, as the command prints it."""
+        words = ["doctor", "--name", self.live.name, "--json"]
+        if client is not None:
+            words += self._request(client)
+        if evidence:
+            words += ["--evidence", evidence]
+        done = slurmrest(*words)
+        assert done.returncode in (0, 1), f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+        report: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode == 0) is report["healthy"]
+        return report
+
+    def healthy_again(self) -> dict[str, Any]:
+        """Ask the doctor until there is nothing to find; the last report otherwise."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while True:
+            report = self.doctor()
+            if report["healthy"] or time.monotonic() > deadline:
+                return report
+            time.sleep(1)
+
+    def _request(self, client: Client) -> list[str]:
+        words = ["--request", client.line.format(api=self.cluster.api_versions[-1])]
+        words += ["--user", client.user] if client.user else []
+        if client.token != "none":
+            file = self.live.directory / "token.client"
+            file.write_text(self._token(client) + "\n")
+            words += ["--token-file", str(file)]
+        return words
+
+    def _token(self, client: Client) -> str:
+        if client.token == "garbage":
+            return "not.a-token"
+        name = client.user if client.user not in ("", "root") else "alice"
+        lifespan = 1 if client.token == "expired" else 600
+        done = slurmrest("cluster", "token", "--name", self.live.name, "--user", name, f"--lifespan={lifespan}")
+        assert done.returncode == 0, done.stderr
+        token = jwt.Token(done.stdout.strip())
+        if client.token == "forged":
+            token = jwt.with_forged_signature(token)
+        if client.token == "expired":
+            time.sleep(2.1)
+        return token.reveal()
+
+    def _snapshot(self, node: str, action: str) -> None:
+        self._python(node, SNAPSHOT.read_text(), [action, *KEPT])
+
+    def _python(self, node: str, program: str, arguments: Iterable[str]) -> None:
+        command = shlex.join(["sudo", "python3", "-", *arguments])
+        ssh = ["ssh", "-F", str(self.live.directory / "ssh_config"), node, command]
+        done = subprocess.run(ssh, input=program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def _privileged(self, role: str, script: str) -> None:
+        """Run a script with more rights than the container gives: to mount a file system of its own."""
+        container = next(node.container for node in self.cluster.nodes if role in node.roles)
+        engine_of(self.cluster, Progress()).call("exec", "--privileged", container, "sh", "-c", script)
