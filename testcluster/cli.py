@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from slurmrest import cli as verification
+from slurmrest.doctor.render import render_text
 from slurmrest.errors import InputError, SlurmrestError
 
 from testcluster import cluster as clusters
+from testcluster import doctor as doctors
 from testcluster import inventory, nodes, rest, tokens
 from testcluster.errors import CannotRunError
 from testcluster.progress import Progress
@@ -67,7 +69,35 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verification.add_arguments(verify)
     verify.set_defaults(run=lambda options, _progress: verification.run(options))
+    add_doctor_command(commands)
     return parser
+
+
+def add_doctor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``slurmrest doctor``."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="name the cause when a test cluster's slurmrestd does not work",
+        description="Looks at every host of a test cluster, changes nothing, and names causes, most likely first. "
+        "For hosts of your own: ansible-playbook playbooks/doctor.yml",
+    )
+    doctor.add_argument("--name", help="the cluster (default: the only one there is)")
+    doctor.add_argument("--json", action="store_true", help="JSON on standard output")
+    doctor.add_argument(
+        "--request", metavar="LINE", help="explain a client's request, such as 'GET /slurm/v0.0.42/diag'"
+    )
+    doctor.add_argument("--user", default="", help="what that client sends as X-SLURM-USER-NAME (default: nothing)")
+    doctor.add_argument("--token-file", metavar="FILE", default="", help="the token it sends (default: none)")
+    doctor.add_argument("--evidence", metavar="FILE", help="keep what was seen as JSON; it holds no secrets")
+    doctor.set_defaults(run=run_doctor)
+
+
+def run_doctor(options: argparse.Namespace, progress: Progress) -> int:
+    """Print what is wrong with a cluster; fails when something is."""
+    request = doctors.ClientRequest(options.request, options.user, options.token_file) if options.request else None
+    report = doctors.examine(choose(options.name), progress, client=request, evidence=options.evidence)
+    print(json.dumps(report, indent=2) if options.json else render_text(report, colour=sys.stdout.isatty()).rstrip())
+    return OK if report["healthy"] else FAILED
 
 
 def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
