@@ -1,4 +1,4 @@
-"""Run the stages of the test suite one after the other, and say what each of them took."""
+"""Run the stages of the test suite, and say what each part of them took."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from testcluster.suites import DEFAULT_SERIES, SUITES
 
 ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".slurmrest" / "tests"
 RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
 
@@ -22,6 +25,12 @@ EVERY_RELEASE = ("default", "split", "command_line")
 
 ONE_RELEASE = {"upstream_unit": "26.05"}
 """The release for what is not run on each: that of the command line's default where it is not listed."""
+
+SHOWN_LINES = 3
+"""Of the output of a command that passed, when several run side by side."""
+
+HEARTBEAT = 30.0
+"""Seconds between two lines that say what is running."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,14 @@ class Command:
     argv: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self) -> int:
-        """Run the program with its output shown as it comes; returns its exit status."""
-        return subprocess.run(self.argv, cwd=ROOT, env={**os.environ, **self.environment}, check=False).returncode
+    def run(self, log: Path | None) -> int:
+        """Run the program and return its exit status; its output goes to the terminal, or to a file."""
+        environment = {**os.environ, **self.environment}
+        if log is None:
+            return subprocess.run(self.argv, cwd=ROOT, env=environment, check=False).returncode
+        with log.open("wb") as output:
+            done = subprocess.run(self.argv, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False)
+        return done.returncode
 
 
 def python(title: str, *arguments: str, **environment: str) -> Command:
@@ -97,15 +111,23 @@ def wanted(name: str, release: str, options: Options) -> bool:
     return options.full or name in EVERY_RELEASE or release == ONE_RELEASE.get(name, DEFAULT_SERIES)
 
 
+def environment(scenario: str, release: str) -> dict[str, str]:
+    """Return what tells molecule the release, and lets it run the same scenario on another one at the same time."""
+    directory = ROOT / ".slurmrest" / "molecule" / f"{scenario}-{release}"
+    return {"SLURMREST_RELEASE": release, "MOLECULE_EPHEMERAL_DIRECTORY": str(directory)}
+
+
 def containers(options: Options) -> Iterator[Command]:
-    """Yield scenarios and topics, release by release."""
+    """Yield scenarios and topics on their releases."""
     scenario = ("-m", "molecule", "test", "--no-command-borders", *(["--destroy=never"] if options.keep else []))
     flags = [flag for flag, given in (("--keep", options.keep), ("--full", options.full)) if given]
-    for release in options.releases:
-        for name in scenarios():
+    # By release last: what runs side by side then builds different images instead of waiting for the same one.
+    for name in scenarios():
+        for release in options.releases:
             if wanted(name, release, options):
-                yield python(f"{name} {release}", *scenario, "--scenario-name", name, SLURMREST_RELEASE=release)
-        for name in topics():
+                yield python(f"{name} {release}", *scenario, "--scenario-name", name, **environment(name, release))
+    for name in topics():
+        for release in options.releases:
             if wanted(name, release, options):
                 topic = ("-m", "pytest", f"tests/real/{name}", "--capture=no", f"--release={release}", *flags)
                 yield python(f"{name} {release}", *topic)
@@ -135,20 +157,69 @@ class Outcome:
         return f"{self.stage:<12}{self.title:<28}{self.seconds:>8.1f} s  {verdict}"
 
 
-def run(stages: Sequence[str], options: Options) -> list[Outcome]:
-    """Run the stages in order, going on after a failure; a stage with nothing to run counts as failed."""
-    outcomes: list[Outcome] = []
-    for stage in stages:
-        commands = list(STAGES[stage](options))
-        if not commands:
-            outcomes.append(Outcome(stage, "nothing to run", 0, 1))
-        for command in commands:
-            print(f"\n==> {stage}: {command.title}", flush=True)
-            start = time.monotonic()
-            status = command.run()
-            outcomes.append(Outcome(stage, command.title, time.monotonic() - start, status))
-            print(f"<== {outcomes[-1]}", flush=True)
-    return outcomes
+class Progress:
+    """What is running, what came of it, and how that is told: at once, or when it has ended."""
+
+    def __init__(self, logs: Path | None) -> None:
+        """Keep the output of each command in a file below ``logs``; None shows it as it comes."""
+        self.logs = logs
+        self.running: list[tuple[str, float]] = []
+        self.lock = Lock()
+
+    def run(self, stage: str, command: Command) -> Outcome:
+        """Run one command, and show its output at the end: all of it when it failed, else its last lines."""
+        start = time.monotonic()
+        self.running.append((command.title, start))
+        self.say(f"==> {stage}: {command.title}")
+        log = self.logs / f"{stage}-{command.title}.log".replace(" ", "-") if self.logs else None
+        status = command.run(log)
+        self.running.remove((command.title, start))
+        outcome = Outcome(stage, command.title, time.monotonic() - start, status)
+        shown = log.read_text(errors="replace").splitlines()[0 if status else -SHOWN_LINES :] if log else []
+        where = [f"    all of it: {log}"] if log else []
+        self.say("\n".join((*shown, f"<== {outcome}", *where)))
+        return outcome
+
+    def say(self, text: str) -> None:
+        """Print a block of lines that nothing else gets into."""
+        with self.lock:
+            print(f"\n{text}", flush=True)
+
+    def wait(self, outcome: Future[Outcome]) -> Outcome:
+        """Wait for an outcome, saying from time to time what is running."""
+        while True:
+            try:
+                return outcome.result(timeout=HEARTBEAT)
+            except TimeoutError:
+                if self.logs:
+                    now = time.monotonic()
+                    names = (f"{title} ({now - since:.0f} s)" for title, since in self.running.copy())
+                    self.say(f"... {', '.join(names)}")
+
+
+def run(stages: Sequence[str], options: Options, jobs: int) -> list[Outcome]:
+    """Run the stages, going on after a failure; a stage with nothing to run counts as failed.
+
+    Args:
+        stages: their names.
+        options: what the caller asked for.
+        jobs: how many commands run side by side; with one, or only one to run, its output is shown as it comes.
+    """
+    work = {stage: list(STAGES[stage](options)) for stage in stages}
+    empty = [Outcome(stage, "nothing to run", 0, 1) for stage, commands in work.items() if not commands]
+    logs = LOGS if min(jobs, sum(map(len, work.values()))) > 1 else None
+    if logs:
+        logs.mkdir(parents=True, exist_ok=True)
+    progress = Progress(logs)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        pending = [
+            pool.submit(progress.run, stage, command) for stage, commands in work.items() for command in commands
+        ]
+        try:
+            return [*empty, *map(progress.wait, pending)]
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)  # what runs was interrupted from the keyboard, too
+            raise
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -157,6 +228,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"run these only: {', '.join(STAGES)}")
     parser.add_argument("--release", action="append", choices=RELEASES, help="Slurm series for the containers")
     parser.add_argument("--scenario", action="append", choices=[*scenarios(), *topics()], help="one part of them")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="side by side (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the containers of a scenario running")
     parser.add_argument("--full", action="store_true", help="run what takes longer, too")
     arguments = parser.parse_args(argv)
@@ -173,10 +245,14 @@ def main(argv: Sequence[str]) -> int:
     # The tools find each other on PATH, and Ansible its configuration by name, whatever the folder's mode.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
-    outcomes = run(arguments.stages or list(STAGES), options)
-    print("\n" + "\n".join(str(outcome) for outcome in outcomes))
+    start = time.monotonic()
+    try:
+        outcomes = run(arguments.stages or list(STAGES), options, max(1, arguments.jobs))
+    except KeyboardInterrupt:
+        return 130
+    print("\n" + "\n".join(map(str, outcomes)))
     failed = sum(outcome.status != 0 for outcome in outcomes)
-    print(f"{len(outcomes) - failed} passed, {failed} failed in {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    print(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - start:.0f} s")
     return 1 if failed else 0
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,28 +15,53 @@ from tests import run
 OPTIONS = run.Options(("24.11",), (), keep=False, full=False)
 
 
+@pytest.fixture(autouse=True)
+def _logs_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+
+
 def command(code: str) -> run.Command:
     """Return a command that runs a line of Python."""
     return run.Command("code", (sys.executable, "-c", code))
 
 
-def test_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
     """Each command has its outcome, with the status of the program and its time."""
     stages = {
         "one": lambda _: iter([command("raise SystemExit(3)"), command("pass")]),
         "two": lambda _: iter([command("import time; time.sleep(0.1)")]),
     }
     monkeypatch.setattr(run, "STAGES", stages)
-    outcomes = run.run(["one", "two"], OPTIONS)
+    outcomes = run.run(["one", "two"], OPTIONS, jobs)
     assert [(outcome.stage, outcome.status) for outcome in outcomes] == [("one", 3), ("one", 0), ("two", 0)]
     assert outcomes[2].seconds >= 0.1
     assert "FAILED (exit status 3)" in str(outcomes[0])
 
 
+def test_side_by_side_takes_as_long_as_the_longest(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Output comes in one piece: all of it after a failure, the last lines otherwise; meanwhile it says what runs."""
+    good = command("import time; time.sleep(0.8); [print('good', n) for n in range(9)]")
+    bad = command("import time; time.sleep(0.8); [print('bad', n) for n in range(9)]; raise SystemExit(1)")
+    pair = [replace(good, title="good"), replace(bad, title="bad")]
+    monkeypatch.setattr(run, "STAGES", {"both": lambda _: iter(pair)})
+    monkeypatch.setattr(run, "HEARTBEAT", 0.2)
+    start = time.monotonic()
+    assert [outcome.status for outcome in run.run(["both"], OPTIONS, 2)] == [0, 1]
+    assert time.monotonic() - start < 1.5
+    out = capfd.readouterr().out
+    assert "\n".join(f"bad {n}" for n in range(9)) in out
+    assert "good 6\ngood 7\ngood 8" in out
+    assert "good 5" not in out
+    assert "... good (" in out
+
+
 def test_nothing_to_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty stage says so and fails."""
     monkeypatch.setattr(run, "STAGES", {"empty": lambda _: iter([])})
-    (outcome,) = run.run(["empty"], OPTIONS)
+    (outcome,) = run.run(["empty"], OPTIONS, 1)
     assert outcome.status != 0
     assert "nothing to run" in str(outcome)
 
@@ -68,9 +96,9 @@ def test_what_matters_runs_on_every_release_and_the_rest_on_one(monkeypatch: pyt
     monkeypatch.setattr(run, "scenarios", lambda: ["default", "odd"])
     monkeypatch.setattr(run, "topics", lambda: ["keys"])
     monkeypatch.setattr(run, "ONE_RELEASE", {"odd": "22.05"})
-    assert titles() == ["default 22.05", "odd 22.05", "default 24.11", "keys 24.11"]
+    assert titles() == ["default 22.05", "default 24.11", "odd 22.05", "keys 24.11"]
     assert titles(full=True) == [
-        f"{name} {release}" for release in ("22.05", "24.11") for name in ("default", "odd", "keys")
+        f"{name} {release}" for name in ("default", "odd", "keys") for release in ("22.05", "24.11")
     ]
     assert titles(scenarios=("keys",), releases=("22.05",)) == ["keys 22.05"]
 
