@@ -129,6 +129,9 @@ def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
         "--allow-stale-mirror", action="store_true", help="accept a package index past its Valid-Until date"
     )
     up.add_argument("--keep-on-failure", action="store_true", help="leave what was started for a look at it")
+    up.add_argument(
+        "--no-cache", action="store_true", help="deploy anew instead of starting from images of converged nodes"
+    )
     up.add_argument("--bare", action="store_true", help="nodes and inventory only, without Slurm")
     up.set_defaults(run=run_up)
 
@@ -183,6 +186,7 @@ def run_up(options: argparse.Namespace, progress: Progress) -> int:
         bare=options.bare,
         allow_stale=options.allow_stale_mirror,
         keep_on_failure=options.keep_on_failure,
+        cache=not options.no_cache,
     )
     cluster = clusters.up(request, progress)
     if options.json:

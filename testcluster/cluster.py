@@ -6,6 +6,7 @@ import contextlib
 import errno
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from slurmrest.releases import Version
 from slurmrest.report import render_table
 
 from testcluster import host as hosts
-from testcluster import images, inventory, nodes, playbooks, tokens
+from testcluster import images, inventory, nodes, playbooks, rest, tokens, warm
 from testcluster.engine import EngineError
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.locks import locked, state_directory
@@ -36,6 +37,8 @@ from testcluster.suites import DEFAULT_SERIES, check_series, suite_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from slurmrest.jwt import Token
 
     from testcluster.engine import Container, Engine
     from testcluster.images import Image
@@ -59,6 +62,7 @@ class Request:
     bare: bool
     allow_stale: bool
     keep_on_failure: bool
+    cache: bool
 
 
 @contextlib.contextmanager
@@ -93,22 +97,44 @@ def up(request: Request, progress: Progress) -> Cluster:
         host = hosts.Host.detect()
         engine = hosts.find_engine(request.engine, host, progress, install=True)
         hosts.ensure_programs(["ssh", "curl"], host, progress)
-        make_room(engine, request.name, progress)
-        progress.phase("image", "base image")
-        base = base_image(engine, host, request, progress)
-        version = str(Version.parse(base.slurm_version))
-        cluster = Cluster(request.name, version, request.layout, engine.name, planned, bare=request.bare)
+        cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            kept = beside.submit(find_kept, engine, request)
+            make_room(engine, request.name, progress)
+            found = kept.result()
         try:
-            cluster.save()
-            start(engine, cluster, base, progress, allow_stale=request.allow_stale)
+            if found is not None:
+                warm_start(engine, cluster, found, progress, allow_stale=request.allow_stale)
+            else:
+                cold_start(engine, cluster, host, request, progress)
             progress.finish()
-            cluster.ready, cluster.timings = True, progress.timings
+            cluster.ready, cluster.timings = True, tell_job_apart(progress.timings, cluster.verify)
             cluster.save()
         except BaseException as error:
             progress.stop()
             give_up(engine, cluster, error, progress, keep=request.keep_on_failure)
             raise
     return cluster
+
+
+def tell_job_apart(timings: dict[str, float], report: dict[str, Any] | None) -> dict[str, float]:
+    """Return the seconds of the phases with those of the test job, which waits for its scheduler, on their own."""
+    job = sum(check["seconds"] for check in (report or {"checks": []})["checks"] if check["id"].startswith("job"))
+    if "verify" not in timings:
+        return timings
+    return {**timings, "verify": round(timings["verify"] - job, 2), "job": round(job, 2)}
+
+
+def recipe(request: Request, base: str) -> warm.Recipe:
+    """Return what the warm images for a request are made of, given the name of the base image."""
+    return warm.recipe(base, request.layout, request.compute_nodes, playbooks.ROOT)
+
+
+def find_kept(engine: Engine, request: Request) -> warm.Kept | None:
+    """Return the warm images for a request; None where they are missing, unwanted, or of a base not known by name."""
+    if request.bare or not request.cache or request.image is not None:
+        return None
+    return warm.find(engine, recipe(request, images.suite_name(request.series or DEFAULT_SERIES)))
 
 
 def make_room(engine: Engine, name: str, progress: Progress) -> None:
@@ -160,18 +186,36 @@ def base_image(engine: Engine, host: hosts.Host, request: Request, progress: Pro
     return images.suite_image(engine, host, progress, series, allow_stale=request.allow_stale)
 
 
-def start(engine: Engine, cluster: Cluster, base: Image, progress: Progress, *, allow_stale: bool) -> None:
-    """Start the nodes, and unless the cluster is bare, deploy Slurm to them and prove that it works."""
+def cold_start(engine: Engine, cluster: Cluster, host: hosts.Host, request: Request, progress: Progress) -> None:
+    """Start plain nodes and, unless the cluster is bare, deploy Slurm to them, keep them as images, start from these.
+
+    With ``--no-cache`` the nodes that were deployed to are the cluster.
+    """
+    progress.phase("image", "base image")
+    base = base_image(engine, host, request, progress)
+    cluster.slurm_version = str(Version.parse(base.slurm_version))
+    cluster.save()
+    wanted = recipe(request, base.name)
+    if request.image is not None and request.cache and not request.bare:
+        found = warm.find(engine, wanted)
+        if found is not None:
+            warm_start(engine, cluster, found, progress, allow_stale=request.allow_stale)
+            return
     installed = {node.name: images.installed_name(base, node.roles, playbooks.ROOT) for node in cluster.nodes}
-    warm = {} if cluster.bare else {name: image for name, image in installed.items() if has_image(engine, image)}
-    count = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) > 1 else ''}"
-    progress.phase("nodes", f"{count} from {'images with packages' if warm else 'the base image'}")
-    image_of = {node.name: warm.get(node.name, base.name) for node in cluster.nodes}
-    nodes.start_nodes(engine, cluster, image_of, allow_stale=allow_stale)
+    there = {} if cluster.bare else {name: image for name, image in installed.items() if has_image(engine, image)}
+    progress.phase("nodes", f"{count_of(cluster)} from {'images with packages' if there else 'the base image'}")
+    options = enrolment_options(allow_stale=request.allow_stale)
+    nodes.start_nodes(
+        engine,
+        cluster,
+        lambda node: there.get(node.name, base.name),
+        lambda node, client_key: nodes.enrol(engine, node, client_key, *options),
+    )
+    nodes.wait_for_ssh_everywhere(cluster)
     cluster.save()
     if cluster.bare:
         return
-    if len(warm) < len(cluster.nodes):
+    if len(there) < len(cluster.nodes):
         progress.phase("packages", "Slurm from the distribution's packages")
         play(cluster, ["cluster.yml", "deploy.yml"], progress, "--tags=slurm_packages")
         learn_version(engine, cluster)
@@ -179,8 +223,55 @@ def start(engine: Engine, cluster: Cluster, base: Image, progress: Progress, *, 
         keep_packages(engine, cluster, base, installed)
     progress.phase("cluster", "playbooks/cluster.yml: munge, MariaDB, slurmdbd, slurmctld, slurmd")
     play(cluster, ["cluster.yml", "deploy.yml"], progress)
-    progress.phase("verify", "requests from this host, and a job")
-    prove(engine, cluster)
+    if not request.cache:
+        progress.phase("verify", "requests from this host, and a job")
+        prove(engine, cluster, [tokens.renew(engine, cluster, user) for user in tokens.USERS])
+        return
+    progress.phase("keep", "the nodes as images, without keys")
+    found = warm.keep(engine, cluster, wanted)
+    warm_start(engine, cluster, found, progress, allow_stale=request.allow_stale)
+
+
+def warm_start(engine: Engine, cluster: Cluster, found: warm.Kept, progress: Progress, *, allow_stale: bool) -> None:
+    """Start a cluster from the images of converged nodes, with keys of its own, and prove that it works.
+
+    Args:
+        engine: the container engine.
+        cluster: the cluster.
+        found: the images.
+        progress: told what happens.
+        allow_stale: let the nodes use a package index past its Valid-Until date.
+    """
+    progress.phase("nodes", f"{count_of(cluster)} from images of converged nodes")
+    cluster.slurm_version, cluster.machine = found.slurm_version, found.machine
+    cluster.save()
+    secrets = warm.Secrets.make(found)
+    options = enrolment_options(allow_stale=allow_stale)
+
+    def enrol(node: Node, client_key: str) -> str:
+        return warm.renew(engine, node, secrets.lines(found.paths(node), client_key), *options)
+
+    nodes.start_nodes(engine, cluster, found.recipe.image, enrol)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        logins = beside.submit(nodes.wait_for_ssh_everywhere, cluster)
+        progress.phase("daemons", "munge, MariaDB, slurmdbd, slurmctld, slurmd, slurmrestd")
+        made = [secrets.token(user, tokens.KEPT_LIFESPAN) for user in tokens.USERS]
+        for user, token in zip(tokens.USERS, made, strict=True):
+            tokens.keep(cluster, user, token)
+        rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
+        progress.phase("verify", "requests from this host, and a job")
+        prove(engine, cluster, made)
+        logins.result()
+
+
+def count_of(cluster: Cluster) -> str:
+    """Say how many nodes a cluster has."""
+    return f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) > 1 else ''}"
+
+
+def enrolment_options(*, allow_stale: bool) -> list[str]:
+    """Return the options of slurmrest-enrol."""
+    return ["--accept-stale-index"] if allow_stale else []
 
 
 def has_image(engine: Engine, name: str) -> bool:
@@ -223,13 +314,18 @@ def keep_packages(engine: Engine, cluster: Cluster, base: Image, installed: dict
         images.keep_installed(engine, node, base, images.Image(name, cluster.slurm_version))
 
 
-def prove(engine: Engine, cluster: Cluster) -> None:
+def prove(engine: Engine, cluster: Cluster, made: Sequence[Token]) -> None:
     """Verify the cluster from this host over its published port, with a job of the ordinary user.
+
+    Args:
+        engine: the container engine.
+        cluster: the cluster.
+        made: tokens of ``tokens.USERS``.
 
     Raises:
         ClusterFailedError: a check failed or was skipped, for here everything can be proven; with the report.
     """
-    root, ordinary = (tokens.renew(engine, cluster, user) for user in tokens.USERS)
+    root, ordinary = made
     report = verify.verify(
         [Target.parse(cluster.base_url)],
         Credentials(tokens.ADMINISTRATOR, root),

@@ -168,8 +168,13 @@ class Engine:
 
     def image_labels(self, image: str) -> dict[str, str] | None:
         """Labels of an image, or None where there is no such image."""
-        text = self.try_call("image", "inspect", "--format={{json .Config.Labels}}", image)
-        return None if text is None else json.loads(text) or {}
+        found = self.labels_of([image])
+        return found[0] if found else None
+
+    def labels_of(self, images: Sequence[str]) -> list[dict[str, str]] | None:
+        """Labels of several images in their order, or None where one of them is missing."""
+        text = self.try_call("image", "inspect", "--format={{json .Config.Labels}}", *images)
+        return None if text is None else [json.loads(line) or {} for line in text.splitlines()]
 
     def tags(self, repository: str) -> list[str]:
         """Tags of the images of one repository, newest first."""

@@ -129,6 +129,12 @@ def keep_installed(engine: Engine, node: Node, base: Image, image: Image) -> Non
         remove_old(engine, INSTALLED, installed_prefix(base, node.roles), keep=image.name)
 
 
+def suite_name(series: str) -> str:
+    """Return the name of the base image of the suite that carries a Slurm series, made or not."""
+    suite = suite_of(series)
+    return f"{BASE}:{suite}-{base_key(suite)}"
+
+
 def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, allow_stale: bool) -> Image:
     """Return the base image of the suite that carries a Slurm series, building it where it is not there yet.
 
@@ -145,7 +151,7 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
     """
     suite = suite_of(series)
     moved_on = f"{suite} has moved on to"
-    name = f"{BASE}:{suite}-{base_key(suite)}"
+    name = suite_name(series)
     with locked(
         runtime_directory() / f"image-{suite}.lock",
         waiting=lambda: progress.say(f"waiting for another run that builds the {suite} image"),

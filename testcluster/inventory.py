@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
 USER = "admin"
 ORDINARY_USER = "alice"
+CLUSTER_NAME = "slurmrest"
+"""What Slurm calls each of these clusters: its database belongs to this name, and comes with the image of a node."""
+
 SOCKET = "/run/slurmrestd/slurmrestd.socket"
 
 
@@ -91,19 +94,20 @@ def render_inventory(cluster: Cluster, directory: Path, variables: Mapping[str, 
     return header + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
-def role_variables(cluster: Cluster, *, cgroup_plugin: str | None, cpus: int, memory: int) -> dict[str, Any]:
+def role_variables(cluster: Cluster, *, cgroup_plugin: str | None) -> dict[str, Any]:
     """Return the roles' variables for nodes that are containers.
 
     Args:
         cluster: the cluster.
         cgroup_plugin: ``CgroupPlugin`` for a slurmd without cgroups of its own (from the release table), or None.
-        cpus: processors of a compute node.
-        memory: memory of a compute node in MiB.
     """
+    machine = cluster.machine
     return {
-        "slurm_conf_cluster_name": cluster.name.replace("-", "_"),
+        "slurm_conf_cluster_name": CLUSTER_NAME,
         "slurm_conf_nodes": [
-            {"name": node.name, "cpus": cpus, "real_memory": memory} for node in cluster.nodes if "slurmd" in node.roles
+            {"name": node.name, "cpus": machine.cpus, "real_memory": machine.memory}
+            for node in cluster.nodes
+            if "slurmd" in node.roles
         ],
         # A container has no cgroup tree and no processor affinity of its own to give away; jobs start at once.
         "slurm_conf_options": {

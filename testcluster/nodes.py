@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from testcluster.locks import state_directory
 from testcluster.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import TypeVar
 
@@ -34,14 +33,17 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return list(pool.map(function, items))
 
 
-def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str], *, allow_stale: bool) -> None:
-    """Start the containers, enrol them, write the files by which they are reached, and wait for SSH.
+def start_nodes(
+    engine: Engine, cluster: Cluster, image_of: Callable[[Node], str], enrolment: Callable[[Node, str], str]
+) -> None:
+    """Start the containers in a network of their own, enrol them, and write the files by which they are reached.
 
     Args:
         engine: the container engine.
         cluster: the cluster; the ports of its nodes are filled in.
-        image_of: the image for each node's name.
-        allow_stale: let the nodes use a package index past its Valid-Until date.
+        image_of: the image for each node.
+        enrolment: called side by side with each node, as soon as its container runs, and the public half of the client
+            key; returns the node's public host key.
     """
     labels = {CLUSTER_LABEL: cluster.name, STATE_LABEL: str(state_directory())}
     engine.create_network(cluster.network, labels)
@@ -50,20 +52,22 @@ def start_nodes(engine: Engine, cluster: Cluster, image_of: Mapping[str, str], *
     def start(node: Node) -> str:
         rest = "slurmrestd" in node.roles
         engine.boot(
-            image_of[node.name],
+            image_of(node),
             name=node.container,
             hostname=node.name,
             network=cluster.network,
             ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
             labels={**labels, NODE_LABEL: node.name},
         )
-        read_ports(engine, node)
-        return enrol(engine, node, client_key, *(["--accept-stale-index"] if allow_stale else []))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            ports = beside.submit(read_ports, engine, node)
+            key = enrolment(node, client_key)
+            ports.result()
+        return key
 
     keys = dict(zip((node.name for node in cluster.nodes), in_parallel(start, cluster.nodes), strict=True))
     write_private(cluster.directory / "known_hosts", inventory.render_known_hosts(cluster, keys))
     write_access_files(cluster)
-    in_parallel(lambda node: wait_for_ssh(cluster, node), cluster.nodes)
 
 
 def read_ports(engine: Engine, node: Node) -> None:
@@ -76,10 +80,7 @@ def read_ports(engine: Engine, node: Node) -> None:
 def write_access_files(cluster: Cluster) -> None:
     """Write ``ssh_config`` and the inventory, which hold the nodes' ports."""
     variables = inventory.role_variables(
-        cluster,
-        cgroup_plugin=lookup(cluster.slurm_version).release.slurmd_cgroup_plugin_in_containers,
-        cpus=os.cpu_count() or 1,
-        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        cluster, cgroup_plugin=lookup(cluster.slurm_version).release.slurmd_cgroup_plugin_in_containers
     )
     directory = cluster.directory
     write_private(directory / "ssh_config", inventory.render_ssh_config(cluster, directory))
@@ -89,6 +90,7 @@ def write_access_files(cluster: Cluster) -> None:
 def make_client_key(directory: Path) -> str:
     """Make the cluster's own SSH key and return its public half."""
     private = directory / "id_ed25519"
+    private.unlink(missing_ok=True)
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slurmrest", "-f", str(private)]
     subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return private.with_suffix(".pub").read_text(encoding="ascii")
@@ -131,3 +133,8 @@ def wait_for_ssh(cluster: Cluster, node: Node) -> None:
         if time.monotonic() > deadline:
             raise ClusterFailedError(f"The node {node.name} does not answer over SSH: {done.stderr.strip()}")
         time.sleep(POLL_SECONDS)
+
+
+def wait_for_ssh_everywhere(cluster: Cluster) -> None:
+    """Wait until all nodes of a cluster answer over SSH."""
+    in_parallel(lambda node: wait_for_ssh(cluster, node), cluster.nodes)

@@ -5,19 +5,51 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
+from slurmrest.client import ClientError, Target, request
 from slurmrest.errors import InputError
+from slurmrest.releases import lookup
 
 from testcluster import tokens
-from testcluster.errors import CannotRunError
+from testcluster.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
+    from slurmrest.client import Credentials
+
     from testcluster.engine import Engine
     from testcluster.state import Cluster
 
 FAMILIES = ("slurm", "slurmdb")
+
+READY_SECONDS = 60.0
+PAUSE_SECONDS = 0.03
 _VERSION = re.compile(r"v\d+\.\d+\.\d+")
+
+
+def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
+    """Wait until slurmctld's and slurmdbd's statistics are served: each family's ``diag`` answers with 200.
+
+    Raises:
+        ClusterFailedError: one of them is not within a minute; with the last answer.
+    """
+    target = Target.parse(cluster.base_url)
+    version = lookup(cluster.slurm_version).release.newest_api
+    deadline = time.monotonic() + READY_SECONDS
+    for family in FAMILIES:
+        path = f"/{family}/{version}/diag"
+        while True:
+            try:
+                response = request(target, "GET", path, headers=credentials.headers())
+                if response.status == 200:
+                    break
+                words = f"{response.status} {response.text}"
+            except ClientError as error:
+                words = str(error)
+            if time.monotonic() > deadline:
+                raise ClusterFailedError(f"{path} is not served after {READY_SECONDS:g} s: {words}")
+            time.sleep(PAUSE_SECONDS)
 
 
 def complete_path(path: str, version: str) -> str:

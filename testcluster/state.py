@@ -35,6 +35,19 @@ class Node:
     rest_port: int | None = None
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a compute node tells Slurm that it has: processors, and memory in MiB."""
+
+    cpus: int
+    memory: int
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Return what this host has."""
+        return cls(os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20)
+
+
 @dataclass
 class Cluster:
     """What ``cluster.json`` holds; ``ready`` turns true as the last step of ``up``, and ``bare`` ones have no Slurm."""
@@ -44,6 +57,7 @@ class Cluster:
     layout: str
     engine: str
     nodes: list[Node]
+    machine: Machine = field(default_factory=Machine.here)
     ready: bool = False
     bare: bool = False
     api_versions: list[str] = field(default_factory=list)
@@ -135,7 +149,8 @@ def load(name: str) -> Cluster | None:
     except FileNotFoundError:
         return None
     data = json.loads(text)
-    return Cluster(**{**data, "nodes": [Node(**node) for node in data["nodes"]]})
+    machine = {"machine": Machine(**data["machine"])} if "machine" in data else {}
+    return Cluster(**{**data, "nodes": [Node(**node) for node in data["nodes"]], **machine})
 
 
 def choose(name: str | None) -> Cluster:

@@ -64,11 +64,16 @@ def header_file(cluster: Cluster, user: str) -> Path:
 
 
 def renew(engine: Engine, cluster: Cluster, user: str) -> jwt.Token:
-    """Make a new token and keep it."""
+    """Ask for a new token and keep it."""
     token = mint(engine, cluster, user, KEPT_LIFESPAN)
+    keep(cluster, user, token)
+    return token
+
+
+def keep(cluster: Cluster, user: str, token: jwt.Token) -> None:
+    """Write the files of a user's token."""
     write_private(token_file(cluster, user), f"{token.reveal()}\n")
     write_private(header_file(cluster, user), f"{USER_HEADER}: {user}\n{TOKEN_HEADER}: {token.reveal()}\n")
-    return token
 
 
 def usable(cluster: Cluster, user: str, now: float | None = None) -> bool:

@@ -19,7 +19,7 @@ def a_cluster() -> Cluster:
     nodes = plan_nodes("one-two", "split", 1)
     for number, node in enumerate(nodes):
         node.ssh_port = 40000 + number
-    return Cluster("one-two", "24.11.5", "split", "podman", nodes)
+    return Cluster("one-two", "24.11.5", "split", "podman", nodes, machine=Machine(2, 1024))
 
 
 def test_openssh_reads_the_ssh_config_as_meant(cluster: Cluster, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_known_hosts_has_each_nodes_own_key(cluster: Cluster) -> None:
 
 
 def test_inventory_groups_nodes_by_role(cluster: Cluster) -> None:
-    variables = inventory.role_variables(cluster, cgroup_plugin="disabled", cpus=2, memory=1024)
+    variables = inventory.role_variables(cluster, cgroup_plugin="disabled")
     document = yaml.safe_load(inventory.render_inventory(cluster, DIRECTORY, variables))["all"]
     members = {group: list(content["hosts"]) for group, content in document["children"].items()}
     assert members == {"slurmctld": ["ctl"], "slurmdbd": ["db"], "slurmrestd": ["rest"], "slurmd": ["c1"]}
@@ -58,5 +58,5 @@ def test_inventory_groups_nodes_by_role(cluster: Cluster) -> None:
 
 
 def test_releases_without_the_cgroup_option_get_none(cluster: Cluster) -> None:
-    variables = inventory.role_variables(cluster, cgroup_plugin=None, cpus=2, memory=1024)
+    variables = inventory.role_variables(cluster, cgroup_plugin=None)
     assert variables["slurm_conf_cgroup_options"] == {}

@@ -1,0 +1,207 @@
+"""Converged nodes kept as images, from which a cluster starts in seconds with keys of its own.
+
+After a cold start one node of each kind is sealed (``seal.sh``: daemons stopped, everything taken away that belongs to
+this node and this run) and kept as an image. A node started from it waits at boot for its keys. They are made here, in
+memory, for the cluster that starts, and go to the nodes through standard input; the daemons then start by themselves.
+
+The tag of an image is a hash of everything that went into it. The images of one recipe form a set; a few sets are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slurmrest import jwt
+
+from testcluster import inventory
+from testcluster.images import SCRUB, VERSION_LABEL, digest
+from testcluster.locks import locked, runtime_directory
+from testcluster.nodes import in_parallel
+from testcluster.state import Cluster, Machine, plan_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from testcluster.engine import Engine
+    from testcluster.state import Node
+
+WARM = "localhost/slurmrest-warm"
+"""Repository of the warm images; a tag is the suite, the key of the recipe and the roles of the node."""
+
+KEYS_LABEL = "slurmrest.keys"
+MACHINE_LABEL = "slurmrest.machine"
+
+SETS_KEPT = 6
+"""So many sets stay: the three releases in both layouts, on one state of the project."""
+
+INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles", "requirements/run.txt")
+"""What decides how a node is converged: everything that Ansible reads here, and Ansible itself."""
+
+SEAL = Path(__file__).with_name("seal.sh")
+JWT_KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+AUTHORIZED_KEYS = "/etc/ssh/authorized_keys"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a set of images is made of: ``tags`` maps the roles of each kind of node to the tag of its image."""
+
+    prefix: str
+    tags: Mapping[tuple[str, ...], str]
+
+    def image(self, node: Node) -> str:
+        """Return the name of the image that a node starts from, made or not."""
+        return f"{WARM}:{self.tags[tuple(node.roles)]}"
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all images of the set."""
+        return [f"{WARM}:{tag}" for tag in self.tags.values()]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A set of images that is there, and for each image the keys of its nodes (path to size in bytes)."""
+
+    recipe: Recipe
+    slurm_version: str
+    machine: Machine
+    keys: Mapping[str, Mapping[str, int]]
+
+    def paths(self, node: Node) -> list[str]:
+        """Return the keys that a node has."""
+        return list(self.keys[self.recipe.image(node)])
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The keys of one cluster, which are in memory only: the path on the nodes to the bytes. They are not shown."""
+
+    contents: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def make(cls, kept: Kept) -> Secrets:
+        """Make new keys of the sizes that the roles give them."""
+        return cls({path: os.urandom(size) for sizes in kept.keys.values() for path, size in sizes.items()})
+
+    def token(self, user: str, lifespan: int) -> jwt.Token:
+        """Sign a token as ``scontrol token`` does, for a lifespan in seconds."""
+        return jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(self.contents[JWT_KEY]))
+
+    def lines(self, paths: Sequence[str], client_key: str) -> str:
+        """Return the standard input of slurmrest-renew: the keys that a node has, and who may log in to it."""
+        files = {path: self.contents[path] for path in paths} | {AUTHORIZED_KEYS: client_key.encode("ascii")}
+        return "".join(f"{path} {base64.b64encode(data).decode('ascii')}\n" for path, data in files.items())
+
+
+def ingredients(root: Path) -> Iterator[str]:
+    """Yield name and text of every file that decides how nodes are converged."""
+    for path in INGREDIENTS:
+        for file in sorted({root / path, *(root / path).rglob("*")}):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield str(file.relative_to(root))
+                yield file.read_text(encoding="utf-8")
+
+
+def recipe(base: str, layout: str, compute_nodes: int, root: Path) -> Recipe:
+    """Return what the images of a cluster are called.
+
+    Args:
+        base: name of the base image, which has a hash of what it is made of.
+        layout: the layout of the nodes.
+        compute_nodes: number of compute nodes.
+        root: the clone, where the ingredients are.
+    """
+    example = Cluster("example", "", layout, "", plan_nodes("example", layout, compute_nodes))
+    # The version of Slurm comes from the base image; what the machine has comes back with the images.
+    variables = inventory.role_variables(replace(example, machine=Machine(1, 1)), cgroup_plugin=None)
+    described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}
+    texts = (SEAL.read_text(encoding="utf-8"), SCRUB.read_text(encoding="utf-8"), *ingredients(root))
+    key = digest((base, json.dumps(described, sort_keys=True), *texts))
+    kind = base.rpartition(":")[2].partition("-")[0]
+    prefix = f"{kind}-{key}-"
+    return Recipe(prefix, {tuple(node.roles): prefix + ".".join(node.roles) for node in example.nodes})
+
+
+def find(engine: Engine, wanted: Recipe) -> Kept | None:
+    """Return the set of images of a recipe, or None where one of them is missing."""
+    labels = engine.labels_of(wanted.names)
+    if labels is None:
+        return None
+    keys = {name: read_sizes(entry[KEYS_LABEL]) for name, entry in zip(wanted.names, labels, strict=True)}
+    machine = read_sizes(labels[0][MACHINE_LABEL])
+    return Kept(wanted, labels[0][VERSION_LABEL], Machine(**machine), keys)
+
+
+def keep(engine: Engine, cluster: Cluster, wanted: Recipe) -> Kept:
+    """Make the images of a recipe out of a converged cluster, whose containers and network are gone afterwards.
+
+    Raises:
+        ClusterFailedError: the engine or a node refuses.
+    """
+    kinds = {wanted.image(node): node for node in cluster.nodes}
+
+    def seal(node: Node) -> dict[str, int]:
+        sizes = read_sizes(engine.execute(node.container, "sh", "-s", text=SEAL.read_text(encoding="utf-8")))
+        engine.call("stop", node.container)
+        return sizes
+
+    keys = dict(zip(kinds, in_parallel(seal, list(kinds.values())), strict=True))
+    machine = write_sizes(asdict(cluster.machine))
+    with locked(runtime_directory() / "image-warm.lock", waiting=lambda: None):
+        for image, node in kinds.items():
+            labels = {
+                VERSION_LABEL: cluster.slurm_version,
+                KEYS_LABEL: write_sizes(keys[image]),
+                MACHINE_LABEL: machine,
+            }
+            engine.commit(node.container, image, labels)
+        forget_old_sets(engine, wanted.prefix)
+    engine.remove_containers([node.container for node in cluster.nodes])
+    engine.call("network", "rm", cluster.network)
+    return Kept(wanted, cluster.slurm_version, cluster.machine, keys)
+
+
+def write_sizes(sizes: Mapping[str, int]) -> str:
+    """Write names and numbers as the label of an image: ``name:number,…``."""
+    return ",".join(f"{name}:{number}" for name, number in sizes.items())
+
+
+def read_sizes(text: str) -> dict[str, int]:
+    """Read names and numbers from what :func:`write_sizes` wrote, or from one ``name:number`` a line."""
+    pairs = (entry.rpartition(":") for entry in text.replace("\n", ",").split(",") if entry)
+    return {name: int(number) for name, _, number in pairs}
+
+
+def set_of(tag: str) -> str:
+    """Return the part of a tag that all images of a set share."""
+    return tag.rpartition("-")[0] + "-"
+
+
+def forget_old_sets(engine: Engine, newest: str) -> None:
+    """Remove all sets but the newest few; images that a container uses stay."""
+    tags = engine.tags(WARM)
+    sets = list(dict.fromkeys([newest, *map(set_of, tags)]))
+    for tag in tags:
+        if set_of(tag) in sets[SETS_KEPT:]:
+            engine.remove_image(f"{WARM}:{tag}")
+
+
+def renew(engine: Engine, node: Node, lines: str, *options: str) -> str:
+    """Give a starting node its keys, which lets its daemons start; returns its public host key.
+
+    Args:
+        engine: the container engine.
+        node: a node whose container has been started from a warm image.
+        lines: what :meth:`Secrets.lines` returned.
+        options: options of slurmrest-enrol.
+
+    Raises:
+        EngineError: the container is gone, or its systemd does not come up.
+    """
+    return engine.execute(node.container, "slurmrest-renew", "keys", *options, text=lines)
