@@ -108,21 +108,25 @@ def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="JSON on standard output")
 
-    up = actions.add_parser("up", parents=[as_json], help="start a cluster and prove that it works")
-    up.add_argument(
+    kind = argparse.ArgumentParser(add_help=False)
+    kind.add_argument(
         "--slurm",
         choices=tuple(SUITES),
         metavar="SERIES",
         help=f"Slurm release: {', '.join(SUITES)} (default: {DEFAULT_SERIES}, or what --image offers)",
     )
-    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
-    up.add_argument(
+    kind.add_argument(
         "--layout",
         choices=LAYOUTS,
         default=LAYOUTS[0],
         help="single: everything on one node; split: controller, database, REST host and compute nodes apart",
     )
-    up.add_argument("--nodes", type=int, default=1, metavar="N", help="compute nodes of the split layout (default: 1)")
+    kind.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="compute nodes of the split layout (default: 1)"
+    )
+
+    up = actions.add_parser("up", parents=[as_json, kind], help="start a cluster and prove that it works")
+    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
     up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
     up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
     up.add_argument(
@@ -168,10 +172,52 @@ def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
     logs.add_argument("--unit", action="append", help=f"default: {', '.join(clusters.UNITS)}")
     logs.set_defaults(run=run_logs)
 
+    add_image_commands(actions, kind)
+
     down = actions.add_parser("down", help="remove clusters")
     down.add_argument("names", nargs="*", metavar="NAME", help="default: the only one there is")
     down.add_argument("--all", action="store_true", help="all of them")
     down.set_defaults(run=run_down)
+
+
+def add_image_commands(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], kind: argparse.ArgumentParser
+) -> None:
+    """Add the commands for the images kept between clusters; ``kind`` has the options that choose a kind of cluster."""
+    prune = actions.add_parser("prune", help="remove the images of converged nodes: the next up deploys anew")
+    prune.add_argument("--all", action="store_true", help="base images and images with packages too")
+    prune.set_defaults(run=run_prune)
+
+    cache = actions.add_parser("cache", help="carry the images of converged nodes to another machine")
+    directions = cache.add_subparsers(dest="direction", metavar="DIRECTION", required=True)
+    save = directions.add_parser("save", parents=[kind], help="write what such a cluster starts from, without keys")
+    save.add_argument("file", metavar="FILE")
+    save.set_defaults(run=run_cache_save)
+    load_images = directions.add_parser("load", help="read it; up then starts from it, with the same clone")
+    load_images.add_argument("file", metavar="FILE")
+    load_images.set_defaults(run=run_cache_load)
+
+
+def run_prune(options: argparse.Namespace, progress: Progress) -> int:
+    """Remove images that no container uses."""
+    for name in clusters.prune(everything=options.all, progress=progress):
+        progress.say(f"removed {name}")
+    return OK
+
+
+def run_cache_save(options: argparse.Namespace, progress: Progress) -> int:
+    """Write warm images to a file."""
+    target = Path(options.file).absolute()
+    clusters.save_images(options.slurm or DEFAULT_SERIES, options.layout, options.nodes, target, progress)
+    progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
+    return OK
+
+
+def run_cache_load(options: argparse.Namespace, progress: Progress) -> int:
+    """Read warm images from a file."""
+    names = clusters.load_images(Path(options.file).absolute(), progress)
+    progress.say(f"new: {', '.join(names)}" if names else "nothing new: all images were there")
+    return OK
 
 
 def run_up(options: argparse.Namespace, progress: Progress) -> int:

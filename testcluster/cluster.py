@@ -130,6 +130,33 @@ def recipe(request: Request, base: str) -> warm.Recipe:
     return warm.recipe(base, request.layout, request.compute_nodes, playbooks.ROOT)
 
 
+def save_images(series: str, layout: str, compute_nodes: int, target: Path, progress: Progress) -> None:
+    """Write the warm images of a layout to an archive.
+
+    Raises:
+        CannotRunError: they are not there, or the file cannot be written.
+        ClusterFailedError: they could not be read.
+        InputError: there is no such layout, or the number of nodes does not go with it.
+    """
+    wanted = warm.recipe(images.suite_name(series), layout, compute_nodes, playbooks.ROOT)
+    warm.save(engine_of(None, progress), wanted, target)
+
+
+def load_images(source: Path, progress: Progress) -> list[str]:
+    """Read warm images from an archive, and return the names of those that were not there.
+
+    Raises:
+        CannotRunError: there is no such file.
+        EngineError: it is no archive of images.
+    """
+    return warm.load(hosts.find_engine(None, hosts.Host.detect(), progress, install=True), source)
+
+
+def prune(*, everything: bool, progress: Progress) -> list[str]:
+    """Remove the images kept between clusters, and return their names; see :func:`testcluster.warm.prune`."""
+    return warm.prune(engine_of(None, progress), everything=everything)
+
+
 def find_kept(engine: Engine, request: Request) -> warm.Kept | None:
     """Return the warm images for a request; None where they are missing, unwanted, or of a base not known by name."""
     if request.bare or not request.cache or request.image is not None:

@@ -92,7 +92,7 @@ def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
         return cluster()
 
     monkeypatch.setattr(clusters, "up", up)
-    words = "cluster up --slurm 26.05 --layout split --nodes 3 --name x --engine docker --allow-stale-mirror"
+    words = "cluster up --slurm 26.05 --layout split --nodes 3 --name x --engine docker --allow-stale-mirror --no-cache"
     assert cli.main(words.split()) == 0
     assert seen == [
         clusters.Request(
@@ -105,6 +105,7 @@ def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
             bare=False,
             allow_stale=True,
             keep_on_failure=False,
+            cache=False,
         )
     ]
 

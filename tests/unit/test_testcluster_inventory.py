@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from testcluster import inventory
-from testcluster.state import Cluster, plan_nodes
+from testcluster.state import Cluster, Machine, plan_nodes
 
 DIRECTORY = Path("/state dir/clusters/one-two")
 

@@ -1,0 +1,200 @@
+"""Warm images: what they are called, what they must not hold, how many stay."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from slurmrest import jwt
+
+from testcluster import cluster as clusters
+from testcluster import warm
+from testcluster.errors import CannotRunError, ClusterFailedError
+from testcluster.images import BASE, INSTALLED, VERSION_LABEL
+from testcluster.state import Machine, Node
+
+if TYPE_CHECKING:
+    from testcluster.engine import Engine
+
+BASE_IMAGE = f"{BASE}:trixie-0123456789ab"
+SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
+MUNGE, JWT = "/etc/munge/munge.key", warm.JWT_KEY
+
+
+class Store:
+    """The images of an engine, newest first; those in use cannot be removed."""
+
+    def __init__(self, *names: str, used: tuple[str, ...] = ()) -> None:
+        self.names, self.used = list(names), used
+
+    def tags(self, repository: str) -> list[str]:
+        return [name.rpartition(":")[2] for name in self.names if name.startswith(f"{repository}:")]
+
+    def remove_image(self, name: str) -> bool:
+        if name in self.used:
+            return False
+        self.names.remove(name)
+        return True
+
+    def labels_of(self, names: list[str]) -> list[dict[str, str]] | None:
+        if not set(names) <= set(self.names):
+            return None
+        sizes = {"slurmctld": f"{MUNGE}:1024,{JWT}:32", "slurmd": f"{MUNGE}:1024", "slurmrestd": ""}
+        return [
+            {
+                VERSION_LABEL: "24.11.5",
+                warm.MACHINE_LABEL: "cpus:4,memory:2048",
+                warm.KEYS_LABEL: sizes.get(name.rpartition("-")[2], f"{JWT}:32"),
+            }
+            for name in names
+        ]
+
+    @property
+    def engine(self) -> Engine:
+        return cast("Engine", self)
+
+
+@pytest.fixture(name="root")
+def a_clone(tmp_path: Path) -> Path:
+    for path in ("ansible.cfg", "playbooks/deploy.yml", "plugins/module_utils/slurmrest/jwt.py", "roles/a/tasks.yml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("one", encoding="ascii")
+    return tmp_path
+
+
+def prefix(root: Path, base: str = BASE_IMAGE, layout: str = "single", compute_nodes: int = 1) -> str:
+    return warm.recipe(base, layout, compute_nodes, root).prefix
+
+
+def test_one_image_for_each_kind_of_node(root: Path) -> None:
+    split = warm.recipe(BASE_IMAGE, "split", 3, root)
+    assert [name.rpartition("-")[2] for name in split.names] == ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
+    assert split.image(Node("c2", ["slurmd"], "c")) == split.image(Node("c3", ["slurmd"], "c"))
+    assert all(name.startswith(f"{warm.WARM}:trixie-") for name in split.names)
+    assert warm.recipe(BASE_IMAGE, "single", 1, root).image(Node("node1", SINGLE, "c")).endswith("-" + ".".join(SINGLE))
+
+
+@pytest.mark.parametrize(
+    "path", ["ansible.cfg", "playbooks/deploy.yml", "plugins/module_utils/slurmrest/jwt.py", "roles/a/tasks.yml"]
+)
+def test_images_are_made_anew_when_an_ingredient_changes(root: Path, path: str) -> None:
+    before = prefix(root)
+    assert prefix(root) == before
+    (root / path).write_text("two", encoding="ascii")
+    assert prefix(root) != before
+
+
+def test_new_and_renamed_files_are_ingredients_and_caches_are_not(root: Path) -> None:
+    seen = {prefix(root)}
+    (root / "roles/a/__pycache__").mkdir()
+    (root / "roles/a/__pycache__/x.pyc").write_bytes(b"\xff")
+    assert prefix(root) in seen
+    (root / "roles/a/more.yml").write_text("x", encoding="ascii")
+    seen.add(prefix(root))
+    (root / "roles/a/more.yml").rename(root / "roles/a/other.yml")
+    seen.add(prefix(root))
+    assert len(seen) == 3
+
+
+def test_base_layout_and_number_of_nodes_are_ingredients(root: Path) -> None:
+    kinds = [
+        prefix(root),
+        prefix(root, base=f"{BASE}:trixie-ffffffffffff"),
+        prefix(root, layout="split"),
+        prefix(root, layout="split", compute_nodes=2),
+    ]
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_what_the_clone_really_reads_is_an_ingredient() -> None:
+    files = list(warm.ingredients(Path(__file__).resolve().parents[2]))[::2]
+    assert {"roles/slurm_conf/templates/slurm.conf.j2", "plugins/module_utils/slurmrest/transaction.py"} <= set(files)
+
+
+def test_a_set_is_found_only_when_complete(root: Path) -> None:
+    wanted = warm.recipe(BASE_IMAGE, "split", 1, root)
+    assert warm.find(Store(*wanted.names[1:]).engine, wanted) is None
+    found = warm.find(Store(*wanted.names).engine, wanted)
+    assert found is not None
+    assert (found.slurm_version, found.machine) == ("24.11.5", Machine(4, 2048))
+    assert found.paths(Node("ctl", ["slurmctld"], "c")) == [MUNGE, JWT]
+    assert found.paths(Node("rest", ["slurmrestd"], "c")) == []
+
+
+def test_every_cluster_gets_keys_of_its_own_and_shows_none(root: Path) -> None:
+    wanted = warm.recipe(BASE_IMAGE, "split", 1, root)
+    found = warm.find(Store(*wanted.names).engine, wanted)
+    assert found is not None
+    one, two = warm.Secrets.make(found), warm.Secrets.make(found)
+    for path, size in ((MUNGE, 1024), (JWT, 32)):
+        assert len(one.contents[path]) == size
+        assert one.contents[path] != two.contents[path]
+    assert repr(one) == "Secrets()"
+    lines = one.lines(found.paths(Node("c1", ["slurmd"], "c")), "ssh-ed25519 AAAA\n").splitlines()
+    assert [line.split()[0] for line in lines] == [MUNGE, warm.AUTHORIZED_KEYS]
+    assert base64.b64decode(lines[0].split()[1]) == one.contents[MUNGE]
+
+
+def test_tokens_are_signed_with_the_key_of_the_cluster() -> None:
+    secrets = warm.Secrets({JWT: b"k" * 32})
+    assert jwt.verify(secrets.token("alice", 60), jwt.Key(b"k" * 32)).user == "alice"
+
+
+def test_sizes_survive_their_label() -> None:
+    sizes = {MUNGE: 1024, JWT: 32}
+    assert warm.read_sizes(warm.write_sizes(sizes)) == sizes
+    assert warm.read_sizes(f"{MUNGE}:1024\n{JWT}:32\n") == sizes
+    assert warm.read_sizes("") == {}
+
+
+def test_only_the_newest_sets_stay_and_those_in_use() -> None:
+    sets = [f"trixie-{number:012d}-" for number in range(warm.SETS_KEPT + 2)]
+    names = [f"{warm.WARM}:{prefix}{role}" for prefix in sets for role in ("slurmctld", "slurmd")]
+    store = Store(*names, used=(names[-1],))
+    warm.forget_old_sets(store.engine, sets[0])
+    assert store.names == [*names[: 2 * warm.SETS_KEPT], names[-1]]
+
+
+def test_prune_leaves_what_takes_the_network_to_build() -> None:
+    kept = (f"{INSTALLED}:a", f"{BASE}:b")
+    store = Store(f"{warm.WARM}:x", *kept)
+    assert warm.prune(store.engine, everything=False) == [f"{warm.WARM}:x"]
+    assert store.names == list(kept)
+    assert warm.prune(store.engine, everything=True) == list(kept)
+
+
+class Archive(Store):
+    """An engine whose ``save`` is another program."""
+
+    name, program = "podman", "printf images"
+
+    def argv(self, *_arguments: str) -> list[str]:
+        return ["sh", "-c", self.program]
+
+    def environ(self) -> dict[str, str]:
+        return {}
+
+
+def test_an_archive_is_written_whole_or_not_at_all(root: Path, tmp_path: Path) -> None:
+    wanted = warm.recipe(BASE_IMAGE, "single", 1, root)
+    target = tmp_path / "out" / "cache"
+    target.parent.mkdir()
+    with pytest.raises(CannotRunError, match="no warm images"):
+        warm.save(Archive().engine, wanted, target)
+    store = Archive(*wanted.names)
+    warm.save(store.engine, wanted, target)
+    assert target.stat().st_size > 0
+    written = target.read_bytes()
+    store.program = "printf half; exit 3"
+    with pytest.raises(ClusterFailedError, match="podman save: 3"):
+        warm.save(store.engine, wanted, target)
+    assert target.read_bytes() == written
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_job_is_told_apart_from_the_requests() -> None:
+    report = {"checks": [{"id": "reach", "seconds": 0.1}, {"id": "job", "seconds": 1.5}]}
+    assert clusters.tell_job_apart({"nodes": 1.0, "verify": 2.0}, report) == {"nodes": 1.0, "verify": 0.5, "job": 1.5}
+    assert clusters.tell_job_apart({"nodes": 1.0}, None) == {"nodes": 1.0}
