@@ -30,18 +30,6 @@ def test_command_exists() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_packages_are_listed() -> None:
-    """Every import package below the two roots is part of the distribution."""
-    listed = set(PROJECT["tool"]["setuptools"]["packages"])
-    roots = {"slurmrest": tree.ENGINE, "testcluster": tree.ROOT / "testcluster"}
-    there = {
-        ".".join((name, *path.parent.relative_to(root).parts))
-        for name, root in roots.items()
-        for path in root.rglob("__init__.py")
-    }
-    assert there == listed
-
-
 def test_requirements_are_pinned_and_hashed() -> None:
     """Every pin has a hash, none an address, and each name that is asked for is pinned."""
     for kind in ("run", "test"):
