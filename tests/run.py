@@ -86,7 +86,8 @@ def types(_: Options) -> Iterator[Command]:
 def unit(options: Options) -> Iterator[Command]:
     """Yield the tests of the Python and of the rules this repository keeps."""
     profile = "thorough" if options.full else "quick"
-    yield python("unit", "-m", "pytest", "tests/unit", "tests/meta", f"--hypothesis-profile={profile}")
+    split = "--numprocesses=auto"
+    yield python("unit", "-m", "pytest", "tests/unit", "tests/meta", split, f"--hypothesis-profile={profile}")
 
 
 def render(_: Options) -> Iterator[Command]:
