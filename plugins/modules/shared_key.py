@@ -65,6 +65,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.keys import MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.rotation import KeyOnHost
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
@@ -105,6 +106,10 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     path: str = wanted["path"]
     name = os.path.basename(path)
     with contextlib.nullcontext() if check else host_lock(name=f"lock-{name}"):
+        if KeyOnHost(path, wanted["owner"]).record():
+            raise SlurmrestError(
+                f"A rotation of {path} was interrupted on this host.", "Run playbooks/rotate_jwt_key.yml again first."
+            )
         _refuse_unsafe(path, wanted["owner"], check)
         now = _present(path)
         content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])

@@ -223,7 +223,6 @@ class Sampler:
 
     def start(self, where: Routes, tokens: Mapping[str, Credentials], limit: float = LIMIT_SECONDS) -> None:
         """Fork the sampler and return once it runs. One that an interrupted run left is ended first."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self._ask_to_stop()
         with self._lock(REQUEST_SECONDS * 2 + 5) as descriptor:
             for name in ("stop", "result"):
@@ -249,6 +248,7 @@ class Sampler:
             return result
 
     def _ask_to_stop(self) -> None:
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
         os.close(os.open(self._path("stop"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def _detach(self, lock: int, where: Routes, tokens: Mapping[str, Credentials], limit: float) -> None:
