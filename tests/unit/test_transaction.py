@@ -21,8 +21,8 @@ from slurmrest.transaction import (
     Transaction,
     TransactionFailed,
     octal,
+    run_program,
 )
-from slurmrest.transaction import _run as run_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

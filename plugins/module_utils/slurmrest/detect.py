@@ -527,6 +527,7 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
         state_save_location=conf.get("StateSaveLocation", "/var/spool"),
+        jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", "/var/spool")),
         accounting_storage_type=storage,
         accounting_storage_host=conf.get("AccountingStorageHost"),
         accounting=storage.endswith("slurmdbd"),
@@ -536,11 +537,21 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return facts, conf
 
 
+def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> str:
+    """Where slurmctld reads its key from: where the file says, or beside its state; empty while it reads none."""
+    if facts["jwt_key"] or not facts["jwt"] or facts["jwks"]:
+        return str(facts["jwt_key"])
+    return posixpath.join(state_save_location or "", "jwt_hs256.key")
+
+
 def _slurmdbd_conf(path: str) -> dict[str, Any]:
     facts, found = _conf_facts(path)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     facts.update(
-        dbd_host=conf.get("DbdHost"), dbd_port=conf.get("DbdPort", "6819"), storage_type=conf.get("StorageType")
+        dbd_host=conf.get("DbdHost"),
+        dbd_port=conf.get("DbdPort", "6819"),
+        storage_type=conf.get("StorageType"),
+        jwt_key_path=facts["jwt_key"],
     )
     return facts
 

@@ -120,7 +120,8 @@ class Outcome:
     seconds: float = 0.0
 
 
-def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_program(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, without input."""
     # A daemon may say anything, also what is no UTF-8.
     return subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
@@ -274,7 +275,7 @@ def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "l
 class Systemd:
     """The few questions and commands for systemd that a transaction needs."""
 
-    def __init__(self, run: Run = _run) -> None:
+    def __init__(self, run: Run = run_program) -> None:
         self._run = run
 
     def show(self, unit: str) -> dict[str, str]:
@@ -346,7 +347,7 @@ class Transaction:
     services: Sequence[ServiceSpec] = ()
     commands: Sequence[Sequence[str]] = ()
     state_dir: str = STATE_DIR
-    run: Run = _run
+    run: Run = run_program
 
     def __post_init__(self) -> None:
         self._systemd = Systemd(self.run)

@@ -1,0 +1,106 @@
+"""Merge into the configuration of several hosts as one: slurmdbd first, the primary controller last, all or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.peer import run_on
+
+MODULE = "slurmrest.toolkit.slurm_conf_merge"
+ORDER = ("slurmdbd", "slurmctld", "copy")
+
+
+class ActionModule(ActionBase):
+    """Without ``plans`` the module on the task's host; with them, each of its steps on each host in turn."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module here, or the steps of the plans in their order."""
+        variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, variables)
+        plans = self._task.args.get("plans")
+        if plans is None:
+            alone: dict[str, Any] = self._execute_module(module_name=MODULE, task_vars=variables)
+            return alone
+        steps = in_order(plans)
+        result: dict[str, Any] = {
+            "changed": bool(steps),
+            "diff": [self._named(host, entry) for host, plan in plans.items() for entry in plan["diff"]],
+            "hosts": list(dict.fromkeys(host for host, _part in steps)),
+            "restarted": [],
+            "recovered": [],
+        }
+        if not self._task.check_mode:
+            self._apply(steps, plans, result, variables)
+        warnings = unequal(plans)
+        if warnings:
+            result["warnings"] = warnings
+        return result
+
+    @staticmethod
+    def _named(host: str, entry: dict[str, str]) -> dict[str, str]:
+        return {**entry, **{side: f"{host}:{entry[side]}" for side in ("before_header", "after_header")}}
+
+    def _apply(
+        self,
+        steps: list[tuple[str, dict[str, Any]]],
+        plans: dict[str, Any],
+        result: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> None:
+        def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
+            parts = [{"kind": part["kind"], "path": part["path"]}]
+            return run_on(self, host, MODULE, {**plans[host]["request"], "parts": parts, **more}, variables)
+
+        done: list[tuple[str, dict[str, Any]]] = []
+        for host, part in steps:
+            try:
+                outcome = call(host, part, digests=part["digests"], force=part["running"], hold=len(steps) > 1)
+            except AnsibleError as error:
+                raise AnsibleError(self._undone(str(error), [*done, (host, part)], call)) from None
+            done.append((host, part))
+            result["restarted"] += [f"{unit} on {host}" for unit in outcome["restarted"]]
+            result["recovered"] += [f"{host}:{path}" for path in outcome["recovered"]]
+        if len(steps) > 1:
+            for host, part in done:
+                call(host, part, step="commit")
+
+    @staticmethod
+    def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:
+        """Take back what the hosts before the one that failed have done; returns what is to be said."""
+        left = []
+        for host, part in [*reversed(steps[:-1]), steps[-1]]:
+            try:
+                call(host, part, step="undo")
+            except AnsibleError as error:
+                left.append(f"{host}: {error}")
+        others = ", ".join(dict.fromkeys(host for host, _part in steps[:-1]))
+        if others:
+            words += f"\nThe previous files are back on {others} as well."
+        return words + "".join(f"\nNot taken back: {line}" for line in left)
+
+
+def in_order(plans: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what has to change as (host, part): slurmdbd, then controllers, then copies, hosts in the order given."""
+    return [
+        (host, part)
+        for kind in ORDER
+        for host, plan in plans.items()
+        for part in plan["parts"]
+        if part["kind"] == kind and part["changed"]
+    ]
+
+
+def unequal(plans: dict[str, Any]) -> list[str]:
+    """Return a warning when the hosts' copies of slurm.conf are not the same."""
+    groups: dict[str, list[str]] = {}
+    for host, plan in plans.items():
+        for part in plan["parts"]:
+            if part["kind"] != "slurmdbd":
+                groups.setdefault(part["digest"], []).append(host)
+    if len(groups) < 2:
+        return []
+    sides = " / ".join(", ".join(hosts) for hosts in groups.values())
+    return [f"slurm.conf is not the same on all hosts ({sides}), comments included: slurmctld complains of such nodes."]

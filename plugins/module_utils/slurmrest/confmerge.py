@@ -1,0 +1,418 @@
+"""Merging into the site's own slurm.conf and slurmdbd.conf on one host: look, judge, write, restart, take back.
+
+The texts are :mod:`.slurmconf_edit`'s business, files and restarts :mod:`.transaction`'s. Here it is decided
+
+* whether a restart would activate somebody's edit that the daemon has not loaded yet. For slurmctld its own checksum of
+  what it has loaded says so (``HASH_VAL`` of ``scontrol show config``), which also tells a file that was loaded by a
+  reconfigure from one that was not; for slurmdbd the time of its start;
+* whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
+  file, but ``scontrol`` reads all of slurm.conf before it does anything, and ``slurmdbd -V`` all of slurmdbd.conf
+  before it prints its version (``src/scontrol/scontrol.c``, ``src/slurmdbd/slurmdbd.c``: the same from the first to the
+  last release of the table). They read a candidate in a directory that only root can enter;
+* how many hosts change together: with ``hold`` a host keeps its previous files until :meth:`Part.commit`.
+
+A password never gets into a result: differences and what daemons say are shown without (:func:`slurmconf.redacted`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import InputError, SlurmrestError
+from .probes import Probe
+from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
+from .slurmconf_edit import Edit, Wish, merge, unmerge
+from .transaction import (
+    STATE_DIR,
+    FileSpec,
+    Outcome,
+    Run,
+    ServiceSpec,
+    Systemd,
+    Transaction,
+    TransactionFailed,
+    group_name,
+    owner_name,
+    restart,
+    run_program,
+)
+
+KINDS = ("slurmdbd", "slurmctld", "copy")
+"""Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""
+
+PATIENCE = 120.0
+"""Seconds that a daemon may take for its first answer: slurmctld reads the state of all jobs first."""
+
+CHECK_SECONDS = 20
+"""Seconds that a program may take to read a file."""
+
+SLACK_SECONDS = 1.0
+_TYPES, _PARAMETERS = "AuthAltTypes", "AuthAltParameters"
+_HASH = re.compile(
+    r"^HASH_VAL\s*=\s*(?:(?P<match>Match)|Different Ours=\S+ Slurmctld=0x(?P<loaded>[0-9a-f]+))", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of one configuration: ``path`` is the main file, ``kind`` one of :data:`KINDS`.
+
+    ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from; one that the file names already is kept
+    unless ``replace_key``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
+    absent. ``prefix`` is where Slurm is installed, for its programs.
+    """
+
+    kind: str
+    path: str
+    jwt_key: str
+    state: str = "present"
+    replace_key: bool = False
+    bare_jwt: bool = False
+    beside_includer: bool = False
+    prefix: str = "/usr"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError("kind", self.kind, ", ".join(KINDS))
+        if self.state not in ("present", "absent"):
+            raise InputError("state", self.state, "present or absent")
+
+
+@dataclass
+class Look:
+    """What a part would do, and what stands against it. JSON-able by :meth:`as_dict`, without secrets."""
+
+    kind: str
+    path: str
+    running: bool
+    edit: Edit
+    diff: list[dict[str, str]] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
+    problems: list[str] = field(default_factory=list)
+    unfinished: bool = False  # an earlier run was killed before it was done
+    digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.edit.texts) or self.unfinished
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything for the controller."""
+        return {
+            "kind": self.kind,
+            "path": self.path,
+            "running": self.running,
+            "changed": self.changed,
+            "files": sorted(self.edit.texts),
+            "lines": [{"where": change.where, "old": change.old, "new": change.new} for change in self.edit.changes],
+            "digests": self.digests,
+            "digest": self.digest,
+            "unfinished": self.unfinished,
+            "problems": self.problems,
+        }
+
+
+def read_text(path: str) -> str | None:
+    """The text of a file with every byte kept; None where there is none. PermissionError passes."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read().decode("utf-8", "surrogateescape")
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+
+
+def _shown(text: str) -> str:
+    return redacted(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Part:
+    """One configuration of this host, with the daemon that runs on it."""
+
+    def __init__(self, request: Request, run: Run = run_program, state_dir: str = STATE_DIR) -> None:
+        self.request = request
+        self.run = run
+        self.state_dir = state_dir
+        self.systemd = Systemd(run)
+        self.unit = "" if request.kind == "copy" else request.kind
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self) -> Look:
+        """Compare, and ask everybody who can say no. Raises SlurmrestError when the files cannot be merged."""
+        edit = self._edit()
+        state = self.systemd.show(self.unit) if self.unit else {}
+        look = Look(self.request.kind, self.request.path, state.get("ActiveState") in ("active", "reloading"), edit)
+        after = self._conf(edit)
+        look.digest = _digest(after.raw)
+        look.unfinished = self._transaction(Edit()).unfinished()
+        for file, text in sorted(edit.texts.items()):
+            before = read_text(file) or ""
+            look.digests[file] = _digest(before)
+            look.diff.append(
+                {"before_header": file, "after_header": file, "before": _shown(before), "after": _shown(text)}
+            )
+        if edit.texts:
+            look.problems = [problem for problem in (self._unloaded(look), self._refusal(edit)) if problem]
+        return look
+
+    def _conf(self, edit: Edit | None = None) -> SlurmConf:
+        texts = edit.texts if edit else {}
+
+        def text(path: str) -> str | None:
+            return texts[path] if path in texts else read_text(path)
+
+        conf = read(self.request.path, text, beside_includer=self.request.beside_includer)
+        if conf is None:
+            raise SlurmrestError(f"{self.request.path} is not there.")
+        return conf
+
+    def _edit(self) -> Edit:
+        options = {"beside_includer": self.request.beside_includer}
+        if self.request.state == "absent":
+            return unmerge(self.request.path, read_text, **options)
+        return merge(self.request.path, read_text, self._wishes(), **options)
+
+    def _wishes(self) -> list[Wish]:
+        conf = self._conf()
+        accepted = ("jwt",) if self.request.bare_jwt else ()
+        types = Wish(_TYPES, "auth/jwt", accepted)
+        parameters = conf.options(_PARAMETERS)
+        key = parameters.get("jwt_key")
+        if (key or parameters.get("jwks")) and not self.request.replace_key:
+            # Verified with the site's own key or keys: theirs to choose.
+            return [types, *([Wish(_PARAMETERS, f"jwt_key={key}")] if key else [])]
+        state_save = conf.get("StateSaveLocation", "/var/spool") or ""
+        default = posixpath.join(state_save, "jwt_hs256.key")
+        if self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default and not key:
+            return [types]
+        return [types, Wish(_PARAMETERS, f"jwt_key={self.request.jwt_key}")]
+
+    # -- what stands against it ---------------------------------------------------------------------------------------
+
+    def _unloaded(self, look: Look) -> str | None:
+        """Why a restart would activate somebody's edit; None when it would not."""
+        if not look.running:
+            return None
+        conf = self._conf()
+        loaded = self._loaded(conf) if self.unit == "slurmctld" else None
+        if loaded is None:
+            started = self._started()
+            newer = [file for file in dict.fromkeys(conf.files) if os.stat(file).st_mtime > started + SLACK_SECONDS]
+            if not newer:
+                return None
+            what = f"{', '.join(newer)} changed after {self.unit} was started"
+        elif loaded:
+            return None
+        else:
+            what = f"{' or '.join(dict.fromkeys(conf.files))} is not what {self.unit} has loaded"
+        load = "sacctmgr reconfigure" if self.unit == "slurmdbd" else "scontrol reconfigure"
+        return (
+            f"{what}: a restart would activate somebody's edit. Look at it, let {self.unit} load it "
+            f"({load}, or a restart), and run this again."
+        )
+
+    def _started(self) -> float:
+        """When the daemon was started, in seconds since the epoch; now, where systemd does not know."""
+        done = self.run(["systemctl", "show", "-p", "ExecMainStartTimestampMonotonic", self.unit])
+        microseconds = done.stdout.strip().partition("=")[2]
+        if not microseconds.isdigit() or microseconds == "0":
+            return time.time()
+        return time.time() - (time.monotonic() - int(microseconds) / 1e6)
+
+    def _loaded(self, conf: SlurmConf) -> bool | None:
+        """Whether slurmctld has loaded what is in its files, our own change aside; None when it does not say."""
+        done = self._slurm(["scontrol", "show", "config"], self.request.path)
+        match = _HASH.search(done.stdout) if done else None
+        if match is None or match["match"]:
+            return None if match is None else True
+        undone = unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
+        without = self._conf(undone) if undone.texts else conf
+        return int(match["loaded"], 16) in hash_values(without.raw)
+
+    def _refusal(self, edit: Edit) -> str | None:
+        """What the release's own parser says of the result; None when it is content, or not there."""
+        words = self._parse(edit)
+        if not words:
+            return None
+        already = self._parse(Edit())
+        if already:
+            return f"Slurm refuses {self.request.path} as it is, so that a restart would end the daemon: {already}"
+        return f"Slurm refuses {self.request.path} with the change: {words}"
+
+    def _parse(self, edit: Edit) -> str | None:
+        conf = self._conf(edit)
+        argv = ["slurmdbd", "-V"] if self.request.kind == "slurmdbd" else ["scontrol", "show", "hostnames", "localhost"]
+        # On /run nothing outlives a reboot, and nothing reaches a disk.
+        parent = "/run" if os.path.isdir("/run") and os.access("/run", os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="slurmrest-", dir=parent) as directory:
+            names = self._candidate(conf, edit, directory)
+            done = self._slurm(argv, posixpath.join(directory, "slurm.conf"))
+        if done is None or done.returncode == 0:
+            return None
+        words = "; ".join(dict.fromkeys((done.stderr + done.stdout).strip().splitlines())) or f"exit {done.returncode}"
+        for candidate, original in names.items():
+            words = words.replace(candidate, original)
+        return without_secrets(words, conf.raw)
+
+    def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
+        """Write the configuration into a directory of its own; returns the original of each file there."""
+        files = list(dict.fromkeys(conf.files))
+        main = "slurmdbd.conf" if self.request.kind == "slurmdbd" else "slurm.conf"
+        names = {
+            file: posixpath.join(directory, main if number == 0 else f"include-{number}.conf")
+            for number, file in enumerate(files)
+        }
+        includes = {(file, line): names.get(path, path) for file, line, path in conf.includes}
+        for file, name in names.items():
+            text = edit.texts[file] if file in edit.texts else read_text(file) or ""
+            parts = []
+            for line in lines(text):
+                raw = text[line.start : line.end]
+                target = includes.get((file, line.number))
+                # As many lines as before, so that Slurm's messages name the right one.
+                parts.append(raw if target is None else f"Include {target}" + (raw.count("\n") or 1) * "\n")
+            status = os.stat(file)
+            _write(name, "".join(parts), status)
+        # What else it may look for beside it.
+        beside = posixpath.dirname(self.request.path)
+        for entry in os.listdir(beside):
+            link = posixpath.join(directory, entry)
+            if not os.path.lexists(link) and entry not in ("slurm.conf", "slurmdbd.conf"):
+                os.symlink(posixpath.join(beside, entry), link)
+        return {name: file for file, name in names.items()}
+
+    def _slurm(self, argv: Sequence[str], conf: str) -> subprocess.CompletedProcess[str] | None:
+        """Run a program of Slurm on a configuration; None where it is not there, or too slow."""
+        path = [f"{self.request.prefix}/sbin", f"{self.request.prefix}/bin", "/usr/sbin", "/usr/bin"]
+        program = shutil.which(argv[0], path=os.pathsep.join([*path, os.environ.get("PATH", "")]))
+        if program is None:
+            return None
+        limit = ["timeout", str(CHECK_SECONDS)]
+        done = self.run([*limit, "env", "-u", "SLURM_JWT", f"SLURM_CONF={conf}", "LC_ALL=C", program, *argv[1:]])
+        return None if done.returncode in (124, 127) else done
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    def apply(self, *, digests: Mapping[str, str] | None = None, force: bool = False, hold: bool = False) -> Outcome:
+        """Write, restart the daemon if it runs, and wait for its answer; all of it or nothing.
+
+        Args:
+            digests: of the files as :meth:`look` saw them; when one has changed since, nothing is done.
+            force: restart the daemon also when the files are right already (another host wrote them).
+            hold: keep the previous files until :meth:`commit` or :meth:`undo`.
+
+        Raises:
+            SlurmrestError: a file changed meanwhile.
+            TransactionFailed: the daemon refused, the previous files are back.
+        """
+        # What a killed run left, or held, is no state to start from.
+        recovered = self._transaction(Edit()).undo().recovered
+        edit = self._edit()
+        for file in edit.texts:
+            if digests is not None and not recovered and _digest(read_text(file) or "") != digests.get(file):
+                raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
+        secrets = self._conf().raw
+        try:
+            outcome = self._transaction(edit, force=force).apply(hold=hold)
+        except TransactionFailed as error:
+            words = without_secrets(str(error), secrets)
+            raise TransactionFailed(
+                words, rolled_back=error.rolled_back, journal=without_secrets(error.journal, secrets)
+            ) from None
+        outcome.recovered = recovered
+        return outcome
+
+    def commit(self) -> None:
+        """Forget the previous files."""
+        self._transaction(Edit()).commit()
+
+    def undo(self) -> Outcome:
+        """Bring the previous files back, and the daemon on them.
+
+        Also a daemon that is down because another host wrote the files that it did not survive.
+        """
+        outcome = self._transaction(Edit()).undo()
+        if self.unit and self.systemd.show(self.unit).get("ActiveState") == "failed":
+            restart(self._service(), self.systemd, self.run)
+            outcome.restarted.append(self.unit)
+        return outcome
+
+    def _transaction(self, edit: Edit, *, force: bool = False) -> Transaction:
+        return Transaction(
+            name=f"slurm_conf-{self.request.kind}",
+            files=[self._file(file, text) for file, text in sorted(edit.texts.items())],
+            services=[self._service(force=force)] if self.unit else [],
+            run=self.run,
+            state_dir=self.state_dir,
+        )
+
+    def _file(self, path: str, text: str) -> FileSpec:
+        status = os.stat(path)
+        return FileSpec(
+            path,
+            text.encode("utf-8", "surrogateescape"),
+            owner=owner_name(status.st_uid),
+            group=group_name(status.st_gid),
+            mode=stat.S_IMODE(status.st_mode),
+            sensitive=True,
+        )
+
+    def _service(self, *, force: bool = False) -> ServiceSpec:
+        return ServiceSpec(
+            self.unit,
+            state="restarted" if force else "if_running",
+            probes=tuple(self._probes()),
+            timeout=PATIENCE,
+        )
+
+    def _probes(self) -> list[Probe]:
+        conf = self._conf()
+        if self.unit == "slurmdbd":
+            return [Probe("tcp", (f"localhost:{conf.get('DbdPort', '6819')}",))]
+        ask = Probe("command", ("env", f"SLURM_CONF={self.request.path}", "scontrol", "ping"))
+        if "noctldinaddrany" in (conf.get("CommunicationParameters") or "").lower():
+            return [ask]
+        # scontrol is content when any controller answers: this one must, too.
+        port = (conf.get("SlurmctldPort", "6817") or "").partition("-")[0]
+        return [Probe("tcp", (f"localhost:{port}",)), ask]
+
+
+def _write(path: str, text: str, status: os.stat_result) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+        os.fchmod(stream.fileno(), stat.S_IMODE(status.st_mode))
+        stream.write(text.encode("utf-8", "surrogateescape"))
+
+
+def advice(look: Look) -> list[str]:
+    """How to do by hand what a look found, line by line."""
+    said: list[str] = []
+    where = ""
+    for change in look.edit.changes:
+        if change.old is not None or change.where != where:
+            said.append(f"{change.where}:")
+        where = change.where
+        said += [f"  - {line}" for line in (change.old or "").splitlines()]
+        said += [f"  + {line}" for line in (change.new or "").splitlines()]
+    if look.changed and look.running:
+        said.append(f"then: systemctl restart {look.kind}")
+    return said
