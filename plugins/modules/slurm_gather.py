@@ -74,8 +74,8 @@ from ..module_utils.slurmrest.inquiry import inquire
 from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.listeners import read
 
-YOUNG_SECONDS = 30.0
-"""Daemons this young are given as much patience."""
+YOUNG_SECONDS = 20.0
+"""Daemons younger than this are given the rest of it to find each other."""
 
 
 def ask(evidence: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import answers, jwt
 from .client import ClientError, Credentials, Response, Target, request
@@ -26,6 +26,7 @@ PAUSE = 1.0
 
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~/!$&'()*+,;=:]|%[0-9A-Fa-f]{2}")
 _API_VERSION = re.compile(r"/slurm(?:db)?/(v\d+\.\d+\.\d+)(?:/|\Z)")
+_FINAL = (401, 403, 404)
 _MAX_WORDS = 200
 
 
@@ -37,6 +38,7 @@ def inquire(
     patience: float = 0.0,
     client: Mapping[str, Any] | None = None,
     client_token: Token | None = None,
+    pause: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
     """Ask every listener whether it answers, and the first that does whether it answers well.
 
@@ -47,13 +49,14 @@ def inquire(
         patience: seconds during which a bad answer is asked for again: daemons that have just started need them.
         client: a request that does not work for a client: ``method``, ``path`` and ``user`` (the user header).
         client_token: the token it came with; None where it came without.
+        pause: waits for some seconds before the next attempt.
     """
     deadline = time.monotonic() + patience
     while True:
         found = _ask_all(urls, token, accounting=accounting)
-        if _good(found, token) or time.monotonic() > deadline:
+        if _settled(found, token) or time.monotonic() > deadline:
             break
-        time.sleep(PAUSE)
+        pause(PAUSE)
     document = found.pop("document", None)
     if client:
         found["client"] = _client(found, client, client_token, document)
@@ -68,9 +71,12 @@ def _ask_all(urls: Sequence[str], token: Token | None, *, accounting: bool) -> d
         return found
     target, credentials = Target.parse(main), Credentials(ADMINISTRATOR, token)
     try:
-        document = request(target, "GET", OPENAPI, headers=credentials.headers(), timeout=TIMEOUT).json()
+        response = request(target, "GET", OPENAPI, headers=credentials.headers(), timeout=TIMEOUT)
+        document = response.json() if response.status == 200 else None
     except (ClientError, ValueError):
         document = None
+    if document is None:
+        return {**found, "diag": _ask(target, OPENAPI, credentials)}
     served = answers.served_versions(document)
     found["served"] = {"slurm": list(served.slurm), "slurmdb": list(served.slurmdb)}
     if served.slurm:
@@ -81,10 +87,11 @@ def _ask_all(urls: Sequence[str], token: Token | None, *, accounting: bool) -> d
     return found
 
 
-def _good(found: Mapping[str, Any], token: Token | None) -> bool:
-    if token is None:
-        return all(entry["status"] is not None for entry in found["listeners"])
+def _settled(found: Mapping[str, Any], token: Token | None) -> bool:
+    """Whether asking again would change nothing: all is good, or slurmrestd itself refuses."""
     asked = [found[name] for name in ("diag", "clusters") if found[name] is not None]
+    if token is None or any(entry["status"] in _FINAL for entry in asked):
+        return all(entry["status"] is not None for entry in found["listeners"])
     return bool(asked) and all(entry["good"] for entry in asked)
 
 
