@@ -17,7 +17,7 @@ from slurmrest.errors import InputError, SlurmrestError
 
 from testcluster import cluster as clusters
 from testcluster import doctor as doctors
-from testcluster import inventory, nodes, rest, tokens
+from testcluster import inventory, nodes, rest, rotation, tokens
 from testcluster.errors import CannotRunError
 from testcluster.progress import Progress
 from testcluster.state import LAYOUTS, Cluster, choose, cluster_names, load, validate_name, write_private
@@ -167,6 +167,7 @@ def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
     shell.add_argument("words", nargs="*", metavar="-- COMMAND", help="run with its arguments as they are, no shell")
     shell.set_defaults(run=run_shell)
 
+    add_rotate_command(actions, [named, as_json])
     logs = actions.add_parser("logs", parents=[named], help="show what the daemons logged")
     logs.add_argument("node", nargs="?", metavar="NODE", help="default: all nodes")
     logs.add_argument("--unit", action="append", help=f"default: {', '.join(clusters.UNITS)}")
@@ -218,6 +219,15 @@ def run_cache_load(options: argparse.Namespace, progress: Progress) -> int:
     names = clusters.load_images(Path(options.file).absolute(), progress)
     progress.say(f"new: {', '.join(names)}" if names else "nothing new: all images were there")
     return OK
+
+
+def add_rotate_command(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], parents: list[argparse.ArgumentParser]
+) -> None:
+    """Add ``slurmrest cluster rotate-key``."""
+    rotate = actions.add_parser("rotate-key", parents=parents, help="give the cluster a new JWT key")
+    rotate.add_argument("--yes", action="store_true", help="every token made before is refused afterwards: I want that")
+    rotate.set_defaults(run=run_rotate_key)
 
 
 def run_up(options: argparse.Namespace, progress: Progress) -> int:
@@ -351,6 +361,14 @@ def run_shell(options: argparse.Namespace, _progress: Progress) -> NoReturn:
         command.insert(1, "-t")
     words = [shlex.join(options.words)] if options.words else []
     os.execvp(command[0], [*command, *words])  # noqa: S606 - arguments are a list: there is no shell on this side
+
+
+def run_rotate_key(options: argparse.Namespace, progress: Progress) -> int:
+    """Replace the JWT key of a cluster and tell for how long requests failed."""
+    cluster = choose(options.name)
+    done = rotation.rotate(cluster, progress, confirmed=options.yes)
+    print(json.dumps(done, indent=2) if options.json else rotation.render(cluster, done))
+    return OK
 
 
 def run_logs(options: argparse.Namespace, progress: Progress) -> int:

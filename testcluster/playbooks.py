@@ -22,11 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Run:
-    """What became of a run: how many tasks changed something, and what failed where."""
+    """What became of a run: how many tasks changed something, what failed where, and what modules reported."""
 
     changed: int = 0
     failures: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
+    reported: dict[str, Any] = field(default_factory=dict)
 
 
 class PlaybookFailedError(ClusterFailedError):
@@ -114,6 +115,8 @@ def follow(events: IO[str] | Iterable[str], on_playbook: Callable[[str], None], 
             on_playbook(event["name"])
         elif event["event"] == "task":
             on_task(event["name"])
+        elif event["event"] == "result":
+            result.reported.update(event["values"])
         elif event["event"] == "stats":
             result.changed = event["changed"]
         else:

@@ -21,6 +21,9 @@ requirements:
 """
 
 
+REPORTED = ("repaired", "rotation")
+
+
 class CallbackModule(CallbackBase):
     """Writes the events; does nothing when no file descriptor was given."""
 
@@ -48,6 +51,12 @@ class CallbackModule(CallbackBase):
         """Tell which task begins."""
         del is_conditional
         self._write(event="task", name=task.get_name().strip())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Pass on the results that a command shows; modules put them there for people, so they hold no secrets."""
+        values = {key: result.result[key] for key in REPORTED if result.result.get(key)}
+        if values:
+            self._write(event="result", values=values)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Tell what failed on which host, in the module's words."""
