@@ -224,7 +224,7 @@ class FakeSlurmrestd:
             return self._with_meta(400 if old else 500, errors=[_error(9200, "environment must be set", "submit")])
         if not old and "current_working_directory" not in job:
             return self._with_meta(500, errors=[_error(2063, "Job cannot be submitted without …", "submit")])
-        if isinstance(job.get("time_limit"), dict) is old:
+        if "time_limit" in job and isinstance(job["time_limit"], dict) is old:
             return self._with_meta(500, errors=[_error(9202, "time_limit has another type", "submit")])
         pairs = job["environment"].items() if old else (item.split("=", 1) for item in job["environment"])
         job_id = 42 + len(self.jobs)
