@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import jwt
-from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, Credentials, Target
+from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target
 from .errors import SlurmrestError
 from .report import TokenSource, render_curl, render_json, render_table
 from .session import NOT_ORDINARY
@@ -172,15 +172,15 @@ def _credentials(arguments: argparse.Namespace) -> tuple[Credentials, TokenSourc
             raise UsageError("--key-file needs --user: whom shall the token name?")
         return _signed(arguments.key_file, arguments.user), TokenSource(arguments.user)
     if arguments.token_env:
-        token = _from_environment(arguments.token_env)
+        token = token_from_environment(arguments.token_env)
     elif arguments.token_file:
-        token = _from_file(arguments.token_file, "--token-file")
+        token = token_from_file(arguments.token_file, "--token-file")
     else:
         raise UsageError(
             "there is no token.",
             "Give --token-file FILE, --token-env NAME, or --key-file FILE with --user NAME; see --help.",
         )
-    user = arguments.user or _user_in(token, "--user")
+    user = arguments.user or user_in(token, "--user")
     return Credentials(user, token), TokenSource(user, _again(arguments.token_file), arguments.token_env or "")
 
 
@@ -192,8 +192,8 @@ def _job_credentials(
     if file:
         if file == arguments.token_file and not _again(file):
             raise UsageError("--token-file and --job-token-file cannot both be standard input.")
-        token = _from_file(file, "--job-token-file")
-        user = arguments.job_user or _user_in(token, "--job-user")
+        token = token_from_file(file, "--job-token-file")
+        user = arguments.job_user or user_in(token, "--job-user")
         found = Credentials(user, token), TokenSource(user, _again(file))
     elif arguments.job_user and arguments.key_file:
         found = _signed(arguments.key_file, arguments.job_user), TokenSource(arguments.job_user)
@@ -223,7 +223,8 @@ def _signed(path: str, user: str) -> Credentials:
     return Credentials(user, jwt.encode(jwt.claims_for(user, SIGNED_LIFESPAN), jwt.Key(data)))
 
 
-def _from_environment(name: str) -> jwt.Token:
+def token_from_environment(name: str) -> jwt.Token:
+    """The token in an environment variable of this name. Raises UsageError."""
     if not _NAME.match(name):
         raise UsageError("--token-env wants the name of an environment variable, such as SLURM_JWT, not its value.")
     if not os.environ.get(name):
@@ -231,7 +232,8 @@ def _from_environment(name: str) -> jwt.Token:
     return token_from_text(os.environ[name], f"--token-env {name}")
 
 
-def _from_file(path: str, option: str) -> jwt.Token:
+def token_from_file(path: str, option: str) -> jwt.Token:
+    """The token in a file, or from standard input for ``-``; warns when everybody can read it. Raises UsageError."""
     if path == _STDIN:
         return token_from_text(sys.stdin.read(_MAX_SECRET), f"{option} -")
     data, mode = _read(path, option)
@@ -241,16 +243,16 @@ def _from_file(path: str, option: str) -> jwt.Token:
 
 
 def token_from_text(text: str, origin: str) -> jwt.Token:
-    """The token in a file's text: alone, or as ``SLURM_JWT=…`` as `scontrol token` prints it. Raises UsageError."""
-    value = text.strip().split("SLURM_JWT=", 1)[-1]
+    """The token in a file's text: alone, as `scontrol token` prints it, or in header lines. Raises UsageError."""
+    value = text.strip().split("SLURM_JWT=", 1)[-1].split(f"{TOKEN_HEADER}: ", 1)[-1]
     try:
         return jwt.Token(value)
     except jwt.TokenError as error:
         raise UsageError(f"{origin}: {error.message}.", "Get one with: scontrol token lifespan=600") from None
 
 
-def _user_in(token: jwt.Token, option: str) -> str:
-    """The user a token names; old releases want the name beside the token."""
+def user_in(token: jwt.Token, option: str) -> str:
+    """The user a token names; old releases want the name beside the token. Raises UsageError."""
     try:
         user = jwt.inspect(token).user
     except jwt.TokenError as error:

@@ -137,16 +137,24 @@ def inspect(token: Token) -> Inspected:
     return Inspected(_object(header, "header"), _object(claims, "claims"))
 
 
+def signature_matches(token: Token, key: Key) -> bool:
+    """Whether this key signed the token, with HS256; what the claims say does not matter. TokenError for no JWT."""
+    header, claims, signature = _split(token)
+    if Inspected(_object(header, "header"), {}).algorithm != ALGORITHM:
+        return False
+    return hmac.compare_digest(key.sign(f"{header}.{claims}".encode("ascii")), _b64decode(signature, "signature"))
+
+
 def verify(token: Token, key: Key, now: float | None = None) -> Inspected:
     """Check the token as slurmctld does: HS256, signature, ``exp`` (no leeway), a user name. Raises TokenError.
 
     ``iat``, ``nbf``, ``iss`` and ``aud`` are not looked at, because Slurm does not look at them either.
     """
-    header, claims, signature = _split(token)
+    header, claims, _signature = _split(token)
     found = Inspected(_object(header, "header"), _object(claims, "claims"))
     if found.algorithm != ALGORITHM:
         raise TokenError(f"the token is signed with {found.algorithm or 'no algorithm'}; allowed: {ALGORITHM}")
-    if not hmac.compare_digest(key.sign(f"{header}.{claims}".encode("ascii")), _b64decode(signature, "signature")):
+    if not signature_matches(token, key):
         raise TokenError("the signature does not match: another key made this token, or it was changed")
     if "exp" in found.claims and found.expires is None:
         raise TokenError("the claim exp is not a number of seconds")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError
@@ -21,6 +22,27 @@ def api_version(name: str) -> ApiVersion:
     raise InputError("API version", name, " ".join(API_VERSIONS))
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a job asks for; None is left to the cluster. Paths are those of the compute node.
+
+    `nodes` is a count or a range such as ``2-4``, `nodelist` names nodes that the job must have, `memory_per_node` is
+    in MiB (0: all of it), `input` and `error` are files of the job's standard input and error.
+    """
+
+    tasks: int | None = None
+    nodes: str | None = None
+    nodelist: Sequence[str] = ()
+    cpus_per_task: int | None = None
+    memory_per_node: int | None = None
+    input: str | None = None
+    error: str | None = None
+    qos: str | None = None
+    constraints: str | None = None
+    reservation: str | None = None
+    dependency: str | None = None
+
+
 def job_submission(
     api: ApiVersion,
     *,
@@ -32,29 +54,47 @@ def job_submission(
     minutes: int | None = None,
     partition: str | None = None,
     account: str | None = None,
+    resources: Resources | None = None,
 ) -> dict[str, Any]:
     """Body of ``POST /slurm/<version>/job/submit`` for a batch job.
 
     `directory` is the job's working directory and `output` the file for its output, both absolute on the compute node;
-    `minutes` is the time limit. The script stands beside ``job``: every API version accepts it there.
+    `minutes` is the time limit. The script stands beside ``job``: every API version accepts it there. ``nodes`` is
+    always sent as a string: the list that old versions describe is read by them and has no effect (seen on v0.0.36).
 
     Raises InputError when `environment` is empty, which every release refuses.
     """
     if not environment:
         raise InputError("environment", dict(environment), "at least one variable, such as PATH")
+    wanted = resources or Resources()
     job: dict[str, Any] = {
         "name": name,
         "current_working_directory": directory,
         "environment": dict(environment)
         if api.environment == "object"
         else [f"{key}={value}" for key, value in environment.items()],
+        "partition": partition,
+        "account": account,
+        "time_limit": _number(api, minutes),
+        "tasks": wanted.tasks,
+        "nodes": wanted.nodes,
+        "cpus_per_task": wanted.cpus_per_task,
+        "memory_per_node": _number(api, wanted.memory_per_node),
+        api.stdout_key: output,
+        "standard_input": wanted.input,
+        "standard_error": wanted.error,
+        "qos": wanted.qos,
+        "constraints": wanted.constraints,
+        "reservation": wanted.reservation,
+        "dependency": wanted.dependency,
     }
-    if output is not None:
-        job[api.stdout_key] = output
-    if minutes is not None:
-        job["time_limit"] = {"set": True, "infinite": False, "number": minutes} if api.number_struct else minutes
-    if partition is not None:
-        job["partition"] = partition
-    if account is not None:
-        job["account"] = account
-    return {"script": script, "job": job}
+    if wanted.nodelist:
+        job[api.nodelist_key] = (
+            list(wanted.nodelist) if api.nodelist_key == "required_nodes" else ",".join(wanted.nodelist)
+        )
+    return {"script": script, "job": {key: value for key, value in job.items() if value is not None}}
+
+
+def _number(api: ApiVersion, value: int | None) -> Any:
+    """A number that can be unset or infinite, as the version writes it."""
+    return {"set": True, "infinite": False, "number": value} if api.number_struct and value is not None else value

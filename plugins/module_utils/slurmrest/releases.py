@@ -92,7 +92,7 @@ class ApiVersion:
     cwd_required: bool  # job.current_working_directory must be there
     number_struct: bool  # numbers that can be unset or infinite are {"set", "infinite", "number"} in answers
     stdout_key: str  # job.<key> of the file that takes the job's output
-    nodes: str  # job.nodes is a "list" of two integers or a "string"
+    nodelist_key: str  # job.<key> of the nodes a job must have: "nodelist" is a string, "required_nodes" a list
     exclusive_key: str  # job.<key> that asks for whole nodes
     meta_key: str  # meta.<key> holds the release of the server
     error_number_keys: tuple[str, ...]  # keys of errors[] that hold the number, the usual one first
@@ -109,7 +109,7 @@ _V35 = ApiVersion(
     cwd_required=False,
     number_struct=False,
     stdout_key="standard_out",
-    nodes="list",
+    nodelist_key="nodelist",
     exclusive_key="exclusive",
     meta_key="Slurm",
     error_number_keys=("errno", "error_code"),
@@ -121,7 +121,6 @@ _V37 = replace(
     _V36,
     name="v0.0.37",
     stdout_key="standard_output",
-    nodes="string",
     error_number_keys=("error_number", "error_code", "errno"),
 )
 _V38 = replace(_V37, name="v0.0.38")
@@ -129,6 +128,7 @@ _V39 = replace(
     _V38,
     name="v0.0.39",
     environment="list",
+    nodelist_key="required_nodes",
     job_script="both",
     number_struct=True,
     error_number_keys=("error_number",),

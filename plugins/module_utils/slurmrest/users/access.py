@@ -1,0 +1,145 @@
+"""A user's way to slurmrestd: which API version to speak, and answers that are good or say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import answers
+from ..client import DEFAULT_TIMEOUT, Credentials, Response, Target
+from ..errors import InputError, SlurmrestError
+from ..releases import ApiVersion, Release
+from ..session import Failed, Options, Session, assumed_row, payload_of
+
+_OPENAPI = "/openapi/v3"
+
+# What slurmctld's numbers mean for who submits, and what to do. Source: slurm/slurm_errno.h; those with a remedy that
+# names an option were provoked on real clusters.
+MEANINGS: Mapping[int, tuple[str, str]] = {
+    2000: ("there is no such partition", "See which there are: GET …/partitions, or sinfo. Give --partition."),
+    2001: ("the cluster has no default partition", "Give --partition."),
+    2004: ("the nodes asked for are not in the partition", "Change --nodelist or --partition."),
+    2005: ("more processors are asked for than the partition has", "Change --ntasks, --cpus-per-task or --partition."),
+    2006: ("the number of nodes is not possible there", "Change --nodes."),
+    2014: (
+        "no node of the partition has what is asked for, now or ever",
+        "Compare --mem, --cpus-per-task, --nodes and --nodelist with what the nodes have: GET …/nodes, or sinfo -Nl.",
+    ),
+    2015: ("the partition does not allow this job at present", "Compare with its limits: GET …/partitions."),
+    2017: ("there is no such job: slurmctld forgets jobs some minutes after they end", "Ask sacct -j ID."),
+    2018: ("there is no such node", "Correct --nodelist."),
+    2021: ("the job has ended already", ""),
+    2045: ("the account is unknown, or you may not use it", "See yours: sacctmgr show association user=$USER"),
+    2050: ("a limit of your account or quality of service is reached", "See sacctmgr show association; ask the staff."),
+    2051: ("the time limit is more than the partition allows", "Give a shorter --time."),
+    2053: ("there is no such reservation", "Correct --reservation."),
+    2063: ("the job has no working directory", "Give --chdir."),
+    2066: ("the quality of service is unknown, or you may not use it", "Correct --qos."),
+    2068: ("the nodes asked for are down or reserved, so the job waits", "See sinfo -R."),
+    2105: ("the administrators have stopped submissions", "Try again later."),
+    6010: ("slurmctld does not know your account", "Ask the staff: the controller must know every user."),
+}
+
+
+class RefusedError(SlurmrestError):
+    """slurmrestd or slurmctld said no. ``numbers`` are Slurm's error numbers, where it gave any."""
+
+    def __init__(self, message: str, remedy: str | None = None, numbers: Sequence[int] = ()) -> None:
+        super().__init__(message, remedy)
+        self.numbers = tuple(numbers)
+
+
+@dataclass
+class Access:
+    """Requests of one user to one slurmrestd, in an API version that it serves.
+
+    `timeout` (seconds) bounds each request. `wanted` is an API version; None is the newest one served that works
+    without what the cluster lacks. Methods raise ClientError when there is no answer and RefusedError for a refusal.
+    """
+
+    target: Target
+    credentials: Credentials
+    wanted: str | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    _session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        options = Options(self.timeout, self.wanted)
+        self._session = Session(self.target, self.credentials, self.credentials, options)
+
+    @property
+    def user(self) -> str:
+        """The user's name."""
+        return self.credentials.user
+
+    @property
+    def api(self) -> ApiVersion:
+        """Facts of the API version in use; asks the daemon the first time. InputError when it is not served."""
+        if self._session.api_version is None:
+            self._discover()
+        return self._session.api
+
+    @property
+    def version(self) -> str:
+        """The API version in use, such as ``v0.0.42``."""
+        return self.api.name if self._session.api_version is None else self._session.api_version
+
+    @property
+    def release(self) -> Release:
+        """The row of the release table for the daemon, as far as it is known."""
+        return self._session.row.release
+
+    def _discover(self) -> None:
+        session = self._session
+        try:
+            document = session.good(_OPENAPI)
+        except Failed as failure:
+            raise _refused(failure) from None
+        session.served = answers.served_versions(document)
+        served = session.served.slurm
+        session.row = assumed_row(served)
+        if not served:
+            raise RefusedError(f"{self.target} lists no path below /slurm/ in its OpenAPI document")
+        if self.wanted is not None and self.wanted not in served:
+            raise InputError("--api-version", self.wanted, f"what is served there: {' '.join(served)}")
+        # One version of one release fails without a slurmdbd, and runs the job all the same.
+        lame = () if session.served.slurmdb else self.release.api_needs_accounting
+        session.api_version = self.wanted or next((name for name in reversed(served) if name not in lame), served[-1])
+
+    def get(self, endpoint: str) -> Mapping[str, Any]:
+        """A good answer to GET ``/slurm/<version>/<endpoint>``; never an old one."""
+        response, payload = self.send("GET", endpoint)
+        if response.status == 204:
+            return {}
+        if response.status != 200 or not payload or answers.errors_of(payload):
+            raise self.refusal(response)
+        return payload
+
+    def send(self, method: str, endpoint: str, body: Any | None = None) -> tuple[Response, Mapping[str, Any]]:
+        """The answer to a request, good or not, and its JSON object (empty when it has none)."""
+        version = self.version
+        self._session.exchanges.clear()
+        response = self._session.ask(f"/slurm/{version}/{endpoint}", method=method, body=body, fresh=True)
+        return response, payload_of(response) or {}
+
+    def refusal(self, response: Response) -> RefusedError:
+        """An answer that is not good, as an error that says what it means."""
+        errors = answers.errors_of(payload_of(response))
+        self._session.learn_version(payload_of(response))
+        return _refused(self._session.refusal(response), errors)
+
+
+def meaning(error: answers.ApiError) -> str:
+    """An error of slurmctld in its own words, with what it means where that is known."""
+    known = MEANINGS.get(error.number or 0)
+    return f"{error}: {known[0]}" if known else str(error)
+
+
+def _refused(failure: Failed, errors: Sequence[answers.ApiError] = ()) -> RefusedError:
+    outcome = failure.outcome
+    numbers = [error.number for error in errors if error.number is not None]
+    known = next((MEANINGS[number] for number in numbers if number in MEANINGS), None)
+    text, remedy = known or (outcome.cause, outcome.remedy)
+    message = f"{outcome.detail}: {text}." if text else f"{outcome.detail}."
+    return RefusedError(message, remedy or None, numbers)

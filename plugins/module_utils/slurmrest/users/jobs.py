@@ -1,0 +1,254 @@
+"""Jobs over REST: submit, look at, follow to the end, list, cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from .. import answers
+from ..client import ClientError
+from .access import Access, RefusedError, meaning
+
+EXIT_TIMEOUT = 124
+EXIT_NO_RESULT = 125
+SIGNAL_BASE = 128
+
+PATIENCE = 120.0  # seconds without a good answer before following gives up: a daemon may be restarted meanwhile
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks; slurmctld keeps ended jobs for minutes
+_OVER_TIME = frozenset(["TIMEOUT", "DEADLINE"])
+_ALREADY_ENDED = 2021
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to know of a job. ``states`` are the state and its flags; times are seconds of the epoch.
+
+    ``exit_code`` and ``signal`` are the batch script's; both are None while it has not ended, or never ran.
+    """
+
+    id: int
+    name: str
+    user: str
+    user_id: int | None
+    states: tuple[str, ...]
+    reason: str
+    exit_code: int | None
+    signal: int | None
+    partition: str
+    account: str
+    nodes: str
+    directory: str
+    output: str
+    submitted: int | None
+    started: int | None
+    ended: int | None
+    time_limit: int | None  # minutes
+
+    @property
+    def state(self) -> str:
+        """The state without its flags."""
+        return self.states[0] if self.states else "UNKNOWN"
+
+    @property
+    def over(self) -> bool:
+        """It has ended, however."""
+        return is_over(self.states)
+
+    @property
+    def result(self) -> int:
+        """The exit code that says how it ended.
+
+        0 for COMPLETED, the script's own code, 128 and the number of the signal that ended it, 124 when its time was
+        up, 125 for every other end (cancelled, node failure, out of memory, could not be launched).
+        """
+        if answers.COMPLETED in self.states:
+            return 0
+        if not _OVER_TIME.isdisjoint(self.states):
+            return EXIT_TIMEOUT
+        if "FAILED" in self.states and self.exit_code:
+            return self.exit_code
+        if "FAILED" in self.states and self.signal:
+            return SIGNAL_BASE + self.signal
+        return EXIT_NO_RESULT
+
+    def __str__(self) -> str:
+        words = [" ".join(self.states) or "UNKNOWN"]
+        if self.reason not in ("", "None"):
+            words.append(self.reason)
+        if self.exit_code:
+            words.append(f"exit code {self.exit_code}")
+        if self.signal:
+            words.append(f"signal {self.signal}")
+        if self.nodes:
+            words.append(f"on {self.nodes}")
+        return ", ".join(words)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The job for programs; keys are documented in docs/users.md."""
+        return {
+            "job_id": self.id,
+            "name": self.name,
+            "user": self.user,
+            "state": self.state,
+            "flags": list(self.states[1:]),
+            "reason": "" if self.reason == "None" else self.reason,
+            "over": self.over,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "result": self.result if self.over else None,
+            "partition": self.partition,
+            "account": self.account,
+            "nodes": self.nodes,
+            "directory": self.directory,
+            "output": self.output,
+            "submitted": self.submitted,
+            "started": self.started,
+            "ended": self.ended,
+            "time_limit": self.time_limit,
+        }
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """An accepted submission: the job's number, and what slurmctld said besides."""
+
+    id: int
+    notes: tuple[str, ...]
+
+
+def is_over(states: tuple[str, ...]) -> bool:
+    """Whether these are the states of a job that has ended; one that is still cleaning up has not."""
+    ended = answers.COMPLETED in states or not answers.TERMINAL_FAILURES.isdisjoint(states)
+    return ended and "COMPLETING" not in states
+
+
+def job_of(fields: Mapping[str, Any]) -> Job:
+    """Read a job from an answer, in the shape of any API version."""
+    code, signal = _ended_with(fields.get("exit_code"))
+    states = answers.states_of(fields.get("job_state"))
+    over = is_over(
+        states
+    )  # before, Slurm says 0 for the exit code, and when the time limit will be reached for the end
+    return Job(
+        id=answers.number(fields.get("job_id")) or 0,
+        name=answers.text(fields.get("name")),
+        user=answers.text(fields.get("user_name")),
+        user_id=answers.number(fields.get("user_id")),
+        states=states,
+        reason=answers.text(fields.get("state_reason")),
+        exit_code=code if over else None,
+        signal=signal if over else None,
+        partition=answers.text(fields.get("partition")),
+        account=answers.text(fields.get("account")),
+        nodes=answers.text(fields.get("nodes")),
+        directory=answers.text(fields.get("current_working_directory")),
+        output=answers.text(fields.get("standard_output")),
+        submitted=answers.number(fields.get("submit_time")) or None,
+        started=answers.number(fields.get("start_time")) or None,
+        ended=(answers.number(fields.get("end_time")) or None) if over else None,
+        time_limit=answers.number(fields.get("time_limit")),
+    )
+
+
+def _ended_with(value: Any) -> tuple[int | None, int | None]:
+    """Exit code and signal: old API versions give the status of wait(2), newer ones name both.
+
+    slurmd also puts errors of its own into the status, which are neither.
+    """
+    if isinstance(value, dict):
+        signal = answers.mapping(value.get("signal"))
+        number = answers.number(signal.get("id")) or answers.number(signal.get("signal_id"))
+        return answers.number(value.get("return_code")), number or None
+    status = answers.number(value)
+    if status is None or (status & 0x7F and status >> 8):
+        return None, None
+    return (None, status & 0x7F) if status & 0x7F else (status >> 8, None)
+
+
+def submit(access: Access, body: Mapping[str, Any]) -> Submitted:
+    """Submit a job. Raises RefusedError, ClientError."""
+    response, payload = access.send("POST", "job/submit", body)
+    job_id = answers.number(payload.get("job_id"))
+    if not job_id or response.status >= 300:
+        raise access.refusal(response)
+    # With a job number, errors are not errors: old releases say there why the job has to wait.
+    notes = [meaning(error) for error in answers.errors_of(payload)]
+    notes += [
+        ": ".join(filter(None, (answers.text(entry.get("source")), answers.text(entry.get("description")))))
+        for entry in answers.objects(payload.get("warnings"))
+    ]
+    notes.append(answers.text(payload.get("job_submit_user_msg")).strip())
+    return Submitted(job_id, tuple(note for note in notes if note))
+
+
+def show(access: Access, job_id: int) -> Job:
+    """A job as it is now. Raises RefusedError (also when slurmctld does not know it any more), ClientError."""
+    jobs = answers.objects(access.get(f"job/{job_id}").get("jobs"))
+    if not jobs:
+        raise RefusedError(f"there is no job {job_id}", "Ask sacct -j for jobs that ended some minutes ago.")
+    return job_of(next((job for job in jobs if answers.number(job.get("job_id")) == job_id), jobs[0]))
+
+
+def listing(access: Access) -> list[Job]:
+    """All jobs that slurmctld knows and the user may see. Raises RefusedError, ClientError."""
+    return [job_of(fields) for fields in answers.objects(access.get("jobs").get("jobs"))]
+
+
+def cancel(access: Access, job_id: int) -> str:
+    """Cancel a job; returns what is worth saying, or an empty string. Raises RefusedError, ClientError.
+
+    Releases differ: some answer 200 to a refusal and put it into ``status``, others to a job that has ended.
+    """
+    response, payload = access.send("DELETE", f"job/{job_id}")
+    if response.status >= 300 or (not payload and response.status != 204) or answers.errors_of(payload):
+        raise access.refusal(response)
+    for entry in answers.objects(payload.get("status")):
+        error = answers.mapping(entry.get("error"))
+        number = answers.number(error.get("code"))
+        if number == _ALREADY_ENDED:
+            return "it had ended already"
+        if number:
+            said = answers.ApiError(number, answers.text(error.get("string")) or "refused")
+            raise RefusedError(f"job {job_id} was not cancelled: {meaning(said)}", numbers=[number])
+    return ""
+
+
+def follow(
+    access: Access,
+    job_id: int,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    trouble: Callable[[str], None] | None = None,
+) -> Iterator[Job]:
+    """Look at a job until it has ended, and yield it whenever its state changes; the last one is its end.
+
+    Requests that fail are tried again for :data:`PATIENCE` seconds, and `trouble` is told of the first; then the
+    RefusedError or ClientError is raised. A job that is gone is a RefusedError at once.
+    """
+    seen: tuple[Any, ...] = ()
+    wait = _FIRST_PAUSE
+    failing_since: float | None = None
+    while True:
+        try:
+            job = show(access, job_id)
+        except (RefusedError, ClientError) as error:
+            now = time.monotonic()
+            gone = isinstance(error, RefusedError) and 2017 in error.numbers
+            if gone or (failing_since is not None and now - failing_since > PATIENCE):
+                raise
+            if failing_since is None:
+                failing_since = now
+                if trouble:
+                    trouble(str(error))
+        else:
+            failing_since = None
+            now_seen = (job.states, job.reason, job.nodes)
+            if now_seen != seen:
+                seen, wait = now_seen, _FIRST_PAUSE
+                yield job
+            if job.over:
+                return
+        pause(wait)
+        wait = min(wait * 1.5, _LONGEST_PAUSE)
