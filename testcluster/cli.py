@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from slurmrest import cli as verification
 from slurmrest.doctor.render import render_text
 from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.users import cli as users
 
 from testcluster import cluster as clusters
 from testcluster import doctor as doctors
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verification.add_arguments(verify)
     verify.set_defaults(run=lambda options, _progress: verification.run(options))
+    users.add_commands(commands)
     add_doctor_command(commands)
     return parser
 
@@ -412,7 +414,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, interrupted)
     progress = Progress()
     try:
-        return int(options.run(options, progress))
+        return users.run(options) if "face" in options else int(options.run(options, progress))
     except KeyboardInterrupt:
         progress.fail("interrupted")
         return INTERRUPTED
