@@ -116,7 +116,10 @@ class Look:
             "running": self.running,
             "changed": self.changed,
             "files": sorted(self.edit.texts),
-            "lines": [{"where": change.where, "old": change.old, "new": change.new} for change in self.edit.changes],
+            "lines": [
+                {"where": change.where, "old": _or_none(change.old), "new": _or_none(change.new)}
+                for change in self.edit.changes
+            ],
             "digests": self.digests,
             "digest": self.digest,
             "unfinished": self.unfinished,
@@ -135,8 +138,13 @@ def read_text(path: str) -> str | None:
         return None
 
 
-def _shown(text: str) -> str:
-    return redacted(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _printable(text: str) -> str:
+    """Without the bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _or_none(text: str | None) -> str | None:
+    return None if text is None else _printable(text)
 
 
 def _digest(text: str) -> str:
@@ -167,7 +175,12 @@ class Part:
             before = read_text(file) or ""
             look.digests[file] = _digest(before)
             look.diff.append(
-                {"before_header": file, "after_header": file, "before": _shown(before), "after": _shown(text)}
+                {
+                    "before_header": file,
+                    "after_header": file,
+                    "before": _printable(redacted(before)),
+                    "after": _printable(redacted(text)),
+                }
             )
         if edit.texts:
             look.problems = [problem for problem in (self._unloaded(look), self._refusal(edit)) if problem]
@@ -411,8 +424,8 @@ def advice(look: Look) -> list[str]:
         if change.old is not None or change.where != where:
             said.append(f"{change.where}:")
         where = change.where
-        said += [f"  - {line}" for line in (change.old or "").splitlines()]
-        said += [f"  + {line}" for line in (change.new or "").splitlines()]
+        said += [f"  - {line}" for line in _printable(change.old or "").split("\n") if line]
+        said += [f"  + {line}" for line in _printable(change.new or "").split("\n") if line]
     if look.changed and look.running:
         said.append(f"then: systemctl restart {look.kind}")
     return said
