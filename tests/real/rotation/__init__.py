@@ -1,0 +1,1 @@
+"""A new JWT key on real clusters: the change itself, hosts that refuse it, runs that are killed."""

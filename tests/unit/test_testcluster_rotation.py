@@ -1,0 +1,77 @@
+"""``slurmrest cluster rotate-key``: what it refuses, runs and renews."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from testcluster import cluster as clusters
+from testcluster import playbooks, rotation, tokens
+from testcluster.errors import CannotRunError
+from testcluster.progress import Progress
+from testcluster.state import Cluster, plan_nodes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEASURED = {"changeover": 0.9, "gap": {"slurm": 0.2, "slurmdb": 0.7}, "requests": 99, "steps": {}, "proof": {}}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path))
+    made = Cluster("one", "24.11.5", "single", "podman", plan_nodes("one", "single", 1), ready=True)
+    made.save()
+    return made
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    made: list[Any] = []
+
+    def run(_inventory: Path, names: list[str], _log: Path, **options: Any) -> playbooks.Run:
+        made.append((names, options["arguments"]))
+        return playbooks.Run(reported={"rotation": MEASURED})
+
+    monkeypatch.setattr(playbooks, "run", run)
+    monkeypatch.setattr(clusters, "engine_of", lambda *_: None)
+    monkeypatch.setattr(tokens, "renew", lambda _engine, _cluster, user: made.append(user))
+    return made
+
+
+def test_nothing_happens_unless_it_is_confirmed(cluster: Cluster, calls: list[Any]) -> None:
+    with pytest.raises(CannotRunError, match=r"ends every token of the cluster one at once.*--yes"):
+        rotation.rotate(cluster, Progress(), confirmed=False)
+    cluster.bare = True
+    with pytest.raises(CannotRunError, match="bare"):
+        rotation.rotate(cluster, Progress(), confirmed=True)
+    assert calls == []
+
+
+def test_the_playbook_is_run_and_the_tokens_are_renewed(cluster: Cluster, calls: list[Any]) -> None:
+    done = rotation.rotate(cluster, Progress(), confirmed=True)
+    assert calls == [
+        (["rotate_jwt_key.yml"], ["--extra-vars", '{"slurm_jwt_key_rotate_confirm": true}']),
+        "root",
+        "alice",
+    ]
+    assert done == {"repaired": None, "changeover": 0.9, "gap": MEASURED["gap"], "requests": 99}
+    assert "0.9 s" in rotation.render(cluster, done)
+    assert "/slurmdb 0.7 s" in rotation.render(cluster, done)
+
+
+def test_what_was_repaired_is_told(cluster: Cluster) -> None:
+    assert "was finished first" in rotation.render(cluster, {"repaired": "finished"})
+
+
+def test_reports_of_modules_are_read_from_the_events() -> None:
+    events = [
+        '{"event": "task", "name": "a"}',
+        '{"event": "result", "values": {"repaired": "undone"}}',
+        '{"event": "result", "values": {"rotation": {"changeover": 1}}}',
+        '{"event": "stats", "changed": 2, "failed": 0}',
+    ]
+    run = playbooks.follow(events, lambda _name: None, lambda _name: None)
+    assert run.reported == {"repaired": "undone", "rotation": {"changeover": 1}}
+    assert run.changed == 2
