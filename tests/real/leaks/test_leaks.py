@@ -1,0 +1,235 @@
+"""Deploy, verify and rotate as loudly as Ansible can, and look for keys and tokens wherever they do not belong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testcluster.state import load
+from tests.real.clusters import ROOT, LiveCluster, live_cluster
+from tests.real.leaks.secrets_found import leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+SAMPLER = Path(__file__).with_name("sampler.py")
+DUMPS = "/var/lib/leaks"
+USERS = ("root", "admin", "slurm")
+"""Whose processes are watched on the nodes: without CAP_SYS_PTRACE root sees the environment of its own only."""
+
+FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/root/.ansible", "/home/admin/.ansible")
+
+
+@dataclass
+class Net:
+    """Everything that is written or shown on either side between ``spread`` and ``haul``."""
+
+    live: LiveCluster
+    here: Path
+    nodes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        cluster = load(self.live.name)
+        assert cluster is not None
+        self.nodes = [node.name for node in cluster.nodes]
+        self.keyed = [node.name for node in cluster.nodes if {"slurmctld", "slurmdbd"} & set(node.roles)]
+
+    def keys(self) -> dict[str, bytes]:
+        """The JWT key of each host that has one."""
+        return {f"the JWT key of {name}": self.live.fetch(name, f"cat {KEY}") for name in self.keyed}
+
+    def spread(self) -> None:
+        """Begin to watch on all nodes."""
+        words = " ".join(FOLDERS)
+        for node in self.nodes:
+            self.live.ssh(
+                node,
+                f"rm -rf {DUMPS}; mkdir -m 1777 {DUMPS}; cat > {DUMPS}/sampler.py <<'END'\n{SAMPLER.read_text()}\nEND\n"
+                + "".join(
+                    f"setsid setpriv --reuid={user} --regid={user} --init-groups python3 {DUMPS}/sampler.py"
+                    f" {DUMPS}/dump.{user} {DUMPS}/stop {words} >/dev/null 2>{DUMPS}/error.{user} </dev/null &\n"
+                    for user in USERS
+                ),
+            )
+        time.sleep(1)
+
+    def haul(self, since: float) -> dict[str, bytes]:
+        """End it; what was seen, by where."""
+        found = {}
+        for node in self.nodes:
+            self.live.ssh(node, f"touch {DUMPS}/stop; while pgrep -f {DUMPS}/sampler.py >/dev/null; do sleep 0.1; done")
+            errors = self.live.ssh(node, f"cat {DUMPS}/error.*")
+            assert errors == "", errors
+            for user in USERS:
+                found[f"{node}, seen by {user}"] = self.live.fetch(node, f"cat {DUMPS}/dump.{user}")
+            found[f"{node}, journal"] = self.live.fetch(node, f"journalctl --since=@{int(since)} --output=export --all")
+            found[f"{node}, logs"] = self.live.fetch(
+                node, "find /var/log -type f -not -path '*/journal/*' -exec cat {} +"
+            )
+            found[f"{node}, temporary folders"] = self.live.fetch(
+                node, f"find {' '.join(FOLDERS)} -type f -exec cat {{}} + 2>/dev/null || true"
+            )
+        return found
+
+    @contextlib.contextmanager
+    def watched_here(self) -> Iterator[dict[str, str]]:
+        """Watch this side: processes, and the temporary folders that the playbook is told to use."""
+        folder = self.here / "temporary"
+        folder.mkdir(exist_ok=True)
+        environment = {"TMPDIR": str(folder), "ANSIBLE_LOCAL_TEMP": str(folder / "ansible")}
+        stop = self.here / "stop"
+        stop.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [sys.executable, str(SAMPLER), str(self.here / "dump"), str(stop), str(folder)]
+        ) as process:
+            try:
+                yield environment
+            finally:
+                stop.touch()
+                assert process.wait(timeout=30) == 0
+
+    def play(self, playbook: str, *, pipelining: bool, **variables: object) -> dict[str, bytes]:
+        """Run a playbook with everything Ansible can say; returns what was seen anywhere."""
+        before = self.keys()
+        since = time.time()
+        self.spread()
+        with self.watched_here() as environment:
+            extra = {"ansible_pipelining": pipelining, "slurmrest_verify_job_user": "alice", **variables}
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-P", "-m", "ansible", "playbook", f"playbooks/{playbook}", "-vvvv", "--diff"),
+                    *("--inventory", str(self.live.directory / "inventory" / "hosts.yml")),
+                    *("--extra-vars", json.dumps(extra)),
+                ],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    **environment,
+                    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                    "ANSIBLE_PIPELINING": str(pipelining),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout[-4000:].decode("utf-8", "replace")
+        assert (b"PUT " in done.stdout) is not pipelining, "the run did not do what it was told about pipelining"
+        seen = self.haul(since)
+        self.secret_keys = {**before, **{f"{name}, new": key for name, key in self.keys().items()}}
+        return {**seen, "the output": done.stdout, "this side": (self.here / "dump").read_bytes()}
+
+    def found(self, seen: Mapping[str, bytes]) -> list[str]:
+        """Every secret in what was seen."""
+        return [f"{where}: {leak}" for where, text in seen.items() for leak in leaks(text, self.secret_keys)]
+
+
+@pytest.fixture(scope="module")
+def net(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    name = f"rk-leaks-{release.replace('.', '')}"
+    with live_cluster(name, release, "--layout", "split") as live:
+        yield Net(live, tmp_path_factory.mktemp("leaks"))
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_deploy_and_verify_leak_nothing(net: Net, pipelining: bool) -> None:
+    # One host has lost its key, so that it travels; slurmdbd keeps the old one in memory.
+    net.live.ssh("db", f"cp -p {KEY} {KEY}.aside && rm {KEY} && mv {KEY}.aside /root/aside")
+    seen = net.play("deploy.yml", pipelining=pipelining)
+    assert b"all good" in seen["the output"]
+    assert net.live.fetch("db", f"cat {KEY}") == net.live.fetch("ctl", f"cat {KEY}")
+    assert net.found(seen) == []
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_rotate_leaks_nothing(net: Net, pipelining: bool) -> None:
+    seen = net.play("rotate_jwt_key.yml", pipelining=pipelining, slurm_jwt_key_rotate_confirm=True)
+    assert len(set(net.secret_keys.values())) == 2
+    assert net.found(seen) == []
+
+
+def test_a_rotation_that_fails_leaks_nothing(net: Net) -> None:
+    inode = net.live.ssh("db", f"stat -c %i {KEY}").strip()
+    folder = "/etc/systemd/system/slurmdbd.service.d"
+    net.live.ssh(
+        "db",
+        f"mkdir -p {folder}; printf '[Service]\\nExecStartPre=/bin/sh -c \"test $$(stat -c %%%%i {KEY}) = {inode}\"\\n'"
+        f" > {folder}/99-refuse.conf; systemctl daemon-reload",
+    )
+    try:
+        with pytest.raises(AssertionError, match="The rotation failed"):
+            net.play("rotate_jwt_key.yml", pipelining=True, slurm_jwt_key_rotate_confirm=True)
+    finally:
+        net.live.ssh("db", f"rm -r {folder}; systemctl daemon-reload")
+    seen = net.haul(time.time() - 600)
+    assert net.found({**seen, "this side": (net.here / "dump").read_bytes()}) == []
+
+
+def test_keeping_remote_files_is_refused_before_a_secret_travels(net: Net) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-P", "-m", "ansible", "playbook", "playbooks/verify.yml"),
+            *("--inventory", str(net.live.directory / "inventory" / "hosts.yml")),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_KEEP_REMOTE_FILES": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert (
+        "A secret would be written to a temporary file: ANSIBLE_KEEP_REMOTE_FILES is set" in done.stdout + done.stderr
+    )
+
+
+# --- the net itself ---------------------------------------------------------------------------------------------------
+
+
+def test_the_net_has_no_holes(net: Net) -> None:
+    """A key that shows up for a third of a second, in each of the places, is found in each of them."""
+    canary = secrets.token_bytes(32)
+    word = canary.hex()
+    net.spread()
+    since = time.time()
+    for node in net.nodes:
+        net.live.ssh(
+            node,
+            f"""
+            env CANARY={word} sleep 0.4
+            setpriv --reuid=admin --regid=admin --init-groups env CANARY={word} sleep 0.4
+            sh -c 'sleep 0.4; : {word}'
+            echo {word} > /tmp/canary; sleep 0.4; rm /tmp/canary
+            logger {word}
+            echo {word} > /var/log/canary
+            """,
+        )
+    with net.watched_here() as environment:
+        subprocess.run(["env", f"CANARY={word}", "sleep", "0.4"], check=True)
+        Path(environment["TMPDIR"], "canary").write_bytes(canary)
+        time.sleep(0.4)
+        Path(environment["TMPDIR"], "canary").unlink()
+    seen = net.haul(since)
+    net.secret_keys = {"the canary": canary}
+    found = "\n".join(net.found({**seen, "this side": (net.here / "dump").read_bytes()}))
+    for node in net.nodes:
+        for place in ("seen by root: the canary (hex) in /proc/", "journal: the canary", "logs: the canary"):
+            assert f"{node}, {place}" in found, found
+        text = seen[f"{node}, seen by root"]
+        assert b"/tmp/canary\n" in text
+        assert b"\0CANARY=" in text or b"CANARY=" in text
+        assert f"{node}, seen by admin: the canary" in found
+        net.live.ssh(node, "rm /var/log/canary")
+    assert "this side: the canary" in found
