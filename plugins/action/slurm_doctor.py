@@ -1,4 +1,4 @@
-"""Name the causes from the evidence that slurm_gather registered on every host; runs on the controller only."""
+"""Name the causes from what slurm_gather and slurm_ask registered on the hosts; runs on the controller only."""
 
 from __future__ import annotations
 
@@ -28,23 +28,19 @@ class ActionModule(ActionBase):
             self,
             argument_spec={
                 "evidence": {"type": "str", "required": True},
+                "answers": {"type": "str"},
                 "listen": {"type": "list", "elements": "str", "default": []},
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
             },
         )
-        found = self._evidence(arguments["evidence"], variables)
-        evidence = {host: result.get("evidence") for host, result in found.items()}
-        unreachable = {
-            host: str(result.get("unreachable_because") or result.get("msg") or "no evidence")
-            for host, result in found.items()
-            if not result.get("evidence")
-        }
+        evidence, unreachable = self._evidence(arguments["evidence"], arguments["answers"], variables)
         cluster = Cluster.of(evidence, unreachable=unreachable, expected=arguments["listen"])
         report = diagnose(cluster, preflight=arguments["preflight"])
         data = report.as_dict()
-        for path, content in ((arguments["report_file"], data), (arguments["evidence_file"], evidence)):
+        kept = {"hosts": evidence, "unreachable": unreachable, "expected": arguments["listen"]}
+        for path, content in ((arguments["report_file"], data), (arguments["evidence_file"], kept)):
             if path:
                 _write(Path(self._loader.path_dwim(path)), content)
         if not (arguments["preflight"] and report.healthy):
@@ -53,18 +49,30 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = {"changed": False, "failed": not report.healthy, "report": data}
         return {**result, "msg": f"found: {names}" if names else "nothing found"}
 
-    def _evidence(self, name: str, variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """What was registered under ``name``, by host."""
+    def _evidence(
+        self, name: str, answers: str | None, variables: dict[str, Any]
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """What was registered, by host; and why there is nothing, by host."""
         hostvars = variables["hostvars"]
-        found = {host: hostvars[host].get(name) for host in variables["ansible_play_hosts_all"] if host in hostvars}
-        if not any(found.values()):
-            raise AnsibleError(f"evidence: no host of this play has registered {name!r}")
-        return {host: result or {} for host, result in found.items()}
+        evidence: dict[str, dict[str, Any]] = {}
+        unreachable: dict[str, str] = {}
+        for host in variables["ansible_play_hosts_all"]:
+            seen = hostvars[host].get(name) or {}
+            asked = (hostvars[host].get(answers) if answers else None) or {}
+            if seen.get("evidence"):
+                more = {"http": asked.get("http"), "token_refused": asked.get("token_refused")}
+                evidence[host] = {**seen["evidence"], **more}
+            else:
+                unreachable[host] = str(seen.get("why") or seen.get("msg") or "no evidence was gathered")
+        if not evidence:
+            words = "; ".join(f"{host}: {why}" for host, why in unreachable.items())
+            raise AnsibleError(f"evidence: no host of this play has registered {name!r}. {words}")
+        return evidence, unreachable
 
 
 def _write(path: Path, content: Any) -> None:
-    """Write JSON that only its owner reads; Ansible's own kinds of strings and lists become plain ones."""
+    """Write JSON that only its owner reads."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, default=str)
+        json.dump(content, stream, indent=1)
         stream.write("\n")

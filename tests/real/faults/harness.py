@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest import jwt
 
-from testcluster.cluster import engine_of
+from testcluster.cluster import engine_of, refresh
+from testcluster.nodes import wait_for_ssh
 from testcluster.progress import Progress
 from testcluster.state import Cluster, choose
 from tests.real.clusters import LiveCluster, slurmrest
@@ -45,11 +46,16 @@ class Patient:
 
     live: LiveCluster
     cluster: Cluster = field(init=False)
+    healthy_evidence: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.cluster = choose(self.live.name)
         for node in self.cluster.nodes:
             self._snapshot(node.name, "keep")
+        file = self.live.directory / "healthy.json"
+        report = self.doctor(evidence=str(file))
+        assert report["findings"] == [], report
+        self.healthy_evidence = json.loads(file.read_text())
 
     def node(self, role: str) -> str:
         """Return the node that has a role."""
@@ -139,3 +145,9 @@ class Patient:
         """Run a script with more rights than the container gives: to mount a file system of its own."""
         container = next(node.container for node in self.cluster.nodes if role in node.roles)
         engine_of(self.cluster, Progress()).call("exec", "--privileged", container, "sh", "-c", script)
+
+    def wait_for_ssh(self) -> None:
+        """Wait until every node answers, after a reboot on other ports perhaps."""
+        refresh(self.cluster, Progress())
+        for node in self.cluster.nodes:
+            wait_for_ssh(self.cluster, node)

@@ -237,11 +237,12 @@ def _tokens_in_log(cluster: Cluster) -> Iterator[Sign]:
 
 def _not_minted(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        if host["token_refused"]:
+        refused = host.evidence.get("token_refused")
+        if refused:
             yield Sign(
                 host.name,
                 "The controller makes no token, so that no request could be tried.",
-                [host["token_refused"]],
+                [refused],
                 "On the controller: unset SLURM_JWT; scontrol token username=root lifespan=60; journalctl -u slurmctld",
             )
 

@@ -192,7 +192,10 @@ def _duplicates(cluster: Cluster) -> Iterator[Sign]:
 def _taken(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         own = host["units"].get("slurmrestd", {}).get("pid")
-        ports = {listener.port for listener, _ in _told(host) if listener.kind == "tcp"}
+        wanted = [listener for listener, _ in _told(host)] + [
+            read for read in map(listeners.read, cluster.expected) if read
+        ]
+        ports = {listener.port for listener in wanted if listener.kind == "tcp"}
         for entry in host["listening"]:
             if entry["port"] in ports and entry["pid"] != own and not _is_slurmrestd(host, entry):
                 program = entry["program"] or "another process"

@@ -227,6 +227,5 @@ RULES = (
         "The service account may change its own unit",
         "rest.shtml, Security; systemd.unit(5)",
         _writable,
-        preflight=True,
     ),
 )

@@ -1,0 +1,77 @@
+"""Mint a token on the controller and ask slurmrestd with it on its own host; the token stays in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.slurmrest.listeners import read
+from ..plugin_utils.peer import run_on
+
+MODULE = "slurmrest.toolkit.slurm_ask"
+TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
+TOKEN_SECONDS = 600
+USER = "root"
+PATIENCE = 5.0
+YOUNG_SECONDS = 20.0
+"""Daemons younger than this, on whatever host, are given the rest of it to find each other."""
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result, and why there was no token."""
+        variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, variables)
+        arguments = dict(self._task.args)
+        own = self._registered(variables["inventory_hostname"], variables)
+        if not own:
+            return {"changed": False, "http": None, "token_refused": None}
+        told = [entry["text"] for entry in own["facts"]["unit"]["listeners"]] + list(arguments.get("listen") or ())
+        arguments["urls"] = [listener.url for listener in map(read, told) if listener]
+        arguments["accounting"] = bool(own["facts"]["slurm_conf"]["accounting"])
+        arguments["patience"] = max(PATIENCE, YOUNG_SECONDS - self._youngest(variables))
+        arguments["token"], refused = self._token(arguments, variables)
+        arguments["request_token"] = self._client_token(arguments)
+        try:
+            result: dict[str, Any] = self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=variables
+            )
+        except AnsibleConnectionFailure as error:
+            raise AnsibleError(f"{variables['inventory_hostname']} was lost on the way: {error}") from None
+        return {**result, "token_refused": refused}
+
+    def _registered(self, host: str, variables: dict[str, Any]) -> Any:
+        """The evidence of a host; None where there is none."""
+        hostvars = variables["hostvars"]
+        return (hostvars[host].get(self._task.args["evidence"]) or {}).get("evidence") if host in hostvars else None
+
+    def _youngest(self, variables: dict[str, Any]) -> float:
+        """Age in seconds of the daemon that was started last, on any host of the play."""
+        found = (self._registered(host, variables) for host in variables["ansible_play_hosts_all"])
+        ages = [process["age"] for evidence in found if evidence for process in evidence["processes"].values()]
+        return min(ages, default=YOUNG_SECONDS)
+
+    def _token(self, arguments: dict[str, Any], variables: dict[str, Any]) -> tuple[str | None, str | None]:
+        """A token of root, or why there is none."""
+        controller = arguments.get("controller") or variables["inventory_hostname"]
+        try:
+            wanted = {"users": [USER], "lifespan": TOKEN_SECONDS}
+            return run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"][USER], None
+        except AnsibleError as error:
+            return None, str(error)
+
+    def _client_token(self, arguments: dict[str, Any]) -> str | None:
+        """The client's token, from its file: bare, or as ``scontrol token`` prints it."""
+        path = (arguments.get("request") or {}).get("token_file")
+        if not path:
+            return None
+        try:
+            text = Path(self._loader.path_dwim(path)).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise AnsibleError(f"token_file: {path!r} cannot be read: {error}") from None
+        return text.rpartition("=")[2].strip() or None

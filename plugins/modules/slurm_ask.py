@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Ask the slurmrestd of this host for a doctor (entry file; see module_utils/slurmrest/inquiry.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurm_ask
+short_description: What slurmrestd answers on its own host, for M(slurmrest.toolkit.slurm_doctor)
+description:
+  - Sends a handful of requests that only read. What comes back holds no token.
+  - The action plugin of the same name takes listeners from the evidence of the host, mints a short-lived token on the
+    controller and keeps it in memory.
+options:
+  evidence:
+    description: Name under which M(slurmrest.toolkit.slurm_gather) was registered (read by the action plugin).
+    type: str
+  controller: {description: Inventory name of the host that mints the token (read by the action plugin)., type: str}
+  listen: {description: Further addresses where slurmrestd shall listen., type: list, elements: str, default: []}
+  request:
+    description: A request that does not work for a client. It is not repeated.
+    type: dict
+    suboptions:
+      method: {description: HTTP method., type: str, default: GET}
+      path: {description: Path of the URL., type: str, required: true}
+      user:
+        description: What the client sends as X-SLURM-USER-NAME; empty where it sends none.
+        type: str
+        default: ""
+      token_file:
+        description: File on the controller with the client's token, where it sends one (read by the action plugin).
+        type: path
+  urls: {description: Addresses to ask; given by the action plugin., type: list, elements: str, default: []}
+  accounting: {description: Whether slurmdbd has to answer; given by the action plugin., type: bool, default: false}
+  patience: {description: Seconds during which a bad answer is asked for again., type: float, default: 5}
+  token: {description: Token of root; given by the action plugin., type: str}
+  request_token: {description: Token of that client; given by the action plugin., type: str}
+attributes:
+  check_mode: {support: full, description: Reads only.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Ask slurmrestd
+  slurmrest.toolkit.slurm_ask:
+    evidence: slurm_evidence
+    controller: "{{ groups['slurmctld'][0] }}"
+  register: slurm_answers
+"""
+
+RETURN = r"""
+http: {description: What it answered., returned: success, type: dict}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.inquiry import inquire
+from ..module_utils.slurmrest.jwt import Token
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "evidence": {"type": "str"},
+            "controller": {"type": "str"},
+            "listen": {"type": "list", "elements": "str", "default": []},
+            "request": {
+                "type": "dict",
+                "options": {
+                    "method": {"type": "str", "default": "GET"},
+                    "path": {"type": "str", "required": True},
+                    "user": {"type": "str", "default": ""},
+                    "token_file": {"type": "path", "no_log": False},
+                },
+            },
+            "urls": {"type": "list", "elements": "str", "default": []},
+            "accounting": {"type": "bool", "default": False},
+            "patience": {"type": "float", "default": 5},
+            "token": {"type": "str", "no_log": True},
+            "request_token": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        answers = inquire(
+            wanted["urls"],
+            Token(wanted["token"]) if wanted["token"] else None,
+            accounting=wanted["accounting"],
+            patience=wanted["patience"],
+            client=wanted["request"],
+            client_token=Token(wanted["request_token"]) if wanted["request_token"] else None,
+        )
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, http=answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The faults of this run, and the cluster that each of them is given to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.clusters import ROOT, live_cluster
+from tests.real.faults.faults import FAULTS, Fault
+from tests.real.faults.harness import Patient
+from tests.real.faults.record import record
+
+RESULTS = ROOT / "docs" / "data" / "doctor.json"
+LAYOUTS = {"single": (), "split": ("--layout", "split")}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each fault of the release a test; the bounded subset unless --full is given."""
+    if "fault" not in metafunc.fixturenames:
+        return
+    release, full = metafunc.config.getoption("--release"), metafunc.config.getoption("--full")
+    chosen = [fault for fault in FAULTS if release in fault.releases and (full or fault.bounded)]
+    chosen.sort(key=lambda fault: list(LAYOUTS).index(fault.layout))
+    metafunc.parametrize("fault", chosen, ids=lambda fault: fault.name)
+
+
+class Ward:
+    """One cluster at a time: of the layout that is asked for, and a new one after it could not be mended."""
+
+    def __init__(self, release: str, *, full: bool) -> None:
+        self.release = release
+        self.full = full
+        self.version = ""
+        self.results: dict[str, dict[str, Any]] = {}
+        self.recording = bool(os.environ.get("SLURMREST_RECORD"))
+        self._stack = ExitStack()
+        self._layout = ""
+        self._patient: Patient | None = None
+
+    def patient(self, layout: str) -> Patient:
+        """Return a healthy cluster."""
+        if self._patient is None or self._layout != layout:
+            self.dismiss()
+            name = f"faults-{self.release.replace('.', '')}-{layout}"
+            live = self._stack.enter_context(live_cluster(name, self.release, *LAYOUTS[layout]))
+            self._patient, self._layout = Patient(live), layout
+            self.version = self._patient.cluster.slurm_version
+        return self._patient
+
+    def dismiss(self) -> None:
+        """Remove the cluster."""
+        self._patient = None
+        self._stack.close()
+
+    def record(self, fault: Fault, evidence: Path) -> None:
+        """Keep the evidence of a fault for the unit tests."""
+        assert self._patient is not None
+        broken = json.loads(evidence.read_text())
+        record(self.release, self.version, fault, self._patient.healthy_evidence, broken)
+
+    def note(self, fault: Fault, found: list[str], *, healthy_again: bool) -> None:
+        """Remember what came of a fault; a full run puts it into the data of the documents."""
+        self.results[fault.name] = {
+            "text": fault.text,
+            "expect": fault.expect,
+            "found": found,
+            "healthy_again": healthy_again,
+        }
+        if self.full:
+            write_results(self.release, self.version, self.results)
+
+
+@pytest.fixture(scope="session")
+def ward(release: str, full: bool) -> Iterator[Ward]:
+    """Return the ward, and empty it afterwards."""
+    there = Ward(release, full=full)
+    try:
+        yield there
+    finally:
+        there.dismiss()
+
+
+def write_results(release: str, version: str, results: dict[str, dict[str, Any]]) -> None:
+    """Put the results of one release into docs/data/doctor.json, beside those of the others."""
+    known: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"releases": {}}
+    before = known["releases"].get(release, {"faults": {}})["faults"]
+    names = [fault.name for fault in FAULTS if release in fault.releases]
+    merged = {name: results.get(name) or before.get(name) for name in names}
+    known["releases"][release] = {
+        "slurm_version": version,
+        "faults": {name: result for name, result in merged.items() if result},
+    }
+    known["releases"] = dict(sorted(known["releases"].items()))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(known, indent=1) + "\n")
