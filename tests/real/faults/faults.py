@@ -555,9 +555,18 @@ CLUSTER = (
         "clocks-apart",
         "The clocks of two hosts are apart",
         "clocks-apart",
-        "",
+        # A container has the clock of its host, so every program started from now on is told another time.
+        "ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || {\n"
+        "  apt-get -qq -o Acquire::Check-Valid-Until=false update\n"
+        "  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install libfaketime; } >/dev/null\n"
+        "echo +3600 > /etc/faketimerc\n"
+        "systemctl set-environment DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1\n"
+        "ls /usr/lib/*/faketime/libfaketime.so.1 > /etc/ld.so.preload\n"
+        "again munge slurmdbd",
         on="slurmdbd",
         restart=("munge", "slurmdbd"),
+        undo="rm -f /etc/ld.so.preload /etc/faketimerc\n"
+        "systemctl unset-environment DONT_FAKE_MONOTONIC FAKETIME_DONT_FAKE_MONOTONIC",
         layout="split",
     ),
     Fault(
