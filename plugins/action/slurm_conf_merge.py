@@ -34,9 +34,6 @@ class ActionModule(ActionBase):
         }
         if not self._task.check_mode:
             self._apply(steps, plans, result, variables)
-        warnings = unequal(plans)
-        if warnings:
-            result["warnings"] = warnings
         return result
 
     @staticmethod
@@ -91,16 +88,3 @@ def in_order(plans: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         for part in plan["parts"]
         if part["kind"] == kind and part["changed"]
     ]
-
-
-def unequal(plans: dict[str, Any]) -> list[str]:
-    """Return a warning when the hosts' copies of slurm.conf are not the same."""
-    groups: dict[str, list[str]] = {}
-    for host, plan in plans.items():
-        for part in plan["parts"]:
-            if part["kind"] != "slurmdbd":
-                groups.setdefault(part["digest"], []).append(host)
-    if len(groups) < 2:
-        return []
-    sides = " / ".join(", ".join(hosts) for hosts in groups.values())
-    return [f"slurm.conf is not the same on all hosts ({sides}), comments included: slurmctld complains of such nodes."]

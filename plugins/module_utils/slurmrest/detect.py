@@ -90,7 +90,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "units": shown,
         **unit_facts,
         "account": account,
-        "slurm_user": account_facts(slurm_conf["slurm_user"]) if slurm_conf["readable"] else None,
+        "slurm_user": _slurm_user(slurm_conf, slurmdbd_conf),
         "groups": {name: _gid(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
     }
@@ -535,6 +535,12 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
         readable_by_account=_readable(path, account) if facts["exists"] else None,
     )
     return facts, conf
+
+
+def _slurm_user(*confs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """SlurmUser as the first readable file has it: a host of slurmdbd may have no slurm.conf."""
+    said = [conf["slurm_user"] for conf in confs if conf["readable"]]
+    return account_facts(said[0]) if said else None
 
 
 def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> str:
