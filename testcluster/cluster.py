@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest import verify
 from slurmrest.client import Credentials, Target
+from slurmrest.jwt import Key
 from slurmrest.releases import Version
 from slurmrest.report import render_table
 
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from testcluster.engine import Container, Engine
     from testcluster.images import Image
     from testcluster.progress import Progress
+
+IDLE_CLIENTS = 8
+"""Connections held open while another client must be served: a few of the least that a daemon allows."""
 
 UNITS = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
 JOURNAL_LINES = 12
@@ -356,14 +361,21 @@ def prove(engine: Engine, cluster: Cluster, made: Sequence[Token]) -> None:
     report = verify.verify(
         [Target.parse(cluster.base_url)],
         Credentials(tokens.ADMINISTRATOR, root),
-        verify.Options(accounting=True, job=verify.JobOptions()),
+        verify.Options(accounting=True, job=verify.JobOptions(), idle_clients=IDLE_CLIENTS),
         job_credentials=Credentials(inventory.ORDINARY_USER, ordinary),
+        key=signing_key(engine, cluster),
         read_output=lambda path: take_file(engine, cluster, path),
     )
     cluster.verify = report.as_dict()
     cluster.api_versions = list(report.api_versions)
     if not all(check.ok for check in report.checks):
         raise ClusterFailedError(f"the verification did not prove everything\n{render_table(report)}")
+
+
+def signing_key(engine: Engine, cluster: Cluster) -> Key:
+    """Read the key that signs the cluster's tokens; it stays in this process."""
+    encoded = engine.execute(cluster.controller.container, "base64", warm.JWT_KEY)
+    return Key(base64.b64decode(encoded))
 
 
 def take_file(engine: Engine, cluster: Cluster, path: str) -> str:

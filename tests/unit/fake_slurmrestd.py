@@ -39,6 +39,7 @@ class Style:
     dbd_down: tuple[int, dict[str, Any]]
     dbd_bad_token: tuple[int, dict[str, Any]]
     plain_user_dbd_diag: int
+    bad_url_char: int
     user_header_required: bool
     old: bool
 
@@ -65,6 +66,7 @@ _NEW = Style(
     dbd_down=(502, _DBD_OPEN),
     dbd_bad_token=(502, _DBD_AUTH),
     plain_user_dbd_diag=500,
+    bad_url_char=400,
     user_header_required=False,
     old=False,
 )
@@ -79,6 +81,7 @@ STYLES = {
         dbd_down=(500, _error(7000, "Failed connecting to slurmdbd", "slurmdb_clusters_get")),
         dbd_bad_token=(500, _AUTH),
         plain_user_dbd_diag=500,
+        bad_url_char=400,
         user_header_required=True,
         old=True,
     ),
@@ -90,10 +93,12 @@ STYLES = {
         dbd_bad_token=(502, _DBD_OPEN),
         no_alt_auth=(502, _ZERO),
         plain_user_dbd_diag=422,
+        bad_url_char=404,
     ),
 }
 
 Answer = tuple[int, Any]
+_ENDPOINTS = ("diag", "ping", "nodes", "partitions", "users", "associations", "clusters", "submit")
 
 
 @dataclass
@@ -110,6 +115,8 @@ class FakeSlurmrestd:
     job_states: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "COMPLETED"])
     job_reason: str = "None"
     job_user: str = ""
+    max_connections: int = 124
+    slurm_user: str = "slurm"
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """The status and the body (text, or JSON) of one request."""
@@ -121,9 +128,14 @@ class FakeSlurmrestd:
             token is None or (user is None and self.style.user_header_required) or "no-jwt" in self.faults
         ):
             return 401, "Authentication failure"
+        if any(letter in path for letter in '"{}|<>') and "rewrites" not in self.faults:
+            return self.style.bad_url_char, "Unable to parse URL path."
+        path = path.partition("?")[0]
         if path in ("/openapi", "/openapi/v3"):
             return self.instead.get("openapi", (200, self._openapi()))
         parts = path.strip("/").split("/")
+        if "answers-anything" in self.faults and parts[-1] not in _ENDPOINTS and parts[-2] not in ("node", "job"):
+            return 200, "<html>welcome</html>"
         if len(parts) < 3 or parts[1] not in self.style.apis or parts[0] not in self._families():
             return 404, "Unable find requested URL. Please view /openapi/v3 for API reference."
         family, api, endpoint = parts[0], parts[1], "/".join(parts[2:])
@@ -155,10 +167,14 @@ class FakeSlurmrestd:
         if "any-token" in self.faults:
             return True
         try:
-            owner = jwt.verify(jwt.Token(token), KEY).user
-        except jwt.TokenError:
-            return False
-        return user in (None, owner) or owner in ("root", "slurm")
+            found = jwt.inspect(jwt.Token(token))
+            if found.algorithm == "none":
+                return "takes-alg-none" in self.faults
+            instant = (found.expires or 0) - 1 if "ignores-expiry" in self.faults else None
+            owner = jwt.verify(jwt.Token(token), KEY, instant).user
+        except jwt.TokenError as error:
+            return "takes-userless" in self.faults and "names no user" in error.message
+        return user in (None, owner) or owner in ("root", self.slurm_user) or "any-name" in self.faults
 
     def _slurmctld_refuses(self, token: str, user: str | None) -> tuple[int, dict[str, Any]] | None:
         if "ctld-down" in self.faults:
@@ -185,11 +201,15 @@ class FakeSlurmrestd:
         if not accepted:
             status, error = self.style.dbd_bad_token
             return self._with_meta(status, errors=[error])
-        if endpoint == "diag" and actor not in ("root", "slurm"):
+        if endpoint == "diag" and actor not in ("root", self.slurm_user):
             denied = _error(2002, "Access/permission denied", "slurmdb_get_stats", "stats query failed")
             return self._with_meta(self.style.plain_user_dbd_diag, errors=[denied])
         if endpoint == "diag":
             return self._with_meta(200, statistics={"time_start": 1, "RPCs": [], "rollups": [], "users": []})
+        if endpoint == "users":
+            return self._with_meta(200, users=[{"name": "alice"}, {"name": "root"}])
+        if endpoint == "associations":
+            return self._with_meta(200, associations=[{"user": "alice", "account": "physics"}])
         return self._with_meta(200, clusters=[{"name": "test"}])
 
     def _slurm(self, method: str, api: str, endpoint: str, actor: str, body: bytes) -> Answer:
@@ -201,6 +221,8 @@ class FakeSlurmrestd:
         if endpoint == "nodes":
             state: Any = "idle" if self.style.old else ["IDLE"]
             return self._with_meta(200, nodes=[{"name": "node1", "state": state}])
+        if endpoint.startswith("node/"):
+            return self._with_meta(500, errors=[_error(9501, "Failed to find node", "_dump_nodes")])
         if endpoint == "partitions":
             return self._with_meta(200, partitions=[{"name": "debug"}])
         if endpoint == "job/submit" and method == "POST":
@@ -238,9 +260,18 @@ class FakeSlurmrestd:
     def _job(self, method: str, job_id: int, api: str) -> Answer:
         if method == "DELETE":
             self.cancelled.append(job_id)
+            if "cancel-refused" in self.faults:
+                return self._with_meta(500, errors=[_error(-1, "Unspecified error", "slurm_kill_job2")])
             return self._with_meta(200)
         job = self.jobs[job_id]
-        state = self.job_states[min(job["polls"], len(self.job_states) - 1)]
+        gone = job_id in self.cancelled and "cancel-ignored" not in self.faults
+        state = (
+            "CANCELLED"
+            if gone
+            else "RUNNING"
+            if "sleep" in job["script"]
+            else self.job_states[min(job["polls"], len(self.job_states) - 1)]
+        )
         job["polls"] += 1
         if state == "COMPLETED" and "silent" not in self.faults:
             done = subprocess.run(
@@ -278,8 +309,15 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 @contextlib.contextmanager
 def serving(daemon: FakeSlurmrestd, socket_path: Path | None = None) -> Iterator[Target]:
     """Serve on a free TCP port of the loopback, or on a UNIX socket, until the block ends."""
+    places = threading.BoundedSemaphore(daemon.max_connections)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0" if "closes" in daemon.faults else "HTTP/1.1"
+
+        def handle(self) -> None:
+            with places:  # as many connections as there are places; others wait, connected and unanswered
+                super().handle()
+
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}

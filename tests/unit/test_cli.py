@@ -19,6 +19,7 @@ from slurmrest.verify import CHECKS
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_slurmrestd.py"
+KEY_TEXT = "the key of the fake slurmctld, 32+ bytes"
 DOCS = Path(__file__).parents[2] / "docs" / "verify.md"
 
 
@@ -46,14 +47,14 @@ def token_file(tmp_path: Path) -> str:
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> str:
-    return secret_file(tmp_path / "key", "the key of the fake slurmctld, 32+ bytes")
+    return secret_file(tmp_path / "key", KEY_TEXT)
 
 
 def test_all_good(target: Target, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--url", target.url, "--token-file", token_file]) == cli.OK
     shown = capsys.readouterr()
     assert f"{target.url}  Slurm 24.11.5" in shown.out
-    assert "all good: 9 ok, 0 failed, 2 skipped" in shown.out
+    assert "all good: 14 ok, 0 failed, 7 skipped" in shown.out
     assert "\033" not in shown.out
     assert shown.err == ""
 
@@ -141,9 +142,82 @@ def test_the_job_user_by_name_or_by_token(
     base = ["--url", target.url, "--token-file", token_file, "--job", "--job-directory", str(tmp_path)]
     assert cli.main([*base, "--job-user", "alice"]) == cli.OK
     assert cli.main([*base, "--job-token-file", alice]) == cli.OK
-    assert [job["user"] for job in daemon.jobs.values()] == ["alice", "alice"]
+    assert {job["user"] for job in daemon.jobs.values()} == {"alice"}
     submissions = [headers for method, _path, headers in daemon.requests if method == "POST"]
-    assert [jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions] == ["root", "alice"]
+    assert [jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions] == [
+        *["root"] * 2,
+        *["alice"] * 2,
+    ]
+
+
+def scontrol(directory: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = directory / "bin" / "scontrol"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_scontrol(daemon: FakeSlurmrestd, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"token lifespan=600": "bob", **{f"token username={user} lifespan=600": user for user in ("root", "alice")}}
+    cases = "".join(f"'{words}') echo SLURM_JWT={token(user).reveal()};; " for words, user in made.items())
+    scontrol(tmp_path, f'[ -z "$SLURM_JWT" ] || exit 1; case "$*" in {cases} *) exit 2;; esac', monkeypatch)
+    monkeypatch.setenv("SLURM_JWT", "daemon")
+    assert cli.main(["--url", target.url, "--scontrol"]) == cli.OK
+    assert {
+        headers["x-slurm-user-name"] for *_request, headers in daemon.requests if headers.get("x-slurm-user-name")
+    } == {
+        "bob",
+        "root",  # the name that bob's token must not act for
+    }
+    daemon.requests.clear()
+    job = ["--job", "--job-user", "alice", "--job-directory", str(tmp_path)]
+    assert cli.main(["--url", target.url, "--scontrol", "--user", "root", *job]) == cli.OK
+    submissions = [headers for method, _path, headers in daemon.requests if method == "POST"]
+    assert {jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions} == {"alice"}
+
+
+def test_a_scontrol_that_makes_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scontrol(tmp_path, "echo 'scontrol: error: Invalid user id' >&2; exit 1", monkeypatch)
+    assert "scontrol made no token: scontrol: error: Invalid user id" in refused(capsys, "--scontrol", "--user", "root")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "there is no scontrol on this host" in refused(capsys, "--scontrol")
+
+
+# --- other forms of output --------------------------------------------------------------------------------------------
+
+
+def test_nagios(daemon: FakeSlurmrestd, target: Target, token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["--url", target.url, "--token-file", token_file, "--nagios"]
+    for faults, code, words in (
+        (set[str](), 0, "SLURMREST OK - 0 failed, 14 ok, 7 skipped; Slurm 24.11.5 at "),
+        ({"rewrites"}, 1, "SLURMREST WARNING - escaping: unescaped: Slurm was asked"),
+        ({"ping-down"}, 2, "SLURMREST CRITICAL - ping: 200, but no answer from slurmctld on ctl; 1 failed, "),
+    ):
+        daemon.faults = faults
+        assert cli.main(base) == code
+        shown = capsys.readouterr()
+        assert shown.out.startswith(words)
+        assert shown.err == ""
+    for wrong in (["--token-env", "UNSET_VARIABLE"], ["--timeout", "never"], ["--json"]):
+        assert cli.main(["--nagios", *wrong]) == 3
+    assert capsys.readouterr().out.startswith("SLURMREST UNKNOWN - could not run: --token-env")
+
+
+def test_files_beside_the_table(
+    daemon: FakeSlurmrestd, target: Target, token_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.faults.add("ping-down")
+    names = {"--html": "<!DOCTYPE html>", "--junit": "<?xml", "--prometheus": "# HELP slurmrest_verify_ok "}
+    options = [word for option in names for word in (option, str(tmp_path / option[2:]))]
+    assert cli.main(["--url", target.url, "--token-file", token_file, *options]) == cli.CHECK_FAILED
+    assert "FAILED   ping" in capsys.readouterr().out
+    for option, beginning in names.items():
+        assert (tmp_path / option[2:]).read_text().startswith(beginning)
+    nowhere = refused(capsys, "--url", target.url, "--token-file", token_file, "--html", f"{tmp_path}/no/page.html")
+    assert "No such file or directory" in nowhere
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -189,6 +263,13 @@ def test_refusals(tmp_path: Path, token_file: str, key_file: str, capsys: pytest
         ("--token-file", token_file, "--job", "--job-user", "a", "--job-directory", "tmp"): "job directory: 'tmp'",
         ("--token-file", "-", "--job", "--job-token-file", "-"): "cannot both be standard input",
         ("--nonsense",): "unrecognized arguments",
+        ("--token-file", token_file, "--samples", "0"): "samples: 0 is refused",
+        ("--token-file", token_file, "--idle-clients", "5000"): "idle clients: 5000 is refused",
+        ("--token-file", token_file, "--insecure"): "belong to an https:// --url",
+        ("--token-file", token_file, "--url", "https://x", "--key", "k"): "--key is the private key of --cert",
+        ("--token-file", token_file, "--url", "https://x", "--cacert", f"{tmp_path}/none"): "No such file",
+        ("--token-file", token_file, "--url", "https://x", "--cacert", empty): "--cacert",
+        ("--token-file", token_file, "--scontrol"): "not allowed with",
     }
     for argv, words in cases.items():
         monkey = io.StringIO(token("root").reveal())
@@ -250,6 +331,7 @@ def test_no_option_takes_a_token() -> None:
         action.option_strings[0] for action in cli.build_parser()._actions if "token" in str(action.option_strings)
     ]
     assert takers == ["--token-file", "--token-env", "--job-token-file"]
+    assert next(action for action in cli.build_parser()._actions if "--scontrol" in action.option_strings).nargs == 0
 
 
 def test_every_option_and_check_is_documented() -> None:
@@ -265,13 +347,21 @@ def test_every_option_and_check_is_documented() -> None:
 def test_no_secret_in_any_output(fault: str, tmp_path: Path, key_file: str, token_file: str) -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"], faults={fault})
     job = ["--job", "--job-user", "alice", "--job-directory", str(tmp_path), "--show-curl"]
+    files = [tmp_path / name for name in ("page.html", "junit.xml", "metrics.prom")]
+    written = [
+        word
+        for option, path in zip(("--html", "--junit", "--prometheus"), files, strict=True)
+        for word in (option, str(path))
+    ]
     shown = ""
     with serving(daemon) as target:
         for source in (["--token-file", token_file], ["--key-file", key_file, "--user", "root"]):
-            for form in ([], ["--json"]):
-                done = script("--url", target.url, *source, *job, *form)
-                shown += done.stdout + done.stderr
+            for form in ([], ["--json"], ["--nagios"]):
+                done = script("--url", target.url, *source, *job, *form, *written)
+                shown += done.stdout + done.stderr + "".join(path.read_text() for path in files)
     sent = {headers["x-slurm-user-token"] for *_request, headers in daemon.requests if "x-slurm-user-token" in headers}
-    secrets = {part for token in sent for part in token.split(".") if len(part) > 20 and not part.startswith("AAAA")}
+    parts = {part for token in sent for part in token.split(".")[1:]}  # claims and signature; the header is no secret
+    secrets = {part for part in parts if len(part) > 20 and not part.startswith("AAAA")}
     assert len(secrets) > 2
+    secrets.add(KEY_TEXT)
     assert not [part for part in secrets if part in shown]

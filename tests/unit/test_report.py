@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from slurmrest.client import Credentials
 from slurmrest.report import TokenSource, curl_line, render_curl, render_json, render_table
-from slurmrest.verify import JobOptions, Options, Report, Result, verify
+from slurmrest.verify import LIMITATIONS, JobOptions, Options, Report, Result, verify
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
 
@@ -57,6 +57,7 @@ def test_the_table() -> None:
         "  skipped  job                    root is not an ordinary user",
         "                                  remedy: Name one.",
         "",
+        f"  note: {LIMITATIONS[0]}",
         "FAILED: 1 ok, 2 failed, 1 skipped; 7 requests in 0.50 s",
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slurmrest import causes, checks, jwt, verify
+from slurmrest import causes, checks_capacity, checks_jobs, jwt, verify
 from slurmrest.client import TOKEN_HEADER, Credentials, Target
 from slurmrest.errors import InputError
 from slurmrest.session import NOT_ORDINARY
 from slurmrest.verify import CHECKS, JobOptions, Options, Report, Result
 
-from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
+from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 from tests.unit.test_answers import slurmish
 
 ROOT = Credentials("root", token("root"))
@@ -29,9 +30,9 @@ TOKEN = TOKEN_HEADER.lower()
 every_release = pytest.mark.parametrize("release", STYLES)
 
 
-def run(daemon: FakeSlurmrestd, credentials: Credentials = ROOT, **options: Any) -> Report:
+def run(daemon: FakeSlurmrestd, credentials: Credentials = ROOT, key: jwt.Key | None = None, **options: Any) -> Report:
     with serving(daemon) as target:
-        return verify.verify([target], credentials, Options(**options), job_credentials=ALICE)
+        return verify.verify([target], credentials, Options(**options), job_credentials=ALICE, key=key)
 
 
 def check(report: Report, check_id: str) -> Result:
@@ -46,8 +47,8 @@ def failures(report: Report) -> list[str]:
 def test_a_healthy_daemon_passes_every_check(release: str, tmp_path: Path) -> None:
     daemon = FakeSlurmrestd(STYLES[release])
     with serving(daemon) as tcp, serving(daemon, tmp_path / "socket") as unix:
-        options = Options(job=JobOptions(directory=str(tmp_path)))
-        report = verify.verify([tcp, unix], ROOT, options, job_credentials=ALICE)
+        options = Options(job=JobOptions(directory=str(tmp_path)), idle_clients=3)
+        report = verify.verify([tcp, unix], ROOT, options, job_credentials=ALICE, key=KEY)
     assert [(result.id, result.ok) for result in report.checks if result.ok is not True] == []
     listener = [result.id for result in report.checks if result.id.endswith(f"@unix:{tmp_path}/socket")]
     assert [name.partition("@")[0] for name in listener] == ["reach", "slurm-diag", "no-token", "bad-token"]
@@ -62,7 +63,10 @@ def test_a_healthy_daemon_passes_every_check(release: str, tmp_path: Path) -> No
 @every_release
 def test_the_report_says_the_same_to_programs(release: str) -> None:
     report = run(FakeSlurmrestd(STYLES[release])).as_dict()
-    assert list(report) == ["schema", "ok", "url", "slurm_version", "api_versions", "checks"]
+    keys = ["schema", "ok", "url", "slurm_version", "api_versions", "checks", "warnings", "limitations"]
+    assert list(report) == keys
+    assert report["warnings"] == []
+    assert "nbf, iat, iss and aud" in report["limitations"][0]
     assert report["ok"] is True
     for entry in report["checks"]:
         assert list(entry) == ["id", "ok", "seconds", "detail", "cause", "remedy"]
@@ -72,10 +76,12 @@ def test_the_report_says_the_same_to_programs(release: str) -> None:
 
 
 @every_release
-def test_few_requests_and_little_time(release: str) -> None:
+def test_few_requests_and_little_time(release: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
     begin = time.monotonic()
-    report = run(FakeSlurmrestd(STYLES[release]))
-    assert report.requests < 40
+    with serving(daemon) as tcp, serving(daemon, tmp_path / "socket") as unix:
+        report = verify.verify([tcp, unix], ROOT, job_credentials=ALICE, key=KEY)
+    assert report.requests == len(daemon.requests) < 40
     assert time.monotonic() - begin < 3
 
 
@@ -408,7 +414,7 @@ def test_a_socket_that_trusts_its_peer_is_found(tmp_path: Path) -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"], faults={"trusts-peer"})
     with serving(daemon, tmp_path / "socket") as target:
         report = verify.verify([target], ROOT)
-    assert failures(report) == ["no-token", "bad-token"]
+    assert failures(report) == ["no-token", "bad-token", "alg-none"]
     assert check(report, "no-token").detail == "no token: answered with 200 instead of being refused"
     assert "rest_auth/local" in check(report, "no-token").cause
     assert check(report, "bad-token").remedy == "Give slurmrestd -a rest_auth/jwt."
@@ -417,7 +423,7 @@ def test_a_socket_that_trusts_its_peer_is_found(tmp_path: Path) -> None:
 
 def test_a_daemon_that_takes_any_signature_is_found() -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], faults={"any-token"}), ALICE)
-    assert failures(report) == ["bad-token"]
+    assert failures(report) == ["bad-token", "alg-none", "other-user"]
     assert check(report, "bad-token").detail.startswith("garbage: answered with 200")
 
 
@@ -447,7 +453,7 @@ def test_the_expected_statuses(release: str) -> None:
 
 def test_what_proves_nothing_while_the_good_token_is_refused() -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], faults={"no-alt-auth"}), job=JobOptions())
-    for check_id in ("nodes", "partitions", "no-token", "bad-token", "job"):
+    for check_id in ("nodes", "partitions", "no-token", "bad-token", "alg-none", "other-user", "latency", "job"):
         assert check(report, check_id).ok is None
         assert "(see slurm-diag)" in check(report, check_id).detail
     assert check(report, "no-token").detail.startswith("no token: 401; proves nothing")
@@ -457,6 +463,201 @@ def test_an_open_door_is_found_even_while_the_good_token_is_refused(tmp_path: Pa
     daemon = FakeSlurmrestd(STYLES["24.11"], faults={"trusts-peer", "token-breaks"})
     with serving(daemon, tmp_path / "socket") as target:
         assert failures(verify.verify([target], ROOT))[-1] == "no-token"
+
+
+def test_an_expired_token_that_is_taken_is_found() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"ignores-expiry"}), key=KEY)
+    assert failures(report) == ["expired-token"]
+    assert check(report, "expired-token").detail == "expired: answered with 200 instead of being refused"
+    assert "clock" in check(report, "expired-token").cause
+
+
+def test_a_token_without_a_user_that_is_taken_is_found() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"takes-userless"}), key=KEY)
+    assert failures(report) == ["userless-token"]
+    assert check(report, "userless-token").detail == "no user claim: answered with 200 instead of being refused"
+
+
+def test_a_token_with_alg_none_that_is_taken_is_found() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"takes-alg-none"}), key=KEY)
+    assert failures(report) == ["alg-none"]
+    assert check(report, "alg-none").cause.startswith("what answers does not check tokens")
+
+
+@every_release
+def test_the_spoilt_tokens_are_what_they_claim_to_be(release: str) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
+    report = run(daemon, key=KEY)
+    sent = [jwt.Token(headers[TOKEN]) for *_request, headers in daemon.requests if headers.get(TOKEN, "-") != "-"]
+    found = [jwt.inspect(item) for item in sent if jwt.looks_like_jwt(item)]
+    with pytest.raises(jwt.TokenError, match="expired 36"):
+        jwt.verify(
+            next(item for item in sent if jwt.looks_like_jwt(item) and (jwt.inspect(item).expires or 0) < time.time()),
+            KEY,
+        )
+    userless = next(item for item in found if not item.user)
+    assert (userless.expires or 0) > time.time()
+    assert next(item for item in found if item.algorithm == "none").user == "root"
+    status = STYLES[release].bad_token[0]
+    assert check(report, "expired-token").detail == f"expired: {status}"
+    assert check(report, "userless-token").detail == f"no user claim: {status}"
+    assert check(report, "alg-none").detail == f"alg none: {status}"
+    assert check(report, "other-user").detail == f"alice's token for root: {status}"
+
+
+@pytest.mark.parametrize("check_id", ["expired-token", "userless-token"])
+def test_nothing_is_proven_without_the_key_that_counts(check_id: str) -> None:
+    without = check(run(FakeSlurmrestd(STYLES["24.11"])), check_id)
+    assert (without.ok, without.detail) == (None, "no key to sign with")
+    assert "--key-file" in without.remedy
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"ignores-expiry", "takes-userless"})
+    other = check(run(daemon, key=jwt.Key(b"k" * 32)), check_id)
+    assert other.ok is None
+    assert "not the one of the token that slurmctld accepts" in other.detail
+    assert other.exchanges == ()
+
+
+# --- another user's name ----------------------------------------------------------------------------------------------
+
+
+def test_an_ordinary_token_that_acts_for_root_is_found() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"any-name"}))
+    assert failures(report) == ["other-user"]
+    assert check(report, "other-user").detail == "alice's token for root: answered with 200 instead of being refused"
+    assert "X-SLURM-USER-NAME" in check(report, "other-user").remedy
+
+
+def test_an_administrators_token_proves_nothing_about_names() -> None:
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        acting = verify.verify([target], ROOT, job_credentials=Credentials("alice", ROOT.token))
+    found = check(acting, "other-user")
+    assert (found.ok, found.exchanges) == (None, ())
+    assert "--job-token-file" in found.remedy
+
+
+def test_slurm_user_by_another_name_is_no_impersonation() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], slurm_user="slurmadm")
+    admin = Credentials("slurmadm", token("slurmadm"))
+    for faults in (set[str](), {"dbd-down"}):
+        daemon.faults = faults
+        with serving(daemon) as target:
+            found = check(verify.verify([target], admin), "other-user")
+        assert (found.ok, "may be SlurmUser" in found.detail) == (None, True)
+
+
+def test_an_ordinary_token_that_is_refused_anyway_proves_nothing_about_names() -> None:
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        late = Credentials("alice", token("alice", lifespan=-60))
+        found = check(verify.verify([target], ROOT, job_credentials=late), "other-user")
+    assert found.ok is None
+    assert found.detail.startswith("alice's token is refused for its own user already (511: ")
+
+
+# --- users, URLs ------------------------------------------------------------------------------------------------------
+
+
+def test_users_or_associations() -> None:
+    nobody: dict[str, list[str]] = {"errors": [], "users": []}
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"slurmdb/users": (200, nobody)})
+    assert check(run(daemon), "users").detail == "1 association: alice"
+    daemon.instead["slurmdb/associations"] = (204, "")
+    hidden = check(run(daemon), "users")
+    assert (hidden.ok, "PrivateData=users" in hidden.detail) == (None, True)
+    daemon.instead = {"slurmdb/users": (500, {"errors": [{"error": "broken", "error_number": 7000}]})}
+    assert failures(run(daemon)) == ["users"]
+    daemon = FakeSlurmrestd(STYLES["24.11"], accounting=False)
+    assert check(run(daemon), "users").ok is None
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"dbd-down"})
+    assert "(see slurmdb-diag)" in check(run(daemon), "users").detail
+
+
+@every_release
+def test_unescaped_characters(release: str) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
+    status = STYLES[release].bad_url_char
+    assert check(run(daemon), "escaping").detail == f"unescaped: {status}; escaped: Slurm answers with 500"
+    daemon.faults = {"rewrites"}
+    report = run(daemon)
+    assert failures(report) == ["escaping"]
+    assert check(report, "escaping").detail == f"unescaped: Slurm was asked (500) instead of {status}"
+
+
+def test_a_url_that_never_reaches_slurm_proves_nothing_about_escaping(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    monkeypatch.setattr(daemon, "_slurm", lambda *_arguments: (404, "no such page"))
+    daemon.instead = {"diag": (200, {"errors": [], "statistics": {"a": 1}})}
+    found = check(run(daemon), "escaping")
+    assert (found.ok, found.detail) == (None, "the escaped URL does not reach Slurm either (404)")
+
+
+def test_something_that_answers_for_every_url() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"answers-anything"}))
+    assert failures(report) == ["unknown-url"]
+    assert check(report, "unknown-url").detail == "200 instead of 404"
+
+
+# --- capacity ---------------------------------------------------------------------------------------------------------
+
+
+def test_latency_counts_the_answer_that_is_there_already() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    report = run(daemon, samples=10)
+    good = [path for _m, path, headers in daemon.requests if path.endswith("/diag") and "/slurm/" in path]
+    own = sum(exchange.path.endswith("/slurm/v0.0.42/diag") for exchange in check(report, "latency").exchanges)
+    assert len(report.latency) == own == 10
+    assert len(good) - own <= 8  # those that must be refused
+    found = re.fullmatch(
+        r"10 answers of diag in min ([\d.]+), median ([\d.]+), max ([\d.]+) ms", check(report, "latency").detail
+    )
+    assert found
+    assert [float(value) for value in found.groups()] == sorted(float(value) for value in found.groups())
+
+
+def test_the_99th_percentile_needs_samples() -> None:
+    few, many = (checks_capacity.Latency.of([number / 1000 for number in range(count, 0, -1)]) for count in (199, 200))
+    assert (few.p99, many.p99) == (None, 0.198)
+    assert str(many) == "200 answers of diag in min 1.0, median 100.5, p99 198.0, max 200.0 ms"
+    assert len(run(FakeSlurmrestd(STYLES["24.11"]), samples=200).latency) == 200
+
+
+def test_an_answer_that_fails_among_many_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    asked = [0]
+    healthy = daemon._slurm
+
+    def flaky(method: str, api: str, endpoint: str, *rest: Any) -> Any:
+        asked[0] += endpoint == "diag"
+        return (503, "no") if asked[0] == 7 else healthy(method, api, endpoint, *rest)
+
+    monkeypatch.setattr(daemon, "_slurm", flaky)
+    report = run(daemon)
+    assert failures(report) == ["latency"]
+    assert check(report, "latency").detail == "503: no"
+
+
+@pytest.mark.parametrize(("samples", "idle"), [(0, 0), (10_001, 0), (10, -1), (10, 1001)])
+def test_bounds_of_the_capacity_checks(samples: int, idle: int) -> None:
+    with pytest.raises(InputError, match=r"samples|idle clients"):
+        Options(samples=samples, idle_clients=idle)
+
+
+def test_idle_clients_leave_room_or_not() -> None:
+    roomy = run(FakeSlurmrestd(STYLES["24.11"], max_connections=9), idle_clients=8)
+    assert failures(roomy) == []
+    assert check(roomy, "idle-clients").detail.endswith("beside 8 idle ones")
+    full = run(FakeSlurmrestd(STYLES["24.11"], max_connections=4), idle_clients=8, timeout=0.5)
+    assert failures(full) == ["idle-clients"]
+    assert check(full, "idle-clients").detail.startswith("the client after 4 idle ones was not served: no answer from")
+    exactly = run(FakeSlurmrestd(STYLES["24.11"], max_connections=4), idle_clients=4, timeout=0.5)
+    assert failures(exactly) == ["idle-clients"]
+    assert "serves about 4 connections" in check(exactly, "idle-clients").cause
+
+
+def test_a_daemon_that_closes_connections_has_no_idle_clients() -> None:
+    report = run(FakeSlurmrestd(STYLES["24.11"], faults={"closes"}), idle_clients=3)
+    assert (
+        check(report, "idle-clients").detail == "slurmrestd closes connections after an answer; none of 3 stayed idle"
+    )
 
 
 # --- job --------------------------------------------------------------------------------------------------------------
@@ -477,7 +678,7 @@ def test_a_job_is_submitted_as_the_user_and_cleaned_up(release: str, tmp_path: P
     done, output = job(daemon, tmp_path)
     assert (done.ok, output.ok) == (True, True)
     assert daemon.jobs[42]["user"] == "alice"
-    assert daemon.cancelled == []
+    assert daemon.cancelled == [43]
     assert [exchange.status for exchange in done.exchanges] == [200, 200, 200, 200]
 
 
@@ -550,7 +751,7 @@ def test_a_job_that_does_not_end_is_cancelled(
     assert (done.ok, words in done.detail) == (ok, True)
     assert 0.4 <= done.seconds < 1
     assert output.ok is None
-    assert daemon.cancelled == [42]
+    assert daemon.cancelled[0] == 42
     if node == "IDLE DRAIN":
         assert done.cause == "no node takes the job (node1 IDLE DRAIN)"
     assert [exchange.path.rpartition("/")[2] for exchange in done.exchanges].count("nodes") == 0
@@ -565,11 +766,36 @@ def test_polling_backs_off_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", sleep)
-    polls = sum(1 for _pause in checks._pauses(160.0))
+    polls = sum(1 for _pause in checks_jobs._pauses(160.0))
     assert slept[0] == 0.05
     assert max(slept) == 1.0
     assert sum(slept) == pytest.approx(60.0)
     assert polls == len(slept) + 1 < 70
+
+
+def cancel(daemon: FakeSlurmrestd, directory: Path) -> Result:
+    with serving(daemon) as target:
+        options = Options(job=JobOptions(1.0, str(directory)))
+        return check(verify.verify([target], ROOT, options, job_credentials=ALICE), "job-cancel")
+
+
+@every_release
+def test_a_job_is_cancelled(release: str, tmp_path: Path) -> None:
+    daemon = FakeSlurmrestd(STYLES[release])
+    found = cancel(daemon, tmp_path)
+    assert found.ok is True
+    assert found.detail.startswith("job 43: 200 to DELETE, CANCELLED after 0.")
+    assert daemon.jobs[43]["user"] == "alice"
+    assert [exchange.method for exchange in found.exchanges] == ["POST", "DELETE", "GET"]
+
+
+def test_a_job_that_cannot_be_cancelled(tmp_path: Path) -> None:
+    refused = cancel(FakeSlurmrestd(STYLES["24.11"], faults={"cancel-refused"}), tmp_path)
+    assert (refused.ok, refused.detail) == (False, "job 43 could not be cancelled: 500: Unspecified error")
+    goes_on = cancel(FakeSlurmrestd(STYLES["24.11"], faults={"cancel-ignored"}), tmp_path)
+    assert (goes_on.ok, goes_on.detail) == (False, "job 43 is RUNNING though DELETE was answered with 200")
+    failing = cancel(FakeSlurmrestd(STYLES["24.11"], job_states=["FAILED"]), tmp_path)
+    assert (failing.ok, failing.detail) == (None, "would prove nothing while a job fails (see job)")
 
 
 def test_a_job_that_ran_as_someone_else(tmp_path: Path) -> None:
@@ -604,7 +830,7 @@ def _link(path: Path) -> None:
 def test_output(spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_path: Path) -> None:
     def spoilt(path: str) -> str:
         spoil(Path(path))
-        return checks.take_output(path)
+        return checks_jobs.take_output(path)
 
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         options = Options(job=JobOptions(directory=str(tmp_path)))

@@ -12,11 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import jwt
-from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target
+from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target, Tls
 from .errors import SlurmrestError
+from .formats import (
+    NAGIOS_UNKNOWN,
+    nagios_code,
+    nagios_unknown,
+    render_junit,
+    render_nagios,
+    render_prometheus,
+    write_file,
+)
 from .report import TokenSource, render_curl, render_json, render_table
+from .report_html import render_html
 from .session import NOT_ORDINARY
-from .verify import JobOptions, Options, verify
+from .users import tokens
+from .verify import INSECURE, JobOptions, Options, Report, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +41,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 DESCRIPTION = "Prove over HTTP that a slurmrestd works: what it serves, that it refuses bad tokens, that jobs run."
 EPILOG = """\
-A token comes from a file, an environment variable, standard input or a signing key, never from an argument. The
-statistics of slurmdbd need an administrator's token; every other check is content with an ordinary user's.
+A token comes from a file, an environment variable, standard input, scontrol or a signing key, never from an argument.
+The statistics of slurmdbd need an administrator's token; every other check is content with an ordinary user's.
 
 exit codes:
   0  every check passed or was skipped with a reason
   1  a check failed; cause and remedy are in the report
   2  could not run: bad arguments, no token
+with --nagios: 0 OK, 1 WARNING (only a minor check failed, or --insecure), 2 CRITICAL, 3 UNKNOWN (could not run)
 
 examples:
   scontrol token username=root lifespan=600 > token; chmod 600 token
@@ -45,6 +57,9 @@ examples:
   %(prog)s --token-file token --job --job-user alice
   %(prog)s --token-env SLURM_JWT --json
   scontrol token | %(prog)s --token-file - --no-accounting
+  %(prog)s --scontrol --user root --url https://rest:6820 --cacert ca.pem --html report.html
+  %(prog)s --key-file /var/lib/slurm/jwt/jwt_hs256.key --user root --job --job-user alice
+  %(prog)s --token-file token --nagios
   %(prog)s --token-file token --show-curl
 """
 
@@ -76,6 +91,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for each request (default: %(default)g)",
     )
+    where.add_argument(
+        "--samples",
+        type=int,
+        default=Options.samples,
+        metavar="N",
+        help="answers that the latency is taken from; 200 or more give a 99th percentile (default: %(default)d)",
+    )
+    where.add_argument(
+        "--idle-clients",
+        type=int,
+        default=0,
+        metavar="N",
+        help="hold N connections open and see whether another client is still served; real clients wait meanwhile "
+        "where it reaches the limit (default: not tested)",
+    )
+    tls = parser.add_argument_group("https")
+    tls.add_argument("--cacert", metavar="FILE", help="trust these authorities (PEM) instead of the host's")
+    tls.add_argument("--cert", metavar="FILE", help="client certificate (PEM)")
+    tls.add_argument("--key", metavar="FILE", help="its private key (PEM), where --cert does not hold it")
+    tls.add_argument(
+        "--insecure", action="store_true", help="do not check the certificate; whoever answers gets the tokens"
+    )
     whom = parser.add_argument_group("as whom")
     who = whom.add_mutually_exclusive_group()
     who.add_argument(
@@ -86,6 +123,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--key-file",
         metavar="FILE",
         help="sign a token of ten minutes with this key, which others must not be able to read",
+    )
+    who.add_argument(
+        "--scontrol", action="store_true", help="ask 'scontrol token' on this host (for --user; default: for oneself)"
     )
     whom.add_argument("--user", metavar="NAME", help="whose token it is (default: the user named in the token)")
     job = parser.add_argument_group("the job")
@@ -106,11 +146,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     job.add_argument("--job-partition", metavar="NAME", help="(default: the cluster's default)")
     job.add_argument("--job-account", metavar="NAME", help="(default: the user's default)")
     output = parser.add_argument_group("output")
-    output.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    form.add_argument(
+        "--nagios", action="store_true", help="plugin output and exit codes of Nagios and Icinga instead of the table"
+    )
+    output.add_argument("--html", metavar="FILE", help="also write a page to read, which needs no network")
+    output.add_argument("--junit", metavar="FILE", help="also write JUnit XML, for continuous integration")
+    output.add_argument(
+        "--prometheus",
+        metavar="FILE",
+        help="also write metrics for the text-file collector of Prometheus' node_exporter",
+    )
     output.add_argument(
         "--show-curl",
         action="store_true",
-        help="also print the curl lines that ask the same, ready to paste (with --json: on standard error)",
+        help="also print the curl lines that ask the same, ready to paste (on standard error with --json, --nagios)",
     )
 
 
@@ -128,32 +179,74 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
     except SystemExit as end:  # argparse has said why
-        return end.code if isinstance(end.code, int) else COULD_NOT_RUN
+        code = end.code if isinstance(end.code, int) else COULD_NOT_RUN
+        return NAGIOS_UNKNOWN if code and "--nagios" in (sys.argv[1:] if argv is None else argv) else code
     return run(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify as the parsed `arguments` say, print the report, and return the exit code."""
+    """Verify as the parsed `arguments` say, print and write the report, and return the exit code."""
     try:
         targets = [Target.parse(url, "--url") for url in arguments.url or [DEFAULT_URL]]
         options = _options(arguments)
-        credentials, source = _credentials(arguments)
-        job_credentials, job_source = _job_credentials(arguments, credentials, source)
-        report = verify(targets, credentials, options, job_credentials=job_credentials)
+        tls = _tls(arguments, targets)
+        context = tls.context()
+        mint = _Mint(arguments)
+        credentials, source = _credentials(arguments, mint)
+        job_credentials, job_source = _job_credentials(arguments, mint, credentials, source)
+        if tls.insecure:
+            print(f"WARNING: {INSECURE}", file=sys.stderr)
+        report = verify(targets, credentials, options, job_credentials=job_credentials, context=context, key=mint.key)
+        curl = render_curl(report, source, job_source, tls) if arguments.show_curl else ""
+        _write_files(arguments, report)
     except SlurmrestError as error:
-        print(f"could not run: {error}", file=sys.stderr)
-        return COULD_NOT_RUN
+        return _could_not_run(arguments, f"could not run: {error}")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return COULD_NOT_RUN
+        return _could_not_run(arguments, "interrupted")
+    return _print(arguments, report, curl)
+
+
+def _could_not_run(arguments: argparse.Namespace, words: str) -> int:
+    if arguments.nagios:
+        sys.stdout.write(nagios_unknown(words))
+        return NAGIOS_UNKNOWN
+    print(words, file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+def _write_files(arguments: argparse.Namespace, report: Report) -> None:
+    for path, render in (
+        (arguments.html, render_html),
+        (arguments.junit, render_junit),
+        (arguments.prometheus, render_prometheus),
+    ):
+        if path:
+            write_file(path, render(report))
+
+
+def _print(arguments: argparse.Namespace, report: Report, curl: str) -> int:
+    """The report on standard output, in the one form that was asked for; returns the exit code."""
     if arguments.json:
         sys.stdout.write(render_json(report))
+    elif arguments.nagios:
+        sys.stdout.write(render_nagios(report))
     else:
         sys.stdout.write(render_table(report, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
-    if arguments.show_curl:
-        lines = render_curl(report, source, job_source)
-        print(lines if arguments.json else f"\n{lines}", end="", file=sys.stderr if arguments.json else sys.stdout)
+    if curl:
+        machine = arguments.json or arguments.nagios
+        print(curl if machine else f"\n{curl}", end="", file=sys.stderr if machine else sys.stdout)
+    if arguments.nagios:
+        return nagios_code(report)
     return OK if report.ok else CHECK_FAILED
+
+
+def _tls(arguments: argparse.Namespace, targets: Sequence[Target]) -> Tls:
+    tls = Tls(arguments.cacert, arguments.cert, arguments.key, arguments.insecure)
+    if tls != Tls() and all(target.scheme != "https" for target in targets):
+        raise UsageError("--cacert, --cert, --key and --insecure belong to an https:// --url.")
+    if tls.key and not tls.cert:
+        raise UsageError("--key is the private key of --cert, which is missing.")
+    return tls
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -162,15 +255,38 @@ def _options(arguments: argparse.Namespace) -> Options:
         job = JobOptions(arguments.job_timeout, arguments.job_directory, arguments.job_partition, arguments.job_account)
     elif arguments.job_user or arguments.job_token_file:
         raise UsageError("--job-user and --job-token-file belong to --job.")
-    return Options(arguments.timeout, arguments.api_version, arguments.accounting, job)
+    return Options(
+        arguments.timeout, arguments.api_version, arguments.accounting, job, arguments.samples, arguments.idle_clients
+    )
 
 
-def _credentials(arguments: argparse.Namespace) -> tuple[Credentials, TokenSource]:
+class _Mint:
+    """What makes tokens for whomever they are wanted: the key file or scontrol; false when neither was given."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._key_file = str(arguments.key_file or "")
+        self._scontrol = bool(arguments.scontrol)
+        self.key = _key(self._key_file) if self._key_file else None
+
+    def __bool__(self) -> bool:
+        return self.key is not None or self._scontrol
+
+    def token(self, user: str) -> tuple[Credentials, TokenSource]:
+        """A fresh token of `user`; from scontrol, without a name, of whoever runs this."""
+        if self.key is not None:
+            if not user:
+                raise UsageError("--key-file needs --user: whom shall the token name?")
+            token = jwt.encode(jwt.claims_for(user, SIGNED_LIFESPAN), self.key)
+        else:
+            token = tokens.from_scontrol(user or None, SIGNED_LIFESPAN)
+            user = user or user_in(token, "--user")
+        return Credentials(user, token), TokenSource(user, key=self._key_file)
+
+
+def _credentials(arguments: argparse.Namespace, mint: _Mint) -> tuple[Credentials, TokenSource]:
     """The token from where it was said to be, its user, and where a curl line finds it again."""
-    if arguments.key_file:
-        if not arguments.user:
-            raise UsageError("--key-file needs --user: whom shall the token name?")
-        return _signed(arguments.key_file, arguments.user), TokenSource(arguments.user)
+    if mint:
+        return mint.token(arguments.user or "")
     if arguments.token_env:
         token = token_from_environment(arguments.token_env)
     elif arguments.token_file:
@@ -178,14 +294,14 @@ def _credentials(arguments: argparse.Namespace) -> tuple[Credentials, TokenSourc
     else:
         raise UsageError(
             "there is no token.",
-            "Give --token-file FILE, --token-env NAME, or --key-file FILE with --user NAME; see --help.",
+            "Give --token-file FILE, --token-env NAME, --scontrol, or --key-file FILE with --user NAME; see --help.",
         )
     user = arguments.user or user_in(token, "--user")
     return Credentials(user, token), TokenSource(user, _again(arguments.token_file), arguments.token_env or "")
 
 
 def _job_credentials(
-    arguments: argparse.Namespace, credentials: Credentials, source: TokenSource
+    arguments: argparse.Namespace, mint: _Mint, credentials: Credentials, source: TokenSource
 ) -> tuple[Credentials, TokenSource]:
     """The ordinary user who runs the job: with a token of its own, or by name beside the first token."""
     file = arguments.job_token_file
@@ -195,8 +311,8 @@ def _job_credentials(
         token = token_from_file(file, "--job-token-file")
         user = arguments.job_user or user_in(token, "--job-user")
         found = Credentials(user, token), TokenSource(user, _again(file))
-    elif arguments.job_user and arguments.key_file:
-        found = _signed(arguments.key_file, arguments.job_user), TokenSource(arguments.job_user)
+    elif arguments.job_user and mint:
+        found = mint.token(arguments.job_user)
     else:
         found = Credentials(arguments.job_user or credentials.user, credentials.token), source
     if arguments.job and found[0].user in NOT_ORDINARY:
@@ -212,15 +328,15 @@ def _again(path: str | None) -> str:
     return "" if path in (None, _STDIN) else str(path)
 
 
-def _signed(path: str, user: str) -> Credentials:
-    """A fresh token of `user`, signed here. Refuses a key that others could read: it would be no secret."""
+def _key(path: str) -> jwt.Key:
+    """The key in a file. Refuses one that others could read: it would be no secret."""
     data, mode = _read(path, "--key-file")
     if mode & stat.S_IRWXO:
         raise UsageError(
             f"--key-file {path}: mode {mode:04o} lets everybody on this host at the key.",
             f"chmod o= {path}, and make a new key: this one may be known.",
         )
-    return Credentials(user, jwt.encode(jwt.claims_for(user, SIGNED_LIFESPAN), jwt.Key(data)))
+    return jwt.Key(data)
 
 
 def token_from_environment(name: str) -> jwt.Token:

@@ -159,13 +159,58 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """How to speak https. `cacert` holds the authorities to trust instead of the host's, `cert` a client certificate.
+
+    `key` is the private key of `cert`, where it is in a file of its own. `insecure` checks no certificate.
+    """
+
+    cacert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """A context for :func:`request`. Raises InputError for a file that cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.cacert)
+        except (OSError, ValueError) as error:
+            raise InputError("--cacert", self.cacert, "a file of PEM certificates", _why(error)) from None
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.cert is not None:
+            try:
+                context.load_cert_chain(self.cert, self.key, password=_no_password)
+            except (OSError, ValueError) as error:
+                given = self.cert if self.key is None else f"{self.cert} {self.key}"
+                allowed = "a PEM certificate and its private key, which no passphrase protects"
+                raise InputError("--cert/--key", given, allowed, _why(error)) from None
+        return context
+
+
+def _no_password() -> str:
+    raise ValueError("a passphrase protects the private key")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "no certificate, or no key, in PEM"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+@dataclass(frozen=True)
 class Response:
-    """An HTTP answer. ``headers`` have lower-case names; ``seconds`` is from connecting to the last byte."""
+    """An HTTP answer. ``headers`` have lower-case names; ``seconds`` is from connecting to the last byte.
+
+    ``tls`` says which TLS version and certificate were seen, and is empty without TLS.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     seconds: float
+    tls: str = ""
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError when it is not."""
@@ -202,6 +247,7 @@ def request(
     connection = _connection(target, timeout, context)
     try:
         connection.connect()
+        tls = _tls_seen(connection.sock)
         with _cut_off(connection.sock, timeout - (time.monotonic() - begin)) as cut:
             try:
                 connection.request(
@@ -222,7 +268,44 @@ def request(
     if len(data) > max_body:
         raise ClientError("too-large", f"{target} answered with more than {max_body} bytes")
     names = {name.lower(): value for name, value in answer.getheaders()}
-    return Response(answer.status, names, data, time.monotonic() - begin)
+    return Response(answer.status, names, data, time.monotonic() - begin, tls)
+
+
+def _tls_seen(sock: socket.socket) -> str:
+    """The version of TLS, and until when the certificate is valid; that is not known of one that was not checked."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return ""
+    until = (sock.getpeercert() or {}).get("notAfter")
+    return f"{sock.version()}, certificate {f'valid until {until}' if until else 'not checked'}"
+
+
+def open_idle(
+    target: Target,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    context: ssl.SSLContext | None = None,
+) -> http.client.HTTPConnection:
+    """Ask once with keep-alive, read the answer, and leave the connection open for the caller to close.
+
+    Its ``sock`` is None where the server did not want to keep it. Raises ClientError.
+    """
+    connection = _connection(target, timeout, context)
+    try:
+        connection.connect()
+        with _cut_off(connection.sock, timeout) as cut:
+            try:
+                connection.request("GET", path, None, {"Connection": "keep-alive", **(headers or {})})
+                _read(connection.getresponse(), MAX_BODY)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if cut.is_set():
+                    raise TimeoutError(0, "cut off") from error
+                raise
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        connection.close()
+        raise _client_error(error, target, timeout) from None
+    return connection
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -7,8 +7,20 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .client import TOKEN_HEADER, USER_HEADER
-from .session import BAD_FORGED, BAD_GARBAGE, GARBAGE, JOB, NONE, TOKEN, Exchange
+from .client import TOKEN_HEADER, USER_HEADER, Tls
+from .session import (
+    ALG_NONE,
+    BAD_FORGED,
+    BAD_GARBAGE,
+    EXPIRED,
+    EXPIRED_AGO,
+    GARBAGE,
+    JOB,
+    SPOILT_LIFESPAN,
+    TOKEN,
+    USERLESS,
+    Exchange,
+)
 from .verify import Report, Result
 
 if TYPE_CHECKING:
@@ -27,6 +39,7 @@ def render_table(report: Report, *, colour: bool = False) -> str:
     """The report as a table: outcome, check, seconds and detail; cause and remedy under a failure."""
     width = max(len(check.id) for check in report.checks)
     lines = [f"{report.url}  Slurm {report.slurm_version or 'of unknown version'}", ""]
+    lines += [_paint(f"  WARNING  {warning}", "1;31", colour) for warning in report.warnings]
     explained: dict[str, str] = {}
     for check in report.checks:
         word = _paint(f"{_WORDS[check.ok]:<7}", _COLOURS[check.ok], colour)
@@ -39,7 +52,8 @@ def render_table(report: Report, *, colour: bool = False) -> str:
     counts = [f"{sum(check.ok is ok for check in report.checks)} {word}" for ok, word in _COUNTED.items()]
     verdict = _paint("all good" if report.ok else "FAILED", _COLOURS[report.ok], colour)
     requests = "1 request" if report.requests == 1 else f"{report.requests} requests"
-    lines += ["", f"{verdict}: {', '.join(counts)}; {requests} in {report.seconds:.2f} s", ""]
+    lines += ["", *(f"  note: {limitation}" for limitation in report.limitations)]
+    lines += [f"{verdict}: {', '.join(counts)}; {requests} in {report.seconds:.2f} s", ""]
     return "\n".join(lines)
 
 
@@ -64,14 +78,15 @@ def _paint(text: str, code: str, colour: bool) -> str:
 
 @dataclass(frozen=True)
 class TokenSource:
-    """Where a pasted curl line finds the token again: a `file`, an environment `variable`, or neither.
+    """Where a pasted curl line finds the token again: a `file`, an environment `variable`, a signing `key`, or none.
 
-    Without either, the line asks scontrol for a new one for `user`.
+    Without any, the line asks scontrol for a new one for `user`.
     """
 
     user: str
     file: str = ""
     variable: str = ""
+    key: str = ""
 
     def command(self) -> str:
         """A shell command that prints the header with the token; the token is in no command's arguments."""
@@ -82,45 +97,84 @@ class TokenSource:
             return (
                 f"printf '{header}%s\\n' \"${self.variable}\""  # printf is part of the shell: no process, no arguments
             )
+        if self.key:
+            return signed(self.key, SPOILT_LIFESPAN, self.user)
         return f"env -u SLURM_JWT scontrol token username={shlex.quote(self.user)} | sed -n 's/^SLURM_JWT=/{header}/p'"
 
 
-_HEADER_FILES = {TOKEN: "SLURMREST_HEADER", JOB: "SLURMREST_JOB_HEADER", BAD_FORGED: "SLURMREST_FORGED_HEADER"}
+_SIGN = """slurmrest_sign() {  # KEY-FILE SECONDS [USER]: the header with a token signed here
+  python3 -c 'import base64, hashlib, hmac, json, sys, time
+key, seconds, *user = sys.argv[1:]
+part = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=")
+claims = {"iat": int(time.time()), "exp": int(time.time()) + int(seconds), **({"sun": user[0]} if user else {})}
+text = b".".join(part(json.dumps(item).encode()) for item in ({"alg": "HS256", "typ": "JWT"}, claims))
+signature = part(hmac.new(open(key, "rb").read(), text, hashlib.sha256).digest())
+print("%s:", b".".join((text, signature)).decode())' "$@"
+}""".replace("%s", TOKEN_HEADER)
 
 
-def render_curl(report: Report, source: TokenSource, job_source: TokenSource) -> str:
+def signed(key: str, seconds: int, user: str = "") -> str:
+    """A shell command that prints the header with a token signed with the file `key`; :data:`_SIGN` defines it."""
+    return " ".join(["slurmrest_sign", shlex.quote(key), str(seconds), *([shlex.quote(user)] if user else [])])
+
+
+_HEADER_FILES = {
+    TOKEN: "SLURMREST_HEADER",
+    JOB: "SLURMREST_JOB_HEADER",
+    BAD_FORGED: "SLURMREST_FORGED_HEADER",
+    ALG_NONE: "SLURMREST_ALG_NONE_HEADER",
+    EXPIRED: "SLURMREST_EXPIRED_HEADER",
+    USERLESS: "SLURMREST_USERLESS_HEADER",
+}
+_NO_ALGORITHM = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"  # {"alg":"none","typ":"JWT"} in base64url
+
+
+def render_curl(report: Report, source: TokenSource, job_source: TokenSource, tls: Tls | None = None) -> str:
     """For each check the curl lines that ask the same, after the lines that make the header files they read.
 
-    The block works when pasted into bash. mktemp makes files that only their owner can read.
+    `tls` is how https was spoken. The block works when pasted into bash. mktemp makes files for their owner only.
     """
     exchanges = [exchange for check in report.checks for exchange in check.exchanges]
     used = {exchange.sent_as for exchange in exchanges}
     lines = ["# The token goes from its place into a private file that curl reads, never onto a command line."]
-    if used & {TOKEN, BAD_FORGED}:
+    if used & {EXPIRED, USERLESS} or source.key or job_source.key:
+        lines.append(_SIGN)
+    if used & {TOKEN, BAD_FORGED, ALG_NONE}:
         lines.append(_header_file(TOKEN, source.command()))
     if JOB in used:
         lines.append(_header_file(JOB, job_source.command()))
     if BAD_FORGED in used:
         zeros = "A" * 43  # 32 bytes of zeros in base64url: a well-formed signature that no key made
         lines.append(_header_file(BAD_FORGED, f"sed 's/\\.[^.]*$/.{zeros}/' \"${_HEADER_FILES[TOKEN]}\""))
+    if ALG_NONE in used:
+        spoil = f"sed 's/: [^.]*\\.\\([^.]*\\)\\..*$/: {_NO_ALGORITHM}.\\1./'"
+        lines.append(_header_file(ALG_NONE, f'{spoil} "${_HEADER_FILES[TOKEN]}"'))
+    if EXPIRED in used:
+        lines.append(_header_file(EXPIRED, signed(source.key, -EXPIRED_AGO, source.user)))
+    if USERLESS in used:
+        lines.append(_header_file(USERLESS, signed(source.key, SPOILT_LIFESPAN)))
     for check in report.checks:
         if check.exchanges:
             lines += ["", f"# {check.id}: {check.title}"]
-            lines += dict.fromkeys(curl_line(exchange) for exchange in check.exchanges)
+            lines += dict.fromkeys(curl_line(exchange, tls) for exchange in check.exchanges)
     files = " ".join(f'"${name}"' for sent_as, name in _HEADER_FILES.items() if any(name in line for line in lines))
     if files:
         lines += ["", f"rm -f {files}"]
     return "\n".join(lines) + "\n"
 
 
-def curl_line(exchange: Exchange) -> str:
+def curl_line(exchange: Exchange, tls: Tls | None = None) -> str:
     """The curl command that sends the same request and prints answer and status, or only the status of a refusal."""
     words = ["curl", "-sS", "--noproxy", "'*'"]
     base = exchange.target.url
     if exchange.target.scheme == "unix":
         words += ["--unix-socket", shlex.quote(exchange.target.path)]
         base = "http://localhost"
-    if exchange.sent_as in (NONE, BAD_GARBAGE, BAD_FORGED):
+    if exchange.target.scheme == "https" and tls is not None:
+        files = (("--cacert", tls.cacert), ("--cert", tls.cert), ("--key", tls.key))
+        words += [word for option, path in files if path for word in (option, shlex.quote(path))]
+        words += ["--insecure"] if tls.insecure else []
+    if exchange.sent_as not in (TOKEN, JOB):
         words += ["-o", "/dev/null", "-w", "'%{http_code}\\n'"]
     else:
         words += ["-w", "'\\n%{http_code}\\n'"]

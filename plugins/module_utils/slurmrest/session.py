@@ -16,17 +16,24 @@ from . import answers, causes, payloads
 from .causes import Cause
 from .client import DEFAULT_TIMEOUT, USER_HEADER, ClientError, Credentials, Response, Target, request
 from .errors import InputError
-from .jwt import Token, TokenError, inspect, with_forged_signature
+from .jwt import Key, Token, TokenError, claims_for, encode, expired, inspect, with_forged_signature, without_signature
 from .releases import RELEASES, ApiVersion, Row, Version, lookup
 
+OPENAPI = "/openapi/v3"
 NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
 GARBAGE = Token("not-a-token")
 
-# Who a request is made as. Everything but TOKEN, JOB and NONE is made from the token on purpose to be refused.
+# Who a request is made as. Everything but TOKEN, JOB and NONE is made on purpose to be refused: from the token, or, for
+# EXPIRED and USERLESS, signed with the key itself.
 TOKEN, JOB, NONE, BAD_GARBAGE, BAD_FORGED = "token", "job", "none", "garbage", "forged"
+ALG_NONE, EXPIRED, USERLESS = "alg-none", "expired", "userless"
+EXPIRED_AGO = 3600  # seconds; clocks that are a little apart must not make the token good
+SPOILT_LIFESPAN = 600  # seconds
 
 _API_VERSION = re.compile(r"v\d+\.\d+\.\d+\Z")
 _MAX_WORDS = 400  # characters of a daemon's own words in a report
+MAX_IDLE_CLIENTS = 1000
+MAX_SAMPLES = 10000
 
 
 @dataclass(frozen=True)
@@ -43,19 +50,27 @@ class JobOptions:
 class Options:
     """What to verify. `accounting`: True demands slurmdbd, False skips it, None asks where it is served.
 
-    `timeout` (seconds) bounds each request; `job` None means that no job is submitted. InputError for a bad value.
+    `timeout` (seconds) bounds each request; `job` None means that no job is submitted. `samples` is how many answers
+    the latency is taken from, `idle_clients` how many connections are held open to see whether others are answered
+    still (0: none). InputError for a bad value.
     """
 
     timeout: float = DEFAULT_TIMEOUT
     api_version: str | None = None
     accounting: bool | None = None
     job: JobOptions | None = None
+    samples: int = 10
+    idle_clients: int = 0
 
     def __post_init__(self) -> None:
         if self.api_version is not None and not _API_VERSION.match(self.api_version):
             raise InputError("api_version", self.api_version, "a version such as v0.0.42")
         if not self.timeout > 0:
             raise InputError("timeout", self.timeout, "seconds, more than 0")
+        if not 1 <= self.samples <= MAX_SAMPLES:
+            raise InputError("samples", self.samples, f"1 to {MAX_SAMPLES}")
+        if not 0 <= self.idle_clients <= MAX_IDLE_CLIENTS:
+            raise InputError("idle clients", self.idle_clients, f"0 to {MAX_IDLE_CLIENTS}")
         if self.job and not self.job.timeout > 0:
             raise InputError("job timeout", self.job.timeout, "seconds, more than 0")
         if self.job and not os.path.isabs(self.job.directory):
@@ -100,13 +115,17 @@ class Failed(Exception):
 
 @dataclass
 class Session:
-    """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run."""
+    """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run.
+
+    `key` signs tokens that must be refused, where the caller may read it. `latency` is filled by its check, in seconds.
+    """
 
     target: Target
     credentials: Credentials
     job_credentials: Credentials
     options: Options
     context: ssl.SSLContext | None = None
+    key: Key | None = None
     api_version: str | None = None
     served: answers.Served = field(default_factory=lambda: answers.Served((), ()))
     row: Row = field(default_factory=lambda: assumed_row(()))
@@ -115,9 +134,11 @@ class Session:
     requests: int = 0
     exchanges: list[Exchange] = field(default_factory=list)
     waited: float = 0.0
+    latency: tuple[float, ...] = ()
     job_output: tuple[str, str] | None = None
     read_output: Callable[[str], str] | None = None
-    _kept: dict[tuple[Target, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
+    _sent: set[str] = field(default_factory=set, repr=False)
+    _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
 
     @property
     def api(self) -> ApiVersion:
@@ -125,13 +146,23 @@ class Session:
         return payloads.api_version(self.api_version or self.row.release.newest_api)
 
     def ask(
-        self, path: str, sent_as: str = TOKEN, method: str = "GET", body: Any | None = None, fresh: bool = False
+        self,
+        path: str,
+        sent_as: str = TOKEN,
+        method: str = "GET",
+        body: Any | None = None,
+        *,
+        fresh: bool = False,
+        user: str = "",
     ) -> Response:
-        """Send a request, or return the answer of the same GET before. Raises ClientError."""
-        key = (self.target, path, sent_as)
+        """Send a request, or return the answer of the same GET before; `user` replaces the name beside the token.
+
+        Raises ClientError.
+        """
+        key = (self.target, path, sent_as, user)
         known = self._kept.get(key) if method == "GET" and not fresh else None
         if known is None:
-            known = self._send(path, sent_as, method, body)
+            known = self._send(path, self.headers(sent_as, user), sent_as, method, body)
             if method == "GET":
                 self._kept[key] = known
         exchange, result = known
@@ -141,9 +172,10 @@ class Session:
         self.waited += result.seconds
         return result
 
-    def _send(self, path: str, sent_as: str, method: str, body: Any | None) -> tuple[Exchange, Response | ClientError]:
+    def _send(
+        self, path: str, headers: dict[str, str], sent_as: str, method: str, body: Any | None
+    ) -> tuple[Exchange, Response | ClientError]:
         text = None if body is None else json.dumps(body)
-        headers = self._headers(sent_as)
         exchange = Exchange(self.target, method, path, sent_as, headers.get(USER_HEADER, ""), text)
         if text is not None:
             headers["Content-Type"] = "application/json"
@@ -251,21 +283,37 @@ class Session:
 
     def clean(self, words: str) -> str:
         """Words for a terminal: one line, no control characters, and no token even where a daemon repeats it."""
-        for credentials in (self.credentials, self.job_credentials):
-            words = words.replace(credentials.token.reveal(), "<token>")
+        own = {credentials.token.reveal() for credentials in (self.credentials, self.job_credentials)}
+        for secret in sorted(own | self._sent, key=len, reverse=True):
+            words = words.replace(secret, "<token>")
         return "".join(letter if letter.isprintable() else " " for letter in words)
 
-    def _headers(self, sent_as: str) -> dict[str, str]:
+    def headers(self, sent_as: str, user: str = "") -> dict[str, str]:
+        """The headers of a request: the token and the name of its user, or `user`, beside it."""
         if sent_as == NONE:
             return {}
-        if sent_as == JOB:
-            return self.job_credentials.headers()
-        token = {
-            TOKEN: lambda: self.credentials.token,
-            BAD_GARBAGE: lambda: GARBAGE,
-            BAD_FORGED: lambda: with_forged_signature(self.credentials.token),
-        }[sent_as]()
-        return Credentials(self.credentials.user, token).headers()
+        own = self.job_credentials if sent_as == JOB else self.credentials
+        token = self._token(sent_as)
+        if sent_as != BAD_GARBAGE:
+            self._sent.add(token.reveal())
+        return Credentials(user or own.user, token).headers()
+
+    def _token(self, sent_as: str) -> Token:
+        if sent_as in (TOKEN, JOB):
+            return (self.job_credentials if sent_as == JOB else self.credentials).token
+        if sent_as == BAD_GARBAGE:
+            return GARBAGE
+        if sent_as == BAD_FORGED:
+            return with_forged_signature(self.credentials.token)
+        if sent_as == ALG_NONE:
+            return without_signature(self.credentials.token)
+        if self.key is None:
+            raise ValueError(f"no key to sign with for {sent_as}")
+        if sent_as == EXPIRED:
+            return expired(self.credentials.user, self.key, EXPIRED_AGO)
+        claims = claims_for("", SPOILT_LIFESPAN)
+        del claims["sun"]
+        return encode(claims, self.key)
 
 
 def payload_of(response: Response) -> Mapping[str, Any] | None:

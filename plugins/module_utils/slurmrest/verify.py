@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -19,9 +19,15 @@ from . import payloads
 from .checks import CHECKS, Check
 from .client import ClientError, Credentials, Target
 from .errors import InputError
+from .jwt import Key
 from .session import Exchange, Failed, JobOptions, Options, Outcome, Session
 
 __all__ = ["CHECKS", "SCHEMA", "Check", "JobOptions", "Options", "Report", "Result", "verify"]
+
+LIMITATIONS = (
+    "Slurm does not look at the claims nbf, iat, iss and aud: until its exp a token is good, whatever they say.",
+)
+INSECURE = "--insecure: the certificate was not checked, so anybody on the way could have answered and read the tokens."
 
 SCHEMA = 1  # of Report.as_dict(); rises when a key changes its meaning or goes
 
@@ -38,6 +44,8 @@ class Result:
     cause: str
     remedy: str
     exchanges: tuple[Exchange, ...] = ()
+    cause_id: str = ""
+    minor: bool = False
 
     @property
     def method(self) -> str:
@@ -52,7 +60,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of one run. ``seconds`` is the whole run, ``requests`` the number of requests sent."""
+    """The results of one run. ``seconds`` is the whole run, ``requests`` the number of requests sent.
+
+    ``latency`` holds the samples (seconds) of the check of that name. ``warnings`` is what takes away from the proof as
+    a whole, ``limitations`` what nobody can prove because Slurm does not do it.
+    """
 
     url: str
     slurm_version: str | None
@@ -61,6 +73,9 @@ class Report:
     checks: tuple[Result, ...]
     seconds: float
     requests: int
+    latency: tuple[float, ...] = ()
+    warnings: tuple[str, ...] = ()
+    limitations: tuple[str, ...] = LIMITATIONS
 
     @property
     def ok(self) -> bool:
@@ -77,6 +92,8 @@ class Report:
             "slurm_version": self.slurm_version,
             "api_versions": list(self.api_versions),
             "checks": [{key: getattr(check, key) for key in keys} for check in self.checks],
+            "warnings": list(self.warnings),
+            "limitations": list(self.limitations),
         }
 
 
@@ -87,6 +104,7 @@ def verify(
     *,
     job_credentials: Credentials | None = None,
     context: ssl.SSLContext | None = None,
+    key: Key | None = None,
     read_output: Callable[[str], str] | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> Report:
@@ -95,6 +113,8 @@ def verify(
     Checks of the cluster behind it go to the first target that answers, checks of a listener to each; the id of a check
     on another than the first target ends in ``@`` and the target. `job_credentials` is the ordinary user who runs the
     test job (its token may be an administrator's, with the user's name beside it); without it `credentials` are used.
+    `context` is for https; one that checks no certificate is a warning in the report. `key` is slurmctld's, for
+    tokens that are rightly signed and must be refused all the same; without it those checks are skipped.
     `read_output` fetches the job's output from the compute node (text, or OSError); by default it is a local file.
 
     Raises InputError for no target or an API version older than the table. What the daemon does is never raised.
@@ -106,7 +126,7 @@ def verify(
         payloads.api_version(options.api_version)
     begin = time.monotonic()
     session = Session(
-        targets[0], credentials, job_credentials or credentials, options, context, read_output=read_output
+        targets[0], credentials, job_credentials or credentials, options, context, key=key, read_output=read_output
     )
     results: list[Result] = []
 
@@ -133,7 +153,14 @@ def verify(
         tuple(results),
         time.monotonic() - begin,
         session.requests,
+        session.latency,
+        tuple(_warnings(targets, context)),
     )
+
+
+def _warnings(targets: Sequence[Target], context: ssl.SSLContext | None) -> Iterator[str]:
+    if context is not None and context.verify_mode != ssl.CERT_REQUIRED and any(t.scheme == "https" for t in targets):
+        yield INSECURE
 
 
 def _run(session: Session, check: Check) -> Result:
@@ -163,4 +190,6 @@ def _run(session: Session, check: Check) -> Result:
         session.clean(outcome.cause),
         session.clean(outcome.remedy),
         tuple(session.exchanges),
+        outcome.cause_id,
+        check.minor,
     )
