@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.real.clusters import ROOT, live_cluster
-from tests.real.faults.faults import FAULTS, Fault
+from tests.real.clusters import ROOT, LiveCluster, live_cluster
+from tests.real.faults.faults import BACKUP, FAULTS, Fault
 from tests.real.faults.harness import Patient
 from tests.real.faults.record import record
 
 RESULTS = ROOT / "docs" / "data" / "doctor.json"
-LAYOUTS = {"single": (), "split": ("--layout", "split")}
+LAYOUTS = {"single": (), "split": ("--layout", "split"), "backup": ("--layout", "split")}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,6 +51,8 @@ class Ward:
             self.dismiss()
             name = f"faults-{self.release.replace('.', '')}-{layout}"
             live = self._stack.enter_context(live_cluster(name, self.release, *LAYOUTS[layout]))
+            if layout == "backup":
+                add_backup(live)
             self._patient, self._layout = Patient(live), layout
             self.version = self._patient.cluster.slurm_version
         return self._patient
@@ -76,6 +80,14 @@ class Ward:
             write_results(self.release, self.version, self.results)
 
 
+def add_backup(live: LiveCluster) -> None:
+    """Make the compute node of a split cluster its backup controller, as a site would: by the inventory."""
+    inventory = live.inventory()
+    inventory["all"]["children"]["slurmctld"]["hosts"][BACKUP] = {}
+    (live.directory / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+    live.playbook("cluster.yml", "deploy.yml").good()
+
+
 @pytest.fixture(scope="session")
 def ward(release: str, full: bool) -> Iterator[Ward]:
     """Return the ward, and empty it afterwards."""
@@ -87,7 +99,15 @@ def ward(release: str, full: bool) -> Iterator[Ward]:
 
 
 def write_results(release: str, version: str, results: dict[str, dict[str, Any]]) -> None:
-    """Put the results of one release into docs/data/doctor.json, beside those of the others."""
+    """Put the results of one release into docs/data/doctor.json, beside those of the others, which may run just now."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with (ROOT / ".slurmrest" / "doctor.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        merge_results(release, version, results)
+
+
+def merge_results(release: str, version: str, results: dict[str, dict[str, Any]]) -> None:
+    """Replace the results of one release."""
     known: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"releases": {}}
     before = known["releases"].get(release, {"faults": {}})["faults"]
     names = [fault.name for fault in FAULTS if release in fault.releases]
@@ -97,5 +117,4 @@ def write_results(release: str, version: str, results: dict[str, dict[str, Any]]
         "faults": {name: result for name, result in merged.items() if result},
     }
     known["releases"] = dict(sorted(known["releases"].items()))
-    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(known, indent=1) + "\n")

@@ -1,6 +1,6 @@
 """The faults: each a way to break a running cluster, and the one finding that the doctor must come to.
 
-A script runs as root on the node of the role ``on``. What it leaves behind is mended by restoring the files and
+A script runs as root on ``on``, a role or a node. What it leaves behind is mended by restoring the files and
 restarting ``restart`` and whatever does not run; ``undo`` is for anything else.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 ALL = ("22.05", "24.11", "26.05")
+BACKUP = "c1"
+"""The node that is the backup controller in the layout of that name."""
 
 PRELUDE = """
 set -e
@@ -335,6 +337,15 @@ KEYS = (
         on="slurmdbd",
         restart=("slurmdbd",),
         layout="split",
+    ),
+    Fault(
+        "keys-differ-on-backup",
+        "JWT key: different on the backup controller",
+        "jwt-keys-differ",
+        "new_key 32 $KEY; again slurmctld",
+        on=BACKUP,
+        restart=("slurmctld",),
+        layout="backup",
     ),
     Fault(
         "key-not-loaded",

@@ -58,8 +58,8 @@ class Patient:
         self.healthy_evidence = json.loads(file.read_text())
 
     def node(self, role: str) -> str:
-        """Return the node that has a role."""
-        return next(node.name for node in self.cluster.nodes if role in node.roles)
+        """Return the node that has a role, or that name."""
+        return next(node.name for node in self.cluster.nodes if role in (node.name, *node.roles))
 
     def apply(self, fault: Fault) -> None:
         """Break it."""
