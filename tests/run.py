@@ -78,7 +78,7 @@ def lint(_: Options) -> Iterator[Command]:
 def types(_: Options) -> Iterator[Command]:
     """Yield the type checks: the engine, once more as the oldest Python the checker knows, and what enters it."""
     engine = "plugins/module_utils/slurmrest"
-    yield python("controller", "-m", "mypy", engine, "scripts", "testcluster", "tests")
+    yield python("controller", "-m", "mypy", engine, "scripts", "testcluster", "benchmarks", "tests")
     yield python("engine on hosts", "-m", "mypy", "--python-version", "3.10", engine)
     yield python("plugins", "-m", "mypy", "plugins/modules", "plugins/action", "plugins/plugin_utils")
 
