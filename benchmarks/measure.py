@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from testcluster.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS, HAND = "wi-bench", "wi-bench-hand"
+OURS, HAND = "bench", "bench-hand"
 SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
 BUSY_LOAD = 1.0
 """A load average above this before the first measurement means that somebody else uses the processors."""
@@ -98,10 +98,15 @@ def playbook(*names: str, name: str = OURS) -> float:
     return time.monotonic() - begin
 
 
-def timings(name: str = OURS) -> dict[str, float]:
-    """Return the seconds of each phase of a cluster's start."""
-    made = load(name)
-    assert made is not None
+def warm_timings() -> dict[str, float]:
+    """Return the seconds of each phase of our cluster's start.
+
+    Raises:
+        SystemExit: it was no warm one, because the clone changed in the meantime.
+    """
+    made = load(OURS)
+    if made is None or "deploy" in made.timings:
+        raise SystemExit("This clone changed while it was measured: up was not warm. Start anew.")
     return made.timings
 
 
@@ -145,7 +150,7 @@ def one_round(engine: Engine, release: str, kept: Recorder) -> None:
     packages = images.installed_name(base, SINGLE, ROOT)
     down()
     kept.add(release, "warm up", up(release))
-    phases = timings()
+    phases = warm_timings()
     kept.add(release, "warm up: container start to both diags", phases["nodes"] + phases["daemons"])
     kept.add(release, "warm up: without the job check", sum(phases.values()) - phases["job"])
     floor = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-s", hand_arguments(release)[0], text=SCRIPTS["floor.sh"])
