@@ -126,6 +126,7 @@ def test_of_a_journal_the_trouble_is_kept_latest_run_first(tools: Path, monkeypa
         journal_line(20, [1, 2, 3], "two", now),
         journal_line(10, f"error: refused {TOKEN}", "two", now),
         journal_line(10, f"slurmrestd: error: refused {TOKEN}", "two", now),
+        journal_line(10, f"[2026-11-20T12:00:00.123] error: refused {TOKEN}", "two", now),
         "no JSON",
     ]
     program(tools / "journalctl", "cat <<'END'\n{}\nEND".format("\n".join(lines)))

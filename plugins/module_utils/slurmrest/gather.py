@@ -51,6 +51,9 @@ _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECU
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*")
 _SECRETS = re.compile(r"(?i)(x-slurm-user-token|authorization|slurm_jwt|storagepass|password)(\W+)\S.*")
 _HEX = re.compile(r"(?:\b[0-9a-fA-F]{2}[ :]?){16,}|\b[0-9a-fA-F]{32,}\b")
+_PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
+"""What a daemon that logs twice, to syslog and to standard error, puts before the same words."""
+
 _TROUBLE = re.compile(
     r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|space"
     r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid"
@@ -224,7 +227,7 @@ def _lines(started: Started) -> list[dict[str, Any]]:
         invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "_PID" in entry else None
         invocation = str(entry.get("INVOCATION_ID") or invocation or "")
         run = runs.setdefault(invocation, len(runs))
-        text = re.sub(r"^slurm\w+: (?=\S)", "", redact(message.strip()))
+        text = _PREFIX.sub("", redact(message.strip()))
         if _TROUBLE.search(text) and text not in (line["text"] for line in kept[-2:]):
             age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
             kept.append({"age": round(age, 1), "run": run, "text": text[:400]})
@@ -408,7 +411,8 @@ def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any
 
 def _munge(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Whether munge makes credentials; not asked where Slurm does not use it."""
-    used = facts["slurm_conf"]["auth_type"].endswith("munge")
+    conf = facts["slurm_conf"]
+    used = conf["readable"] and conf["auth_type"].endswith("munge")
     code, _output, errors = finish(start(["munge", "--no-input"])) if used else (0, "", "")
     return {"used": used, "works": code == 0, "error": errors.strip()[:200]}
 

@@ -384,7 +384,6 @@ RULES = (
         _differences,
         ("token-refused", "accounting-refused", "token-not-minted"),
         anywhere=True,
-        preflight=True,
     ),
     _rule(
         "tokens-in-log",

@@ -143,7 +143,8 @@ def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         asked = [name for _, kind, name in _plugins_asked_for(host) if kind == "rest_auth"]
         value = host.unit["environment"].get("SLURM_JWT")
-        if not host.unit["exec_start"] or value == "daemon" or (asked and "jwt" not in asked):
+        local = "jwt" not in asked if asked else all(listener.kind == "unix" for listener, _ in _told(host))
+        if not host.unit["exec_start"] or value == "daemon" or (value is None and local):
             continue
         origin = host.unit["environment_origins"].get("SLURM_JWT")
         state = f"{origin}: SLURM_JWT has another value" if origin else "the unit does not set SLURM_JWT"
