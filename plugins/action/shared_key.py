@@ -23,6 +23,7 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         arguments = dict(self._task.args)
         source = arguments.get("source") or variables["inventory_hostname"]
+        source_path = arguments.pop("source_path", None) or arguments["path"]
         supplied = arguments.get("supplied")
         if supplied:
             file = Path(self._loader.path_dwim(supplied))
@@ -31,7 +32,8 @@ class ActionModule(ActionBase):
             except OSError as error:
                 raise AnsibleError(f"supplied: the key {str(file)!r} cannot be read: {error.strerror}") from None
         elif source != variables["inventory_hostname"]:
-            fetched = run_on(self, source, MODULE, {**arguments, "fetch": True, "services": []}, variables)
+            there = {**arguments, "path": source_path, "fetch": True, "services": []}
+            fetched = run_on(self, source, MODULE, there, variables)
             if self._task.check_mode and fetched.get("changed"):
                 # The source would make its key in the real run: there is nothing to compare with yet.
                 return {"changed": True, "replaced": False, "restarted": []}

@@ -23,6 +23,7 @@ options:
     default: "0700"
   size: {description: Bytes of a new key., type: int, default: 32}
   source: {description: Inventory name of the host that makes the key (read by the action plugin)., type: str}
+  source_path: {description: "Path of the key there, where it is another one (read by the action plugin).", type: path}
   supplied: {description: "Path of a key on the controller to use instead (read by the action plugin).", type: path}
   content: {description: The key in base64; given by the action plugin., type: str}
   fetch: {description: Return the key; used by the action plugin., type: bool, default: false}
@@ -165,6 +166,7 @@ def main() -> None:
             "directory_mode": {"type": "str", "default": "0700"},
             "size": {"type": "int", "default": 32},
             "source": {"type": "str"},
+            "source_path": {"type": "path"},
             "supplied": {"type": "path"},
             "content": {"type": "str", "no_log": True},
             "fetch": {"type": "bool", "default": False, "no_log": False},
