@@ -79,5 +79,6 @@ def test_no_rollback_copy_is_left(node: Host) -> None:
     assert node.check_output("find /etc /var/lib /run -xdev -name '*.slurmrest-rollback'") == ""
 
 
-def test_no_unit_failed(node: Host) -> None:
-    assert node.check_output("systemctl list-units --failed --no-legend --plain") == ""
+def test_no_unit_of_the_cluster_failed(node: Host) -> None:
+    failed = "systemctl list-units --failed --no-legend --plain 'slurm*' 'munge*' 'mariadb*'"
+    assert node.check_output(failed) == ""
