@@ -1,12 +1,19 @@
-"""Mint tokens on the controller, verify on the REST host, show the table; the tokens stay in this process."""
+"""Mint tokens on the controller, verify on the REST host, show the table, keep the reports.
+
+The tokens stay in this process.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.slurmrest.errors import InputError
+from ..module_utils.slurmrest.formats import write_file
 from ..plugin_utils.peer import result_on, run_on
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
@@ -31,7 +38,20 @@ class ActionModule(ActionBase):
         )["tokens"]
         arguments.update({parameter: minted[user] for parameter, user in users.items()})
         result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
+        documents = result.pop("documents", {})
+        if documents and not self._task.check_mode:
+            _keep(Path(arguments["report_directory"]), variables["inventory_hostname"], documents)
         table = result.pop("table", None)
         if table:
             Display().display(f"{variables['inventory_hostname']}: {table}")
         return result
+
+
+def _keep(directory: Path, host: str, documents: dict[str, str]) -> None:
+    """Write the documents of a host below `directory`. Raises AnsibleError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for suffix, text in documents.items():
+            write_file(str(directory / f"{host}.{suffix}"), text)
+    except (OSError, InputError) as error:
+        raise AnsibleError(f"report_directory: {error}") from error

@@ -28,6 +28,11 @@ options:
     type: list
     elements: str
     default: []
+  report_directory:
+    description:
+      - Directory on the Ansible controller where a page to read (C(HOST.html)) and JUnit XML (C(HOST.xml)) are written
+        (by the action plugin, not in check mode).
+    type: str
   accounting: {description: "Whether there is a slurmdbd; taken from slurm.conf by default.", type: bool}
 attributes:
   check_mode: {support: full, description: Submits no job.}
@@ -38,6 +43,13 @@ EXAMPLES = r"""
 - name: Prove that slurmrestd works
   slurmrest.toolkit.slurmrestd_verify:
     controller: "{{ groups['slurmctld'][0] }}"
+
+- name: Prove that jobs run too, and keep a page of it
+  slurmrest.toolkit.slurmrestd_verify:
+    controller: "{{ groups['slurmctld'][0] }}"
+    job: true
+    job_user: alice
+    report_directory: reports
 """
 
 RETURN = r"""
@@ -52,9 +64,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.client import Credentials, Target
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.formats import render_junit
 from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.listeners import parse
 from ..module_utils.slurmrest.report import render_table
+from ..module_utils.slurmrest.report_html import configuration, render_html
 from ..module_utils.slurmrest.verify import JobOptions, Options, verify
 
 
@@ -70,6 +84,7 @@ def main() -> None:
             "job_token": {"type": "str", "no_log": True},
             "job_timeout": {"type": "float", "default": 60},
             "urls": {"type": "list", "elements": "str", "default": []},
+            "report_directory": {"type": "str"},
             "accounting": {"type": "bool"},
         },
         supports_check_mode=True,
@@ -90,6 +105,8 @@ def main() -> None:
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
+    if wanted["report_directory"]:  # taken out of the result by the action plugin
+        result["documents"] = {"html": render_html(report, configuration(facts)), "xml": render_junit(report)}
     if not report.ok:
         failed = ", ".join(check.id for check in report.checks if check.ok is False)
         module.fail_json(msg=f"slurmrestd does not do what it should: {failed}", **result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import ssl
 import subprocess
 import threading
 import time
@@ -307,8 +308,10 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def serving(daemon: FakeSlurmrestd, socket_path: Path | None = None) -> Iterator[Target]:
-    """Serve on a free TCP port of the loopback, or on a UNIX socket, until the block ends."""
+def serving(
+    daemon: FakeSlurmrestd, socket_path: Path | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Target]:
+    """Serve on a free TCP port of the loopback, with TLS or without, or on a UNIX socket, until the block ends."""
     places = threading.BoundedSemaphore(daemon.max_connections)
 
     class Handler(BaseHTTPRequestHandler):
@@ -340,10 +343,14 @@ def serving(daemon: FakeSlurmrestd, socket_path: Path | None = None) -> Iterator
     server: socketserver.BaseServer
     if socket_path is None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        target = Target("http", "127.0.0.1", cast("tuple[str, int]", server.server_address)[1])
+        port = cast("tuple[str, int]", server.server_address)[1]
+        target = Target("http", "127.0.0.1", port) if tls is None else Target("https", "localhost", port)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
     else:
         server = _UnixServer(str(socket_path), Handler)
         target = Target("unix", path=str(socket_path))
+    server.handle_error = lambda *_client: None  # type: ignore[method-assign]  # clients that leave are no news
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from slurmrest.client import Target
 from slurmrest.verify import CHECKS
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
+from tests.unit.test_client import self_signed
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_slurmrestd.py"
 KEY_TEXT = "the key of the fake slurmctld, 32+ bytes"
@@ -218,6 +220,81 @@ def test_files_beside_the_table(
         assert (tmp_path / option[2:]).read_text().startswith(beginning)
     nowhere = refused(capsys, "--url", target.url, "--token-file", token_file, "--html", f"{tmp_path}/no/page.html")
     assert "No such file or directory" in nowhere
+
+
+# --- https ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    certificate, key = self_signed(tmp_path)
+    return str(certificate), str(key)
+
+
+def server_side(files: tuple[str, str], *, client: bool = False) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    if client:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(files[0])
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3 a client learns of its refusal only later
+    return context
+
+
+def test_https(
+    daemon: FakeSlurmrestd, files: tuple[str, str], token_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(daemon, tls=server_side(files)) as target:
+        base = ["--url", target.url, "--token-file", token_file]
+        assert cli.main([*base, "--cacert", files[0]]) == cli.OK
+        trusted = capsys.readouterr()
+        assert cli.main(base) == cli.CHECK_FAILED
+        unknown = capsys.readouterr()
+    assert re.search(r"\(status 401\), TLSv1\.\d, certificate valid until .* GMT\n", trusted.out)
+    assert "WARNING" not in trusted.out + trusted.err
+    assert "FAILED   reach" in unknown.out
+    assert "certificate" in unknown.out
+    assert len([headers for *_request, headers in daemon.requests if "x-slurm-user-token" in headers]) > 10
+
+
+def test_insecure_is_said_loudly_everywhere(
+    daemon: FakeSlurmrestd,
+    files: tuple[str, str],
+    token_file: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ("html", "junit", "prometheus")
+    written = [word for name in names for word in (f"--{name}", str(tmp_path / name))]
+    with serving(daemon, tls=server_side(files)) as target:
+        base = ["--url", target.url, "--token-file", token_file, "--insecure"]
+        for form, code in (([], 0), (["--json"], 0), (["--nagios"], 1)):
+            assert cli.main([*base, *form, *written]) == code
+            shown = capsys.readouterr()
+            assert "the certificate was not checked" in shown.out
+            assert shown.err.startswith("WARNING: --insecure: the certificate was not checked")
+    assert "certificate was not checked" in (tmp_path / "html").read_text()
+    assert "certificate was not checked" in (tmp_path / "junit").read_text()
+    assert f'slurmrest_verify_warnings{{url="{target.url}"}} 1\n' in (tmp_path / "prometheus").read_text()
+
+
+def test_a_client_certificate(
+    daemon: FakeSlurmrestd, files: tuple[str, str], token_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(daemon, tls=server_side(files, client=True)) as target:
+        base = ["--url", target.url, "--token-file", token_file, "--cacert", files[0]]
+        assert cli.main([*base, "--cert", files[0], "--key", files[1]]) == cli.OK
+        both = Path(files[0]).with_name("both.pem")
+        both.write_text("".join(Path(path).read_text() for path in files))
+        assert cli.main([*base, "--cert", str(both)]) == cli.OK
+        capsys.readouterr()
+        assert cli.main(base) == cli.CHECK_FAILED
+        assert "FAILED   reach" in capsys.readouterr().out
+    assert "--cert/--key" in refused(capsys, *base, "--cert", files[0])  # its key is elsewhere
+    locked = Path(files[0]).with_name("locked.pem")
+    command = ["openssl", "pkey", "-in", files[1], "-aes256", "-passout", "pass:secret", "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert "a passphrase protects the private key" in refused(capsys, *base, "--cert", files[0], "--key", str(locked))
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

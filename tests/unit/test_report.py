@@ -7,15 +7,19 @@ import os
 import re
 import shlex
 import shutil
+import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from slurmrest.client import Credentials
+from slurmrest import jwt
+from slurmrest.client import Credentials, Tls
 from slurmrest.report import TokenSource, curl_line, render_curl, render_json, render_table
 from slurmrest.verify import LIMITATIONS, JobOptions, Options, Report, Result, verify
 
-from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
+from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
+from tests.unit.test_client import self_signed
 
 ROOT = Credentials("root", token("root"))
 ALICE = Credentials("alice", token("alice"))
@@ -111,6 +115,61 @@ def test_curl_lines_ask_the_same_when_pasted(release: str, tmp_path: Path) -> No
     expected = [{curl_line(exchange): exchange.status for exchange in check.exchanges} for check in report.checks]
     assert printed == [status for check in expected for status in check.values()]
     assert list(private.iterdir()) == []
+
+
+@needs_curl
+@pytest.mark.parametrize("release", STYLES)
+def test_curl_lines_sign_with_the_key(release: str, tmp_path: Path) -> None:
+    key_file = tmp_path / "a key"
+    key_file.write_bytes(b"the key of the fake slurmctld, 32+ bytes")
+    daemon = FakeSlurmrestd(STYLES[release])
+    sources = TokenSource("root", key=str(key_file)), TokenSource("alice", key=str(key_file))
+    with serving(daemon) as target:
+        report = verify([target], ROOT, job_credentials=ALICE, key=KEY)
+        asked = {shape(item) for item in daemon.requests}
+        daemon.requests.clear()
+        done = paste(render_curl(report, *sources), {"TMPDIR": str(tmp_path)})
+    assert report.ok
+    assert done.stderr == ""
+    assert {shape(item) for item in daemon.requests} == asked
+    tokens = [headers.get("x-slurm-user-token", "") for *_request, headers in daemon.requests]
+    found = [jwt.inspect(jwt.Token(value)) for value in tokens if value.count(".") == 2]
+    assert {(item.user, item.algorithm, (item.expires or 0) > time.time()) for item in found} == {
+        ("root", "HS256", True),
+        ("alice", "HS256", True),
+        ("root", "none", True),
+        ("root", "HS256", False),
+        ("", "HS256", True),
+    }
+    statuses = {curl_line(exchange): exchange.status for check in report.checks for exchange in check.exchanges}
+    printed = [int(line) for line in done.stdout.splitlines() if re.fullmatch(r"\d{3}", line)]
+    assert set(printed) == set(statuses.values())
+
+
+def shape(request: tuple[str, str, dict[str, str]]) -> tuple[str, str, str | None, bool]:
+    method, path, headers = request
+    return method, path, headers.get("x-slurm-user-name"), "x-slurm-user-token" in headers
+
+
+@needs_curl
+def test_curl_lines_speak_https_as_the_verification_did(tmp_path: Path) -> None:
+    certificate, key_file = self_signed(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key_file)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.load_verify_locations(certificate)
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    tls = Tls(str(certificate), str(certificate), str(key_file))
+    source = TokenSource("root", variable="MY_TOKEN")
+    with serving(daemon, tls=server) as target:
+        report = verify([target], ROOT, context=tls.context())
+        daemon.requests.clear()
+        done = paste(render_curl(report, source, source, tls), {"MY_TOKEN": ROOT.token.reveal()})
+    assert (report.ok, done.stderr) == (True, "")
+    assert ("GET", "/slurm/v0.0.42/ping", ROOT.token.reveal(), "root") in {key(item) for item in daemon.requests}
+    line = curl_line(report.checks[0].exchanges[0], Tls(insecure=True))
+    assert "--insecure" in line
+    assert "--cacert" not in line
 
 
 def key(request: tuple[str, str, dict[str, str]]) -> tuple[str, str, str | None, str | None]:
