@@ -67,15 +67,16 @@ class ActionModule(ActionBase):
     @staticmethod
     def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:
         """Take back what the hosts before the one that failed have done; returns what is to be said."""
-        left = []
+        back, left = [], []
         for host, part in [*reversed(steps[:-1]), steps[-1]]:
             try:
                 call(host, part, step="undo")
+                back.append(host)
             except AnsibleError as error:
                 left.append(f"{host}: {error}")
-        others = ", ".join(dict.fromkeys(host for host, _part in steps[:-1]))
+        others = [host for host, _part in steps[:-1] if host in back]
         if others:
-            words += f"\nThe previous files are back on {others} as well."
+            words += f"\nThe previous files are back on {', '.join(dict.fromkeys(others))} as well."
         return words + "".join(f"\nNot taken back: {line}" for line in left)
 
 
