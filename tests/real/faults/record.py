@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.real.clusters import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tests.real.faults.faults import Fault
 
@@ -36,28 +36,46 @@ def record(release: str, version: str, fault: Fault, healthy: Mapping[str, Any],
     empty: dict[str, Any] = {"slurm_version": version, "healthy": {}, "faults": {}}
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else empty
     base = known["healthy"].setdefault(fault.layout, clean(healthy))
-    patch = {
-        "layout": fault.layout,
-        "expect": fault.expect,
-        "hosts": differences(base["hosts"], clean(broken)["hosts"]),
-    }
-    known["faults"][fault.name] = patch
+    changes = differences(base["hosts"], quiet(clean(broken), base)["hosts"])
+    known["faults"][fault.name] = {"layout": fault.layout, "expect": fault.expect, "changes": list(changes)}
     EVIDENCE.mkdir(exist_ok=True)
     path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sections that differ, host by host; ``facts`` by its own sections."""
-    found: dict[str, Any] = {}
-    for host, sections in after.items():
-        for name, section in sections.items():
-            if name == "facts":
-                changed = {key: value for key, value in section.items() if value != before[host]["facts"][key]}
-                if changed:
-                    found.setdefault(host, {})["facts"] = changed
-            elif section != before[host].get(name):
-                found.setdefault(host, {})[name] = section
-    return found
+def differences(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[list[Any]]:
+    """Yield where two values differ: the way there and the new value, or only the way where there is none any more."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        if before != after:
+            yield [list(path), after]
+        return
+    for key in sorted({*before, *after}):
+        if key not in after:
+            yield [[*path, key]]
+        elif key not in before:
+            yield [[*path, key], after[key]]
+        else:
+            yield from differences(before[key], after[key], (*path, key))
+
+
+def apply(changes: list[Any], evidence: dict[str, Any]) -> None:
+    """Make the changes that :func:`differences` found."""
+    for (*way, last), *value in changes:
+        place = evidence
+        for key in way:
+            place = place[key]
+        if value:
+            place[last] = value[0]
+        else:
+            del place[last]
+
+
+def quiet(evidence: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Give daemons that run the journal of the healthy cluster: what earlier faults left in theirs is not of this one."""
+    for host, seen in evidence["hosts"].items():
+        for daemon in DAEMONS:
+            if seen["units"].get(daemon, {}).get("active") == "active" and daemon in base["hosts"][host]["journal"]:
+                seen["journal"][daemon] = base["hosts"][host]["journal"][daemon]
+    return evidence
 
 
 def clean(evidence: Mapping[str, Any]) -> dict[str, Any]:
