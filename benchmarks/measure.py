@@ -74,15 +74,15 @@ def down(name: str = OURS) -> None:
     subprocess.run([str(ROOT / "scripts/slurmrest"), "cluster", "down", name], capture_output=True, check=False)
 
 
-def playbook(*names: str, name: str = OURS) -> float:
-    """Run playbooks against a cluster and return the seconds.
+def playbook(*words: str, name: str = OURS) -> float:
+    """Run playbooks (and further arguments of ansible-playbook) against a cluster and return the seconds.
 
     Raises:
         SystemExit: they failed, with the last lines.
     """
     inventory = cluster_directory(name) / "inventory" / "hosts.yml"
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
-    argv += [str(ROOT / "playbooks" / entry) for entry in names]
+    argv += [str(ROOT / "playbooks" / word) if word.endswith(".yml") else word for word in words]
     begin = time.monotonic()
     done = subprocess.run(
         argv,
@@ -94,7 +94,7 @@ def playbook(*names: str, name: str = OURS) -> float:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{' '.join(names)} failed:\n{done.stdout[-3000:]}")
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stdout[-3000:]}")
     return time.monotonic() - begin
 
 

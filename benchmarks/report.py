@@ -6,6 +6,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from benchmarks import load
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -27,6 +29,14 @@ measures everything once, and nothing is left out that the user waits for:
   two answers. It proves nothing, and its cluster is not hardened.
 - **floor**: the daemons stopped and started again in a running node, until the same two answers.
 - **second deploy.yml**: nothing changes; the closing verification is in.
+"""
+
+
+LOAD = """\
+## Under load
+
+`benchmarks/run --load`: clients in the REST node, so that they share its processors, each with one connection that it
+keeps, five seconds each; 2000 jobs wait in the queue.
 """
 
 
@@ -62,6 +72,8 @@ def page(results: Mapping[str, Any]) -> str:
         f"Load average before: {results['load_before']:.1f}, median while measuring: {results['load_median']:.1f}.",
         "",
     ]
+    if "load" in results:
+        lines += [LOAD, load.table(results["load"])]
     return "\n".join(lines)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -56,3 +60,44 @@ def test_plot_has_a_bar_for_each_measurement() -> None:
 @pytest.mark.parametrize("script", ["run", "by_hand.sh", "floor.sh"])
 def test_scripts_are_shell(script: str) -> None:
     assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
+
+
+def test_load_is_a_table_for_each_release() -> None:
+    row = {"setting": "4 threads", "path": "diag", "clients": 16, "requests": 500, "failures": 0, "seconds": 5.0}
+    rows = [
+        {**row, "release": "22.05", "address": "unix:/s", "p50": 1.5, "p99": 9.0},
+        {**row, "release": "24.11", "address": "127.0.0.1:6820", "p50": 2.0, "p99": 8.0},
+    ]
+    text = report.page({**RESULTS, "load": rows})
+    assert "### 22.05\n" in text
+    assert "| 4 threads | diag | UNIX | 16 | 100 | 1.5 | 9.0 | 0 |" in text
+    assert "| 4 threads | diag | TCP | 16 | 100 | 2.0 | 8.0 | 0 |" in text
+
+
+def test_load_client_counts_answers_and_failures() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            good = self.headers["X-SLURM-USER-TOKEN"] == "sesame" and self.path == "/good"
+            self.send_response(200 if good else 401)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_words: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_address[1]}"
+    for path, key in (("/good", "requests"), ("/bad", "failures")):
+        argv = [sys.executable, str(FOLDER / "load_client.py"), address, path, "2", "0.2"]
+        done = subprocess.run(argv, input="sesame\n", capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        assert found[key] > 0
+        assert found[{"requests": "failures", "failures": "requests"}[key]] == 0
+        assert (found["p50"] is None) == (key == "failures")
+    server.shutdown()
+    server.server_close()
