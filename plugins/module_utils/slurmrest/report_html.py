@@ -18,7 +18,13 @@ Sections = Mapping[str, Mapping[str, str]]
 
 _WORDS = {True: "ok", False: "failed", None: "skipped"}
 _BARS = 120  # more samples than this are shown by their quantiles
-_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_LEFT, _PLOT_BOTTOM = 720, 220, 52, 26  # of the drawing, in its own units
+_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_LEFT, _PLOT_RIGHT, _PLOT_BOTTOM = (
+    720,
+    220,
+    52,
+    56,
+    26,
+)  # of the drawing, in its own units
 _STEPS = (1, 2, 5, 10)
 
 _STYLE = """
@@ -59,7 +65,7 @@ th { width: 15rem; font-weight: 500; color: var(--soft); }
 svg { width: 100%; height: auto; display: block; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 svg .grid { stroke: var(--line); } svg .bar { fill: var(--bar); } svg .median { stroke: var(--median);
   stroke-dasharray: 5 4; }
-svg text.median-label { fill: var(--median); stroke: var(--card); stroke-width: 4px; paint-order: stroke; }
+svg text.median-label { fill: var(--median); }
 @media (max-width: 40rem) { .checks li { grid-template-columns: 1fr auto; }
   .checks .body { grid-column: 1 / -1; order: 3; }
   th { width: 9rem; } }
@@ -207,7 +213,7 @@ def _latency(samples: Sequence[float]) -> Iterator[str]:
         axis = f"{len(samples)} samples, from the fastest to the slowest"
     step = _step(1000 * found.high)
     top = step * max(1, math.ceil(1000 * found.high / step))  # milliseconds at the upper edge
-    width, height = _PLOT_WIDTH - _PLOT_LEFT - 8, _PLOT_HEIGHT - _PLOT_BOTTOM - 12
+    width, height = _PLOT_WIDTH - _PLOT_LEFT - _PLOT_RIGHT, _PLOT_HEIGHT - _PLOT_BOTTOM - 12
 
     def y(milliseconds: float) -> float:
         return 12 + height * (1 - milliseconds / top)
@@ -216,7 +222,8 @@ def _latency(samples: Sequence[float]) -> Iterator[str]:
     yield f"<title>{escape(str(found))}</title>"
     for tick in range(round(top / step) + 1):
         value = tick * step
-        yield f'<line class="grid" x1="{_PLOT_LEFT}" x2="{_PLOT_WIDTH - 8}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        at = f"{y(value):.1f}"
+        yield f'<line class="grid" x1="{_PLOT_LEFT}" x2="{_PLOT_LEFT + width}" y1="{at}" y2="{at}"/>'
         yield f'<text x="{_PLOT_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g} ms</text>'
     slot = width / len(shown)
     for index, seconds in enumerate(shown):
@@ -227,8 +234,8 @@ def _latency(samples: Sequence[float]) -> Iterator[str]:
             f"<title>{1000 * seconds:.2f} ms</title></rect>"
         )
     middle = y(1000 * found.middle)
-    yield f'<line class="median" x1="{_PLOT_LEFT}" x2="{_PLOT_WIDTH - 8}" y1="{middle:.1f}" y2="{middle:.1f}"/>'
-    yield f'<text class="median-label" x="{_PLOT_LEFT + 6}" y="{middle - 5:.1f}">median</text>'
+    yield f'<line class="median" x1="{_PLOT_LEFT}" x2="{_PLOT_LEFT + width}" y1="{middle:.1f}" y2="{middle:.1f}"/>'
+    yield f'<text class="median-label" x="{_PLOT_LEFT + width + 6}" y="{middle + 4:.1f}">median</text>'
     yield f'<text x="{_PLOT_LEFT + width / 2:.1f}" y="{_PLOT_HEIGHT - 6}" text-anchor="middle">{axis}</text>'
     yield f"</svg><figcaption>{escape(str(found))}</figcaption></figure>"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from junitparser import JUnitXml
+from prometheus_client.parser import text_string_to_metric_families
 
 from testcluster import cluster as clusters
 from testcluster import state
@@ -127,6 +129,54 @@ def test_verification_runs_a_job_as_an_ordinary_user(cluster: dict[str, Any]) ->
     done = verify("slurmrest verify", cluster, "--url", cluster["base_url"], *job, "--json")
     assert done.returncode == 0, done.stderr
     assert "job" in {check["id"] for check in json.loads(done.stdout)["checks"] if check["ok"]}
+
+
+def signing_key(cluster: dict[str, Any], directory: Path) -> str:
+    """Copy the cluster's signing key into a private file."""
+    shell = ("cluster", "shell", "--name", cluster["name"], "node1", "--", "base64", "/var/lib/slurm/jwt/jwt_hs256.key")
+    path = directory / "key"
+    path.touch(mode=0o600)
+    path.write_bytes(base64.b64decode(slurmrest(*shell).stdout))
+    return str(path)
+
+
+def test_verification_with_the_key_proves_everything_that_needs_no_job(cluster: dict[str, Any], tmp_path: Path) -> None:
+    names = {"--html": "page.html", "--junit": "junit.xml", "--prometheus": "metrics.prom"}
+    files = [word for option, name in names.items() for word in (option, str(tmp_path / name))]
+    alice = ("--user", "root", "--job-user", "alice", "--job", "--job-timeout", "60", "--idle-clients", "20")
+    argv = [*VERIFY["verify_slurmrestd.py"], "--url", cluster["base_url"]]
+    key = signing_key(cluster, tmp_path)
+    done = subprocess.run(
+        [*argv, "--key-file", key, *alice, "--json", *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    checks = {check["id"]: check for check in json.loads(done.stdout)["checks"]}
+    assert [name for name, check in checks.items() if not check["ok"]] == ["job-output"]  # it is on the node
+    assert "though this release" not in done.stdout
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
+    assert {case.name for case in suite} == set(checks)
+    metrics = {family.name for family in text_string_to_metric_families((tmp_path / "metrics.prom").read_text())}
+    assert {"slurmrest_verify_ok", "slurmrest_verify_latency_seconds"} <= metrics
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+def test_verification_is_quick_and_asks_little(cluster: dict[str, Any], tmp_path: Path) -> None:
+    key = signing_key(cluster, tmp_path)
+    argv = [*VERIFY["verify_slurmrestd.py"], "--url", cluster["base_url"], "--key-file", key, "--user", "root"]
+    done = subprocess.run([*argv, "--nagios"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    figures = dict(word.split("=") for word in done.stdout.splitlines()[0].partition(" | ")[2].split())
+    assert int(figures["requests"]) < 40
+    assert float(figures["time"].rstrip("s")) < 3
+
+
+def test_idle_clients_find_the_connection_limit_and_leave_the_daemon_well(cluster: dict[str, Any]) -> None:
+    full = verify("verify_slurmrestd.py", cluster, "--url", cluster["base_url"], "--idle-clients", "200", "--json")
+    assert full.returncode == 1
+    (failed,) = (check for check in json.loads(full.stdout)["checks"] if check["ok"] is False)
+    assert failed["id"] == "idle-clients"
+    assert re.match(r"the client after 12\d idle ones was not served", failed["detail"])
+    assert verify("verify_slurmrestd.py", cluster, "--url", cluster["base_url"]).returncode == 0
 
 
 def test_verification_fails_with_one_and_cannot_run_with_two(cluster: dict[str, Any]) -> None:
