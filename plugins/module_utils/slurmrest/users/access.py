@@ -30,6 +30,7 @@ MEANINGS: Mapping[int, tuple[str, str]] = {
     2017: ("there is no such job: slurmctld forgets jobs some minutes after they end", "Ask sacct -j ID."),
     2018: ("there is no such node", "Correct --nodelist."),
     2021: ("the job has ended already", ""),
+    2025: ("so many tasks do not go with so many nodes", "Change --ntasks or --nodes."),
     2045: ("the account is unknown, or you may not use it", "See yours: sacctmgr show association user=$USER"),
     2050: ("a limit of your account or quality of service is reached", "See sacctmgr show association; ask the staff."),
     2051: ("the time limit is more than the partition allows", "Give a shorter --time."),
