@@ -36,7 +36,7 @@ LOAD = """\
 ## Under load
 
 `benchmarks/run --load`: clients in the REST node, so that they share its processors, each with one connection that it
-keeps, five seconds each; 2000 jobs wait in the queue.
+keeps, five seconds each; 1000 jobs wait in the queue.
 """
 
 
