@@ -182,7 +182,7 @@ def sizes(engine: Engine, release: str) -> dict[str, Any]:
     """Measure memory of an idle cluster, images, and what carrying the images costs; a warm cluster can be started."""
     up(release)
     time.sleep(10)
-    text = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-c", "cat /proc/[0-9]*/smaps_rollup 2>/dev/null")
+    text = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-c", "cat /proc/[0-9]*/smaps_rollup 2>/dev/null; true")
     pss = sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
     down()
     wanted = warm.recipe(images.suite_name(release), "single", 1, ROOT)

@@ -257,7 +257,8 @@ def cold_start(engine: Engine, cluster: Cluster, host: hosts.Host, request: Requ
     play(cluster, ["cluster.yml", "deploy.yml"], progress)
     if not request.cache:
         progress.phase("verify", "requests from this host, and a job")
-        prove(engine, cluster, [tokens.renew(engine, cluster, user) for user in tokens.USERS])
+        made = [tokens.renew(engine, cluster, user) for user in tokens.USERS]
+        prove(engine, cluster, made, signing_key(engine, cluster))
         return
     progress.phase("keep", "the nodes as images, without keys")
     found = warm.keep(engine, cluster, wanted)
@@ -292,7 +293,7 @@ def warm_start(engine: Engine, cluster: Cluster, found: warm.Kept, progress: Pro
             tokens.keep(cluster, user, token)
         rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
         progress.phase("verify", "requests from this host, and a job")
-        prove(engine, cluster, made)
+        prove(engine, cluster, made, secrets.signing_key)
         logins.result()
 
 
@@ -346,13 +347,14 @@ def keep_packages(engine: Engine, cluster: Cluster, base: Image, installed: dict
         images.keep_installed(engine, node, base, images.Image(name, cluster.slurm_version))
 
 
-def prove(engine: Engine, cluster: Cluster, made: Sequence[Token]) -> None:
+def prove(engine: Engine, cluster: Cluster, made: Sequence[Token], key: Key) -> None:
     """Verify the cluster from this host over its published port, with a job of the ordinary user.
 
     Args:
         engine: the container engine.
         cluster: the cluster.
         made: tokens of ``tokens.USERS``.
+        key: the key that signs tokens, for those that must be refused.
 
     Raises:
         ClusterFailedError: a check failed or was skipped, for here everything can be proven; with the report.
@@ -363,7 +365,7 @@ def prove(engine: Engine, cluster: Cluster, made: Sequence[Token]) -> None:
         Credentials(tokens.ADMINISTRATOR, root),
         verify.Options(accounting=True, job=verify.JobOptions(), idle_clients=IDLE_CLIENTS),
         job_credentials=Credentials(inventory.ORDINARY_USER, ordinary),
-        key=signing_key(engine, cluster),
+        key=key,
         read_output=lambda path: take_file(engine, cluster, path),
     )
     cluster.verify = report.as_dict()

@@ -92,9 +92,14 @@ class Secrets:
         """Make new keys of the sizes that the roles give them."""
         return cls({path: os.urandom(size) for sizes in kept.keys.values() for path, size in sizes.items()})
 
+    @property
+    def signing_key(self) -> jwt.Key:
+        """The key that signs tokens."""
+        return jwt.Key(self.contents[JWT_KEY])
+
     def token(self, user: str, lifespan: int) -> jwt.Token:
         """Sign a token as ``scontrol token`` does, for a lifespan in seconds."""
-        return jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(self.contents[JWT_KEY]))
+        return jwt.encode(jwt.claims_for(user, lifespan), self.signing_key)
 
     def lines(self, paths: Sequence[str], client_key: str) -> str:
         """Return the standard input of slurmrest-renew: the keys that a node has, and who may log in to it."""
