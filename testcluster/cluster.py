@@ -472,7 +472,10 @@ def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
     before = [(node.ssh_port, node.rest_port) for node in cluster.nodes]
     for node in cluster.nodes:
         if running[node.name]:
-            nodes.read_ports(engine, node)
+            try:
+                nodes.read_ports(engine, node)
+            except EngineError:  # removed or stopped since it was listed
+                running[node.name] = False
     if before != [(node.ssh_port, node.rest_port) for node in cluster.nodes]:
         cluster.save()
         nodes.write_access_files(cluster)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testcluster import cluster as clusters
-from testcluster.engine import Container
+from testcluster.engine import Container, Engine, EngineError
 from testcluster.errors import CannotRunError
+from testcluster.progress import Progress
 from testcluster.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
 from testcluster.tokens import header_file, token_file
 
@@ -100,3 +101,17 @@ def test_bare_cluster_promises_no_rest() -> None:
     one.bare = True
     described = clusters.describe(one)
     assert (described["base_url"], described["token"], described["unix_socket"]) == (None, None, None)
+
+
+def test_node_that_goes_while_it_is_looked_at_is_not_running(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Vanishing(Engine):
+        def containers(self, label: str) -> list[Container]:
+            assert label == f"{CLUSTER_LABEL}=one"
+            return [container(state, running=True)]
+
+        def ports(self, container: str) -> dict[int, int]:
+            raise EngineError(f"no such container: {container}")
+
+    monkeypatch.setattr(clusters, "engine_of", lambda *_: Vanishing("podman"))
+    assert clusters.refresh(cluster(), Progress()) == {"node1": False}
+    assert not state.exists()
