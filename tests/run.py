@@ -20,7 +20,7 @@ LOGS = ROOT / ".slurmrest" / "tests"
 RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
 
-EVERY_RELEASE = ("default", "split", "command_line", "warm")
+EVERY_RELEASE = ("default", "split", "command_line", "users", "warm")
 """What has to be seen on each release; everything else on one of them, unless asked for by name or with --full."""
 
 ONE_RELEASE = {"upstream_unit": "26.05"}

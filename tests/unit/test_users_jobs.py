@@ -171,6 +171,18 @@ def test_refusals_say_what_they_mean(
     assert said.out == ""
 
 
+@pytest.mark.parametrize("daemon", ["22.05"], indirect=True)
+@pytest.mark.usefixtures("target")
+def test_an_expired_token_is_told_where_a_submission_is_refused_like_a_broken_line(
+    daemon: FakeSlurmrestd, script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = {"error": "Zero Bytes were transmitted or received", "error_code": 5005}
+    daemon.instead["job/submit"] = (500, {"errors": [error], "meta": {}})
+    monkeypatch.setenv("SLURM_JWT", token("alice", -60).reveal())
+    assert cli.main(["submit", script]) == cli.FAILED
+    assert "the token expired" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("target")
 def test_an_expired_token_is_told(
     daemon: FakeSlurmrestd,

@@ -52,10 +52,12 @@ def explain(status: int, errors: Iterable[ApiError], release: Release, known: Ci
     alike = alike and known.daemon == "slurmctld"
     if 1800 in numbers or (alike and known.seconds >= PATIENCE):
         return _CONTROLLER_DOWN
-    if 5005 in numbers and status == release.auth_alt_missing_status:
+    if 5005 in numbers and status == release.auth_alt_missing_status != release.bad_token_status:
         return _NO_ALT_AUTH
     if 6010 in numbers:
         return _NOBODY
+    # Old releases answer a submission with a refused token by 5005, and the rest by -1.
+    alike = alike or (5005 in numbers and status == release.bad_token_status and known.daemon == "slurmctld")
     if 1007 in numbers or "authentication error" in words or alike:
         return _refused(status, release, known)
     if known.daemon == "slurmdbd" or numbers & {7000, 7008}:
