@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, release: str) -> Iterator[dict[str, Any]]:
     """A cluster as ``up --json`` describes it, which says on the terminal what it does."""
-    name = f"real-command-{release.replace('.', '')}"
+    clone = hashlib.sha256(bytes(ROOT)).hexdigest()[:4]  # tests of two clones stay out of each other's way
+    name = f"real-command-{release.replace('.', '')}-{clone}"
     slurmrest("cluster", "down", name)
     # The tests take a package index that lags behind as it is.
     up = ("cluster", "up", "--json", "--allow-stale-mirror", f"--slurm={release}", f"--name={name}")
