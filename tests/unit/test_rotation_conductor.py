@@ -385,16 +385,43 @@ def test_a_host_that_loses_power_is_repaired(tmp_path: Path, name: str, calls: i
     lab.assert_one_key(NEW)
 
 
-def test_a_run_that_is_still_alive_is_waited_for_and_left_alone(tmp_path: Path) -> None:
+def test_a_run_that_was_still_alive_is_waited_for_and_left_alone(tmp_path: Path) -> None:
     lab = split(tmp_path)
     assert killed(lab, NEW, kill_before=complete(tmp_path, split) - 8)
-    lab.while_asleep = lambda: lab.hosts["ctl"].key().keep()
-    before = {name: list(host.calls) for name, host in lab.hosts.items()}
+
+    def come_to_an_end() -> None:
+        for host in lab.hosts.values():
+            host.key().keep()
+
+    lab.while_asleep = come_to_an_end
+    before = {name: len(host.calls) for name, host in lab.hosts.items()}
+    with pytest.raises(Refused, match="Another run has rotated this key meanwhile"):
+        lab.prepare()
+    assert lab.slept == [pytest.approx(30, abs=1)]
+    assert all("restart" not in call for name, host in lab.hosts.items() for call in host.calls[before[name] :])
+
+
+def test_a_run_that_goes_on_and_on_is_left_alone(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    assert killed(lab, NEW, kill_before=complete(tmp_path, split) - 8)
+    lab.while_asleep = lambda: os.utime(lab.hosts["ctl"].journal)
     with pytest.raises(Refused, match="Another rotation of this key is under way"):
         lab.prepare()
-    assert lab.slept == [pytest.approx(20, abs=1)]
-    assert {name: host.calls[: len(before[name])] for name, host in lab.hosts.items()} == before
-    assert all("restart" not in call for name, host in lab.hosts.items() for call in host.calls[len(before[name]) :])
+    assert len(lab.slept) == 10
+
+
+def test_the_last_step_of_a_killed_run_is_waited_for(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    assert killed(lab, NEW, kill_before=complete(tmp_path, split) - 8)
+
+    def end_the_step() -> None:
+        if len(lab.slept) == 1:
+            os.utime(lab.hosts["ctl"].journal)
+
+    lab.while_asleep = end_the_step
+    assert lab.run(THIRD)["repaired"] == "undone"
+    assert len(lab.slept) == 2
+    lab.assert_one_key(THIRD)
 
 
 def test_check_mode_says_what_would_be_repaired(tmp_path: Path) -> None:

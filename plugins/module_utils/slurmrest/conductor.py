@@ -19,8 +19,11 @@ from .errors import SlurmrestError
 from .rotation import CONTROLLER
 
 DATABASE = "slurmdbd"
-QUIET_SECONDS = 20.0
-"""A run whose last step is longer ago than this has been killed: no step leaves its host idle for so long."""
+QUIET_SECONDS = 30.0
+"""A run whose last step ended longer ago than this has been killed: between two steps no run takes so long."""
+
+WAITS = 10
+"""How often another run is given that time to come to an end."""
 
 BAR_SECONDS = 5.0
 """What the changeover may take."""
@@ -297,17 +300,26 @@ class Conductor:
         return f"An interrupted rotation would be undone first (left on {where}), then a new one begun"
 
     def _wait_for_quiet(self) -> None:
-        """Return once the run that left the journals can no longer be alive; Refused when it goes on."""
-        idle = [look["idle"] for look in self.looks.values() if look["pending"]]
-        if not idle or min(idle) >= QUIET_SECONDS:
-            return
-        before = [look["pending"] for look in self.looks.values()]
-        wait = QUIET_SECONDS - min(idle)
-        self.say(f"A rotation was at work {min(idle):.0f} s ago: waiting {wait:.0f} s to see whether it still is")
-        self.sleep(wait)
-        self._look_again()
-        if [look["pending"] for look in self.looks.values()] != before:
-            raise Refused("Another rotation of this key is under way.", "Wait for its end.")
+        """Return once the run that left the journals can no longer be alive.
+
+        What a killed run had begun on a host goes on to its end there, so a change alone does not tell a live run.
+        Raises Refused when another run goes on, or came to its end meanwhile.
+        """
+        for _ in range(WAITS):
+            idle = self._idle()
+            if idle is None or idle >= QUIET_SECONDS:
+                return
+            wait = QUIET_SECONDS - idle
+            self.say(f"A rotation was at work {idle:.0f} s ago: waiting {wait:.0f} s to see whether it still is")
+            self.sleep(wait)
+            self._look_again()
+            if not pending(self.looks):
+                raise Refused("Another run has rotated this key meanwhile.", "Run this again if you want one more.")
+        raise Refused("Another rotation of this key is under way.", "Wait for its end.")
+
+    def _idle(self) -> float | None:
+        """Seconds since the last step of the run that left the journals; None without one."""
+        return min((look["idle"] for look in self.looks.values() if look["pending"]), default=None)
 
     def _look_again(self) -> None:
         nonce = secrets.token_hex(16)

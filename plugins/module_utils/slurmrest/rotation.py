@@ -191,6 +191,7 @@ class KeyOnHost:
                     record["touched"].append(name)
                     self._save(record)
                     self._load(name, reconfigure=reconfigure)
+                self._save(record)  # when a step ended tells whether its run is still alive
             except (SlurmrestError, OSError) as error:
                 words = "\n".join(filter(None, (self._systemd.journal(name, since) for name in names)))
                 problems = self._go_back(record, reconfigure=reconfigure)
@@ -302,7 +303,7 @@ class KeyOnHost:
         ]
         if not problems:
             record.update(switched=False, touched=[])
-            self._save(record)
+        self._save(record)
         return problems
 
     def _load_again(self, name: str, *, reconfigure: bool) -> SlurmrestError | None:
