@@ -182,8 +182,8 @@ def sizes(engine: Engine, release: str) -> dict[str, Any]:
     """Measure memory of an idle cluster, images, and what carrying the images costs; a warm cluster can be started."""
     up(release)
     time.sleep(10)
-    text = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-c", "cat /proc/[0-9]*/smaps_rollup 2>/dev/null; true")
-    pss = sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    text = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null; true")
+    resident = sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:"))
     down()
     wanted = warm.recipe(images.suite_name(release), "single", 1, ROOT)
     image = int(engine.call("image", "inspect", "--format={{.Size}}", wanted.image(plan_nodes(OURS, "single", 1)[0])))
@@ -194,7 +194,7 @@ def sizes(engine: Engine, release: str) -> dict[str, Any]:
         size = archive.stat().st_size
         load_again = slurmrest("cluster", "cache", "load", str(archive))
     return {
-        "idle single node, memory (proportional set size)": f"{pss / 1024:.0f} MiB",
+        "idle single node, resident memory of all processes": f"{resident / 1024:.0f} MiB",
         "base image": f"{base / 1e6:.0f} MB",
         "warm image, single": f"{image / 1e6:.0f} MB",
         "cache file, single": f"{size / 1e6:.0f} MB, saved in {save:.1f} s, loaded in {load_again:.1f} s",
@@ -234,17 +234,21 @@ def everything(releases: Sequence[str], rounds: int, progress: Progress, *, netw
     engine = clusters.engine_of(None, progress)
     before = os.getloadavg()[0]
     kept = Recorder(progress)
-    for release in releases:  # everything below starts from warm images
-        for words in ((), ("--layout", "split", "--nodes", "2")):
-            down()
-            up(release, *words)
-    down()
-    for number in range(rounds):
-        for release in releases:
-            progress.say(f"round {number + 1} of {rounds}, {release}")
-            one_round(engine, release, kept)
-            if network and number == 0:
-                from_network(engine, release, kept)
+    try:
+        for release in releases:  # everything below starts from warm images
+            for words in ((), ("--layout", "split", "--nodes", "2")):
+                down()
+                up(release, *words)
+        for number in range(rounds):
+            for release in releases:
+                progress.say(f"round {number + 1} of {rounds}, {release}")
+                one_round(engine, release, kept)
+                if network and number == 0:
+                    from_network(engine, release, kept)
+        measured = {release: sizes(engine, release) for release in releases}
+    finally:
+        down()
+        engine.remove_containers([entry.name for entry in engine.containers(f"{CLUSTER_LABEL}={HAND}")])
     return {
         "machine": machine(engine),
         "rounds": rounds,
@@ -252,5 +256,5 @@ def everything(releases: Sequence[str], rounds: int, progress: Progress, *, netw
         "load_median": sorted(kept.loads)[len(kept.loads) // 2],
         "busy": before > BUSY_LOAD,
         "seconds": kept.samples,
-        "sizes": {release: sizes(engine, release) for release in releases},
+        "sizes": measured,
     }
