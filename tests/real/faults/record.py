@@ -70,7 +70,7 @@ def apply(changes: list[Any], evidence: dict[str, Any]) -> None:
 
 
 def quiet(evidence: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Give daemons that run the journal of the healthy cluster: what earlier faults left in theirs is not of this one."""
+    """Give daemons that run the journal of the healthy cluster: what earlier faults left there is not of this one."""
     for host, seen in evidence["hosts"].items():
         for daemon in DAEMONS:
             if seen["units"].get(daemon, {}).get("active") == "active" and daemon in base["hosts"][host]["journal"]:

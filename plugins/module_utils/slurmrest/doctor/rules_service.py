@@ -149,7 +149,7 @@ def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
         origin = host.unit["environment_origins"].get("SLURM_JWT")
         state = f"{origin}: SLURM_JWT has another value" if origin else "the unit does not set SLURM_JWT"
         refused = [
-            f"{entry['url']}{entry['path']}: {entry['status']} {entry['words']}"
+            f"GET {host.http['url']}{entry['path']} as {entry['as']}: {entry['status']} {entry['words']}"
             for entry in [host.http.get("diag")]
             if entry and not entry["good"] and host.http.get("url")
         ]
