@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             wanted = {"users": [USER], "lifespan": TOKEN_SECONDS}
             return run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"][USER], None
         except AnsibleError as error:
-            return None, str(error)
+            return None, str(error).removeprefix("slurmrest.toolkit.")
 
     def _client_token(self, arguments: dict[str, Any]) -> str | None:
         """The client's token, from its file: bare, or as ``scontrol token`` prints it."""

@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the report; the task fails when something was found."""
+        """Show the report and return the ids of the findings; the task fails when there are any."""
         variables: dict[str, Any] = task_vars or {}
         super().run(tmp, variables)
         _, arguments = ActionBase.validate_argument_spec(
@@ -45,9 +45,9 @@ class ActionModule(ActionBase):
                 _write(Path(self._loader.path_dwim(path)), content)
         if not (arguments["preflight"] and report.healthy):
             Display().display(render_text(data))
-        names = ", ".join(finding.id for finding in report.findings)
-        result: dict[str, Any] = {"changed": False, "failed": not report.healthy, "report": data}
-        return {**result, "msg": f"found: {names}" if names else "nothing found"}
+        found = [finding.id for finding in report.findings]
+        words = f"found: {', '.join(found)}" if found else "nothing found"
+        return {"changed": False, "failed": bool(found), "found": found, "msg": words}
 
     def _evidence(
         self, name: str, answers: str | None, variables: dict[str, Any]
