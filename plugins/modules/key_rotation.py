@@ -66,7 +66,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 look: {description: What is there., returned: step look, type: dict}
-repaired: {description: "What became of an interrupted run: finished or undone.", returned: step prepare, type: str}
+repaired:
+  description: What became of an interrupted run, C(finished), C(undone) or C(ended) by itself.
+  returned: step prepare
+  type: str
 plan: {description: What is done in which order., returned: step prepare, type: list, elements: str}
 refused: {description: What a real run would refuse., returned: step prepare in check mode, type: list, elements: str}
 rotation:

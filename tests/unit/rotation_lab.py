@@ -243,7 +243,7 @@ class Lab:
     def run(self, content: bytes = NEW, options: Options = GOOD) -> dict[str, Any]:
         """The whole playbook."""
         prepared = self.prepare(options)
-        if prepared["repaired"] == "finished":
+        if prepared["repaired"] in ("finished", "ended"):
             return prepared
         self.stage(content)
         return {**prepared, **self.conductor().rotate()}

@@ -25,6 +25,8 @@ QUIET_SECONDS = 30.0
 WAITS = 10
 """How often another run is given that time to come to an end."""
 
+FINISHED, UNDONE, ENDED = "finished", "undone", "ended"
+
 BAR_SECONDS = 5.0
 """What the changeover may take."""
 
@@ -209,7 +211,7 @@ class Conductor:
     def prepare(self, options: Options, *, check: bool) -> dict[str, Any]:
         """Repair what an interrupted run left, judge, and say what will happen.
 
-        Returns ``repaired`` (None, "finished" or "undone"), ``plan`` and ``refused``: what a real run would refuse.
+        Returns ``repaired`` (None, or what :meth:`repair` says), ``plan``, and ``refused``: what a real run refuses.
         Raises Refused; with `check` only where no variable could help.
         """
         steps = plan(self.looks, self.primary)
@@ -224,7 +226,7 @@ class Conductor:
             if not options.consent and not ours(self.looks):
                 raise Refused(f"{CONSENT}: false is refused: an interrupted rotation has to be repaired by restarts.")
             repaired = self.repair()
-        if repaired != "finished":
+        if repaired in (None, UNDONE):
             found = problems(self.looks, self.primary, options)
             if found:
                 raise Refused("The rotation is refused, nothing was changed:\n- " + "\n- ".join(found))
@@ -275,14 +277,23 @@ class Conductor:
     # -- going back and forth -----------------------------------------------------------------------------------------
 
     def repair(self) -> str:
-        """Finish or undo what an interrupted run left; returns "finished" or "undone"."""
+        """Finish or undo what an interrupted run left.
+
+        Returns :data:`FINISHED`, :data:`UNDONE`, or :data:`ENDED` when that run came to its end while it was waited
+        for: what a killed run had begun goes on on the hosts, and sometimes on the controller, too.
+        """
         self._wait_for_quiet()
+        if not pending(self.looks):
+            self.say("The run that was at work has come to its end meanwhile: no new one is begun")
+            self.watch("sign")
+            self.watch("prove-old")
+            return ENDED
         if decided(self.looks, self.primary):
             self.say("An interrupted rotation had been proven: finishing it, the new key stays")
             self._keep()
             self.watch("sign")
             self.watch("prove-old")  # the key in force is now the only one
-            return "finished"
+            return FINISHED
         hosts = ", ".join(pending(self.looks))
         self.say(f"An interrupted rotation is undone first, the old key comes back (it had got to {hosts})")
         left = self._undo()
@@ -291,7 +302,7 @@ class Conductor:
         self.watch("sign")
         self.watch("prove-old")
         self._look_again()
-        return "undone"
+        return UNDONE
 
     def _would_repair(self) -> str:
         where = ", ".join(pending(self.looks))
@@ -300,11 +311,7 @@ class Conductor:
         return f"An interrupted rotation would be undone first (left on {where}), then a new one begun"
 
     def _wait_for_quiet(self) -> None:
-        """Return once the run that left the journals can no longer be alive.
-
-        What a killed run had begun on a host goes on to its end there, so a change alone does not tell a live run.
-        Raises Refused when another run goes on, or came to its end meanwhile.
-        """
+        """Return once the run that left the journals can no longer be alive. Raises Refused when it goes on."""
         for _ in range(WAITS):
             idle = self._idle()
             if idle is None or idle >= QUIET_SECONDS:
@@ -313,8 +320,6 @@ class Conductor:
             self.say(f"A rotation was at work {idle:.0f} s ago: waiting {wait:.0f} s to see whether it still is")
             self.sleep(wait)
             self._look_again()
-            if not pending(self.looks):
-                raise Refused("Another run has rotated this key meanwhile.", "Run this again if you want one more.")
         raise Refused("Another rotation of this key is under way.", "Wait for its end.")
 
     def _idle(self) -> float | None:

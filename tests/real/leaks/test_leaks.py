@@ -47,7 +47,8 @@ class Net:
 
     def keys(self) -> dict[str, bytes]:
         """The JWT key of each host that has one."""
-        return {f"the JWT key of {name}": self.live.fetch(name, f"cat {KEY}") for name in self.keyed}
+        there = {f"the JWT key of {name}": self.live.fetch(name, f"cat {KEY} || true") for name in self.keyed}
+        return {name: key for name, key in there.items() if key}
 
     def spread(self) -> None:
         """Begin to watch on all nodes."""
@@ -145,7 +146,7 @@ def net(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]
 @pytest.mark.parametrize("pipelining", [True, False])
 def test_deploy_and_verify_leak_nothing(net: Net, pipelining: bool) -> None:
     # One host has lost its key, so that it travels; slurmdbd keeps the old one in memory.
-    net.live.ssh("db", f"cp -p {KEY} {KEY}.aside && rm {KEY} && mv {KEY}.aside /root/aside")
+    net.live.ssh("db", f"rm {KEY}")
     seen = net.play("deploy.yml", pipelining=pipelining)
     assert b"all good" in seen["the output"]
     assert net.live.fetch("db", f"cat {KEY}") == net.live.fetch("ctl", f"cat {KEY}")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmrest import jwt
@@ -29,6 +30,22 @@ LAYOUTS = {"single": (), "split": ("--layout", "split")}
 MEASURED = re.compile(r"first to the new key's: ([\d.]+) s\. .*: /slurm ([\d.]+) s, /slurmdb ([\d.]+) s")
 BOUNDARY = re.compile(r"^TASK \[|: replace the key by rename, |^Proving over HTTP|^From the last answer")
 """Lines that tell a next step: tasks, and what one task says when it goes on to another host."""
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all below it, by their numbers: Ansible's workers have sessions of their own."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    doomed = [pid]
+    for one in doomed:
+        doomed += children.get(one, [])
+    for one in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 @dataclass
@@ -126,8 +143,7 @@ class Rotating:
             try:
                 yield process
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                kill_tree(process.pid)
 
     def kill_at(self, boundary: int, delay: float) -> str:
         """Run and kill everything on this side ``delay`` seconds after a step was announced; returns the announcement.
@@ -142,7 +158,7 @@ class Rotating:
                     seen += 1
                     if seen == boundary:
                         time.sleep(delay)
-                        os.killpg(process.pid, signal.SIGKILL)
+                        kill_tree(process.pid)
                         return line.strip()
                 if line.startswith("PLAY [Verify"):
                     return ""

@@ -246,6 +246,21 @@ def test_a_killed_run_is_waited_for_and_then_repaired(cluster: Rotating) -> None
     cluster.assert_in_force(cluster.key(), old)
 
 
+def test_a_run_whose_workers_outlive_it_comes_to_its_end(cluster: Rotating) -> None:
+    old = cluster.key()
+    with cluster.process() as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if ": replace the key by rename, " in line and not line.startswith("  "):
+                break
+        process.kill()
+        second = cluster.rotate().good()
+    assert "A rotation was at work" in second.output
+    told = [words for words in ("has come to its end meanwhile", "is undone first") if words in second.output]
+    assert len(told) == 1, second.output
+    cluster.assert_in_force(cluster.key(), old)
+
+
 def test_killed_at_any_step_the_second_run_repairs(cluster: Rotating, full: bool) -> None:
     """Kill at each announcement of a task or a step, at once and a little later; a subset unless all is asked for."""
     told = set()
