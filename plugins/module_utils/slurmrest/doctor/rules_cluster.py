@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .model import CONFS, Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20
@@ -46,10 +46,10 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
     return look
 
 
-def _failed(daemon: str, state: str, cause: str) -> Callable[[Cluster], Iterator[Sign]]:
+def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host in cluster.role(daemon):
-            if host.state(daemon) == state:
+            if host.state(daemon) in states:
                 fields = host["units"][daemon]
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
                 yield Sign(
@@ -414,21 +414,21 @@ SYMPTOMS = (
         "restart-loop",
         "slurmrestd does not stay up",
         "rest_quickstart.html, Common Issues; systemd.service(5), Restart=",
-        _failed("slurmrestd", "looping", "systemd starts it again and again, and it ends each time"),
+        _failed("slurmrestd", ["looping"], "systemd starts it again and again, and it ends each time"),
         ("listens-elsewhere", "token-refused", "accounting-refused"),
     ),
     _rule(
         "slurmrestd-failed",
         "slurmrestd does not start",
         "rest_quickstart.html, Common Issues",
-        _failed("slurmrestd", "failed", "It ended"),
+        _failed("slurmrestd", ["failed"], "It ended"),
         ("listens-elsewhere",),
     ),
     _rule(
         "slurmctld-failed",
         "slurmctld does not start",
         _TROUBLE,
-        _failed("slurmctld", "failed", "It ended"),
+        _failed("slurmctld", ["failed", "looping"], "It ended"),
         _WITHOUT_CONTROLLER,
     ),
     _rule("slurmctld-skipped", "slurmctld is skipped", _TROUBLE, _skipped("slurmctld"), _WITHOUT_CONTROLLER),
@@ -436,7 +436,7 @@ SYMPTOMS = (
         "slurmdbd-failed",
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
-        _failed("slurmdbd", "failed", "It ended"),
+        _failed("slurmdbd", ["failed", "looping"], "It ended"),
         ("accounting-refused", "cluster-not-registered", "token-refused"),
     ),
     _rule(
