@@ -168,6 +168,6 @@ class Rotating:
 @contextlib.contextmanager
 def rotating(release: str, layout: str) -> Iterator[Rotating]:
     """Start a cluster for rotations."""
-    name = f"rk-rotation-{layout}-{release.replace('.', '')}"
+    name = f"real-rotation-{layout}-{release.replace('.', '')}"
     with live_cluster(name, release, *LAYOUTS[layout]) as live:
         yield Rotating(live, layout)

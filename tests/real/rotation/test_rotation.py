@@ -285,5 +285,6 @@ def test_killed_at_any_step_the_second_run_repairs(cluster: Rotating, full: bool
 
 
 def test_no_process_is_left_behind(cluster: Rotating) -> None:
-    left = cluster.live.ssh(cluster.rest, "ls -A /run/slurmrest-watch; fuser /run/slurmrest-watch/lock 2>&1 || true")
-    assert left.split() == ["lock"]
+    watch = "/run/slurmrest-watch"
+    left = cluster.live.ssh(cluster.rest, f"ls -A {watch}; flock --nonblock {watch}/lock echo free")
+    assert left.split() == ["lock", "free"]
