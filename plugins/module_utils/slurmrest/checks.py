@@ -210,8 +210,9 @@ CHECKS: tuple[Check, ...] = (
     Check("unknown-url", "an unknown URL is not found", unknown_url, needs_token=True, minor=True),
     Check("escaping", "an unescaped character in a URL is refused", escaping, needs_token=True, minor=True),
     Check("latency", "diag is answered again and again", latency, needs_token=True),
-    Check("idle-clients", "idle clients leave room for others", idle_clients, needs_token=True),
     Check("job", "an ordinary user's job runs to its end", completed_job, needs_token=True),
     Check("job-output", "the job's output is as expected", job_output),
     Check("job-cancel", "an ordinary user's job can be cancelled", cancelled_job, needs_token=True),
+    # Last: a daemon that closes many connections at once may drop the next one.
+    Check("idle-clients", "idle clients leave room for others", idle_clients, needs_token=True),
 )

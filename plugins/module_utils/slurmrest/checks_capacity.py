@@ -82,9 +82,21 @@ def idle_clients(session: Session) -> Outcome:
             clients.enter_context(contextlib.closing(connection))
             kept += connection.sock is not None
             session.waited = time.monotonic() - begin
+    waited = session.waited
+    _settle(session, patience)
+    session.waited = waited
     if not kept:
         return Outcome(True, f"slurmrestd closes connections after an answer; none of {wanted} stayed idle")
     return Outcome(True, f"another client was answered in {1000 * session.waited:.0f} ms beside {wanted} idle ones")
+
+
+def _settle(session: Session, patience: float) -> None:
+    """Return when the daemon answers again: old releases drop a connection while they close many others."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ClientError):
+            session.good(session.url("diag"), fresh=True)
+            return
 
 
 def _limit(kept: int) -> Cause:
