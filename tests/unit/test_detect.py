@@ -6,15 +6,12 @@ import getpass
 import grp
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest import adoption, slurmconf, units
 from slurmrest import detect as module
+from slurmrest import slurmconf, units
 from slurmrest.detect import DAEMONS, MARKER, describe, detect
 
 UNITS = Path(__file__).resolve().parents[1] / "render" / "units"
@@ -457,36 +454,3 @@ def test_kinds(tmp_path: Path, text: str | None, kind: str) -> None:
     path = tmp_path / "x"
     path.write_text(text) if text else os.mkfifo(path)
     assert describe(str(path), {"uid": 0, "gid": 0})["kind"] == kind
-
-
-# --- a service that runs already -------------------------------------------------------------------------------------
-
-
-def test_a_running_process_is_kept_as_it_is(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, "-c", "import time; time.sleep(60)", "slurmrestd", "-t", "7", "127.0.0.1:6899"]
-    with subprocess.Popen(command, env={"SLURM_JWT": "daemon", "SLURM_CONF": "/opt/slurm/etc/slurm.conf"}) as process:
-        try:
-            wait_for_command(process.pid)
-            kept = module._adopted(process.pid, "nobody-else", {})
-        finally:
-            process.kill()
-    assert kept["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
-    assert kept["slurmrestd_service_threads"] == 7
-    assert kept["slurm_common_config_dir"] == "/opt/slurm/etc"
-    assert ("slurm_common_slurmrestd_user" in kept) == (os.getuid() != 0)
-    assert module._process_environment(2**30) == {}
-    dropin = host.write(host.root / "50-slurmrest.conf", f'{adoption.NOTE}{{"a": 1}}\n')
-    monkeypatch.setattr(units, "DROPIN", str(dropin))
-    assert module._adopted(0, "slurm", {}) == {"a": 1}
-
-
-def wait_for_command(pid: int) -> None:
-    """Wait until the child has become its program."""
-    deadline = time.monotonic() + 10
-    while b"slurmrestd" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_without_a_process_nothing_is_kept(host: Host) -> None:
-    assert host.detect()["adopted"] == {}

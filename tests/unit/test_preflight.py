@@ -495,25 +495,3 @@ def test_missing_plugins_are_named_with_their_package() -> None:
 def test_a_bare_host_without_slurm_names_the_package_of_its_distribution() -> None:
     assert "slurm-slurmrestd" in (installation_problems(facts(None, os={"family": "RedHat"}))[0].remedy or "")
     assert "./configure" in (installation_problems(facts(None, os={"family": ""}))[0].remedy or "")
-
-
-def test_the_environment_file_of_a_service_that_is_kept() -> None:
-    """It stays the site's: what it says is either said again or not used."""
-    file = {"path": "/etc/default/slurmrestd", "ours": False, "variables": ["SLURMRESTD_LISTEN", "SLURMRESTD_OPTIONS"]}
-    listen: Any = GOOD["slurmrestd_service_listen"]
-
-    def judged(setting: str, value: str) -> list[str]:
-        line = {"setting": setting, "value": value, "file": file["path"], "line": 3}
-        kept = facts(environment_file=file, adopted={"slurmrestd_service_threads": 4}, contradictions=[line])
-        return [problem.reason for problem in problems(GOOD, kept)]
-
-    assert judged("SLURMRESTD_LISTEN", ",".join(listen[::-1])) == []
-    assert judged("listener", "0.0.0.0:6820") == judged("-u", "rest") == []
-    assert len(judged("SLURMRESTD_LISTEN", "0.0.0.0:6820")) == 1
-    assert len(judged("SLURMRESTD_SECURITY", "disable_user_check")) == 1
-
-
-def test_a_drop_in_of_the_site_is_not_overruled_silently() -> None:
-    line = {"setting": "ExecStart", "value": "/usr/sbin/slurmrestd", "file": "/etc/override.conf", "line": 3}
-    kept = facts(adopted={"slurmrestd_service_threads": 4}, contradictions=[line])
-    assert "is kept as long as it runs" in str(only({}, kept))

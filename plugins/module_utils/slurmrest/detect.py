@@ -18,7 +18,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import adoption, keys, slurmconf, units
+from . import keys, slurmconf, units
 from .errors import InputError
 from .releases import Version, lookup
 
@@ -36,9 +36,7 @@ PROGRAM_TIMEOUT = 10.0
 
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/slurm*/sbin", "/opt/slurm*/*/sbin")
 _PLUGIN_DIRECTORIES = ("lib/*/slurm-wlm", "lib/*/slurm", "lib64/slurm", "lib/slurm", "lib64/slurm-wlm", "lib/slurm-wlm")
-_UNIT_PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,Result,MainPID"
-)
+_UNIT_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,Result"
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[^:\s]+)")
 _INSTALLED = "\nStatus: install ok installed\n"
 _STANZA_LINE = re.compile(r"^(Package|Version): (\S+)$", re.MULTILINE)
@@ -64,7 +62,6 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     prefix = _prefix(binaries)
     slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
     slurm_conf, conf = _slurm_conf(slurm_conf_path, account)
-    pids = {name: fields.pop("pid") for name, fields in shown.items()}
     slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"))
     plugin_dir, plugins = _plugins(conf, prefix)
     packages = _dpkg() or _rpm(programs, binaries)
@@ -92,7 +89,6 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "systemd": os.path.isdir("/run/systemd/system"),
         "units": shown,
         **unit_facts,
-        "adopted": _adopted(pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit_facts["unit"]["environment"]),
         "account": account,
         "slurm_user": _slurm_user(slurm_conf, slurmdbd_conf),
         "groups": {name: _gid(name) for name in options.get("groups") or ()},
@@ -406,7 +402,6 @@ def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) 
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
-            "pid": int(fields.get("MainPID") or 0),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment
@@ -438,36 +433,6 @@ def _unit_facts(
         "environment_file": _environment_file_facts(_environment_file(vendor)),
         "fragment_ours": fragment == OWN_UNIT and MARKER in _readable_text(OWN_UNIT),
     }
-
-
-def _adopted(pid: int, slurm_user: str, unit_environment: Mapping[str, str]) -> dict[str, Any]:
-    """What is to stay of a service that ran before our drop-in came: what that remembers, or what the process says."""
-    try:
-        ours = _read(units.DROPIN)
-        if ours is not None:
-            return adoption.remembered(ours)
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            argv = stream.read().decode("utf-8", "replace").split("\0")[:-1]
-        # Not the owner of the directory: that is root's for a process that changed its account.
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as stream:
-            ids = {line.split()[0]: int(line.split()[2]) for line in stream if line.startswith(("Uid:", "Gid:"))}
-    except OSError:
-        return {}
-    environment = _process_environment(pid) or unit_environment
-    process = adoption.Process(argv, environment, _user_name(ids["Uid:"]), _group_name(ids["Gid:"]))
-    directories = (posixpath.dirname(listener.path) for listener in process.listeners if listener.path)
-    nobody = {"uid": None, "gid": None}
-    return adoption.found(process, slurm_user, {path: describe(path, nobody) for path in directories})
-
-
-def _process_environment(pid: int) -> dict[str, str]:
-    """The environment of a process; nothing where not even root may read it (a container without CAP_SYS_PTRACE)."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            variables = stream.read().decode("utf-8", "replace").split("\0")
-    except OSError:
-        return {}
-    return dict(variable.split("=", 1) for variable in variables if "=" in variable)
 
 
 def _environment_file(vendor: units.EffectiveUnit) -> str:

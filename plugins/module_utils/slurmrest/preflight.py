@@ -28,7 +28,6 @@ THREADS = "slurmrestd_service_threads"
 CONNECTIONS = "slurmrestd_service_max_connections"
 ENVIRONMENT = "slurmrestd_service_environment"
 DEBUG = "slurmrestd_service_debug"
-LISTEN_VARIABLE = "SLURMRESTD_LISTEN"
 EXTRA_OPTIONS = "slurmrestd_service_extra_options"
 AUTH = "slurmrestd_service_auth"
 OPENAPI = "slurmrestd_service_openapi_plugins"
@@ -541,19 +540,15 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
     """What would beat our drop-in. Judged with the listeners: it is the service's concern, not the account's."""
     if LISTEN not in variables:
         return
-    adopted, file = facts.get("adopted"), facts["environment_file"]
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
-            continue
-        if adopted and item["file"] == file["path"] and _kept(item, variables):
             continue
         shown = item["value"] if len(item["value"]) <= _LONG_VALUE else f"{item['value'][:_LONG_VALUE]}…"
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
         remedy = f"Remove that line (systemctl cat {units.UNIT} shows all of it)."
-        if adopted:
-            remedy += " What the running service listens on and runs as is kept as long as it runs."
         yield Problem(units.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy)
-    if file["variables"] and not file["ours"] and not adopted:
+    file = facts["environment_file"]
+    if file["variables"] and not file["ours"]:
         reason = f"it holds {', '.join(file['variables'])}, which this toolkit did not write and would overwrite"
         remedy = f"Say the same with {ENVIRONMENT} and {EXTRA_OPTIONS}, and move the file away."
         yield Problem("EnvironmentFile", file["path"], "a file that this toolkit may write", reason, remedy)
@@ -562,11 +557,3 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
             allowed = "lines of NAME=value"
             reason = "it has a [Section] like a unit file, and what is below it does not do what it says"
             yield Problem("EnvironmentFile", file["path"], allowed, reason, "Move its directives to a drop-in.")
-
-
-def _kept(item: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
-    """Whether a line of the site's environment file does no harm: our drop-in says it too, or does not use it."""
-    if item["setting"] == LISTEN_VARIABLE:
-        listen = variables.get(LISTEN)
-        return isinstance(listen, list) and set(item["value"].split(",")) == set(listen)
-    return item["setting"] in ("listener", "-u", "-g")
