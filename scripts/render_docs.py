@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
+sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT)]
 
-from slurmrest import releases  # noqa: E402  # found only through the path set above
+from slurmrest import doctor, releases  # noqa: E402  # found only through the path set above
+
+from tests.real.faults import faults  # noqa: E402  # likewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,6 +184,33 @@ def release_summary() -> str:
     return table(("Slurm", "API versions served", "gone with the next series"), rows)
 
 
+def findings_table() -> str:
+    """Return the table of everything that the doctor can name."""
+    rows = [(f"`{one['id']}`", one["title"], one["documentation"]) for one in doctor.catalogue()]
+    return table(("id", "Finding", "Documentation"), rows)
+
+
+def faults_table(results: Mapping[str, Any]) -> str:
+    """Return the table fault by release from what docs/data/doctor.json holds under ``releases``."""
+    rows = []
+    for fault in faults.FAULTS:
+        known = [(series, results.get(series, {"faults": {}})["faults"].get(fault.name)) for series in faults.ALL]
+        cells = [fault_cell(result) if series in fault.releases else "–" for series, result in known]
+        rows.append((fault.text, f"`{fault.expect}`", *cells))
+    cells = [cell for row in rows for cell in row[2:] if cell != "–"]
+    count = f"{cells.count('named')} of {len(cells)} rightly named; {cells.count('not run')} not run."
+    return f"{count}\n\n{table(('Fault', 'Finding', *faults.ALL), rows)}"
+
+
+def fault_cell(result: Mapping[str, Any] | None) -> str:
+    """Return what became of one fault on one release."""
+    if result is None:
+        return "not run"
+    if result["found"] != [result["expect"]]:
+        return f"**found: {', '.join(result['found']) or 'nothing'}**"
+    return "named" if result["healthy_again"] else "**named, but not healthy afterwards**"
+
+
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Return text with what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` replaced.
 
@@ -190,7 +219,7 @@ def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
     for name, block in blocks.items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if not (text.count(begin) == text.count(end) == 1 and text.index(begin) < text.index(end)):
-            message = f"README.md needs the markers {begin!r} and {end!r}, once each and in this order"
+            message = f"the document needs the markers {begin!r} and {end!r}, once each and in this order"
             raise ValueError(message)
         head, rest = text.split(begin)
         text = f"{head}{begin}\n{NOTICE}\n\n{block}\n\n{end}{rest.split(end)[1]}"
@@ -202,6 +231,10 @@ def documents() -> dict[Path, str]:
     readme = ROOT / "README.md"
     made = {role / "README.md": role_readme(role) for role in roles()}
     made[ROOT / "docs" / "releases.md"] = release_matrix()
+    page, results = ROOT / "docs" / "doctor.md", ROOT / "docs" / "data" / "doctor.json"
+    if page.exists():
+        known = json.loads(results.read_text())["releases"]
+        made[page] = with_blocks(page.read_text(), {"findings": findings_table(), "faults": faults_table(known)})
     made[readme] = with_blocks(readme.read_text(), {"variables": variables_index(), "releases": release_summary()})
     return made
 

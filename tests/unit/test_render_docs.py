@@ -98,3 +98,22 @@ def test_cells_show_changes_inside_a_series() -> None:
     assert "since " in text
     for release in render_docs.releases.RELEASES:
         assert f"| {release.series} | {release.source} |" in text
+
+
+def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
+    first, second, third = render_docs.faults.FAULTS[:3]
+    good = {"expect": first.expect, "found": [first.expect], "healthy_again": True}
+    wrong = {**good, "expect": second.expect, "found": ["restart-loop", "munge-stopped"]}
+    ill = {**good, "expect": third.expect, "found": [third.expect], "healthy_again": False}
+    faults = {first.name: good, second.name: wrong, third.name: ill}
+    table = render_docs.faults_table({"24.11": {"faults": faults}})
+    assert table.startswith("1 of ")
+    assert "| not run | named | not run |" in table
+    assert "| not run | **found: restart-loop, munge-stopped** | not run |" in table
+    assert "**named, but not healthy afterwards**" in table
+
+
+def test_every_finding_that_a_fault_shall_lead_to_exists() -> None:
+    known = {one["id"] for one in render_docs.doctor.catalogue()}
+    assert {fault.expect for fault in render_docs.faults.FAULTS} <= known
+    assert all(f"`{one}`" in render_docs.findings_table() for one in known)

@@ -1,0 +1,239 @@
+"""From evidence to causes: recorded from clusters that were broken on purpose, and changed by hand where it matters.
+
+``evidence/RELEASE.json`` is written by tests/real/faults: the evidence of healthy clusters, and for each fault where it
+differs.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest import units
+from slurmrest.doctor import SCHEMA, Cluster, Report, catalogue, diagnose
+from slurmrest.doctor.diagnosis import rules_by_id
+from slurmrest.doctor.render import render_text
+
+from tests.real.faults.record import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORDED = {
+    path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "evidence").glob("*.json"))
+}
+NEWEST = max(RECORDED)
+LAYOUTS = [(release, layout) for release, data in RECORDED.items() for layout in data["healthy"]]
+FAULTS = [(release, fault) for release, data in RECORDED.items() for fault in data["faults"]]
+
+
+def evidence(*faults: str, release: str = "24.11", layout: str = "single") -> dict[str, Any]:
+    """The evidence of a healthy cluster with that of one or more faults laid over it."""
+    data: dict[str, Any] = copy.deepcopy(RECORDED[release]["healthy"][layout])
+    for name in faults:
+        apply(copy.deepcopy(RECORDED[release]["faults"][name]["changes"]), data["hosts"])
+    return data
+
+
+def split() -> dict[str, Any]:
+    """The same cluster on three hosts: each daemon and its key on one of them."""
+    data = evidence()
+    whole = data["hosts"].pop("node1")
+    for name, daemon in (("ctl", "slurmctld"), ("db", "slurmdbd"), ("rest", "slurmrestd")):
+        host = copy.deepcopy(whole)
+        host.update(roles=[daemon], keys={owner: key for owner, key in host["keys"].items() if owner == daemon})
+        if daemon != "slurmrestd":
+            host.update(http=None, token_refused=None)
+        data["hosts"][name] = host
+    return data
+
+
+def judge(data: dict[str, Any], **more: Any) -> Report:
+    cluster = Cluster.of(data["hosts"], unreachable=data["unreachable"], expected=data["expected"])
+    return diagnose(cluster, **more)
+
+
+def ids(report: Report) -> list[str]:
+    return [finding.id for finding in report.findings]
+
+
+@pytest.mark.parametrize(("release", "layout"), LAYOUTS)
+def test_a_healthy_cluster_gives_no_finding(release: str, layout: str) -> None:
+    report = judge(evidence(release=release, layout=layout))
+    assert report.healthy
+    assert report.slurm_version == RECORDED[release]["slurm_version"]
+
+
+@pytest.mark.parametrize(("release", "fault"), FAULTS)
+def test_each_fault_has_one_cause(release: str, fault: str) -> None:
+    recorded = RECORDED[release]["faults"][fault]
+    report = judge(evidence(fault, release=release, layout=recorded["layout"]))
+    assert ids(report) == [recorded["expect"]]
+    (finding,) = report.findings
+    assert finding.evidence
+    assert finding.remedy
+    assert "None" not in " ".join([finding.cause, *finding.evidence, finding.remedy])
+
+
+def test_rules_refer_to_each_other_by_ids_that_exist() -> None:
+    rules = rules_by_id()
+    assert len(rules) == len(catalogue())
+    for rule in rules.values():
+        assert rule.title
+        assert rule.documentation
+        assert set(rule.explains) <= set(rules), rule.id
+        assert len(set(rule.explains)) == len(rule.explains), rule.id
+
+
+def test_no_rule_explains_itself_by_way_of_others() -> None:
+    rules = rules_by_id()
+
+    def below(identity: str, seen: tuple[str, ...]) -> Iterator[str]:
+        assert identity not in seen, seen
+        for target in rules[identity].explains:
+            yield target
+            yield from below(target, (*seen, identity))
+
+    for identity in rules:
+        assert identity not in set(below(identity, ()))
+
+
+def test_two_faults_are_two_findings_and_the_weightier_comes_first() -> None:
+    data = evidence("slurmctld-stopped")
+    data["hosts"]["node1"]["files"][units.DROPIN]["account_writes"] = True
+    report = judge(data)
+    assert ids(report) == ["slurmctld-stopped", "dropin-writable"]
+    assert report.findings[0].consequences
+    assert not report.findings[1].consequences
+
+
+def test_one_cause_on_several_hosts_is_one_finding() -> None:
+    data = split()
+    for host in data["hosts"].values():
+        host["exported"] = ["/etc/profile.d/slurm.sh:1"]
+    (finding,) = judge(data).findings
+    assert finding.host == ", ".join(data["hosts"])
+    assert finding.evidence == [f"{host}: /etc/profile.d/slurm.sh:1: SLURM_JWT" for host in data["hosts"]]
+
+
+def test_a_fault_that_no_rule_knows_is_told_in_the_words_of_the_daemon() -> None:
+    data = evidence("slurmctld-stopped")
+    host = data["hosts"]["node1"]
+    host["units"]["slurmctld"].update(active="failed", sub="failed", result="exit-code", exit_status=1)
+    host["journal"]["slurmctld"] = [{"age": 3.0, "run": 0, "text": "fatal: the moon is in the wrong place"}]
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmctld-failed"
+    assert finding.evidence[0] == "journal of slurmctld: fatal: the moon is in the wrong place"
+
+
+def test_what_was_wrong_yesterday_is_no_finding() -> None:
+    data = evidence()
+    for daemon, text in (
+        ("slurmrestd", "fatal: slurmrestd should not be run as the root user."),
+        ("slurmrestd", "fatal: Unable to unshare System V namespace: Operation not permitted"),
+        ("slurmrestd", "fatal: [unix:/run/slurmrestd.socket] Unable to bind UNIX socket: Permission denied"),
+        ("slurmctld", "fatal: auth/jwt: cannot stat '/var/lib/slurm/jwt/jwt_hs256.key': No such file or directory"),
+        ("slurmctld", "error: auth_p_verify: token expired"),
+        ("slurmdbd", "error: auth_g_unpack: authentication plugin auth/jwt(102) not found"),
+    ):
+        data["hosts"]["node1"]["journal"][daemon].append({"age": 90.0, "run": 1, "text": text})
+    assert judge(data).healthy
+
+
+def test_a_host_that_cannot_be_looked_at_is_a_finding() -> None:
+    data = split()
+    del data["hosts"]["ctl"]
+    data["unreachable"] = {"ctl": "ssh: connect to host: Connection refused"}
+    data["hosts"]["rest"]["token_refused"] = "slurm_token on ctl: unreachable"
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("host-unreachable", "ctl")
+    assert len(finding.consequences) == 1
+
+
+def test_before_a_deployment_only_what_it_should_not_begin_over_counts() -> None:
+    assert judge(evidence("not-running"), preflight=True).healthy
+    assert judge(evidence("account-root"), preflight=True).healthy
+    assert ids(judge(evidence("port-taken"), preflight=True)) == ["port-taken"]
+    data = evidence()
+    data["hosts"]["node1"]["munge"].update(works=False, error="Failed to access socket")
+    assert ids(judge(data, preflight=True)) == ["munge-stopped"]
+
+
+def test_a_host_without_slurm_stops_no_deployment() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["facts"]["slurmrestd"] = {"path": "", "version": None, "error": None, "missing_library": None}
+    host.update(units={}, processes={}, keys={}, listening=[], http=None)
+    host["munge"] = {"used": True, "works": True, "error": ""}
+    assert judge(data, preflight=True).healthy
+
+
+@pytest.mark.parametrize(
+    ("ahead", "found"), [(0.5, []), (20.0, []), (-20.0, []), (3600.0, ["clocks-apart"]), (-3600.0, ["clocks-apart"])]
+)
+def test_clocks_are_compared_by_what_the_times_of_asking_allow(ahead: float, found: list[str]) -> None:
+    data = split()
+    data["hosts"]["db"]["now"] = data["hosts"]["db"]["asked"][0] + ahead
+    assert ids(judge(data)) == found
+
+
+def test_differing_keys_of_a_backup_controller() -> None:
+    data = split()
+    backup = copy.deepcopy(data["hosts"]["ctl"])
+    backup["keys"]["slurmctld"]["fingerprint"] = "another"
+    data["hosts"]["backup"] = backup
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("jwt-keys-differ", "backup")
+    assert "slurmctld on backup" in finding.evidence[-1]
+
+
+def test_where_memory_cannot_be_looked_into_the_age_of_the_key_decides() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["processes"]["slurmctld"]["mapped"] = None
+    assert judge(data).healthy
+    host["keys"]["slurmctld"]["age"] = host["processes"]["slurmctld"]["age"] - 60
+    assert ids(judge(data)) == ["jwt-key-not-loaded"]
+
+
+def test_jwks_alone_are_sound_where_no_hs256_is_in_use() -> None:
+    data = evidence()
+    facts = data["hosts"]["node1"]["facts"]
+    facts["slurm_conf"].update(jwt_key="", jwks="/etc/slurm/jwks.json")
+    assert ids(judge(data)) == ["jwks-without-key"]
+    facts["slurmdbd_conf"].update(jwt_key="", jwks="/etc/slurm/jwks.json")
+    assert judge(data).healthy
+
+
+def test_a_restart_loop_that_is_over_is_no_finding() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["units"]["slurmrestd"]["restarts"] = 5
+    for age, found in ((600.0, []), (5.0, ["restart-loop"])):
+        lines = [{"age": age + n, "run": n, "text": f"restart counter is at {5 - n}."} for n in range(5)]
+        host["journal"]["slurmrestd"] = lines
+        assert ids(judge(data)) == found
+
+
+def test_the_json_shape() -> None:
+    data = judge(evidence("key-missing")).as_dict()
+    assert data["schema"] == SCHEMA
+    assert data["healthy"] is False
+    assert set(data) == {"schema", "healthy", "slurm_version", "findings"}
+    assert set(data["findings"][0]) == {
+        *("id", "title", "cause", "evidence", "consequences", "remedy", "documentation", "host"),
+    }
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_text_for_people() -> None:
+    healthy = render_text(judge(evidence()).as_dict())
+    assert healthy == f"healthy: Slurm {RECORDED['24.11']['slurm_version']}, nothing found\n"
+    text = render_text(judge(evidence("key-missing")).as_dict())
+    assert "1. The JWT key is not there  [jwt-key-missing] on node1" in text
+    assert all(label in text for label in ("seen:", "hence:", "remedy:", "see:"))
+    assert "\033" not in text
+    assert "\033[1;31m" in render_text(judge(evidence("key-missing")).as_dict(), colour=True)
