@@ -21,7 +21,7 @@ from slurmrest.report import render_table
 from testcluster import host as hosts
 from testcluster import images, inventory, nodes, playbooks, rest, tokens, warm
 from testcluster.engine import EngineError
-from testcluster.errors import CannotRunError, ClusterFailedError
+from testcluster.errors import CannotRunError, NoEngineError, ClusterFailedError
 from testcluster.locks import locked, state_directory
 from testcluster.state import (
     CLUSTER_LABEL,
@@ -450,11 +450,14 @@ def down(names: Sequence[str], progress: Progress) -> None:
     """
     for name in names:
         with owned(name):
-            engine = engine_of(load(name), progress)
-            if not cluster_directory(name).exists() and not engine.containers(f"{CLUSTER_LABEL}={name}"):
-                raise CannotRunError(
-                    f"There is no cluster called {name} (there: {', '.join(cluster_names()) or 'none'})."
-                )
+            recorded = cluster_directory(name).exists()
+            unknown = f"There is no cluster called {name} (there: {', '.join(cluster_names()) or 'none'})."
+            try:
+                engine = engine_of(load(name), progress)
+            except NoEngineError as error:
+                raise error if recorded else CannotRunError(unknown) from None
+            if not recorded and not engine.containers(f"{CLUSTER_LABEL}={name}"):
+                raise CannotRunError(unknown)
             remove(engine, name)
             shutil.rmtree(failure_directory(name), ignore_errors=True)
             progress.say(f"removed {name}")

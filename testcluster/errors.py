@@ -11,3 +11,7 @@ class ClusterFailedError(SlurmrestError):
 
 class CannotRunError(SlurmrestError):
     """This host, or what was asked for, does not allow it; nothing was changed: exit code 2."""
+
+
+class NoEngineError(CannotRunError):
+    """There is no container engine on this host, so there are no containers either."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from testcluster import processes
 from testcluster.engine import Engine
-from testcluster.errors import CannotRunError
+from testcluster.errors import CannotRunError, NoEngineError
 from testcluster.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
         install: whether what is missing may be installed.
 
     Raises:
+        NoEngineError: there is none, and none may be installed.
         CannotRunError: no engine can be used, with the reason.
     """
     if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
@@ -153,7 +154,7 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
             needed += ["newuidmap", *([] if shutil.which("pasta") else ["slirp4netns"])]
         ensure_programs(needed, host, progress)
     elif not shutil.which("podman"):
-        raise CannotRunError("There is no container engine on this host, so there can be no cluster.")
+        raise NoEngineError("There is no container engine on this host, so there can be no cluster.")
     if host.awkward:
         return awkward_podman(host, progress)
     return Engine("podman")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,3 +116,15 @@ def test_node_that_goes_while_it_is_looked_at_is_not_running(state: Path, monkey
     monkeypatch.setattr(clusters, "engine_of", lambda *_: Vanishing("podman"))
     assert clusters.refresh(cluster(), Progress()) == {"node1": False}
     assert not state.exists()
+
+
+@pytest.mark.usefixtures("state")
+def test_removing_an_unknown_cluster_says_so_on_a_host_that_never_had_an_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(CannotRunError, match="no cluster called one"):
+        clusters.down(["one"], Progress())
+    cluster().save()
+    with pytest.raises(CannotRunError, match="no container engine"):
+        clusters.down(["one"], Progress())
