@@ -21,7 +21,7 @@ from slurmrest.report import render_table
 from testcluster import host as hosts
 from testcluster import images, inventory, nodes, playbooks, rest, tokens, warm
 from testcluster.engine import EngineError
-from testcluster.errors import CannotRunError, NoEngineError, ClusterFailedError
+from testcluster.errors import CannotRunError, ClusterFailedError, NoEngineError
 from testcluster.locks import locked, state_directory
 from testcluster.state import (
     CLUSTER_LABEL,
