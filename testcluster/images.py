@@ -22,7 +22,7 @@ from testcluster.locks import locked, runtime_directory, state_directory
 from testcluster.suites import check_series, offered_version, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from testcluster.engine import Engine
     from testcluster.progress import Progress
@@ -82,6 +82,16 @@ def digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+def sources(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Yield name and text of every file at or below some paths of a clone, without the caches that tools leave there."""
+    for path in paths:
+        for file in sorted({root / path, *(root / path).rglob("*")}):
+            parts = file.relative_to(root).parts
+            if file.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
+                yield str(file.relative_to(root))
+                yield file.read_text(encoding="utf-8")
+
+
 def base_key(*ingredients: str) -> str:
     """Return the digest of everything that goes into a base image."""
     return digest((*ingredients, platform.machine(), *PACKAGES, *DPKG_OPTIONS, PREPARE.read_text(encoding="utf-8")))
@@ -95,11 +105,7 @@ def installed_name(base: Image, roles: Sequence[str], root: Path) -> str:
         roles: the node's roles.
         root: the clone, where the ingredients are.
     """
-    files = [
-        file for path in INGREDIENTS for file in sorted({root / path, *(root / path).rglob("*")}) if file.is_file()
-    ]
-    texts = [text for file in files for text in (str(file.relative_to(root)), file.read_text(encoding="utf-8"))]
-    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *texts))
+    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *sources(root, INGREDIENTS)))
     return f"{INSTALLED}:{installed_prefix(base, roles)}{key}"
 
 

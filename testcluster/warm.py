@@ -22,13 +22,13 @@ from slurmrest import jwt
 
 from testcluster import inventory
 from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.images import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest
+from testcluster.images import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest, sources
 from testcluster.locks import locked, runtime_directory
 from testcluster.nodes import in_parallel
 from testcluster.state import Cluster, Machine, plan_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from testcluster.engine import Engine
     from testcluster.state import Node
@@ -107,15 +107,6 @@ class Secrets:
         return "".join(f"{path} {base64.b64encode(data).decode('ascii')}\n" for path, data in files.items())
 
 
-def ingredients(root: Path) -> Iterator[str]:
-    """Yield name and text of every file that decides how nodes are converged."""
-    for path in INGREDIENTS:
-        for file in sorted({root / path, *(root / path).rglob("*")}):
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield str(file.relative_to(root))
-                yield file.read_text(encoding="utf-8")
-
-
 def recipe(base: str, layout: str, compute_nodes: int, root: Path) -> Recipe:
     """Return what the images of a cluster are called.
 
@@ -129,7 +120,7 @@ def recipe(base: str, layout: str, compute_nodes: int, root: Path) -> Recipe:
     # The version of Slurm comes from the base image; what the machine has comes back with the images.
     variables = inventory.role_variables(replace(example, machine=Machine(1, 1)), cgroup_plugin=None)
     described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}
-    texts = (SEAL.read_text(encoding="utf-8"), SCRUB.read_text(encoding="utf-8"), *ingredients(root))
+    texts = (SEAL.read_text(encoding="utf-8"), SCRUB.read_text(encoding="utf-8"), *sources(root, INGREDIENTS))
     key = digest((base, json.dumps(described, sort_keys=True), *texts))
     kind = base.rpartition(":")[2].partition("-")[0]
     prefix = f"{kind}-{key}-"

@@ -10,7 +10,7 @@ import pytest
 from slurmrest import jwt
 
 from testcluster import cluster as clusters
-from testcluster import warm
+from testcluster import images, warm
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.images import BASE, INSTALLED, VERSION_LABEL
 from testcluster.state import Machine, Node
@@ -88,9 +88,11 @@ def test_images_are_made_anew_when_an_ingredient_changes(root: Path, path: str) 
 
 def test_new_and_renamed_files_are_ingredients_and_caches_are_not(root: Path) -> None:
     seen = {prefix(root)}
-    (root / "roles/a/__pycache__").mkdir()
-    (root / "roles/a/__pycache__/x.pyc").write_bytes(b"\xff")
+    for cache in ("roles/a/__pycache__", "plugins/.mypy_cache/3.11", "plugins/module_utils/slurmrest/.ruff_cache"):
+        (root / cache).mkdir(parents=True)
+        (root / cache / "x.pyc").write_bytes(b"\xff")
     assert prefix(root) in seen
+    assert images.installed_name(images.Image(BASE_IMAGE, ""), SINGLE, root)
     (root / "roles/a/more.yml").write_text("x", encoding="ascii")
     seen.add(prefix(root))
     (root / "roles/a/more.yml").rename(root / "roles/a/other.yml")
@@ -109,7 +111,7 @@ def test_base_layout_and_number_of_nodes_are_ingredients(root: Path) -> None:
 
 
 def test_what_the_clone_really_reads_is_an_ingredient() -> None:
-    files = list(warm.ingredients(Path(__file__).resolve().parents[2]))[::2]
+    files = list(images.sources(Path(__file__).resolve().parents[2], warm.INGREDIENTS))[::2]
     assert {"roles/slurm_conf/templates/slurm.conf.j2", "plugins/module_utils/slurmrest/transaction.py"} <= set(files)
 
 
