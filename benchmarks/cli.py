@@ -3,43 +3,102 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
+import signal
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import load, measure, report
+from slurmrest.errors import SlurmrestError
+
+from benchmarks import commands, compare, hosts, load, report, sizes
+from benchmarks.results import ROOT, Record, Results, commit_here, machine
+from testcluster import cluster as clusters
 from testcluster.progress import Progress
-from testcluster.suites import DEFAULT_SERIES, SUITES
+from testcluster.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results.json"
+    from testcluster.engine import Engine
+
+RESULTS = ROOT / "docs" / "data" / "benchmarks.json"
+PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True)
+class Part:
+    """What can be measured on its own: ``minutes`` is the time after which no further round begins."""
+
+    summary: str
+    measure: Callable[[Engine, Mapping[str, Record], int, float], None]
+    minutes: float
+    usual: bool = True
+
+
+PARTS = {
+    "start": Part("warm starts, by hand, the daemons' own start, second deploy.yml, verify.yml", compare.start, 6),
+    "hosts": Part("second deploy.yml on 1, 5 and 20 hosts", hosts.measure, 6),
+    "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
+    "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
+    "load": Part("requests a second and their times, the vendor's defaults and ours", load.measure, 6),
+    "threads": Part("the same for several numbers of threads; not run unless named", load.choose, 6, usual=False),
+}
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks/run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="once each, one release, nothing from the network")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    usual = [name for name, part in PARTS.items() if part.usual]
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run",
+        description=f"{__doc__} Every measurement is in {RESULTS.relative_to(ROOT)} at once, and the page is written "
+        "at the end, after Ctrl-C too.",
+        epilog="parts: " + "; ".join(f"{name}: {part.summary}" for name, part in PARTS.items()),
+    )
+    parser.add_argument("--part", choices=tuple(PARTS), action="append", help=f"default: {', '.join(usual)}")
     parser.add_argument("--slurm", choices=tuple(SUITES), action="append", help="releases (default: all of them)")
-    parser.add_argument("--load", action="store_true", help="measure the service under load only, which takes long")
+    parser.add_argument("--rounds", type=int, default=5, help="how often, at most (default: %(default)s)")
+    parser.add_argument("--continue", dest="resume", action="store_true", help="leave out what is complete")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the last results")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    progress = Progress()
+    results = Results(RESULTS, progress)
+    code = OK
     if not options.render:
-        releases = options.slurm or ([DEFAULT_SERIES] if options.quick else list(SUITES))
-        rounds = 1 if options.quick else options.rounds
-        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        if options.load and "seconds" not in results:
-            parser.error(f"--load adds to {RESULTS.name}: run the other benchmarks first")
-        if options.load:
-            results["load"] = load.everything(releases, Progress(), quick=options.quick)
-        else:
-            results.update(measure.everything(releases, rounds, Progress(), network=not options.quick))
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    (ROOT / "docs" / "benchmarks.svg").write_text(report.plot(results), encoding="utf-8")
-    (ROOT / "docs" / "benchmarks.md").write_text(report.page(results), encoding="utf-8")
-    print(report.page(results))
-    return 0
+        code = run(options, options.part or usual, results, progress)
+    render(results)
+    progress.say(f"written: {PAGE.relative_to(ROOT)}")
+    return code
+
+
+def run(options: argparse.Namespace, parts: Sequence[str], results: Results, progress: Progress) -> int:
+    """Measure parts; returns the exit code."""
+    commit = commit_here()
+    try:
+        engine = clusters.engine_of(None, progress)
+        results.on(machine(engine))
+        commands.prepare(engine, options.slurm or list(SUITES), progress)
+        for number, name in enumerate(parts, 1):
+            part = PARTS[name]
+            releases = [
+                release
+                for release in options.slurm or list(SUITES)
+                if not (options.resume and results.complete(name, release, commit))
+            ]
+            progress.say(f"part {number} of {len(parts)}, {name}: {part.summary} ({', '.join(releases) or 'complete'})")
+            records = {release: results.begin(name, release, commit) for release in releases}
+            part.measure(engine, records, options.rounds, time.monotonic() + 60 * part.minutes)
+    except KeyboardInterrupt:
+        progress.say("interrupted; go on with --continue")
+        return INTERRUPTED
+    except (SlurmrestError, commands.MeasurementError) as error:
+        progress.fail(f"{error}; what was measured is kept, go on with --continue")
+        return FAILED
+    return OK
+
+
+def render(results: Results) -> None:
+    """Write page and plot."""
+    PLOT.write_text(report.plot(results.data), encoding="utf-8")
+    PAGE.write_text(report.page(results.data), encoding="utf-8")

@@ -2,103 +2,162 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slurmrest import payloads
 from slurmrest.releases import lookup
 
-from benchmarks import measure
-from testcluster import cluster as clusters
+from benchmarks import commands
 from testcluster import inventory, tokens
-from testcluster.state import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping
 
-    from testcluster.progress import Progress
+    from benchmarks.results import Record
+    from testcluster.engine import Engine
+    from testcluster.state import Cluster
 
-CLIENTS = {"diag": (1, 16, 100), "jobs": (1, 16)}
-"""Numbers of clients for each path; the list of all jobs takes so long that more of them only run into time-outs."""
-
-ADDRESSES = ("127.0.0.1:6820", f"unix:{inventory.SOCKET}")
-SETTINGS = {
-    "vendor's defaults": {},
-    "4 threads": {"slurmrestd_service_threads": 4},
-    "20 threads": {"slurmrestd_service_threads": 20},
-    "20 threads, 1024 connections": {
-        "slurmrestd_service_threads": 20,
-        "slurmrestd_service_max_connections": 1024,
-    },
+SETTINGS: dict[str, dict[str, Any]] = {
+    "vendor's defaults": {"slurmrestd_service_threads": 0, "slurmrestd_service_max_connections": 0},
+    "ours": {},
 }
-SECONDS = 5.0
-JOBS = 1000
-"""Jobs in the queue that may not begin before tomorrow; each a record of its own, as an array's tasks would not be."""
+THREADS = (2, 4, 8, 16, 32)
+"""Numbers that the choice of a default is made among."""
+
+ADDRESSES = {"TCP": "127.0.0.1:6820", "UNIX": f"unix:{inventory.SOCKET}"}
+CLIENTS = (1, 16, 100)
+SECONDS = 2.0
+JOBS = 3000
+"""Jobs in the queue, each a record of its own, as an array's tasks would not be."""
+
+QUEUES = {0: ("diag",), JOBS: ("diag", "jobs")}
+"""Jobs in the queue, and what is asked for then: a list of no jobs is no different from statistics."""
+
+SUBMITTERS = 4
+SETTLE_SECONDS = 120.0
 
 CLIENT = Path(__file__).with_name("load_client.py")
-QUEUE = f"cd /tmp && seq {JOBS} | xargs -P 8 -I @ sbatch -Q -J @ -b tomorrow -o /dev/null --wrap true"
+PEAK = """
+pid=$(systemctl show --property=MainPID --value slurmrestd)
+sed -n 's/^VmHWM:[^0-9]*\\([0-9]*\\).*/\\1/p' "/proc/$pid/status"
+echo 5 >"/proc/$pid/clear_refs"
+"""
+"""Prints the most KiB that were resident since it was asked last (proc(5))."""
 
 
-def everything(releases: Sequence[str], progress: Progress, *, quick: bool) -> list[dict[str, Any]]:
-    """Measure all combinations for each release, on a single-node cluster that is removed afterwards.
-
-    Returns:
-        One row a measurement: release, setting, jobs, path, address, clients, and what load_client.py prints.
-    """
-    rows = []
-    for release in releases:
-        measure.down()
-        measure.up(release)
-        try:
-            for setting, variables in SETTINGS.items():
-                if "max_connections" in str(variables) and not lookup(f"{release}.99").release.max_connections_flag:
-                    continue
-                measure.playbook("deploy.yml", "--extra-vars", json.dumps(variables))
-                rows += under_load(release, setting, progress, quick=quick)
-        finally:
-            measure.down()
-    return rows
+def measure(engine: Engine, records: Mapping[str, Record], _count: int, _deadline: float) -> None:
+    """Measure the vendor's defaults and ours in turns, first with an empty queue and then with thousands of jobs."""
+    for release, record in records.items():
+        with service(engine, release, record) as bench:
+            for jobs, paths in QUEUES.items():
+                bench.fill(jobs)
+                for setting, variables in SETTINGS.items():
+                    commands.play("deploy.yml", arguments=["--extra-vars", json.dumps(variables)])
+                    for over, path, clients in itertools.product(ADDRESSES, paths, CLIENTS):
+                        bench.row(setting, path, over, clients)
 
 
-def under_load(release: str, setting: str, progress: Progress, *, quick: bool) -> list[dict[str, Any]]:
-    """Measure one setting with all clients, paths and addresses."""
-    cluster = load(measure.OURS)
-    assert cluster is not None
-    engine = clusters.engine_of(cluster, progress)
-    node = cluster.rest_node.container
-    engine.execute(node, "sh", "-c", "cat >/run/load_client.py", text=CLIENT.read_text(encoding="utf-8"))
-    token = tokens.mint(engine, cluster, tokens.ADMINISTRATOR, tokens.KEPT_LIFESPAN)
-    if not engine.execute(node, "squeue", "--noheader").strip():
-        engine.execute(node, "runuser", "-u", inventory.ORDINARY_USER, "--", "sh", "-c", QUEUE)
-    version = lookup(cluster.slurm_version).release.newest_api
-    rows = []
-
-    def run(address: str, path: str, clients: int, seconds: float) -> str:
-        words = (address, f"/slurm/{version}/{path}", str(clients), str(seconds))
-        return engine.execute(node, "python3", "/run/load_client.py", *words, text=f"{token.reveal()}\n")
-
-    for path, numbers in CLIENTS.items():
-        for address in ADDRESSES:
-            for clients in numbers[:2] if quick else numbers:
-                text = run(address, path, clients, 1 if quick else SECONDS)
-                run(address, "diag", 1, 0.1)  # what was given up by its client still occupies a thread
-                row = {"release": release, "setting": setting, "path": path, "address": address, "clients": clients}
-                rows.append({**row, **json.loads(text)})
-                progress.say(f"{release} {setting} {path} {address} {clients}: {text.strip()}")
-    return rows
+def choose(engine: Engine, records: Mapping[str, Record], _count: int, _deadline: float) -> None:
+    """Measure numbers of threads, which a default is chosen by."""
+    for release, record in records.items():
+        with service(engine, release, record) as bench:
+            bench.fill(JOBS)
+            for threads in THREADS:
+                variables = {"slurmrestd_service_threads": threads}
+                commands.play("deploy.yml", arguments=["--extra-vars", json.dumps(variables)])
+                for path, clients in itertools.product(QUEUES[JOBS], CLIENTS[1:]):
+                    bench.row(f"{threads} threads", path, "TCP", clients)
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the measurements as a Markdown table, a section for each release."""
-    lines = []
-    for release in dict.fromkeys(row["release"] for row in rows):
-        lines += [f"### {release}", "", "| setting | path | over | clients | requests/s | p50 ms | p99 ms | failed |"]
-        lines.append("|---|---|---|---|---|---|---|---|")
-        for row in rows:
-            if row["release"] == release:
-                over = "UNIX" if row["address"].startswith("unix:") else "TCP"
-                rate = row["requests"] / row["seconds"]
-                cells = (row["setting"], row["path"], over, row["clients"], f"{rate:.0f}", row["p50"], row["p99"])
-                lines.append(f"| {' | '.join(map(str, cells))} | {row['failures']} |")
-        lines.append("")
-    return "\n".join(lines)
+@contextmanager
+def service(engine: Engine, release: str, record: Record) -> Iterator[Service]:
+    """Start a single node whose partition starts no job, and remove it afterwards."""
+    record.listen()
+    commands.down(engine)
+    commands.up(release)
+    try:
+        found = Service(engine, record, commands.described())
+        engine.execute(found.node, "sh", "-c", "cat >/run/load_client.py", text=CLIENT.read_text(encoding="utf-8"))
+        engine.execute(found.node, "scontrol", "update", "PartitionName=main", "State=DOWN")
+        yield found
+        record.finish()
+    finally:
+        commands.down(engine)
+
+
+@dataclass
+class Service:
+    """A slurmrestd under load, and where the rows of the measurement go."""
+
+    engine: Engine
+    record: Record
+    cluster: Cluster
+    jobs: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def node(self) -> str:
+        """The container."""
+        return self.cluster.rest_node.container
+
+    @property
+    def version(self) -> str:
+        """The newest API version that the release serves."""
+        return lookup(self.cluster.slurm_version).release.newest_api
+
+    def client(self, address: str, path: str, user: str, *numbers: float, body: str = "") -> dict[str, Any]:
+        """Run the clients (see load_client.py) and return what they print."""
+        if user not in self.tokens:
+            self.tokens[user] = tokens.mint(self.engine, self.cluster, user, tokens.KEPT_LIFESPAN).reveal()
+        words = (address, f"/slurm/{self.version}/{path}", *map(str, numbers))
+        text = f"{user}\n{self.tokens[user]}\n{body}\n"
+        found: dict[str, Any] = json.loads(
+            self.engine.execute(self.node, "python3", "/run/load_client.py", *words, text=text)
+        )
+        return found
+
+    def fill(self, jobs: int) -> None:
+        """Bring the number of jobs in the queue up to ``jobs``, over REST, as the ordinary user."""
+        if jobs > self.jobs:
+            api = payloads.api_version(self.version)
+            job = payloads.job_submission(
+                api, name="waiting", script="#!/bin/sh\n", directory="/", environment={"PATH": "/bin"}
+            )
+            missing = jobs - self.jobs
+            limits = (SUBMITTERS, SETTLE_SECONDS, missing)
+            found = self.client(ADDRESSES["TCP"], "job/submit", inventory.ORDINARY_USER, *limits, body=json.dumps(job))
+            if found["requests"] < missing:
+                raise commands.MeasurementError(f"Of {missing} jobs {found['requests']} were taken: {found['kinds']}")
+            self.record.add(f"submit {missing} jobs over REST, {SUBMITTERS} clients", found["seconds"])
+        self.jobs = jobs
+
+    def row(self, setting: str, path: str, over: str, clients: int) -> None:
+        """Measure once, and wait until the daemon is idle again: it goes on with what its clients gave up."""
+        self.engine.execute(self.node, "sh", "-c", PEAK)
+        found = self.client(ADDRESSES[over], path, tokens.ADMINISTRATOR, clients, SECONDS)
+        self.settle()
+        peak = int(self.engine.execute(self.node, "sh", "-c", PEAK)) // 1024
+        row = {"setting": setting, "jobs": self.jobs, "path": path, "over": over, "clients": clients, **found}
+        self.rows.append({**row, "peak_mib": peak})
+        self.record.keep("rows", self.rows)
+        self.record.say(f"{setting}, {self.jobs} jobs, {path} over {over}, {clients} clients: {json.dumps(found)}")
+
+    def settle(self) -> None:
+        """Return when a client is answered at once again.
+
+        Raises:
+            MeasurementError: it is not within two minutes.
+        """
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            found = self.client(ADDRESSES["UNIX"], "diag", tokens.ADMINISTRATOR, 1, 0.05)
+            if found["requests"] and not found["failures"]:
+                return
+        raise commands.MeasurementError("slurmrestd does not settle after the load.")

@@ -2,109 +2,309 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from benchmarks import load
+from testcluster.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-WIDTH, LABEL, ROW, MARGIN = 900, 440, 22, 40
-COLOURS = {"warm": "#2a6f97", "by hand": "#bc6c25", "floor": "#6c757d"}
-OTHER = "#588157"
+    Samples = Mapping[str, Sequence[float]]
+
+WIDTH, LABEL, BAR, GAP, TOP = 900, 400, 11, 10, 50
+COLOURS = {"by hand": "#bc6c25", "floor": "#6c757d", "": "#2a6f97"}
+"""Of a bar, by the first words of its name."""
+
+HIDDEN = ("second deploy.yml: the verification in it", "submit ", "cache ")
+"""Beginnings of names that are in the table and not in the plot."""
 
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `benchmarks/run` from `benchmarks/results.json`; `benchmarks/run --render` writes it again. Each round
-measures everything once, and nothing is left out that the user waits for:
+Written by `benchmarks/run` from `docs/data/benchmarks.json`; `benchmarks/run --render` writes it again, and
+`benchmarks/run --part NAME` measures one part anew. Within a round everything is measured once, one after the other, so
+that what disturbs one disturbs all. Nothing is left out that the user waits for:
 
 - **warm up**: `slurmrest cluster up` from the command to its end, when images of converged nodes are there: Python's
-  start, network, containers, new keys, daemons, all checks of the verification, and a job. The job waits for the first
-  scheduling cycle of slurmctld, so the time without it is given too; *container start to both diags* goes from the call
-  that starts the containers until `/slurm/…/diag` and `/slurmdb/…/diag` answer 200.
+  start, network, containers, new keys, daemons, all checks of the verification, and two jobs (one completed, one
+  cancelled). Jobs wait for slurmctld's scheduler, so the time without them is given too. *Container start to both
+  diags* goes from before the network is made until `/slurm/…/diag` and `/slurmdb/…/diag` answer 200.
 - **by hand**: `benchmarks/by_hand.sh`, the quick start as a shell script, on the same kind of container, until the same
   two answers. It proves nothing, and its cluster is not hardened.
 - **floor**: the daemons stopped and started again in a running node, until the same two answers.
-- **second deploy.yml**: nothing changes; the closing verification is in.
+- **second deploy.yml**: nothing changes, which is checked; the closing verification is in. On 5 and 20 hosts one is the
+  controller, one has slurmdbd, and the others serve REST; 7 and 22 containers share the processors with Ansible.
+- **first**: on a bare container, with packages from the network, `cluster.yml` and `deploy.yml` as against the script.
 """
 
+PHASES = {
+    "host": "host and engine, images found",
+    "nodes": "network, containers, keys",
+    "daemons": "daemons until both diags",
+    "verify": "checks over HTTP",
+    "job": "two jobs",
+}
+
+SHOWN_BYTES, SHOWN_SECONDS = 4 * 2**20, 0.05
+"""Programs and tasks below that are not shown by name."""
 
 LOAD = """\
 ## Under load
 
-`benchmarks/run --load`: clients in the REST node, so that they share its processors, each with one connection that it
-keeps, five seconds each; 1000 jobs wait in the queue.
+`benchmarks/run --part load`: clients in the REST node, so that they share its processors, each with one connection that
+it keeps as long as the daemon does, for two seconds; failures are answers other than 200, broken connections, and
+answers that took more than 20 s. *Peak* is the most resident memory of slurmrestd meanwhile.
 """
 
 
-def summarise(samples: Sequence[float]) -> tuple[float, float, float]:
-    """Return median, least and greatest of some measurements."""
-    return median(samples), min(samples), max(samples)
+@dataclass(frozen=True)
+class Bar:
+    """What was promised: a name, and how to find out from the medians of a release; None where it was not measured."""
+
+    name: str
+    limit: float
+    unit: str
+    measured: Callable[[Mapping[str, float]], float | None]
 
 
-def releases_of(results: Mapping[str, Any]) -> list[str]:
-    """Return the Slurm series that were measured, in their order."""
-    return list(dict.fromkeys(name.partition(" ")[0] for name in results["seconds"]))
+def one(name: str) -> Callable[[Mapping[str, float]], float | None]:
+    """Return a function that finds a measurement."""
+    return lambda medians: medians.get(name)
+
+
+def ratio(over: str, under: str) -> Callable[[Mapping[str, float]], float | None]:
+    """Return a function that divides one measurement by another."""
+    return lambda medians: medians[over] / medians[under] if over in medians and under in medians else None
+
+
+def each_further(medians: Mapping[str, float]) -> float | None:
+    """Return what each host beyond the first costs, in parts of what one host costs."""
+    alone, many = medians.get("second deploy.yml, 1 host"), medians.get("second deploy.yml, 20 hosts")
+    return (many - alone) / 19 / alone if alone and many else None
+
+
+BARS = (
+    Bar("warm up, single, jobs included", 4, "s", one("warm up")),
+    Bar("container start to both diags", 2.5, "s", one("warm up: container start to both diags")),
+    Bar("warm up, split, two compute nodes", 8, "s", one("warm up, split, 5 containers")),
+    Bar(
+        "first deployment, as against by hand",
+        1.5,
+        "times",
+        ratio("first cluster.yml and deploy.yml, packages from the network", "by hand, packages from the network"),
+    ),
+    Bar("second deploy.yml, 1 host", 5, "s", one("second deploy.yml, 1 host")),
+    Bar("of that the verification", 1, "s", one("second deploy.yml: the verification in it")),
+    Bar("second deploy.yml, 5 hosts", 12, "s", one("second deploy.yml, 5 hosts")),
+    Bar("each further host, as against one", 0.5, "times", each_further),
+    Bar("verify.yml without a job", 3, "s", one("verify.yml without a job")),
+)
+
+
+def records(results: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any]]:
+    """Return the records of a part by release, in the order of releases."""
+    there = results["parts"].get(part, {})
+    return {release: there[release] for release in SUITES if release in there}
+
+
+def samples(results: Mapping[str, Any]) -> dict[str, dict[str, Sequence[float]]]:
+    """Return all measurements in seconds: name, release, samples."""
+    found: dict[str, dict[str, Sequence[float]]] = {}
+    for part in results["parts"]:
+        for release, record in records(results, part).items():
+            for name, values in record["seconds"].items():
+                found.setdefault(name, {})[release] = values
+    return found
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def cell(values: Sequence[float]) -> str:
+    """Return median, and least to greatest where there are several."""
+    if not values:
+        return ""
+    middle = f"{median(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
 
 
 def page(results: Mapping[str, Any]) -> str:
     """Return docs/benchmarks.md."""
-    releases = releases_of(results)
-    names = list(dict.fromkeys(name.partition(" ")[2] for name in results["seconds"]))
-    lines = [INTRODUCTION]
-    if results["busy"]:
-        lines.append("**The machine was busy with other work when this was measured: the numbers are too high.**\n")
-    lines += ["![Medians with least and greatest](benchmarks.svg)\n", "Median seconds (least to greatest):\n"]
-    lines += [f"| | {' | '.join(releases)} |", "|---|" + "---|" * len(releases)]
-    for name in names:
-        cells = [cell(results["seconds"].get(f"{release} {name}", [])) for release in releases]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"| | {' | '.join(results['sizes'])} |", "|---|" + "---|" * len(results["sizes"])]
-    for name in next(iter(results["sizes"].values())):
-        lines.append(f"| {name} | {' | '.join(sizes[name] for sizes in results['sizes'].values())} |")
-    machine = "; ".join(f"{key}: {value}" for key, value in results["machine"].items())
-    lines += [
-        "",
-        f"Machine: {machine}. Rounds: {results['rounds']}.",
-        f"Load average before: {results['load_before']:.1f}, median while measuring: {results['load_median']:.1f}.",
-        "",
+    found = samples(results)
+    releases = [release for release in SUITES if any(release in values for values in found.values())]
+    rows = [[name, *(cell(values.get(release, ())) for release in releases)] for name, values in found.items()]
+    parts = [
+        INTRODUCTION,
+        "![Medians with least and greatest](benchmarks.svg)\n",
+        "Median seconds (least to greatest):\n",
+        table(["", *releases], rows),
+        "## What was promised\n",
+        promises(found, releases),
+        *phases(results),
+        *tasks(results),
+        *memory(results),
+        *load(results),
+        "## The machine\n",
+        conditions(results),
     ]
-    if "load" in results:
-        lines += [LOAD, load.table(results["load"])]
-    return "\n".join(lines)
+    return "\n".join(parts)
 
 
-def cell(samples: Sequence[float]) -> str:
-    """Return a cell of the table."""
-    if not samples:
-        return ""
-    middle, least, greatest = summarise(samples)
-    return f"{middle:.2f}" if len(samples) == 1 else f"{middle:.2f} ({least:.2f} to {greatest:.2f})"
+def promises(found: Mapping[str, Mapping[str, Sequence[float]]], releases: Sequence[str]) -> str:
+    """Return the table of the bars, with what misses one in bold."""
+    rows = []
+    for bar in BARS:
+        cells = []
+        for release in releases:
+            medians = {name: median(values[release]) for name, values in found.items() if values.get(release)}
+            value = bar.measured(medians)
+            text = "" if value is None else f"{value:.2f}"
+            cells.append(f"**{text}**" if value is not None and value > bar.limit else text)
+        rows.append([bar.name, f"{bar.limit:g} {bar.unit}", *cells])
+    return table(["", "at most", *releases], rows)
+
+
+def phases(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the time of a warm start goes."""
+    measured = {
+        release: record["phases"] for release, record in records(results, "start").items() if "phases" in record
+    }
+    if measured:
+        yield "## Where the time of a warm start goes\n"
+        yield table(
+            ["median seconds", *measured],
+            [
+                [words, *(f"{median([run[phase] for run in runs]):.2f}" for runs in measured.values())]
+                for phase, words in PHASES.items()
+            ],
+        )
+
+
+def tasks(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the time of the second deploy.yml goes, on one release."""
+    for release, record in reversed(records(results, "start").items()):
+        if "tasks" in record:
+            whole = record["seconds"]["second deploy.yml, single node"][-1]
+            shown = [
+                [name.replace(" |", ":"), f"{seconds:.2f}"]
+                for name, seconds in record["tasks"]
+                if seconds >= SHOWN_SECONDS
+            ]
+            start = whole - sum(seconds for _, seconds in record["tasks"])
+            rest = sum(seconds for _, seconds in record["tasks"] if seconds < SHOWN_SECONDS)
+            yield f"## Where the time of the second deploy.yml goes ({release}, one run of {whole:.2f} s)\n"
+            rows = [["start of ansible-playbook", f"{start:.2f}"], *shown, ["all other tasks", f"{rest:.2f}"]]
+            yield table(["", "seconds"], rows)
+            return
+
+
+def memory(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a cluster occupies."""
+    measured = {
+        release: record for release, record in records(results, "sizes").items() if {"memory", "images"} <= {*record}
+    }
+    if not measured:
+        return
+    columns = measured.values()
+    programs = dict.fromkeys(
+        name for column in columns for name, sizes in column["memory"].items() if sizes["pss"] >= SHOWN_BYTES
+    )
+    rows = [
+        ["resident, all processes (MiB)", *(mebibytes(column["memory"].values(), "rss") for column in columns)],
+        ["shared pages counted once", *(mebibytes(column["memory"].values(), "pss") for column in columns)],
+    ]
+    for name in programs:
+        entries = [column["memory"].get(name, {"pss": 0}) for column in columns]
+        rows.append([f"of that {name}", *(mebibytes([entry], "pss") for entry in entries)])
+    kinds = next(iter(measured.values()))["images"]
+    rows += [[f"image, {kind} (MB)", *(f"{column['images'][kind] / 1e6:.0f}" for column in columns)] for kind in kinds]
+    rows.append(["cache file (MB)", *(f"{column.get('archive', 0) / 1e6:.0f}" for column in columns)])
+    yield "## Memory of an idle single node, and disk\n"
+    yield table(["", *measured], rows)
+
+
+def mebibytes(entries: Any, kind: str) -> str:
+    """Add up bytes."""
+    return f"{sum(entry[kind] for entry in entries) / 2**20:.0f}"
+
+
+def load(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the requests a second."""
+    head = ["setting", "jobs", "path", "over", "clients", "requests/s", "p50 ms", "p99 ms", "failed", "peak MiB"]
+    begun = False
+    for part in ("load", "threads"):
+        for release, record in records(results, part).items():
+            if not begun:
+                yield LOAD
+                begun = True
+            yield f"### {release}{', numbers of threads' if part == 'threads' else ''}\n"
+            yield table(head, [load_cells(row) for row in record.get("rows", [])])
+
+
+def load_cells(row: Mapping[str, Any]) -> list[object]:
+    """Return a row of the table."""
+    keys = ("setting", "jobs", "path", "over", "clients")
+    rate = row["requests"] / row["seconds"]
+    rest = [row["p50"], row["p99"], row["failures"], row["peak_mib"]]
+    return [*(row[key] for key in keys), f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}", *rest]
+
+
+def conditions(results: Mapping[str, Any]) -> str:
+    """Return the machine, and for each part when it was measured and how quiet it was then."""
+    rows = []
+    for part in results["parts"]:
+        for release, record in records(results, part).items():
+            others = record["others"]
+            rows.append(
+                [
+                    part,
+                    release,
+                    record["date"],
+                    record["commit"],
+                    "yes" if record["complete"] else "**no**",
+                    f"{100 * median(others):.0f} % ({100 * max(others):.0f} %)" if others else "",
+                ]
+            )
+    described = "; ".join(f"{key}: {value}" for key, value in results["machine"].items())
+    return f"{described}.\n\n" + table(
+        ["part", "release", "date", "commit", "complete", "processors used by others, median (most)"], rows
+    )
 
 
 def plot(results: Mapping[str, Any]) -> str:
-    """Return a bar for each measurement, to the median, with a line from the least to the greatest, as SVG."""
-    rows = [(name, summarise(samples)) for name, samples in results["seconds"].items()]
-    longest = max(greatest for _, (_, _, greatest) in rows)
-    scale = (WIDTH - LABEL - 80) / longest
-    height = MARGIN + ROW * len(rows) + 10
+    """Return a bar for each measurement and release, to the median, with a line from least to greatest, as SVG."""
+    shown = {name: values for name, values in samples(results).items() if not name.startswith(HIDDEN)}
+    longest = max((max(series) for values in shown.values() for series in values.values()), default=1.0)
+    scale = (WIDTH - LABEL - 90) / longest
+    height = TOP + sum(BAR * len(values) + GAP for values in shown.values())
     size = f'width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
         f'<rect {size} fill="white"/>',
-        f'<text x="{LABEL}" y="20">seconds, median, least to greatest</text>',
+        f'<text x="{LABEL}" y="20">seconds: median, and a line from the least to the greatest</text>',
+        f'<text x="{LABEL}" y="36" fill="#666">ours blue, by hand brown, the daemons alone grey</text>',
     ]
-    for number, (name, (middle, least, greatest)) in enumerate(rows):
-        top = MARGIN + ROW * number
-        colour = next((value for key, value in COLOURS.items() if f" {key}" in name), OTHER)
-        left, right = LABEL + least * scale, LABEL + greatest * scale
-        parts += [
-            f'<text x="{LABEL - 8}" y="{top + 13}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{LABEL}" y="{top}" width="{middle * scale:.1f}" height="{ROW - 6}" fill="{colour}"/>',
-            f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{top + 8}" y2="{top + 8}" stroke="black"/>',
-            f'<text x="{right + 6:.1f}" y="{top + 13}">{middle:.2f}</text>',
-        ]
+    top = TOP
+    for name, values in shown.items():
+        middle_of_group = top + BAR * len(values) / 2 + 4
+        parts.append(f'<text x="{LABEL - 48}" y="{middle_of_group:.0f}" text-anchor="end">{escape(name)}</text>')
+        colour = next(colour for begin, colour in COLOURS.items() if name.startswith(begin))
+        for release, series in values.items():
+            middle = median(series)
+            left, right = LABEL + min(series) * scale, LABEL + max(series) * scale
+            line = top + (BAR - 2) / 2
+            parts += [
+                f'<text x="{LABEL - 6}" y="{top + 9}" text-anchor="end" font-size="9" fill="#666">{release}</text>',
+                f'<rect x="{LABEL}" y="{top}" width="{middle * scale:.1f}" height="{BAR - 2}" fill="{colour}"/>',
+                f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{line:.1f}" y2="{line:.1f}" stroke="black"/>',
+                f'<text x="{right + 4:.1f}" y="{top + 9}" font-size="9">{middle:.2f}</text>',
+            ]
+            top += BAR
+        top += GAP
     return "\n".join([*parts, "</svg>", ""])

@@ -83,7 +83,7 @@ def digest(parts: Iterable[str]) -> str:
 
 
 def sources(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Yield name and text of every file at or below some paths of a clone, without the caches that tools leave there."""
+    """Yield name and text of every file at or below some paths of a clone, without the caches of tools."""
     for path in paths:
         for file in sorted({root / path, *(root / path).rglob("*")}):
             parts = file.relative_to(root).parts

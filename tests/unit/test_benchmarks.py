@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import report
+from benchmarks import cli, hosts, report, sizes
+from benchmarks.load_client import Client, Refused
+from benchmarks.results import Results, rounds
+from testcluster.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+MACHINE = {"processors": "2", "kernel": "6.1"}
+COMMON: dict[str, Any] = {"commit": "c0ffee", "date": "2026-01-02", "complete": True, "others": [0.01, 0.25, 0.02]}
+HOSTS = {f"second deploy.yml, {name}": [seconds] for name, seconds in (("1 host", 4.0), ("20 hosts", 42.0))}
 RESULTS: dict[str, Any] = {
-    "machine": {"processors": "2", "kernel": "6.1"},
-    "rounds": 3,
-    "load_before": 0.1,
-    "load_median": 0.8,
-    "busy": False,
-    "seconds": {
-        "22.05 warm up": [3.0, 1.0, 2.0],
-        "22.05 by hand <all>": [4.0],
-        "24.11 warm up": [5.0, 5.0, 6.0],
+    "machine": MACHINE,
+    "parts": {
+        "start": {
+            "24.11": {**COMMON, "complete": False, "seconds": {"warm up": [5.0, 5.0, 6.0]}},
+            "22.05": {**COMMON, "seconds": {"warm up": [3.0, 1.0, 2.0], "by hand <all>": [4.0]}},
+        },
+        "hosts": {"24.11": {**COMMON, "seconds": HOSTS}},
     },
-    "sizes": {"22.05": {"base image": "200 MB"}, "24.11": {"base image": "170 MB"}},
 }
 
 
@@ -35,26 +42,152 @@ def test_page_has_median_and_spread_and_leaves_open_what_was_not_measured() -> N
     text = report.page(RESULTS)
     assert "| warm up | 2.00 (1.00 to 3.00) | 5.00 (5.00 to 6.00) |" in text
     assert "| by hand <all> | 4.00 |  |" in text
-    assert "| base image | 200 MB | 170 MB |" in text
-    assert "processors: 2; kernel: 6.1. Rounds: 3." in text
-    assert "Load average before: 0.1, median while measuring: 0.8." in text
+    assert "processors: 2; kernel: 6.1." in text
 
 
-def test_page_warns_of_a_busy_machine() -> None:
-    warning = "busy with other work"
-    assert warning not in report.page(RESULTS)
-    assert warning in report.page({**RESULTS, "busy": True})
+def test_page_says_what_misses_a_bar() -> None:
+    text = report.page(RESULTS)
+    assert "| warm up, single, jobs included | 4 s | 2.00 | **5.00** |" in text
+    assert "| each further host, as against one | 0.5 times |  | 0.50 |" in text
+    assert "| second deploy.yml, 5 hosts | 12 s |  |  |" in text
 
 
-def test_plot_has_a_bar_for_each_measurement() -> None:
+def test_page_says_how_quiet_the_machine_was_and_what_is_not_complete() -> None:
+    text = report.page(RESULTS)
+    assert "| start | 22.05 | 2026-01-02 | c0ffee | yes | 2 % (25 %) |" in text
+    assert "| start | 24.11 | 2026-01-02 | c0ffee | **no** | 2 % (25 %) |" in text
+
+
+def test_page_shows_where_the_time_goes() -> None:
+    phases = {"host": 0.1, "nodes": 0.5, "daemons": 1.0, "verify": 0.7, "job": 1.2}
+    start = {
+        **COMMON,
+        "seconds": {"second deploy.yml, single node": [9.0, 4.0]},
+        "phases": [phases, {**phases, "nodes": 0.7}],
+        "tasks": [("detect | Read", 2.0), ("small", 0.01), ("Ask", 1.0)],
+    }
+    text = report.page({**RESULTS, "parts": {"start": {"24.11": start}}})
+    assert "| network, containers, keys | 0.60 |" in text
+    assert "(24.11, one run of 4.00 s)" in text
+    assert "| start of ansible-playbook | 0.99 |\n| detect | Read | 2.00 |" not in text
+    assert "| start of ansible-playbook | 0.99 |\n| detect: Read | 2.00 |\n| Ask | 1.00 |" in text
+    assert "| all other tasks | 0.01 |" in text
+
+
+def test_page_shows_memory_and_images() -> None:
+    record = {
+        **COMMON,
+        "seconds": {},
+        "memory": {"mariadbd": {"rss": 90 * 2**20, "pss": 80 * 2**20}, "sh": {"rss": 2**20, "pss": 2**19}},
+        "images": {"base image": 200_000_000},
+        "archive": 150_400_000,
+    }
+    text = report.page({**RESULTS, "parts": {**RESULTS["parts"], "sizes": {"24.11": record}}})
+    assert "| resident, all processes (MiB) | 91 |" in text
+    assert "| of that mariadbd | 80 |" in text
+    assert "of that sh" not in text
+    assert "| image, base image (MB) | 200 |\n| cache file (MB) | 150 |" in text
+
+
+def test_plot_has_a_bar_for_each_measurement_and_release() -> None:
     root = ET.fromstring(report.plot(RESULTS))
     name = "{http://www.w3.org/2000/svg}"
     labels = [text.text for text in root.iter(f"{name}text") if text.get("text-anchor") == "end"]
-    assert labels == list(RESULTS["seconds"])
+    assert labels[:4] == ["warm up", "22.05", "24.11", "by hand <all>"]
     bars = [float(bar.get("width", 0)) for bar in root.iter(f"{name}rect")][1:]
-    assert bars[0] * 2 == pytest.approx(bars[1], abs=0.2)
+    assert len(bars) == 5
+    assert bars[0] * 2.5 == pytest.approx(bars[1], abs=0.2)
     lines = [(float(line.get("x1", 0)), float(line.get("x2", 0))) for line in root.iter(f"{name}line")]
-    assert [low < high for low, high in lines] == [True, False, True]
+    assert [low < high for low, high in lines] == [True, True, False, False, False]
+
+
+def test_page_and_plot_of_nothing() -> None:
+    nothing: dict[str, Any] = {"machine": {}, "parts": {}}
+    assert "# Benchmarks" in report.page(nothing)
+    ET.fromstring(report.plot(nothing))
+
+
+def results(path: Path) -> Results:
+    return Results(path / "deeper" / "raw.json", Progress())
+
+
+def test_every_measurement_is_on_disk_at_once(tmp_path: Path) -> None:
+    first = results(tmp_path)
+    first.on(MACHINE)
+    record = first.begin("start", "24.11", "c0ffee")
+    assert not first.path.exists()
+    record.add("warm up", 1.23456)
+    record.listen()
+    found = results(tmp_path)
+    assert found.data["parts"]["start"]["24.11"]["seconds"] == {"warm up": [1.235]}
+    assert not found.complete("start", "24.11", "c0ffee")
+    record.finish()
+    found = results(tmp_path)
+    assert found.complete("start", "24.11", "c0ffee")
+    assert not found.complete("start", "24.11", "another")
+    assert not found.complete("start", "22.05", "c0ffee")
+    assert all(0 <= share <= 1 for share in found.data["parts"]["start"]["24.11"]["others"])
+
+
+def test_what_was_measured_stays_until_there_is_something_new(tmp_path: Path) -> None:
+    first = results(tmp_path)
+    first.on(MACHINE)
+    first.begin("start", "24.11", "old").add("warm up", 1.0)
+    second = results(tmp_path)
+    second.on(MACHINE)
+    record = second.begin("start", "24.11", "new")
+    assert second.data["parts"]["start"]["24.11"]["commit"] == "old"
+    record.add("warm up", 2.0)
+    assert second.data["parts"]["start"]["24.11"]["seconds"] == {"warm up": [2.0]}
+
+
+def test_results_of_another_machine_do_not_stay(tmp_path: Path) -> None:
+    first = results(tmp_path)
+    first.on(MACHINE)
+    first.begin("start", "24.11", "old").add("warm up", 1.0)
+    second = results(tmp_path)
+    second.on({**MACHINE, "processors": "64"})
+    assert second.data["parts"] == {}
+
+
+def test_rounds_end_before_the_deadline_and_there_is_one_at_least() -> None:
+    clock = iter([0.0, 40.0, 40.0, 70.0, 70.0]).__next__
+    assert list(rounds(5, 100.0, clock)) == [0, 1]  # a third one could take as long as the longest, 40
+    assert list(rounds(5, -1.0, iter([0.0, 1.0, 1.0]).__next__)) == [0]
+    assert list(rounds(3, 100.0, lambda: 0.0)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("wanted", [5, 20])
+def test_so_many_hosts_are_deployed_to(wanted: int) -> None:
+    nodes = hosts.planned(wanted)
+    concerned = [node for node in nodes if {"slurmctld", "slurmdbd", "slurmrestd"} & {*node.roles}]
+    assert len(concerned) == wanted
+    assert len({node.name for node in nodes}) == len({node.container for node in nodes}) == len(nodes)
+
+
+def test_memory_of_a_container_is_that_of_its_processes(tmp_path: Path) -> None:
+    def process(number: int, space: str, name: str, rss: int, pss: int) -> None:
+        (tmp_path / f"{number}" / "ns").mkdir(parents=True)
+        (tmp_path / f"{number}" / "ns" / "pid").symlink_to(f"pid:[{space}]")
+        (tmp_path / f"{number}" / "comm").write_text(f"{name}\n")
+        rollup = f"1000-2000 ---p 0 00:00 0 [rollup]\nRss: {rss} kB\nPss: {pss} kB\nPss_Dirty: 1 kB\n"
+        (tmp_path / f"{number}" / "smaps_rollup").write_text(rollup)
+
+    process(10, "1", "systemd", 8, 4)
+    process(11, "1", "slurmctld", 20, 16)
+    process(12, "1", "slurmctld", 20, 16)
+    process(13, "2", "other", 99, 99)
+    (tmp_path / "14").mkdir()  # it ended meanwhile
+    assert sizes.memory(10, tmp_path) == {
+        "slurmctld": {"rss": 40 * 1024, "pss": 32 * 1024},
+        "systemd": {"rss": 8 * 1024, "pss": 4 * 1024},
+    }
+
+
+def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--part", "nonsense"])
+    assert "'start'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("script", ["run", "by_hand.sh", "floor.sh"])
@@ -63,41 +196,97 @@ def test_scripts_are_shell(script: str) -> None:
 
 
 def test_load_is_a_table_for_each_release() -> None:
-    row = {"setting": "4 threads", "path": "diag", "clients": 16, "requests": 500, "failures": 0, "seconds": 5.0}
-    rows = [
-        {**row, "release": "22.05", "address": "unix:/s", "p50": 1.5, "p99": 9.0},
-        {**row, "release": "24.11", "address": "127.0.0.1:6820", "p50": 2.0, "p99": 8.0},
-    ]
-    text = report.page({**RESULTS, "load": rows})
+    row = {"setting": "ours", "jobs": 3000, "path": "diag", "clients": 16, "requests": 500, "failures": 0}
+    row = {**row, "seconds": 5.0, "peak_mib": 120}
+    parts = {
+        "load": {
+            "22.05": {**COMMON, "seconds": {}, "rows": [{**row, "over": "UNIX", "p50": 1.5, "p99": 9.0}]},
+            "24.11": {**COMMON, "seconds": {}, "rows": [{**row, "over": "TCP", "p50": 2.0, "p99": 8.0}]},
+        },
+        "threads": {
+            "24.11": {**COMMON, "seconds": {}, "rows": [{**row, "requests": 6, "over": "TCP", "p50": 2.0, "p99": 8.0}]}
+        },
+    }
+    text = report.page({**RESULTS, "parts": parts})
     assert "### 22.05\n" in text
-    assert "| 4 threads | diag | UNIX | 16 | 100 | 1.5 | 9.0 | 0 |" in text
-    assert "| 4 threads | diag | TCP | 16 | 100 | 2.0 | 8.0 | 0 |" in text
+    assert "| ours | 3000 | diag | UNIX | 16 | 100 | 1.5 | 9.0 | 0 | 120 |" in text
+    assert "| ours | 3000 | diag | TCP | 16 | 100 | 2.0 | 8.0 | 0 | 120 |" in text
+    assert "### 24.11, numbers of threads\n" in text
+    assert "| 1.2 | 2.0 |" in text
 
 
-def test_load_client_counts_answers_and_failures() -> None:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(BaseHTTPRequestHandler):
+    """A daemon that closes every third connection after an answer, without a word."""
 
-        def do_GET(self) -> None:
-            good = self.headers["X-SLURM-USER-TOKEN"] == "sesame" and self.path == "/good"
-            self.send_response(200 if good else 401)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+    protocol_version = "HTTP/1.1"
+    answers = 0
 
-        def log_message(self, *_words: object) -> None:
-            """Stay silent."""
+    def do_GET(self) -> None:
+        self.answer(b"{}" * 200_000 if self.path == "/large" else b"{}")
 
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(body)
+
+    def answer(self, body: bytes) -> None:
+        good = self.headers["X-SLURM-USER-TOKEN"] == "sesame" and self.headers["X-SLURM-USER-NAME"] == "alice"
+        self.send_response(200 if good and self.path != "/bad" else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        Handler.answers += 1
+        self.close_connection = Handler.answers % 3 == 0
+
+    def log_message(self, *_words: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture(name="daemon")
+def a_daemon() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"127.0.0.1:{server.server_address[1]}"
-    for path, key in (("/good", "requests"), ("/bad", "failures")):
-        argv = [sys.executable, str(FOLDER / "load_client.py"), address, path, "2", "0.2"]
-        done = subprocess.run(argv, input="sesame\n", capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout)
-        assert found[key] > 0
-        assert found[{"requests": "failures", "failures": "requests"}[key]] == 0
-        assert (found["p50"] is None) == (key == "failures")
+    yield f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/good", "", "requests"),
+        ("/large", "", "requests"),
+        ("/submit", '{"job": 1}', "requests"),
+        ("/bad", "", "failures"),
+    ],
+)
+def test_load_client_counts_answers_and_failures(daemon: str, path: str, body: str, expected: str) -> None:
+    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, path, "2", "10", "20"]
+    done = subprocess.run(argv, input=f"alice\nsesame\n{body}\n", capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found[expected] == 20
+    assert found["requests"] + found["failures"] == 20
+    assert found["kinds"] == ([] if expected == "requests" else ["401"])
+    assert (found["p50"] is None) == (expected == "failures")
+    assert found["seconds"] < 10
+
+
+def test_load_client_ends_in_time(daemon: str) -> None:
+    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, "/good", "2", "0.2"]
+    done = subprocess.run(argv, input="alice\nsesame\n\n", capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["requests"] > 0
+    assert 0.2 <= found["seconds"] < 5
+
+
+def test_load_client_counts_a_daemon_that_closes_at_once_as_failed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        client = Client(f"127.0.0.1:{listener.getsockname()[1]}", b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(Refused, match="closed"):
+            client.ask()
+        client.close()

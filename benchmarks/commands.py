@@ -1,0 +1,144 @@
+"""What all parts do to clusters: with the commands that users have."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.results import ROOT
+from testcluster import images, playbooks, warm
+from testcluster.state import CLUSTER_LABEL, Cluster, cluster_directory, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testcluster.engine import Engine
+    from testcluster.progress import Progress
+
+OURS = "bench"
+SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
+SPLIT = ("--layout", "split", "--nodes", "2")
+KINDS: Mapping[tuple[str, ...], tuple[str, int]] = {(): ("single", 1), SPLIT: ("split", 2)}
+"""Arguments of ``up``, and the layout and number of compute nodes that they mean."""
+
+
+class MeasurementError(Exception):
+    """Something that is measured did not work."""
+
+
+def slurmrest(*words: str) -> float:
+    """Run the command of this clone as a user does, and return the seconds that it took.
+
+    Raises:
+        MeasurementError: it failed, with its words.
+    """
+    begin = time.monotonic()
+    done = subprocess.run(
+        [str(ROOT / "scripts/slurmrest"), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.monotonic() - begin
+    if done.returncode:
+        raise MeasurementError(f"slurmrest {' '.join(words)} failed:\n{done.stderr}")
+    return seconds
+
+
+def up(release: str, *words: str, name: str = OURS) -> float:
+    """Start a cluster."""
+    return slurmrest("cluster", "up", "--name", name, "--slurm", release, "--allow-stale-mirror", *words)
+
+
+def down(engine: Engine, *names: str) -> None:
+    """Remove clusters where there are any."""
+    for name in names or (OURS,):
+        if engine.containers(f"{CLUSTER_LABEL}={name}") or cluster_directory(name).exists():
+            slurmrest("cluster", "down", name)
+
+
+def described(name: str = OURS) -> Cluster:
+    """Return a cluster that stands."""
+    found = load(name)
+    if found is None:
+        raise MeasurementError(f"There is no cluster {name}.")
+    return found
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A run of playbooks: its seconds from the command to its end, those of its tasks, and how many changed something.
+
+    ``tasks`` are in their order; a task that runs in two plays is there twice.
+    """
+
+    seconds: float
+    tasks: Sequence[tuple[str, float]]
+    changed: int
+
+    def since(self, name: str) -> float:
+        """Return the seconds of the first task of this name and of all that follow."""
+        names = [task for task, _ in self.tasks]
+        return sum(seconds for _, seconds in self.tasks[names.index(name) :])
+
+
+def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Profile:
+    """Run playbooks against a cluster.
+
+    Raises:
+        PlaybookFailedError: a task failed.
+        ClusterFailedError: ansible-playbook could not run.
+    """
+    directory = cluster_directory(cluster)
+    begins: list[tuple[str, float]] = []
+    begin = time.monotonic()
+    done = playbooks.run(
+        directory / "inventory" / "hosts.yml",
+        names,
+        directory / "logs" / "benchmark.log",
+        arguments=arguments,
+        on_playbook=lambda _: None,
+        on_task=lambda name: begins.append((name, time.monotonic())),
+    )
+    end = time.monotonic()
+    ends = [moment for _, moment in begins[1:]] + [end]
+    return Profile(
+        end - begin,
+        [(name, until - since) for (name, since), until in zip(begins, ends, strict=True)],
+        done.changed,
+    )
+
+
+def second_deployment(cluster: str = OURS) -> Profile:
+    """Run deploy.yml where it has nothing to do.
+
+    Raises:
+        MeasurementError: it found something to do.
+    """
+    profile = play("deploy.yml", cluster=cluster)
+    if profile.changed:
+        raise MeasurementError(f"The second deploy.yml changed {profile.changed} things on {cluster}.")
+    return profile
+
+
+def prepare(engine: Engine, releases: Sequence[str], progress: Progress) -> None:
+    """Have the images that the measurements start from; made where they are missing, which takes minutes."""
+    for release in releases:
+        base = images.suite_name(release)
+        packages = images.installed_name(images.Image(base, release), SINGLE, ROOT)
+        missing: list[tuple[str, ...]] = [] if engine.image_labels(packages) else [("--no-cache",)]
+        missing += [words for words, kind in KINDS.items() if warm.find(engine, warm.recipe(base, *kind, ROOT)) is None]
+        for words in missing:
+            progress.say(f"{release}: making images, which is not measured ({' '.join(words) or 'single'})")
+            down(engine)
+            up(release, *words)
+    down(engine)
+
+
+def script(name: str) -> str:
+    """Return a shell script of this folder."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

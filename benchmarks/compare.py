@@ -1,0 +1,153 @@
+"""Ours, the same by hand, and the daemons' own start, in turns: what disturbs one of them disturbs all."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from slurmrest.releases import lookup
+
+from benchmarks import commands
+from benchmarks.commands import OURS, SINGLE, SPLIT
+from benchmarks.results import ROOT, rounds
+from testcluster import images, nodes
+from testcluster.engine import REST_PORT, EngineError
+from testcluster.locks import state_directory
+from testcluster.state import CLUSTER_LABEL, STATE_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.results import Record
+    from testcluster.engine import Engine
+
+HAND = "bench-hand"
+FIRST_TASK_OF_VERIFY = "Ask slurmrestd over every listener"
+
+
+def start(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:
+    """Measure warm starts, and the second deployment of one host."""
+    try:
+        for _ in rounds(count, deadline):
+            for release, record in records.items():
+                record.listen()
+                warm_single(engine, release, record)
+                by_hand_with_packages(engine, release, record)
+                commands.down(engine)
+                record.add("warm up, split, 5 containers", warm_up(release, *SPLIT)[0])
+                commands.down(engine)
+        finish(records)
+    finally:
+        clean(engine)
+
+
+def first(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:
+    """Measure the first deployment, with packages from the network."""
+    try:
+        for _ in rounds(count, deadline):
+            for release, record in records.items():
+                record.listen()
+                commands.down(engine)
+                commands.up(release, "--bare")
+                profile = commands.play("cluster.yml", "deploy.yml")
+                record.add("first cluster.yml and deploy.yml, packages from the network", profile.seconds)
+                commands.down(engine)
+                seconds = by_hand(engine, images.suite_name(release), release)[1]
+                record.add("by hand, packages from the network", seconds)
+        finish(records)
+    finally:
+        clean(engine)
+
+
+def finish(records: Mapping[str, Record]) -> None:
+    """Say of all records that nothing is missing."""
+    for record in records.values():
+        record.finish()
+
+
+def warm_single(engine: Engine, release: str, record: Record) -> None:
+    """Measure a start from warm images and what is done with the cluster then."""
+    commands.down(engine)
+    seconds, phases = warm_up(release)
+    record.add("warm up", seconds)
+    record.add("warm up: without the job check", seconds - phases["job"])
+    record.add("warm up: container start to both diags", phases["nodes"] + phases["daemons"])
+    record.keep("phases", [*record.data.get("phases", []), phases])
+    version = hand_arguments(release)[0]
+    floor = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-s", version, text=commands.script("floor.sh"))
+    record.add("floor: the daemons' own start", float(floor))
+    profile = commands.second_deployment()
+    record.add("second deploy.yml, single node", profile.seconds)
+    record.add("second deploy.yml: the verification in it", profile.since(FIRST_TASK_OF_VERIFY))
+    record.keep("tasks", profile.tasks)
+    record.add("verify.yml without a job", commands.play("verify.yml").seconds)
+    commands.down(engine)
+
+
+def warm_up(release: str, *words: str) -> tuple[float, dict[str, float]]:
+    """Start a cluster from warm images; returns the seconds of the command, and those of its phases.
+
+    Raises:
+        MeasurementError: it was no warm start, because the clone changed in the meantime.
+    """
+    seconds = commands.up(release, *words)
+    phases = commands.described().timings
+    if "deploy" in phases:
+        raise commands.MeasurementError("This clone changed while it was measured: up was not warm. Start anew.")
+    return seconds, phases
+
+
+def by_hand_with_packages(engine: Engine, release: str, record: Record) -> None:
+    """Measure the script on a container that has the packages."""
+    name = images.installed_name(images.Image(images.suite_name(release), release), SINGLE, ROOT)
+    whole, alone = by_hand(engine, name, release)
+    record.add("by hand, packages there: container start to both diags", whole)
+    record.add("by hand, packages there: the script alone", alone)
+
+
+def hand_arguments(release: str) -> list[str]:
+    """Return the arguments of by_hand.sh for a release."""
+    row = lookup(f"{release}.99").release
+    return [row.newest_api, row.slurmd_cgroup_plugin_in_containers or "-"]
+
+
+def by_hand(engine: Engine, image: str, release: str) -> tuple[float, float]:
+    """Do the quick start by hand on a container of its own.
+
+    Returns:
+        The seconds from the start of the container, and those of the script alone.
+
+    Raises:
+        EngineError: the container does not boot, or the script fails.
+    """
+    container = f"slurmrest-{HAND}-node1"
+    remove_by_hand(engine)
+    begin = time.monotonic()
+    engine.boot(
+        image,
+        name=container,
+        hostname="node1",
+        network="podman" if engine.name == "podman" else "bridge",
+        ports=(REST_PORT,),
+        labels={CLUSTER_LABEL: HAND, STATE_LABEL: str(state_directory())},
+    )
+    while engine.run("exec", container, "systemctl", "is-system-running", "--wait").returncode > 1:
+        if time.monotonic() - begin > nodes.START_SECONDS:
+            raise EngineError(f"{container} does not boot")
+        time.sleep(nodes.POLL_SECONDS)
+    ready = time.monotonic()
+    engine.execute(container, "sh", "-s", *hand_arguments(release), text=commands.script("by_hand.sh"))
+    end = time.monotonic()
+    engine.remove_containers([container])
+    return end - begin, end - ready
+
+
+def remove_by_hand(engine: Engine) -> None:
+    """Remove the container of an interrupted run."""
+    engine.remove_containers([entry.name for entry in engine.containers(f"{CLUSTER_LABEL}={HAND}")])
+
+
+def clean(engine: Engine) -> None:
+    """Remove what is left after the last measurement or an interruption."""
+    commands.down(engine)
+    remove_by_hand(engine)
