@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -118,9 +119,15 @@ def slurmrest(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def own_name(topic: str, release: str) -> str:
+    """Return a cluster's name that tests of another release or of another clone do not use."""
+    return f"{topic}-{release.replace('.', '')}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:4]}"
+
+
 @contextmanager
-def live_cluster(name: str, release: str, *arguments: str) -> Iterator[LiveCluster]:
+def live_cluster(topic: str, release: str, *arguments: str) -> Iterator[LiveCluster]:
     """Start a cluster (``--bare`` among the arguments gives plain nodes), and remove it afterwards."""
+    name = own_name(topic, release)
     slurmrest("cluster", "down", name)
     started = slurmrest("cluster", "up", "--name", name, "--slurm", release, "--allow-stale-mirror", *arguments)
     assert started.returncode == 0, started.stderr

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.clusters import ROOT, slurmrest
+from tests.real.clusters import ROOT, own_name, slurmrest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, release: str) -> Iterator[dict[str, Any]]:
     """A cluster as ``up --json`` describes it, which says on the terminal what it does."""
-    clone = hashlib.sha256(bytes(ROOT)).hexdigest()[:4]  # tests of two clones stay out of each other's way
-    name = f"real-command-{release.replace('.', '')}-{clone}"
+    name = own_name("real-command", release)
     slurmrest("cluster", "down", name)
     # The tests take a package index that lags behind as it is.
     up = ("cluster", "up", "--json", "--allow-stale-mirror", f"--slurm={release}", f"--name={name}")

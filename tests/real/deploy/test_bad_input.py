@@ -93,7 +93,7 @@ systemctl show -p MainPID,ActiveEnterTimestampMonotonic,NRestarts slurmrestd slu
 
 @pytest.fixture(scope="module")
 def cluster(release: str) -> Iterator[LiveCluster]:
-    with live_cluster(f"real-input-{release.replace('.', '')}", release) as live:
+    with live_cluster("real-input", release) as live:
         live.ssh("node1", "useradd --system --user-group --groups adm grouped")
         yield live
 

@@ -20,7 +20,7 @@ UNIT = "/usr/lib/systemd/system/slurmrestd.service"
 
 @pytest.fixture(scope="module")
 def cluster(release: str) -> Iterator[LiveCluster]:
-    with live_cluster(f"real-variants-{release.replace('.', '')}", release) as live:
+    with live_cluster("real-variants", release) as live:
         yield live
 
 

@@ -138,8 +138,7 @@ class Net:
 
 @pytest.fixture(scope="module")
 def net(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
-    name = f"real-leaks-{release.replace('.', '')}"
-    with live_cluster(name, release, "--layout", "split") as live:
+    with live_cluster("real-leaks", release, "--layout", "split") as live:
         yield Net(live, tmp_path_factory.mktemp("leaks"))
 
 

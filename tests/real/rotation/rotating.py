@@ -168,6 +168,5 @@ class Rotating:
 @contextlib.contextmanager
 def rotating(release: str, layout: str) -> Iterator[Rotating]:
     """Start a cluster for rotations."""
-    name = f"real-rotation-{layout}-{release.replace('.', '')}"
-    with live_cluster(name, release, *LAYOUTS[layout]) as live:
+    with live_cluster(f"real-rotation-{layout}", release, *LAYOUTS[layout]) as live:
         yield Rotating(live, layout)

@@ -109,7 +109,7 @@ class LoginHost:
 @pytest.fixture(scope="session")
 def login(release: str) -> Iterator[LoginHost]:
     """The login host of a cluster of hosts apart, with the command installed as from a bare clone."""
-    with live_cluster(f"real-users-{release.replace('.', '')}", release, "--layout=split") as cluster:
+    with live_cluster("real-users", release, "--layout=split") as cluster:
         host = LoginHost(cluster)
         host.install_command()
         yield host
