@@ -409,7 +409,10 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = build_parser().parse_args(argv)
+    try:
+        options = build_parser().parse_args(argv)
+    except SystemExit as end:
+        raise SystemExit(verification.refused(sys.argv[1:] if argv is None else argv, end)) from None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     progress = Progress()

@@ -203,9 +203,13 @@ def test_nagios(daemon: FakeSlurmrestd, target: Target, token_file: str, capsys:
         shown = capsys.readouterr()
         assert shown.out.startswith(words)
         assert shown.err == ""
-    for wrong in (["--token-env", "UNSET_VARIABLE"], ["--timeout", "never"], ["--json"]):
+    for wrong, words in (
+        (["--token-env", "UNSET_VARIABLE"], "--token-env"),
+        (["--timeout", "never"], "bad arguments"),
+        (["--json"], "bad arguments"),
+    ):
         assert cli.main(["--nagios", *wrong]) == 3
-    assert capsys.readouterr().out.startswith("SLURMREST UNKNOWN - could not run: --token-env")
+        assert capsys.readouterr().out.startswith(f"SLURMREST UNKNOWN - could not run: {words}")
 
 
 def test_files_beside_the_table(

@@ -84,6 +84,14 @@ def test_unknown_words_end_in_two(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("wrong", [["--timeout", "never"], ["--no-such-option"], ["--json"]])
+def test_a_plugin_of_nagios_that_cannot_run_is_unknown(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify", "--nagios", *wrong])
+    assert caught.value.code == 3
+    assert capsys.readouterr().out == "SLURMREST UNKNOWN - could not run: bad arguments, see standard error\n"
+
+
 def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[clusters.Request] = []
 

@@ -178,10 +178,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse `argv` (default: the command line), verify, print. Returns the exit code and does not raise SystemExit."""
     try:
         arguments = build_parser().parse_args(argv)
-    except SystemExit as end:  # argparse has said why
-        code = end.code if isinstance(end.code, int) else COULD_NOT_RUN
-        return NAGIOS_UNKNOWN if code and "--nagios" in (sys.argv[1:] if argv is None else argv) else code
+    except SystemExit as end:
+        return refused(sys.argv[1:] if argv is None else argv, end)
     return run(arguments)
+
+
+def refused(argv: Sequence[str], end: SystemExit) -> int:
+    """Exit code after argparse has ended the program and said why on standard error; with --nagios that of a plugin."""
+    code = end.code if isinstance(end.code, int) else COULD_NOT_RUN
+    if not code or "--nagios" not in argv:
+        return code
+    sys.stdout.write(nagios_unknown("could not run: bad arguments, see standard error"))
+    return NAGIOS_UNKNOWN
 
 
 def run(arguments: argparse.Namespace) -> int:
