@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.slurmrest.doctor import Cluster
 from ..module_utils.slurmrest.listeners import read
 from ..plugin_utils.peer import run_on
 
@@ -15,9 +16,6 @@ MODULE = "slurmrest.toolkit.slurm_ask"
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
 TOKEN_SECONDS = 600
 USER = "root"
-PATIENCE = 5.0
-YOUNG_SECONDS = 20.0
-"""Daemons younger than this, on whatever host, are given the rest of it to find each other."""
 
 
 class ActionModule(ActionBase):
@@ -34,7 +32,8 @@ class ActionModule(ActionBase):
         told = [entry["text"] for entry in own["facts"]["unit"]["listeners"]] + list(arguments.get("listen") or ())
         arguments["urls"] = [listener.url for listener in map(read, told) if listener]
         arguments["accounting"] = bool(own["facts"]["slurm_conf"]["accounting"])
-        arguments["patience"] = max(PATIENCE, YOUNG_SECONDS - self._youngest(variables))
+        found = {host: self._registered(host, variables) for host in variables["ansible_play_hosts_all"]}
+        arguments["patience"] = Cluster.of(found).patience
         arguments["token"], refused = self._token(arguments, variables)
         arguments["request_token"] = self._client_token(arguments)
         try:
@@ -49,12 +48,6 @@ class ActionModule(ActionBase):
         """The evidence of a host; None where there is none."""
         hostvars = variables["hostvars"]
         return (hostvars[host].get(self._task.args["evidence"]) or {}).get("evidence") if host in hostvars else None
-
-    def _youngest(self, variables: dict[str, Any]) -> float:
-        """Age in seconds of the daemon that was started last, on any host of the play."""
-        found = (self._registered(host, variables) for host in variables["ansible_play_hosts_all"])
-        ages = [process["age"] for evidence in found if evidence for process in evidence["processes"].values()]
-        return min(ages, default=YOUNG_SECONDS)
 
     def _token(self, arguments: dict[str, Any], variables: dict[str, Any]) -> tuple[str | None, str | None]:
         """A token of root, or why there is none."""

@@ -29,17 +29,15 @@ class ActionModule(ActionBase):
             argument_spec={
                 "evidence": {"type": "str", "required": True},
                 "answers": {"type": "str"},
-                "listen": {"type": "list", "elements": "str", "default": []},
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
             },
         )
         evidence, unreachable = self._evidence(arguments["evidence"], arguments["answers"], variables)
-        cluster = Cluster.of(evidence, unreachable=unreachable, expected=arguments["listen"])
-        report = diagnose(cluster, preflight=arguments["preflight"])
+        report = diagnose(Cluster.of(evidence, unreachable=unreachable, preflight=arguments["preflight"]))
         data = report.as_dict()
-        kept = {"hosts": evidence, "unreachable": unreachable, "expected": arguments["listen"]}
+        kept = {"hosts": evidence, "unreachable": unreachable}
         for path, content in ((arguments["report_file"], data), (arguments["evidence_file"], kept)):
             if path:
                 _write(Path(self._loader.path_dwim(path)), content)
@@ -47,6 +45,8 @@ class ActionModule(ActionBase):
             Display().display(render_text(data))
         found = [finding.id for finding in report.findings]
         words = f"found: {', '.join(found)}" if found else "nothing found"
+        if arguments["preflight"] and found:
+            words = f"Nothing was changed. {words.capitalize()}; causes and remedies are above."
         return {"changed": False, "failed": bool(found), "found": found, "msg": words}
 
     def _evidence(

@@ -22,8 +22,12 @@ options:
     type: list
     elements: str
     default: []
-  listen: {description: Where slurmrestd shall listen., type: list, elements: str, default: []}
+  listen: {description: Where clients expect slurmrestd., type: list, elements: str, default: []}
   users: {description: Users to look up., type: list, elements: str, default: []}
+  quick:
+    description: Without journals, and without waiting for units that are on their way.
+    type: bool
+    default: false
   salt:
     description: "Random text, the same for all hosts of a run: keys are compared by it without being shown."
     type: str
@@ -49,7 +53,6 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.gather import gather
-from ..module_utils.slurmrest.listeners import read
 
 
 def main() -> None:
@@ -61,15 +64,14 @@ def main() -> None:
             "slurm_conf": {"type": "path"},
             "roles": {"type": "list", "elements": "str", "default": []},
             "listen": {"type": "list", "elements": "str", "default": []},
+            "quick": {"type": "bool", "default": False},
             "users": {"type": "list", "elements": "str", "default": []},
             "salt": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )
     begin = time.monotonic()
-    wanted = [listener for listener in map(read, module.params["listen"]) if listener]
-    ports = [listener.port for listener in wanted if listener.port]
-    evidence = gather({**module.params, "ports": ports})
+    evidence = gather(module.params)
     module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3))
 
 

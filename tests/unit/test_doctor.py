@@ -6,14 +6,17 @@ differs.
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from slurmrest import units
-from slurmrest.doctor import SCHEMA, Cluster, Report, catalogue, diagnose
+from slurmrest.doctor import SCHEMA, Cluster, Report, catalogue, diagnose, diagnosis
 from slurmrest.doctor.diagnosis import rules_by_id
 from slurmrest.doctor.render import render_text
 
@@ -22,6 +25,7 @@ from tests.real.faults.record import apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).resolve().parents[2]
 RECORDED = {
     path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "evidence").glob("*.json"))
 }
@@ -52,8 +56,7 @@ def split() -> dict[str, Any]:
 
 
 def judge(data: dict[str, Any], **more: Any) -> Report:
-    cluster = Cluster.of(data["hosts"], unreachable=data["unreachable"], expected=data["expected"])
-    return diagnose(cluster, **more)
+    return diagnose(Cluster.of(data["hosts"], unreachable=data["unreachable"], **more))
 
 
 def ids(report: Report) -> list[str]:
@@ -101,6 +104,32 @@ def test_no_rule_explains_itself_by_way_of_others() -> None:
         assert identity not in set(below(identity, ()))
 
 
+def words_of_rules() -> Iterator[str]:
+    """What rules say to people: their texts with a space in them, names and keys of evidence have none."""
+    for path in Path(diagnosis.__file__).parent.glob("rules_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                yield node.value
+
+
+def test_what_rules_tell_people_to_use_exists() -> None:
+    variables = {"slurmrest_allow_controller_restart", "slurmrest_doctor_listen"}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for spec in yaml.safe_load(path.read_text())["argument_specs"].values():
+            variables |= set(spec.get("options") or {})
+    playbooks = "".join(path.read_text() for path in ROOT.glob("playbooks/*.yml"))
+    assert "slurmrest_doctor_listen" in playbooks
+    roles = {path.name for path in ROOT.glob("roles/*")}
+    named = {name for text in words_of_rules() for name in re.findall(r"\bslurm[a-z]*_[a-z_]+", text)}
+    assert named - variables - roles == set()
+    assert len(named) > 10
+    books = {name for text in words_of_rules() for name in re.findall(r"playbooks/\w+\.yml", text)}
+    assert books
+    assert [name for name in books if not (ROOT / name).exists()] == []
+    for tags in re.findall(r"--tags (\S+)", " ".join(words_of_rules())):
+        assert [tag for tag in tags.split(",") if f"tags: [{tag}]" not in playbooks] == []
+
+
 def test_two_faults_are_two_findings_and_the_weightier_comes_first() -> None:
     data = evidence("slurmctld-stopped")
     data["hosts"]["node1"]["files"][units.DROPIN]["account_writes"] = True
@@ -143,6 +172,18 @@ def test_what_was_wrong_yesterday_is_no_finding() -> None:
     assert judge(data).healthy
 
 
+def test_daemons_that_have_just_started_are_waited_for_and_those_that_are_down_are_not() -> None:
+    data = evidence()
+    assert Cluster.of(data["hosts"]).patience == 5
+    data["hosts"]["node1"]["processes"]["slurmdbd"]["age"] = 2.0
+    assert Cluster.of(data["hosts"]).patience == 18
+    assert Cluster.of(evidence("not-running")["hosts"]).patience == 0
+    for name in ("munge", "mariadb"):
+        data = evidence()
+        data["hosts"]["node1"]["units"][name].update(active="inactive", sub="dead")
+        assert Cluster.of(data["hosts"]).patience == 0
+
+
 def test_a_host_that_cannot_be_looked_at_is_a_finding() -> None:
     data = split()
     del data["hosts"]["ctl"]
@@ -154,9 +195,14 @@ def test_a_host_that_cannot_be_looked_at_is_a_finding() -> None:
 
 
 def test_before_a_deployment_only_what_it_should_not_begin_over_counts() -> None:
-    assert judge(evidence("not-running"), preflight=True).healthy
-    assert judge(evidence("account-root"), preflight=True).healthy
-    assert ids(judge(evidence("port-taken"), preflight=True)) == ["port-taken"]
+    for mended in ("not-running", "account-root", "listens-elsewhere", "key-missing", "unshare-denied"):
+        assert judge(evidence(mended), preflight=True).healthy, mended
+    for left in ("key-empty", "key-short", "key-open", "key-owner", "key-directory", "port-taken"):
+        assert ids(judge(evidence(left), preflight=True)) == [RECORDED["24.11"]["faults"][left]["expect"]]
+    data = evidence("port-taken")
+    data["hosts"]["node1"]["expected"] = ["127.0.0.1:7000"]  # the deployment moves slurmrestd away
+    assert judge(data, preflight=True).healthy
+    assert ids(judge(data)) == ["port-taken"]
     data = evidence()
     data["hosts"]["node1"]["munge"].update(works=False, error="Failed to access socket")
     assert ids(judge(data, preflight=True)) == ["munge-stopped"]

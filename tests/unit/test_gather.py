@@ -227,11 +227,24 @@ def test_who_may_change_a_file(tmp_path: Path) -> None:
     assert module._file(str(file), owner)["account_writes"] is (owner["uid"] != 0)
 
 
+def test_a_quick_look_neither_waits_nor_reads_journals(tools: Path, tmp_path: Path) -> None:
+    program(
+        tools / "systemctl",
+        f"echo asked >> {tmp_path}/systemctl\ncat <<'END'\n{SHOW.replace('auto-restart', 'start')}END",
+    )
+    program(tools / "journalctl", f"touch {tmp_path}/journalctl")
+    evidence = module.gather({"quick": True})
+    assert evidence["units"]["slurmrestd"]["active"] == "activating"
+    assert evidence["journal"] == {}
+    assert not (tmp_path / "journalctl").exists()
+    assert (tmp_path / "systemctl").read_text().count("asked") <= 3  # not until it has started
+
+
 def test_a_whole_host_gives_plain_data(tools: Path) -> None:
     """On whatever host the tests run: nothing fails where there is no Slurm and no systemd."""
     program(tools / "systemctl", "exit 1")
     program(tools / "journalctl", "exit 1")
-    evidence = module.gather({"users": ["root", "no-such-user"], "ports": [1], "salt": "x"})
+    evidence = module.gather({"users": ["root", "no-such-user"], "listen": ["127.0.0.1:1"], "salt": "x"})
     assert json.loads(json.dumps(evidence)) == evidence
     assert evidence["users"] == {"root": {"exists": True, "uid": 0}, "no-such-user": {"exists": False, "uid": None}}
     assert evidence["units"] == {}

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from . import keys, slurmconf, units
 from .client import DEFAULT_PORT
 from .detect import account_facts, describe, detect
+from .listeners import read
 from .processes import finish, listening_sockets, process, read_text, start
 
 if TYPE_CHECKING:
@@ -74,21 +75,25 @@ def gather(options: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         options: all optional. ``account``, ``slurmrestd`` and ``slurm_conf`` as for :func:`detect.detect`. ``roles``:
             which of the daemons this host is there for; those enabled or running where it is not given. ``salt``: text
-            for the fingerprints of keys; without one there are none. ``users``: names to look up. ``ports``: TCP ports
-            of which to see who listens, besides those of slurmrestd's own listeners.
+            for the fingerprints of keys; without one there are none. ``users``: names to look up. ``listen``: where
+            clients expect slurmrestd, to see who listens there, besides its own listeners. ``quick``: without
+            journals, and without waiting for units that are on their way.
     """
-    units_now = _settled_units()
-    journals = {name: _journal(name) for name in (*DAEMONS, "munge", *_loaded(units_now, DATABASES))}
+    quick = options.get("quick") or False
+    units_now = _units() if quick else _settled_units()
+    journals = {} if quick else {name: _journal(name) for name in (*DAEMONS, "munge", *_loaded(units_now, DATABASES))}
     facts = detect({name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf")})
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
     processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}
     confs = {name: _conf(facts[name]["path"]) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
-    ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(int(port) for port in options.get("ports") or ())}
+    expected = list(options.get("listen") or ())
+    ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(entry.port for entry in map(read, expected) if entry)}
     return {
         "facts": facts,
         "roles": roles,
+        "expected": expected,
         "now": time.time(),
         "units": {name: fields for name, fields in units_now.items() if fields["load"] != "not-found"},
         "processes": {name: process for name, process in processes.items() if process},

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,13 @@ class Ward:
         self._patient: Patient | None = None
 
     def patient(self, layout: str) -> Patient:
-        """Return a healthy cluster."""
+        """Return a healthy cluster; one with a backup controller is made of a split one."""
         if self._patient is None or self._layout != layout:
-            self.dismiss()
-            name = f"faults-{self.release.replace('.', '')}-{layout}"
-            live = self._stack.enter_context(live_cluster(name, self.release, *LAYOUTS[layout]))
+            if self._patient is None or (self._layout, layout) != ("split", "backup"):
+                self.dismiss()
+                live = self._stack.enter_context(live_cluster(f"faults-{layout}", self.release, *LAYOUTS[layout]))
+            else:
+                live = self._patient.live
             if layout == "backup":
                 add_backup(live)
             self._patient, self._layout = Patient(live), layout
@@ -62,6 +64,19 @@ class Ward:
         self._patient = None
         self._stack.close()
 
+    @contextmanager
+    def mended(self, fault: Fault) -> Iterator[None]:
+        """Mend the cluster afterwards; one that cannot be mended is removed."""
+        assert self._patient is not None
+        try:
+            yield
+        finally:
+            try:
+                self._patient.mend(fault)
+            except AssertionError:
+                self.dismiss()
+                raise
+
     def record(self, fault: Fault, evidence: Path) -> None:
         """Keep the evidence of a fault for the unit tests."""
         assert self._patient is not None
@@ -69,15 +84,14 @@ class Ward:
         record(self.release, self.version, fault, self._patient.healthy_evidence, broken)
 
     def note(self, fault: Fault, found: list[str], *, healthy_again: bool) -> None:
-        """Remember what came of a fault; a full run puts it into the data of the documents."""
+        """Put what came of a fault into the data of the documents."""
         self.results[fault.name] = {
             "text": fault.text,
             "expect": fault.expect,
             "found": found,
             "healthy_again": healthy_again,
         }
-        if self.full:
-            write_results(self.release, self.version, self.results)
+        write_results(self.release, self.version, self.results)
 
 
 def add_backup(live: LiveCluster) -> None:

@@ -349,12 +349,20 @@ KEYS = (
     ),
     Fault(
         "key-not-loaded",
-        "JWT key: changed, but the daemon not restarted",
+        "JWT key: changed, but slurmctld not restarted",
         "jwt-key-not-loaded",
         "new_key 32 $KEY; again slurmdbd",
         on="slurmctld",
         restart=KEY_USERS,
         bounded=True,
+    ),
+    Fault(
+        "key-not-loaded-slurmdbd",
+        "JWT key: changed, but slurmdbd not restarted",
+        "jwt-key-not-loaded",
+        "new_key 32 $KEY; again slurmctld",
+        on="slurmdbd",
+        restart=KEY_USERS,
     ),
     Fault(
         "auth-alt-missing",
@@ -371,7 +379,6 @@ KEYS = (
         "sed -i '/^AuthAlt/d' $DBD; again slurmdbd",
         on="slurmdbd",
         restart=("slurmdbd",),
-        bounded=True,
     ),
     Fault(
         "auth-alt-misspelt",
@@ -435,6 +442,7 @@ UNITS = (
         "systemd: the environment file overrides the drop-in",
         "environment-file-wins",
         "echo SLURMRESTD_LISTEN=127.0.0.1:6999 >> $DEFAULTS; again slurmrestd",
+        bounded=True,
     ),
     Fault(
         "dropin-writable",

@@ -69,28 +69,19 @@ class Report:
         }
 
 
-def diagnose(cluster: Cluster, *, preflight: bool = False) -> Report:
-    """Name the causes.
-
-    Args:
-        cluster: evidence of all hosts.
-        preflight: only those over which a deployment should not begin.
-    """
-    seen = [(rule, sign) for rule in RULES for sign in rule.look(cluster)]
+def diagnose(cluster: Cluster) -> Report:
+    """Name the causes; before a deployment only those that it does not mend and would break over."""
+    rules = [rule for rule in RULES if rule.preflight or not cluster.preflight]
+    seen = [(rule, sign) for rule in rules for sign in rule.look(cluster)]
     roots = _roots(seen)
     findings = [_finding(rule, [sign for other, sign in roots if other is rule], seen) for rule, _ in roots]
-    unique = list({finding.id: finding for finding in findings}.values())
-    chosen = [finding for finding in unique if not preflight or _rule(finding.id).preflight]
-    return Report(cluster.version, sorted(chosen, key=lambda finding: -bool(finding.consequences)))
+    unique = {finding.id: finding for finding in findings}.values()
+    return Report(cluster.version, sorted(unique, key=lambda finding: -bool(finding.consequences)))
 
 
 def catalogue() -> list[dict[str, str]]:
     """Every finding there can be: id, title and documentation, in the order of the report."""
     return [{"id": rule.id, "title": rule.title, "documentation": rule.documentation} for rule in RULES]
-
-
-def _rule(identity: str) -> Rule:
-    return next(rule for rule in RULES if rule.id == identity)
 
 
 def _explains(cause: tuple[Rule, Sign], other: tuple[Rule, Sign]) -> bool:

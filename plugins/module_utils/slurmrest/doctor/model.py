@@ -13,6 +13,10 @@ RESTART_LOOP_STARTS = 3
 RESTART_LOOP_SECONDS = 120.0
 """That many restarts, the last one within that time: the unit goes round in circles."""
 
+PATIENCE = 5.0
+YOUNG_SECONDS = 20.0
+"""Daemons younger than this, on whatever host, are given the rest of it to find each other."""
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -36,7 +40,7 @@ class Rule:
     explains: Sequence[str] = ()
     anywhere: bool = False  # causes on other hosts explain it, too
     passing: bool = False  # a cluster that has just started may show it for some seconds
-    preflight: bool = False  # a deployment should not begin over it
+    preflight: bool = False  # a deployment does not mend it, and would break over it
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,12 @@ class Host:
         found: Mapping[str, Any] = self.evidence.get("http") or {}
         return found
 
+    @property
+    def expected(self) -> Sequence[str]:
+        """Listeners that clients rely on, as the inventory says; before a deployment those that there shall be."""
+        found: Sequence[str] = self.evidence["expected"]
+        return found
+
     def state(self, daemon: str) -> str:
         """Of a daemon: running, looping, failed, stopped, skipped (by a condition), refused (by systemd), absent."""
         fields = self.evidence["units"].get(daemon)
@@ -105,6 +115,12 @@ class Host:
     def down(self, daemon: str) -> bool:
         """Whether a daemon that should be there does not run."""
         return self.state(daemon) != "running"
+
+    @property
+    def awaited(self) -> Iterator[str]:
+        """The daemons that have to run here: those that the host is there for, and what is enabled beside them."""
+        yield from self.roles
+        yield from (name for name, fields in self.evidence["units"].items() if fields["enabled"])
 
     def journal(self, daemon: str) -> Sequence[Mapping[str, Any]]:
         """Lines that tell of trouble, oldest first."""
@@ -137,11 +153,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All hosts; ``expected`` are listeners that clients rely on, as the inventory says."""
+    """All hosts; ``preflight``: looked at before a deployment, which changes most of what is there."""
 
     hosts: Sequence[Host]
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    expected: Sequence[str] = ()
+    preflight: bool = False
 
     @classmethod
     def of(cls, evidence: Mapping[str, Mapping[str, Any] | None], **more: Any) -> Cluster:
@@ -163,6 +179,14 @@ class Cluster:
             for daemon in daemons:
                 if daemon in host.roles:
                     yield host, daemon
+
+    @property
+    def patience(self) -> float:
+        """Seconds that are worth waiting for a good answer: none where a daemon that it takes does not run."""
+        if any(host.down(daemon) for host in self.hosts for daemon in host.awaited):
+            return 0.0
+        ages = [process["age"] for host in self.hosts for process in host["processes"].values()]
+        return max(PATIENCE, YOUNG_SECONDS - min(ages, default=YOUNG_SECONDS))
 
     @property
     def version(self) -> str | None:

@@ -398,7 +398,6 @@ RULES = (
         "rest_quickstart.html, Common Issues",
         _exported,
         ("token-not-minted",),
-        preflight=True,
     ),
 )
 

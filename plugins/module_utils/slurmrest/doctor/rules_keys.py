@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Key = Mapping[str, Any]
 
 ROLE = "ansible-playbook playbooks/deploy.yml --tags slurm_jwt_key,slurm_conf"
+RESTART = "systemctl restart slurmdbd slurmctld, each on its hosts"
 JWT = "jwt.html, Setup"
 CLOCK_SECONDS = 30.0
 """How far clocks may be apart: a token's ``exp`` is compared without leeway, munge allows five minutes."""
@@ -297,7 +298,6 @@ RULES = (
         "slurm.conf(5), AuthAltTypes; jwt.html, Setup",
         _spelling,
         (*_REFUSALS, "configuration-differs"),
-        preflight=True,
     ),
     Rule(
         "auth-alt-missing",
@@ -326,7 +326,9 @@ RULES = (
         "The JWT key is not there",
         JWT,
         _key_rule(
-            _missing, "The file that AuthAltParameters names does not exist.", f"{ROLE} makes or copies the key."
+            _missing,
+            "The file that AuthAltParameters names does not exist.",
+            f"{ROLE} makes or copies the key; then {RESTART}",
         ),
         (*_REFUSALS, "jwt-key-not-loaded"),
     ),
@@ -334,7 +336,11 @@ RULES = (
         "jwt-key-empty",
         "The JWT key is empty",
         JWT,
-        _key_rule(_empty, "The key file is empty, which the daemons refuse.", f"Remove {{path}} and run {ROLE}."),
+        _key_rule(
+            _empty,
+            "The key file is empty, which the daemons refuse.",
+            f"Remove {{path}} and run {ROLE}; then {RESTART}",
+        ),
         (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
         preflight=True,
     ),
@@ -345,7 +351,7 @@ RULES = (
         _key_rule(
             _short,
             "Slurm takes any length, but an HS256 key under 32 bytes can be guessed from a single token.",
-            f"Remove {{path}} and run {ROLE}; tokens that are out stop working.",
+            f"Remove {{path}} and run {ROLE}; then {RESTART}. Tokens that are out stop working.",
         ),
         ("jwt-key-not-loaded",),
         preflight=True,
@@ -369,7 +375,7 @@ RULES = (
         _key_rule(
             _open,
             "Who reads the key can make tokens for any user, root included; newer releases refuse such a key.",
-            f"Make a new one, since this one may be known: remove {{path}} and run {ROLE}.",
+            f"Make a new one, since this one may be known: remove {{path}} and run {ROLE}; then {RESTART}",
         ),
         _REFUSALS,
         preflight=True,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ACCOUNT = f"Set slurm_common_slurmrestd_user and slurm_common_slurmrestd_group to an own account and run {DEPLOY}."
 QUICK_START = "rest_quickstart.html, Common Issues"
 _NOBODY = (99, 65534)
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _BIND = r"Unable to bind (?:UNIX )?socket: "
 
 
@@ -193,12 +194,12 @@ def _duplicates(cluster: Cluster) -> Iterator[Sign]:
 def _taken(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         own = host["units"].get("slurmrestd", {}).get("pid")
-        wanted = [listener for listener, _ in _told(host)] + [
-            read for read in map(listeners.read, cluster.expected) if read
-        ]
-        ports = {listener.port for listener in wanted if listener.kind == "tcp"}
+        wanted = [read for read in map(listeners.read, host.expected) if read]
+        # A deployment may be what moves slurmrestd away from where it is told to listen now.
+        wanted += [] if cluster.preflight else [listener for listener, _ in _told(host)]
         for entry in host["listening"]:
-            if entry["port"] in ports and entry["pid"] != own and not _is_slurmrestd(host, entry):
+            meant = any(_collides(entry, listener) for listener in wanted)
+            if meant and entry["pid"] != own and not _is_slurmrestd(host, entry):
                 program = entry["program"] or "another process"
                 said = host.said("slurmrestd", rf"{_BIND}Address already in use")
                 yield Sign(
@@ -210,6 +211,11 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
                     ],
                     f"Stop {program}, or choose another port in slurmrestd_service_listen and run {DEPLOY}.",
                 )
+
+
+def _collides(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
+    """Whether a TCP listener cannot be opened beside what listens already."""
+    return wanted.kind == "tcp" and (_covers(entry, wanted) or (wanted.port == entry["port"] and wanted.host in _ANY))
 
 
 def _is_slurmrestd(host: Host, entry: Mapping[str, Any]) -> bool:
@@ -286,7 +292,7 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
         if host.down("slurmrestd"):
             continue
         there = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
-        for text in cluster.expected:
+        for text in host.expected:
             wanted = listeners.read(text)
             if wanted and not any(_covers(entry, wanted) for entry in there):
                 actual = [listener.format() for listener, _ in _told(host)]
@@ -302,7 +308,7 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
 def _covers(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
     if wanted.kind == "unix":
         return bool(entry["path"] == wanted.path)
-    any_address = entry["host"] in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    any_address = entry["host"] in _ANY
     host = "127.0.0.1" if wanted.host == "localhost" else wanted.host
     named = not re.fullmatch(r"[0-9.:a-f]+", host) and not any_address  # a name: any address may be its
     return entry["port"] == wanted.port and (any_address or entry["host"] == host or named)
@@ -416,7 +422,6 @@ RULES = (
         "slurm.conf(5), SlurmctldPort",
         _slurmctld_range,
         (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed"),
-        preflight=True,
     ),
     Rule(
         "port-taken",

@@ -168,7 +168,6 @@ RULES = (
             "daemon-reload-missing",
             "restart-missing",
         ),
-        preflight=True,
     ),
     Rule(
         "daemon-reload-missing",
@@ -176,7 +175,6 @@ RULES = (
         "systemctl(1), daemon-reload",
         _needs_reload,
         (*_LISTENING, "restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon"),
-        preflight=True,
     ),
     Rule(
         "environment-file-sectioned",
@@ -184,7 +182,6 @@ RULES = (
         "systemd.exec(5), EnvironmentFile=",
         _sectioned,
         (*DOWN, "listens-elsewhere", "no-listener"),
-        preflight=True,
     ),
     Rule(
         "environment-file-wins",
@@ -192,7 +189,6 @@ RULES = (
         "systemd.exec(5), EnvironmentFile=; rest_quickstart.html, Customization",
         _environment_file_wins,
         (*_LISTENING, *DOWN, "no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing"),
-        preflight=True,
     ),
     Rule(
         "foreign-dropin",
