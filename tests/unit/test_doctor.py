@@ -68,6 +68,7 @@ def test_a_healthy_cluster_gives_no_finding(release: str, layout: str) -> None:
     report = judge(evidence(release=release, layout=layout))
     assert report.healthy
     assert report.slurm_version == RECORDED[release]["slurm_version"]
+    assert judge(evidence(release=release, layout=layout), preflight=True).healthy
 
 
 @pytest.mark.parametrize(("release", "fault"), FAULTS)
