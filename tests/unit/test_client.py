@@ -247,6 +247,21 @@ def test_a_silent_server_times_out() -> None:
     assert (error.kind, "within 0.2 s" in error.message) == ("timeout", True)
 
 
+def test_nobody_touches_the_socket_when_the_request_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number belongs to the next socket then, which would be shut down instead."""
+    seen = []
+
+    def shutdown(sock: socket.socket, _how: int) -> None:
+        time.sleep(0.1)
+        seen.append(sock.fileno())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(socket.socket, "shutdown", shutdown)
+        assert failing(Target("http", "127.0.0.1", server.getsockname()[1]), timeout=0.05).kind == "timeout"
+    assert len(seen) == 1
+    assert seen[0] > 0
+
+
 def test_an_answer_of_exactly_the_bound_is_taken_and_one_more_refused() -> None:
     for size, fits in ((100, True), (101, False)):
         with raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size) as target:

@@ -347,6 +347,7 @@ def _cut_off(sock: socket.socket, seconds: float) -> Any:
         yield cut
     finally:
         timer.cancel()
+        timer.join()  # the caller closes the socket next, and its number will be another one's
 
 
 def _read(answer: http.client.HTTPResponse, bound: int) -> bytes:
