@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor import Cluster
 from ..module_utils.slurmrest.listeners import read
-from ..plugin_utils.peer import run_on
+from ..plugin_utils.peer import result_on, run_on
 
 MODULE = "slurmrest.toolkit.slurm_ask"
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
@@ -37,9 +37,7 @@ class ActionModule(ActionBase):
         arguments["token"], refused = self._token(arguments, variables)
         arguments["request_token"] = self._client_token(arguments)
         try:
-            result: dict[str, Any] = self._execute_module(
-                module_name=MODULE, module_args=arguments, task_vars=variables
-            )
+            result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         except AnsibleConnectionFailure as error:
             raise AnsibleError(f"{variables['inventory_hostname']} was lost on the way: {error}") from None
         return {**result, "token_refused": refused}
