@@ -11,6 +11,7 @@ import ast
 import difflib
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,24 @@ def fault_cell(result: Mapping[str, Any] | None) -> str:
     return "named" if result["healthy_again"] else "**named, but not healthy afterwards**"
 
 
+def rotations_table(data: Mapping[str, Any]) -> str:
+    """Return the table of what docs/data/rotation.json holds: median and maximum of measured rotations, in seconds."""
+    names = ("changeover", "slurm", "slurmdb")
+    rows, loads = [], []
+    for series in faults.ALL:
+        for layout, result in data["releases"].get(series, {}).items():
+            runs = result["rotations"]
+            loads += [run["load"] for run in runs]
+            values = [[run[name] for run in runs] for name in names]
+            cells = [f"{statistics.median(column):.2f} ({max(column):.2f})" for column in values]
+            rows.append((result["slurm_version"], layout, str(len(runs)), *cells))
+    if not rows:
+        return "Not measured yet."
+    header = ("Slurm", "layout", "rotations", "changeover", "no token on `/slurm`", "no token on `/slurmdb`")
+    load = f"load before each rotation: {min(loads):.1f} to {max(loads):.1f}"
+    return f"Median (maximum), in seconds. {data['machine']}; {load}.\n\n{table(header, rows)}"
+
+
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Return text with what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` replaced.
 
@@ -235,6 +254,9 @@ def documents() -> dict[Path, str]:
     if page.exists():
         known = json.loads(results.read_text())["releases"]
         made[page] = with_blocks(page.read_text(), {"findings": findings_table(), "faults": faults_table(known)})
+    page, results = ROOT / "docs" / "rotate.md", ROOT / "docs" / "data" / "rotation.json"
+    if page.exists():
+        made[page] = with_blocks(page.read_text(), {"rotations": rotations_table(json.loads(results.read_text()))})
     made[readme] = with_blocks(readme.read_text(), {"variables": variables_index(), "releases": release_summary()})
     return made
 

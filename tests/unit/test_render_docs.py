@@ -113,6 +113,15 @@ def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     assert "**named, but not healthy afterwards**" in table
 
 
+def test_rotations_are_shown_as_median_and_maximum() -> None:
+    runs = [{"changeover": value, "slurm": 0.1, "slurmdb": 1.0, "load": value} for value in (3.0, 1.0, 1.25)]
+    split = {"slurm_version": "24.11.5", "rotations": runs}
+    shown = render_docs.rotations_table({"machine": "2 processors", "releases": {"24.11": {"split": split}}})
+    assert "| 24.11.5 | split | 3 | 1.25 (3.00) | 0.10 (0.10) | 1.00 (1.00) |" in shown
+    assert "2 processors; load before each rotation: 1.0 to 3.0" in shown
+    assert "Not measured" in render_docs.rotations_table({"machine": "", "releases": {}})
+
+
 def test_every_finding_that_a_fault_shall_lead_to_exists() -> None:
     known = {one["id"] for one in render_docs.doctor.catalogue()}
     assert {fault.expect for fault in render_docs.faults.FAULTS} <= known

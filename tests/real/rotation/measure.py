@@ -1,57 +1,74 @@
-"""Measure rotations on every release and layout, for docs/rotate.md: python -m tests.real.rotation.measure [TIMES].
+"""Measure rotations for docs/rotate.md: python -m tests.real.rotation.measure [TIMES] [--release R] [--layout L].
 
-Prints a table in Markdown. Run it when nothing else runs: the load of the machine before it began is printed, too.
+Adds to docs/data/rotation.json, from which scripts/render_docs.py makes the table. Run it when nothing else runs: the
+load of the machine before each rotation is kept, too.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
 import re
-import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
+from testcluster.state import load
 from testcluster.suites import SUITES
+from tests.real.clusters import ROOT
 from tests.real.rotation.rotating import LAYOUTS, MEASURED, rotating
 
 DEFAULT_TIMES = 5
+DATA = ROOT / "docs" / "data" / "rotation.json"
 
 
 def machine() -> str:
-    """One line about this machine."""
+    """Name this machine in one line."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE)
     gigabytes = int(memory[1]) / 2**20 if memory else 0
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    return (
-        f"{os.cpu_count()} processors ({model[1] if model else platform.machine()}), {gigabytes:.0f} GiB, "
-        f"Linux {platform.release()}; load before it began: {load}"
-    )
+    name = model[1] if model else platform.machine()
+    return f"{os.cpu_count()} processors ({name}), {gigabytes:.0f} GiB, Linux {platform.release()}"
 
 
-def row(release: str, layout: str, times: int) -> str:
-    """Rotate a fresh cluster a number of times; returns the line of the table."""
-    measured = []
+def measured(release: str, layout: str, times: int) -> dict[str, Any]:
+    """Rotate a fresh cluster a number of times; seconds of each rotation, and the load before it."""
+    found = []
     with rotating(release, layout) as cluster:
+        state = load(cluster.live.name)
+        assert state is not None
         for _ in range(times):
+            before = os.getloadavg()[0]
             match = MEASURED.search(cluster.rotate().good().output)
             assert match
-            measured.append([float(value) for value in match.groups()])
-    cells = [f"{statistics.median(values):.2f} ({max(values):.2f})" for values in zip(*measured, strict=True)]
-    return f"| {release} | {layout} | {' | '.join(cells)} |"
+            changeover, slurm, slurmdb = map(float, match.groups())
+            found.append({"changeover": changeover, "slurm": slurm, "slurmdb": slurmdb, "load": round(before, 2)})
+    return {"slurm_version": state.slurm_version, "rotations": found}
 
 
-def main(times: int) -> None:
-    """Print the table."""
-    write = sys.stdout.write
-    write(f"{machine()}\n\n| release | layout | changeover | no token on /slurm | no token on /slurmdb |\n")
-    write("|---|---|---|---|---|\n")
-    for release in SUITES:
-        for layout in LAYOUTS:
-            write(row(release, layout, times) + "\n")
+def main(arguments: argparse.Namespace) -> None:
+    """Measure what was asked for; each result is kept at once."""
+    for release in arguments.release or SUITES:
+        for layout in arguments.layout or LAYOUTS:
+            result = measured(release, layout, arguments.times)
+            data = json.loads(DATA.read_text(encoding="utf-8"))
+            data["machine"] = machine()
+            data["releases"].setdefault(release, {})[layout] = result
+            DATA.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            sys.stdout.write(f"{release} {layout}: {json.dumps(result['rotations'])}\n")
             sys.stdout.flush()
 
 
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("times", nargs="?", type=int, default=DEFAULT_TIMES, help="rotations of each (%(default)s)")
+    parser.add_argument("--release", action="append", choices=SUITES)
+    parser.add_argument("--layout", action="append", choices=LAYOUTS)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_TIMES)
+    main(parse())
