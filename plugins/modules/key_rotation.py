@@ -85,7 +85,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.rotation import (
-    CONTROLLER,
     KeyOnHost,
     SwitchFailed,
     clusters,
@@ -93,6 +92,8 @@ from ..module_utils.slurmrest.rotation import (
     daemon_ports,
     expected_key,
     loaded_before,
+    named_hosts,
+    written_by_us,
 )
 from ..module_utils.slurmrest.transaction import ServiceSpec, Systemd
 
@@ -111,11 +112,12 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "configured": {name: expected_key(facts, name) for name in names},
         "ports": {name: daemon_ports(facts, name) for name in names},
         "newer": loaded_before(facts, names, Systemd(key.run)),
-        "ours": facts["slurm_conf" if CONTROLLER in names else "slurmdbd_conf"]["ours"],
+        "ours": written_by_us(facts, names),
+        "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
         "accounting": facts["slurm_conf"]["accounting"],
         "controllers": controllers(key.run) if wanted["whole"] else {},
-        "clusters": clusters(key.run) if wanted["whole"] and facts["slurm_conf"]["accounting"] else [],
+        "clusters": clusters(key.run) if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
     }
 
 

@@ -41,7 +41,8 @@ class Host:
     loaded: dict[str, bytes | None] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     kill_at: int | None = None
-    known_clusters: tuple[str, ...] = ("lab",)
+    known_clusters: tuple[str, ...] = ("lab|ctl",)
+    cluster: str = "lab"
 
     def __post_init__(self) -> None:
         self.directory.mkdir()
@@ -156,10 +157,11 @@ class Lab:
             "configured": {name: str(one.path) for name in one.components},
             "newer": {},
             "ours": True,
-            "cluster": "lab",
+            "cluster": one.cluster,
+            "named": {},
             "ports": {},
             "controllers": controllers(one.run) if whole else {},
-            "clusters": clusters(one.run) if whole else [],
+            "clusters": clusters(one.run) if whole else {},
         }
 
     def call(self, host: str, step: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -300,6 +300,38 @@ def test_controllers_as_scontrol_ping_lists_them(host: Host) -> None:
     assert rotation.controllers(host.run) == {"primary ctl": "UP"}
 
 
+def test_clusters_as_sacctmgr_lists_them(host: Host) -> None:
+    host.known_clusters = ("lab|10.0.0.1", "gone|")
+    assert rotation.clusters(host.run) == {"gone": "", "lab": "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("accounting", "said", "dbd", "names", "found"),
+    [
+        (True, [], [], ["slurmctld"], ["localhost"]),
+        (True, ["db"], [], ["slurmctld"], ["db"]),
+        (True, ["vip"], ["db", "db2"], ["slurmctld", "slurmdbd"], ["db", "db2"]),
+        (True, ["vip"], ["db", "db2"], ["slurmctld"], ["vip"]),
+        (False, ["db"], [], ["slurmctld"], []),
+        (False, [], ["db"], ["slurmdbd"], ["db"]),
+    ],
+)
+def test_the_hosts_that_the_configuration_names(
+    accounting: bool, said: list[str], dbd: list[str], names: list[str], found: list[str]
+) -> None:
+    conf = {"accounting": accounting, "accounting_storage_hosts": said, "slurmctld_hosts": ["a", "b"]}
+    facts = {"slurm_conf": conf, "slurmdbd_conf": {"dbd_hosts": dbd}}
+    assert rotation.named_hosts(facts, names) == {"slurmctld": ["a", "b"], "slurmdbd": found}
+
+
+@pytest.mark.parametrize(("ctl", "dbd", "both"), [(True, False, False), (False, True, False), (True, True, True)])
+def test_a_host_is_ours_when_the_files_of_all_its_daemons_are(ctl: bool, dbd: bool, both: bool) -> None:
+    facts = {"slurm_conf": {"ours": ctl}, "slurmdbd_conf": {"ours": dbd}}
+    assert rotation.written_by_us(facts, ["slurmctld"]) is ctl
+    assert rotation.written_by_us(facts, ["slurmdbd"]) is dbd
+    assert rotation.written_by_us(facts, ["slurmdbd", "slurmctld"]) is both
+
+
 def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
     with pytest.raises(SlurmrestError, match="which clusters"):
         rotation.clusters(lambda argv: rotation.without_token(["false", *argv]))

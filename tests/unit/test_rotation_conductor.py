@@ -138,7 +138,9 @@ def problem(lab: Lab, changes: dict[str, Any], host: str = "ctl", options: Optio
         ({"configured": {"slurmctld": "/other"}}, "slurmctld loads /other by its configuration"),
         ({"configured": {"slurmctld": ""}}, "slurmctld loads no HS256 key"),
         ({"newer": {"slurmctld": ["/etc/slurm/slurm.conf"]}}, "/etc/slurm/slurm.conf changed after slurmctld began"),
-        ({"clusters": ["lab", "other"]}, "slurmdbd also serves other"),
+        ({"clusters": {"lab": "ctl", "other": ""}}, "slurmdbd also serves other"),
+        ({"named": {"slurmctld": ["a", "b", "c"]}}, "slurmctld runs on a, b, c by the configuration, but of these"),
+        ({"named": {"slurmdbd": ["db", "db2"]}}, "slurmdbd runs on db, db2 by the configuration, but of these only db"),
         ({"controllers": {"primary ctl": "DOWN", "backup ctl2": "UP"}}, "the primary slurmctld does not answer"),
         ({"active": []}, "the primary slurmctld does not answer"),
     ],
@@ -148,7 +150,7 @@ def test_refused_before_anything_changes(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    words = problem(split(tmp_path), {"shared_filesystem": "nfs", "clusters": ["lab", "b", "a"]})
+    words = problem(split(tmp_path), {"shared_filesystem": "nfs", "clusters": {"lab": "", "a": "", "b": ""}})
     assert "is on nfs" in words
     assert "also serves a, b," in words
 
@@ -160,12 +162,48 @@ def test_keys_that_differ_are_refused(tmp_path: Path) -> None:
         lab.prepare()
 
 
-def test_clusters_of_one_slurmdbd_are_rotated_together_when_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [single, split])
+def test_all_named_hosts_are_there(tmp_path: Path, layout: Callable[..., Lab]) -> None:
+    lab = layout(tmp_path)
+    conductor = lab.conductor()
+    names = {"slurmctld": ["one"] * (1 if layout is single else 2), "slurmdbd": ["localhost"]}
+    conductor.looks = {host: {**look, "named": names} for host, look in conductor.looks.items()}
+    assert conductor.prepare(GOOD, check=False)["refused"] == []
+
+
+def test_slurmdbd_in_no_group_is_refused(tmp_path: Path) -> None:
     lab = split(tmp_path)
-    lab.hosts["ctl"].known_clusters = ("lab", "other")
+    del lab.hosts["db"]
+    assert "slurmdbd runs on db by the configuration, but of these only none" in problem(
+        lab, {"named": {"slurmdbd": ["db"]}}
+    )
+
+
+def of_two_clusters(tmp_path: Path) -> Lab:
+    """The second controller is another cluster's, which is connected to the same slurmdbd."""
+    lab = split(tmp_path)
+    lab.hosts["ctl"].known_clusters = ("lab|ctl", "other|10.0.0.9")
+    lab.hosts["ctl2"].cluster = "Other"
+    return lab
+
+
+def test_clusters_of_one_slurmdbd_are_rotated_together_when_named(tmp_path: Path) -> None:
+    lab = of_two_clusters(tmp_path)
     with pytest.raises(Refused, match="slurmdbd also serves other"):
         lab.run()
-    lab.run(options=Options(confirmed=True, consent=True, clusters=["other"]))
+    lab.run(options=Options(confirmed=True, consent=True, clusters=["OTHER"]))
+    lab.assert_one_key(NEW)
+
+
+def test_a_cluster_that_is_connected_and_not_in_the_run_is_refused_also_when_named(tmp_path: Path) -> None:
+    lab = of_two_clusters(tmp_path)
+    lab.hosts["ctl2"].cluster = "lab"
+    named = Options(confirmed=True, consent=True, clusters=["other"])
+    with pytest.raises(Refused, match=r"other \(slurmctld on 10\.0\.0\.9\) would be left with the old key"):
+        lab.run(options=named)
+    lab.assert_one_key(OLD)
+    lab.hosts["ctl"].known_clusters = ("lab|ctl", "other|")
+    lab.run(options=named)
     lab.assert_one_key(NEW)
 
 

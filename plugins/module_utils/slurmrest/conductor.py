@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .errors import SlurmrestError
-from .rotation import CONTROLLER
+from .rotation import CONTROLLER, DATABASE
 
-DATABASE = "slurmdbd"
 QUIET_SECONDS = 30.0
 """A run whose last step ended longer ago than this has been killed: between two steps no run takes so long."""
 
@@ -137,6 +136,7 @@ def problems(looks: Mapping[str, Look], primary: str, options: Options) -> list[
         found.append(
             f"the keys differ: {', '.join(different)} has another one than {primary}. Run playbooks/deploy.yml first"
         )
+    found += _missing_hosts(looks)
     found += _cluster_problems(looks, primary, options)
     found += _primary_problems(looks[primary], primary)
     if not options.consent and not ours(looks):
@@ -169,20 +169,47 @@ def _host_problems(host: str, look: Look) -> list[str]:
     return found
 
 
+def _missing_hosts(looks: Mapping[str, Look]) -> list[str]:
+    """Hosts that a configuration names and this run does not have, by number: their names may differ from ours."""
+    found = []
+    for look in looks.values():
+        for daemon, named in look["named"].items():
+            ours = [
+                host
+                for host, other in looks.items()
+                if daemon in other["components"] and (daemon == DATABASE or other["cluster"] == look["cluster"])
+            ]
+            if len(named) > len(ours) > 0 or (named and not ours and daemon == DATABASE):
+                found.append(
+                    f"{daemon} runs on {', '.join(named)} by the configuration, but of these only "
+                    f"{', '.join(ours) or 'none'} is in the group {daemon}: the others would keep the old key"
+                )
+    return list(dict.fromkeys(found))
+
+
 def _cluster_problems(looks: Mapping[str, Look], primary: str, options: Options) -> list[str]:
-    """Clusters that share slurmdbd share its one HS256 key."""
-    known = set(looks[primary]["clusters"])
-    own = looks[primary]["cluster"]
-    others = sorted(name for name in known if name.lower() != str(own).lower())
-    unconfirmed = [name for name in others if name not in options.clusters]
-    if not unconfirmed:
-        return []
-    return [
-        (
+    """Clusters that share slurmdbd share its one HS256 key: rotated together, or not at all."""
+    led = [str(look["cluster"]).lower() for look in looks.values() if CONTROLLER in look["components"]]
+    own = str(looks[primary]["cluster"]).lower()
+    others = {name: host for name, host in looks[primary]["clusters"].items() if name.lower() != own}
+    unconfirmed = [name for name in others if name.lower() not in map(str.lower, options.clusters)]
+    found = []
+    if unconfirmed:
+        found.append(
             f"slurmdbd also serves {', '.join(unconfirmed)}, which therefore use the same key. Have all their "
             f"controllers in the group slurmctld and name the clusters in {CLUSTERS}; name those, too, that are gone"
         )
+    alive = [
+        f"{name} (slurmctld on {host})"
+        for name, host in others.items()
+        if host and name not in unconfirmed and name.lower() not in led
     ]
+    if alive:
+        found.append(
+            f"{', '.join(alive)} would be left with the old key: slurmdbd is connected to a controller there, and none "
+            "of that cluster is in the group slurmctld"
+        )
+    return found
 
 
 def _primary_problems(look: Look, primary: str) -> list[str]:

@@ -530,6 +530,7 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
         jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", "/var/spool")),
         accounting_storage_type=storage,
         accounting_storage_host=conf.get("AccountingStorageHost"),
+        accounting_storage_hosts=_named(conf, "AccountingStorageHost", "AccountingStorageBackupHost"),
         accounting=storage.endswith("slurmdbd"),
         ipv6="enableipv6" in communication,
         readable_by_account=_readable(path, account) if facts["exists"] else None,
@@ -555,11 +556,16 @@ def _slurmdbd_conf(path: str) -> dict[str, Any]:
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     facts.update(
         dbd_host=conf.get("DbdHost"),
+        dbd_hosts=_named(conf, "DbdHost", "DbdBackupHost"),
         dbd_port=conf.get("DbdPort", "6819"),
         storage_type=conf.get("StorageType"),
         jwt_key_path=facts["jwt_key"],
     )
     return facts
+
+
+def _named(conf: slurmconf.SlurmConf, *names: str) -> list[str]:
+    return [value for value in map(conf.get, names) if value]
 
 
 def _readable(path: str, account: Mapping[str, Any]) -> bool | None:

@@ -30,7 +30,7 @@ from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, 
 
 NEXT_SUFFIX = ".slurmrest-next"
 RECONFIGURE = ("scontrol", "reconfigure")
-CONTROLLER = "slurmctld"
+CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
 
 SHARED_FILESYSTEMS = {
     *("afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "gfs2", "gpfs", "lustre"),
@@ -426,17 +426,34 @@ def daemon_ports(facts: Mapping[str, Any], name: str) -> list[int]:
     return list(range(int(first), int(last or first) + 1)) if first.isdigit() and (last or first).isdigit() else []
 
 
+def named_hosts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[str]]:
+    """For each daemon that has the key, the hosts where the configuration of this host has it run, backups too."""
+    conf = facts["slurm_conf"]
+    said = conf["accounting_storage_hosts"] or ["localhost"] if conf["accounting"] else []
+    databases = max(said, facts["slurmdbd_conf"]["dbd_hosts"] if DATABASE in names else [], key=len)
+    return {CONTROLLER: list(conf["slurmctld_hosts"]), DATABASE: list(databases)}
+
+
+def written_by_us(facts: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether this toolkit wrote the configuration of every daemon of this host that has the key."""
+    return all(facts["slurm_conf" if name == CONTROLLER else "slurmdbd_conf"]["ours"] for name in names)
+
+
 def controllers(run: Run = without_token) -> dict[str, str]:
     """State of each controller by its role and host, as ``scontrol ping`` says: ``{"primary ctl1": "UP"}``."""
     output = run(["scontrol", "ping"]).stdout
     return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(output)}
 
 
-def clusters(run: Run = without_token) -> list[str]:
-    """Names of the clusters that slurmdbd knows. Raises SlurmrestError when sacctmgr cannot tell."""
-    done = run(["sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster"])
+def clusters(run: Run = without_token) -> dict[str, str]:
+    """The clusters that slurmdbd knows, each with the host of its slurmctld, empty while none is connected.
+
+    Raises SlurmrestError when sacctmgr cannot tell.
+    """
+    done = run(["sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster,controlhost"])
     if done.returncode != 0:
         raise SlurmrestError(
             f"sacctmgr cannot tell which clusters share slurmdbd: {(done.stderr or done.stdout).strip()}"
         )
-    return sorted({line.strip() for line in done.stdout.splitlines() if line.strip()})
+    lines = sorted(line.strip() for line in done.stdout.splitlines() if line.strip())
+    return {name: host for name, _bar, host in (line.partition("|") for line in lines)}

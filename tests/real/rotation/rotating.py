@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from slurmrest import jwt
 from slurmrest.client import Credentials, Target
 from slurmrest.watch import Routes, prove, routes
@@ -63,7 +64,16 @@ class Rotating:
         self.primary = cluster.controller.name
         self.hosts = [node.name for node in cluster.nodes if {"slurmctld", "slurmdbd"} & set(node.roles)]
         self.rest = cluster.rest_node.name
+        self.inventory = self.live.directory / "inventory" / "hosts.yml"
         self._url = cluster.base_url
+
+    def add_backup(self, host: str) -> None:
+        """Make a node a backup controller, too: it stands by, and has the key."""
+        content = self.live.inventory()
+        content["all"]["children"]["slurmctld"]["hosts"][host] = {}
+        self.inventory.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        self.live.playbook("cluster.yml").good()
+        self.hosts.insert(1, host)
 
     def rotate(self, *words: str, **variables: Any) -> Play:
         """Run the playbook with the confirmation."""
@@ -121,7 +131,7 @@ class Rotating:
         """The playbook as a process group of its own, whose output can be read while it runs."""
         command = [
             *(sys.executable, "-P", "-m", "ansible", "playbook", "playbooks/rotate_jwt_key.yml"),
-            *("--inventory", str(self.live.directory / "inventory" / "hosts.yml")),
+            *("--inventory", str(self.inventory)),
             *("--extra-vars", json.dumps({**CONFIRM, **variables}), *words),
         ]
         environment = {
@@ -166,7 +176,7 @@ class Rotating:
 
 
 @contextlib.contextmanager
-def rotating(release: str, layout: str) -> Iterator[Rotating]:
-    """Start a cluster for rotations."""
-    with live_cluster(f"real-rotation-{layout}", release, *LAYOUTS[layout]) as live:
+def rotating(release: str, layout: str, what: str = "") -> Iterator[Rotating]:
+    """Start a cluster for rotations; ``what`` is done with it names it where that is not its layout."""
+    with live_cluster(f"real-rotation-{what or layout}", release, *LAYOUTS[layout]) as live:
         yield Rotating(live, layout)

@@ -181,6 +181,18 @@ def test_a_cluster_of_the_same_slurmdbd_has_to_be_named(cluster: Rotating) -> No
         cluster.live.ssh(cluster.primary, "sacctmgr -i delete cluster elsewhere")
 
 
+def test_a_cluster_that_is_connected_and_not_in_the_run_is_no_matter_of_naming(cluster: Rotating) -> None:
+    database = "mysql slurm_acct_db -e \"update cluster_table set control_host='{}' where name='elsewhere'\""
+    cluster.live.ssh(cluster.primary, "sacctmgr -i add cluster elsewhere")
+    cluster.live.ssh(cluster.hosts[-1], database.format("192.0.2.9"))
+    try:
+        words = "elsewhere (slurmctld on 192.0.2.9) would be left with the old key"
+        refused(cluster, words, slurm_jwt_key_rotate_clusters=["elsewhere"])
+    finally:
+        cluster.live.ssh(cluster.hosts[-1], database.format(""))
+        cluster.live.ssh(cluster.primary, "sacctmgr -i delete cluster elsewhere")
+
+
 def test_a_cluster_of_others_is_restarted_with_consent_only(cluster: Rotating) -> None:
     mark = "slurmrest.toolkit wrote"
     quietly = (
