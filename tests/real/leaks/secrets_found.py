@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
+import json
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{43}")
 """A signed JWT: header and claims that begin as JSON objects do, and 32 bytes of signature."""
@@ -24,7 +27,9 @@ def forms(key: bytes) -> dict[str, bytes]:
         "hex": key.hex().encode(),
         "HEX": key.hex().upper().encode(),
         "escaped": repr(key)[2:-1].encode(),
-        "escaped as JSON": "".join(f"\\u{byte:04x}" if byte > 126 else chr(byte) for byte in key).encode(),
+        "as text": key.decode("latin-1").encode(),
+        "escaped as JSON": json.dumps(key.decode("latin-1"))[1:-1].encode(),
+        "escaped as JSON by Ansible": json.dumps(key.decode("utf-8", "surrogateescape"))[1:-1].encode(),
     }
     for shift in range(3):
         # The key within something longer that was encoded as a whole: only what no neighbour has a part in.
@@ -35,17 +40,26 @@ def forms(key: bytes) -> dict[str, bytes]:
     return {name: form for name, form in found.items() if len(form) >= ENOUGH}
 
 
-def leaks(text: bytes, keys: Mapping[str, bytes], *, tokens: bool = True) -> list[str]:
-    """What was found where; the place is told, the secret is not."""
+def signed_by(token: bytes, keys: Collection[bytes]) -> bool:
+    """Whether one of the keys made this token."""
+    signed, _dot, signature = token.rpartition(b".")
+    made = (base64.urlsafe_b64encode(hmac.new(key, signed, hashlib.sha256).digest()).rstrip(b"=") for key in keys)
+    return signature in made
+
+
+def leaks(text: bytes, keys: Mapping[str, bytes], *, any_token: bool = True) -> list[str]:
+    """What was found where; the place is told, the secret is not. Without `any_token` only tokens of `keys` count."""
     found = []
     for name, key in keys.items():
         for form, pattern in forms(key).items():
             at = text.find(pattern)
             if at >= 0:
                 found.append(f"{name} ({form}) in {_place(text, at)}")
-    if tokens:
-        found += [f"a token in {_place(text, match.start())}" for match in TOKEN.finditer(text)]
-    return found
+    return found + [
+        f"a token in {_place(text, match.start())}"
+        for match in TOKEN.finditer(text)
+        if any_token or signed_by(match[0], keys.values())
+    ]
 
 
 def _place(text: bytes, at: int) -> str:

@@ -1,4 +1,4 @@
-"""Deploy, verify and rotate as loudly as Ansible can, and look for keys and tokens wherever they do not belong."""
+"""Deploy, verify, rotate and doctor as loudly as Ansible can, and look for keys and tokens where they do not belong."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 SAMPLER = Path(__file__).with_name("sampler.py")
 DUMPS = "/var/lib/leaks"
-USERS = ("root", "admin", "slurm")
-"""Whose processes are watched on the nodes: without CAP_SYS_PTRACE root sees the environment of its own only."""
+USERS = ("root", "admin", "slurm", "slurmrestd", "alice")
+"""Whose processes are watched where they exist: without CAP_SYS_PTRACE root sees the environment of its own only."""
 
 FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/root/.ansible", "/home/admin/.ansible")
+CHANGED = f"find / /run /dev/shm -xdev -type f -newermt @{{since}} ! -path {KEY} ! -path '{DUMPS}/*' -size -20M"
+"""What was written anywhere during a run. The journal is among it, and is exported besides: it may compress."""
 
 
 @dataclass
@@ -58,8 +60,9 @@ class Net:
                 node,
                 f"rm -rf {DUMPS}; mkdir -m 1777 {DUMPS}; cat > {DUMPS}/sampler.py <<'END'\n{SAMPLER.read_text()}\nEND\n"
                 + "".join(
-                    f"setsid setpriv --reuid={user} --regid={user} --init-groups python3 {DUMPS}/sampler.py"
-                    f" {DUMPS}/dump.{user} {DUMPS}/stop {words} >/dev/null 2>{DUMPS}/error.{user} </dev/null &\n"
+                    f"if id {user} >/dev/null 2>&1; then"
+                    f" setsid setpriv --reuid={user} --regid=$(id -g {user}) --init-groups python3 {DUMPS}/sampler.py"
+                    f" {DUMPS}/dump.{user} {DUMPS}/stop {words} >/dev/null 2>{DUMPS}/error.{user} </dev/null & fi\n"
                     for user in USERS
                 ),
             )
@@ -72,14 +75,18 @@ class Net:
             self.live.ssh(node, f"touch {DUMPS}/stop; while pgrep -f {DUMPS}/sampler.py >/dev/null; do sleep 0.1; done")
             errors = self.live.ssh(node, f"cat {DUMPS}/error.*")
             assert errors == "", errors
-            for user in USERS:
-                found[f"{node}, seen by {user}"] = self.live.fetch(node, f"cat {DUMPS}/dump.{user}")
+            for dump in self.live.ssh(node, f"cd {DUMPS}; ls dump.*").split():
+                found[f"{node}, seen by {dump[5:]}"] = self.live.fetch(node, f"cat {DUMPS}/{dump}")
             found[f"{node}, journal"] = self.live.fetch(node, f"journalctl --since=@{int(since)} --output=export --all")
             found[f"{node}, logs"] = self.live.fetch(
                 node, "find /var/log -type f -not -path '*/journal/*' -exec cat {} +"
             )
             found[f"{node}, temporary folders"] = self.live.fetch(
                 node, f"find {' '.join(FOLDERS)} -type f -exec cat {{}} + 2>/dev/null || true"
+            )
+            changed = CHANGED.format(since=int(since))
+            found[f"{node}, files"] = self.live.fetch(
+                node, f"{changed} | while read -r file; do echo; echo === $file; cat $file; done; true"
             )
         return found
 
@@ -106,7 +113,7 @@ class Net:
         since = time.time()
         self.spread()
         with self.watched_here() as environment:
-            extra = {"ansible_pipelining": pipelining, "slurmrest_verify_job_user": "alice", **variables}
+            extra = {"ansible_pipelining": pipelining, **self.reports, **variables}
             done = subprocess.run(
                 [
                     *(sys.executable, "-P", "-m", "ansible", "playbook", f"playbooks/{playbook}", "-vvvv", "--diff"),
@@ -129,11 +136,32 @@ class Net:
         assert (b"PUT " in done.stdout) is not pipelining, "the run did not do what it was told about pipelining"
         seen = self.haul(since)
         self.secret_keys = {**before, **{f"{name}, new": key for name, key in self.keys().items()}}
-        return {**seen, "the output": done.stdout, "this side": (self.here / "dump").read_bytes()}
+        return {**seen, **self.seen_here(), "the output": done.stdout}
+
+    @property
+    def reports(self) -> dict[str, object]:
+        """Variables by which the playbooks write everything that they can write on this side."""
+        folder = self.here / "reports"
+        folder.mkdir(exist_ok=True)
+        return {
+            "slurmrest_verify_job_user": "alice",
+            "slurmrest_verify_reports": str(folder),
+            "slurmrest_doctor_report": str(folder / "doctor.json"),
+            "slurmrest_doctor_evidence": str(folder / "evidence.json"),
+        }
+
+    def seen_here(self) -> dict[str, bytes]:
+        """What was seen, and written, on this side."""
+        reports = {f"the report {file.name}": file.read_bytes() for file in (self.here / "reports").iterdir()}
+        return {"this side": (self.here / "dump").read_bytes(), **reports}
 
     def found(self, seen: Mapping[str, bytes]) -> list[str]:
-        """Every secret in what was seen."""
-        return [f"{where}: {leak}" for where, text in seen.items() for leak in leaks(text, self.secret_keys)]
+        """Every secret in what was seen. On this side others may be at work: there only tokens of these keys count."""
+        return [
+            f"{where}: {leak}"
+            for where, text in seen.items()
+            for leak in leaks(text, self.secret_keys, any_token=where != "this side")
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +177,17 @@ def test_deploy_and_verify_leak_nothing(net: Net, pipelining: bool) -> None:
     seen = net.play("deploy.yml", pipelining=pipelining)
     assert b"all good" in seen["the output"]
     assert net.live.fetch("db", f"cat {KEY}") == net.live.fetch("ctl", f"cat {KEY}")
+    assert net.found(seen) == []
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_doctor_leaks_nothing(net: Net, pipelining: bool) -> None:
+    token = net.here / "token"
+    token.write_text(net.live.ssh("ctl", "scontrol token username=alice lifespan=600"))
+    token.chmod(0o600)
+    asked = {"path": "/slurm/", "user": "alice", "token_file": str(token)}
+    seen = net.play("doctor.yml", pipelining=pipelining, slurmrest_doctor_request=asked)
+    assert {"the report doctor.json", "the report evidence.json"} <= set(seen)
     assert net.found(seen) == []
 
 
@@ -173,13 +212,14 @@ def test_a_rotation_that_fails_leaks_nothing(net: Net) -> None:
     finally:
         net.live.ssh("db", f"rm -r {folder}; systemctl daemon-reload")
     seen = net.haul(time.time() - 600)
-    assert net.found({**seen, "this side": (net.here / "dump").read_bytes()}) == []
+    assert net.found({**seen, **net.seen_here()}) == []
 
 
-def test_keeping_remote_files_is_refused_before_a_secret_travels(net: Net) -> None:
+@pytest.mark.parametrize("playbook", ["verify", "doctor"])
+def test_keeping_remote_files_is_refused_before_a_secret_travels(net: Net, playbook: str) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-P", "-m", "ansible", "playbook", "playbooks/verify.yml"),
+            *(sys.executable, "-P", "-m", "ansible", "playbook", f"playbooks/{playbook}.yml"),
             *("--inventory", str(net.live.directory / "inventory" / "hosts.yml")),
         ],
         cwd=ROOT,
@@ -214,6 +254,7 @@ def test_the_net_has_no_holes(net: Net) -> None:
             echo {word} > /tmp/canary; sleep 0.4; rm /tmp/canary
             logger {word}
             echo {word} > /var/log/canary
+            echo {word} > /run/canary
             """,
         )
     with net.watched_here() as environment:
@@ -223,7 +264,7 @@ def test_the_net_has_no_holes(net: Net) -> None:
         Path(environment["TMPDIR"], "canary").unlink()
     seen = net.haul(since)
     net.secret_keys = {"the canary": canary}
-    found = "\n".join(net.found({**seen, "this side": (net.here / "dump").read_bytes()}))
+    found = "\n".join(net.found({**seen, **net.seen_here()}))
     for node in net.nodes:
         for place in ("seen by root: the canary (hex) in /proc/", "journal: the canary", "logs: the canary"):
             assert f"{node}, {place}" in found, found
@@ -231,5 +272,6 @@ def test_the_net_has_no_holes(net: Net) -> None:
         assert b"/tmp/canary\n" in text
         assert b"\0CANARY=" in text or b"CANARY=" in text
         assert f"{node}, seen by admin: the canary" in found
-        net.live.ssh(node, "rm /var/log/canary")
+        assert f"{node}, files: the canary" in found
+        net.live.ssh(node, "rm /var/log/canary /run/canary")
     assert "this side: the canary" in found
