@@ -194,12 +194,16 @@ def findings_table() -> str:
 def faults_table(results: Mapping[str, Any]) -> str:
     """Return the table fault by release from what docs/data/doctor.json holds under ``releases``."""
     rows = []
+    seconds: list[float] = []
     for fault in faults.FAULTS:
         known = [(series, results.get(series, {"faults": {}})["faults"].get(fault.name)) for series in faults.ALL]
         cells = [fault_cell(result) if series in fault.releases else "–" for series, result in known]
         rows.append((fault.text, f"`{fault.expect}`", *cells))
+        seconds += [result["mended_in"] for _, result in known if result and "mended_in" in result]
     cells = [cell for row in rows for cell in row[2:] if cell != "–"]
     count = f"{cells.count('named')} of {len(cells)} rightly named; {cells.count('not run')} not run."
+    if seconds:
+        count += f" Mended in {statistics.median(seconds):.1f} s (median), {max(seconds):.1f} s at most."
     return f"{count}\n\n{table(('Fault', 'Finding', *faults.ALL), rows)}"
 
 

@@ -108,6 +108,10 @@ def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     faults = {first.name: good, second.name: wrong, third.name: ill}
     table = render_docs.faults_table({"24.11": {"faults": faults}})
     assert table.startswith("1 of ")
+    assert "Mended" not in table
+    timed = {**faults, first.name: {**good, "mended_in": 2.5}, third.name: {**ill, "mended_in": 4.0}}
+    timed_table = render_docs.faults_table({"24.11": {"faults": timed}})
+    assert "Mended in 3.2 s (median), 4.0 s at most." in timed_table
     assert "| not run | named | not run |" in table
     assert "| not run | **found: restart-loop, munge-stopped** | not run |" in table
     assert "**named, but not healthy afterwards**" in table

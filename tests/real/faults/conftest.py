@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ class Ward:
         self.recording = bool(os.environ.get("SLURMREST_RECORD"))
         self._stack = ExitStack()
         self._layout = ""
+        self._mended_in = 0.0
         self._patient: Patient | None = None
 
     def patient(self, layout: str) -> Patient:
@@ -71,11 +73,13 @@ class Ward:
         try:
             yield
         finally:
+            start = time.monotonic()
             try:
                 self._patient.mend(fault)
             except AssertionError:
                 self.dismiss()
                 raise
+            self._mended_in = time.monotonic() - start
 
     def record(self, fault: Fault, evidence: Path) -> None:
         """Keep the evidence of a fault for the unit tests."""
@@ -90,6 +94,7 @@ class Ward:
             "expect": fault.expect,
             "found": found,
             "healthy_again": healthy_again,
+            "mended_in": round(self._mended_in, 1),
         }
         write_results(self.release, self.version, self.results)
 

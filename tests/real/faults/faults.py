@@ -592,7 +592,7 @@ CLUSTER = (
         "disk-full",
         "The disk is full",
         "disk-full",
-        "cd /var/lib/slurm/slurmctld && tar cf /root/state.tar . && systemctl stop slurmctld\n"
+        "systemctl stop slurmctld; cd /var/lib/slurm/slurmctld; tar cf /root/state.tar .\n"
         "mount -t tmpfs -o size=4m,mode=0700,uid=$(id -u slurm),gid=$(id -g slurm) tmpfs /var/lib/slurm/slurmctld\n"
         "cd /var/lib/slurm/slurmctld && tar xf /root/state.tar\n"
         "setpriv --reuid=slurm --regid=slurm --clear-groups dd if=/dev/zero of=filler bs=4k 2>/dev/null || true\n"

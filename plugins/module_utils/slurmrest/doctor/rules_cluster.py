@@ -376,6 +376,8 @@ RULES = (
         "The controller does not know the user",
         "quickstart_admin.html, Super Quick Start",
         _unknown_user,
+        ("request-token-wrong",),
+        anywhere=True,
     ),
     _rule(
         "configuration-differs",
