@@ -83,6 +83,28 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
 }
 
+KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+THIEF = """
+systemd-run --quiet --unit=port-thief python3 -m http.server --bind 127.0.0.1 7001
+for i in $(seq 50); do ss -Hlnt 'sport = 7001' | grep -q . && break; sleep 0.1; done
+"""
+
+# How a host is spoilt and mended, variables, and what the message must name: the finding, what was seen, the remedy.
+HOSTS: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
+    "a key that everyone reads": (
+        f"chmod 0644 {KEY}",
+        f"chmod 0600 {KEY}",
+        {},
+        ("jwt-key-open", f"{KEY}: uid", "mode 0644", f"remove {KEY}"),
+    ),
+    "a port that another process has": (
+        THIEF,
+        "systemctl stop port-thief",
+        {"slurmrestd_service_listen": ["127.0.0.1:7001"]},
+        ("port-taken", "127.0.0.1:7001 belongs to python3", "Stop python3", "slurmrestd_service_listen"),
+    ),
+}
+
 FINGERPRINT = """
 find /etc /run/slurmrestd /var/lib/slurm/jwt -xdev \\( -type f -o -type s \\) -printf '%p %m %u %g %s %T@ ' -type f \\
     -exec sha256sum {} ';' -o -print | sort
@@ -111,6 +133,23 @@ def test_refused_in_words_that_help_and_nothing_changes(cluster: LiveCluster, be
     flat = " ".join(play.output.split())
     assert [word for word in words if word not in flat] == [], play.output
     assert play.changed == 0, play.output
+    assert cluster.ssh("node1", FINGERPRINT) == before
+
+
+@pytest.mark.parametrize("case", HOSTS)
+def test_a_host_that_would_break_stops_it_before_anything_changes(cluster: LiveCluster, before: str, case: str) -> None:
+    spoil, mend, variables, words = HOSTS[case]
+    cluster.ssh("node1", spoil)
+    try:
+        spoilt = cluster.ssh("node1", FINGERPRINT)
+        play = cluster.playbook("deploy.yml", variables=variables)
+        assert play.status != 0, play.output
+        flat = " ".join(play.output.split())
+        assert [word for word in ("Nothing was changed.", *words) if word not in flat] == [], play.output
+        assert play.changed == 0, play.output
+        assert cluster.ssh("node1", FINGERPRINT) == spoilt
+    finally:
+        cluster.ssh("node1", mend)
     assert cluster.ssh("node1", FINGERPRINT) == before
 
 

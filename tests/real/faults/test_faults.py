@@ -77,6 +77,7 @@ def test_fault(fault: Fault, ward: Ward, tmp_path: Path) -> None:
         patient.apply(fault)
         report = patient.doctor(fault.client, evidence=str(evidence))
     found = [finding["id"] for finding in report["findings"]]
+    assert JWT.search(evidence.read_text()) is None
     if ward.full:
         again = patient.healthy_again()
         ward.note(fault, found, healthy_again=again["healthy"])
