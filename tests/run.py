@@ -29,6 +29,9 @@ WITH_FULL = ("faults", "leaks", "merge", "rotation", "users", "warm")
 ONE_RELEASE = {"upstream_unit": "26.05"}
 """The release for what is not run on each: that of the command line's default where it is not listed."""
 
+LONGEST = ("deploy",)
+"""Begin first, so that nothing runs alone at the end."""
+
 SHOWN_LINES = 3
 """Of the output of a command that passed, when several run side by side."""
 
@@ -128,13 +131,14 @@ def containers(options: Options) -> Iterator[Command]:
     scenario = ("-m", "molecule", "test", "--no-command-borders", *(["--destroy=never"] if options.keep else []))
     flags = [flag for flag, given in (("--keep", options.keep), ("--full", options.full)) if given]
     # By release last: what runs side by side then builds different images instead of waiting for the same one.
-    for name in scenarios():
+    parts = [*((name, True) for name in scenarios()), *((name, False) for name in topics())]
+    for name, molecule in sorted(parts, key=lambda part: part[0] not in LONGEST):
         for release in options.releases:
-            if wanted(name, release, options):
+            if not wanted(name, release, options):
+                continue
+            if molecule:
                 yield python(f"{name} {release}", *scenario, "--scenario-name", name, **environment(name, release))
-    for name in topics():
-        for release in options.releases:
-            if wanted(name, release, options):
+            else:
                 topic = ("-m", "pytest", f"tests/real/{name}", "--capture=no", f"--release={release}", *flags)
                 yield python(f"{name} {release}", *topic)
 

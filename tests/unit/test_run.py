@@ -103,6 +103,13 @@ def test_what_matters_runs_on_every_release_and_the_rest_on_one(monkeypatch: pyt
     assert titles(scenarios=("keys",), releases=("22.05",)) == ["keys 22.05"]
 
 
+def test_what_takes_longest_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "scenarios", lambda: ["default"])
+    monkeypatch.setattr(run, "topics", lambda: ["brief", "long"])
+    monkeypatch.setattr(run, "LONGEST", ("long",))
+    assert titles(full=True, releases=("24.11",)) == ["long 24.11", "default 24.11", "brief 24.11"]
+
+
 def test_the_tables_name_what_exists() -> None:
     """A part that was renamed must not drop out of the matrix unseen."""
     assert {*run.EVERY_RELEASE, *run.ONE_RELEASE} <= {*run.scenarios(), *run.topics()}
