@@ -18,6 +18,9 @@ from slurmrest.jwt import Token
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
 
+RAW = "127.0.0.2"
+"""Not 127.0.0.1: while an engine starts or stops containers it forwards ports of it that nobody holds."""
+
 
 @pytest.mark.parametrize(
     ("text", "target", "url"),
@@ -185,13 +188,13 @@ def raw(*pieces: bytes, pause: float = 0.0, repeat: bool = False) -> Iterator[Ta
                 stop.wait(pause)
 
     with serve_raw(serve) as port:
-        yield Target("http", "127.0.0.1", port)
+        yield Target("http", RAW, port)
         stop.set()
 
 
 @contextlib.contextmanager
-def serve_raw(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def serve_raw(serve: Callable[[socket.socket], None], host: str = RAW) -> Iterator[int]:
+    with socket.create_server((host, 0)) as server:
 
         def accept() -> None:
             with contextlib.suppress(OSError):
@@ -293,9 +296,9 @@ def test_https_with_a_context(tmp_path: Path) -> None:
             wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with serve_raw(serve) as port:
+    with serve_raw(serve, "localhost") as port:
         assert request(Target("https", "localhost", port), "GET", "/", context=trusting).body == b"hi"
-    with serve_raw(serve) as port:
+    with serve_raw(serve, "localhost") as port:
         assert failing(Target("https", "localhost", port)).kind == "tls"
 
 
