@@ -12,8 +12,9 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slurmrest.errors import InputError
+from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.formats import write_file
+from ..module_utils.slurmrest.jwt import Token
 from ..plugin_utils.peer import result_on, run_on
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
@@ -31,12 +32,16 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         controller = arguments.get("controller") or variables["inventory_hostname"]
         users = {"token": arguments.get("user") or "root"}
-        if arguments.get("job") and arguments.get("job_user"):
+        token_file = arguments.pop("token_file", None)
+        if token_file:
+            arguments.update(token=_token(Path(token_file)), job=False)
+            users = {}
+        elif arguments.get("job") and arguments.get("job_user"):
             users["job_token"] = arguments["job_user"]
-        minted = run_on(
-            self, controller, TOKEN_MODULE, {"users": list(users.values()), "lifespan": TOKEN_SECONDS}, variables
-        )["tokens"]
-        arguments.update({parameter: minted[user] for parameter, user in users.items()})
+        if users:
+            wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+            minted = run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"]
+            arguments.update({parameter: minted[user] for parameter, user in users.items()})
         result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         documents = result.pop("documents", {})
         if documents and not self._task.check_mode:
@@ -45,6 +50,15 @@ class ActionModule(ActionBase):
         if table:
             Display().display(f"{variables['inventory_hostname']}: {table}")
         return result
+
+
+def _token(file: Path) -> str:
+    """Read a token. Raises AnsibleError, without what is in the file."""
+    try:
+        return Token(file.read_text(encoding="ascii").strip()).reveal()
+    except (OSError, ValueError, SlurmrestError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is no token in it"
+        raise AnsibleError(f"token_file: {str(file)!r} is refused: {reason}. Allowed: a file with one token.") from None
 
 
 def _keep(directory: Path, host: str, documents: dict[str, str]) -> None:

@@ -31,7 +31,12 @@ options:
         choices: [slurmdbd, slurmctld, copy]
         required: true
       path: {description: Path of the main file., type: path, required: true}
-  jwt_key: {description: Path of the key for files that name none., type: path}
+  jwt_key: {description: Path of the key for files that name none; empty for no HS256 key., type: path}
+  parameters:
+    description: Further items of C(AuthAltParameters); what an earlier run added and is not among them goes.
+    type: list
+    elements: str
+    default: []
   replace_key: {description: Put O(jwt_key) in the place of a key that a file names., type: bool, default: false}
   state: {description: Whether the lines shall be there., type: str, choices: [present, absent], default: present}
   bare_jwt: {description: Whether the release takes C(jwt) for C(auth/jwt)., type: bool, default: false}
@@ -83,7 +88,7 @@ from ..module_utils.slurmrest.confmerge import KINDS, Look, Part, Request, advic
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.transaction import TransactionFailed
 
-REQUEST = ("parts", "jwt_key", "replace_key", "state", "bare_jwt", "beside_includer", "prefix")
+REQUEST = ("parts", "jwt_key", "parameters", "replace_key", "state", "bare_jwt", "beside_includer", "prefix")
 
 
 def _parts(parameters: dict[str, Any]) -> list[Part]:
@@ -93,6 +98,7 @@ def _parts(parameters: dict[str, Any]) -> list[Part]:
                 kind=part["kind"],
                 path=part["path"],
                 jwt_key=parameters["jwt_key"] or "",
+                parameters=tuple(parameters["parameters"]),
                 state=parameters["state"],
                 replace_key=parameters["replace_key"],
                 bare_jwt=parameters["bare_jwt"],
@@ -157,6 +163,7 @@ def main() -> None:
                 },
             },
             "jwt_key": {"type": "path", "no_log": False},
+            "parameters": {"type": "list", "elements": "str", "default": []},
             "replace_key": {"type": "bool", "default": False, "no_log": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "bare_jwt": {"type": "bool", "default": False},

@@ -19,6 +19,11 @@ options:
     type: str
     default: root
   token: {description: Token of O(user); given by the action plugin., type: str}
+  token_file:
+    description:
+      - File on the Ansible controller with a token of O(user), where C(scontrol) makes none that is good (read by the
+        action plugin). No job is submitted then.
+    type: str
   job: {description: Whether to submit a job and follow it to its end., type: bool, default: false}
   job_user: {description: Ordinary user who submits the job., type: str}
   job_token: {description: Token of O(job_user); given by the action plugin., type: str}
@@ -79,6 +84,7 @@ def main() -> None:
             "controller": {"type": "str"},
             "user": {"type": "str", "default": "root"},
             "token": {"type": "str", "no_log": True},
+            "token_file": {"type": "str", "no_log": False},
             "job": {"type": "bool", "default": False},
             "job_user": {"type": "str"},
             "job_token": {"type": "str", "no_log": True},

@@ -333,6 +333,64 @@ def test_what_the_release_takes_for_the_name_of_the_plugin(host: Host) -> None:
     assert wanted(host, text) == ["AuthAltTypes=jwt,auth/jwt"]
 
 
+JWKS = "/var/lib/slurm/jwks/jwks.json"
+FURTHER = (f"jwks={JWKS}", "userclaimfield=email", "disable_token_creation")
+
+
+def parameters(host: Host) -> str | None:
+    conf = read(str(host.path), lambda path: Path(path).read_text("latin-1"))
+    assert conf is not None
+    return conf.get("AuthAltParameters")
+
+
+def test_public_keys_and_options_stand_beside_the_key_and_go_again(host: Host) -> None:
+    before = host.path.read_bytes()
+    host.part(parameters=FURTHER).apply()
+    assert parameters(host) == ",".join([f"jwt_key={KEY}", *FURTHER])
+    assert not host.part(parameters=FURTHER).look().changed
+    host.part(parameters=FURTHER[:1]).apply()
+    assert parameters(host) == f"jwt_key={KEY},{FURTHER[0]}"
+    host.part(parameters=FURTHER[:1], jwt_key="").apply()
+    assert parameters(host) == FURTHER[0]
+    look = host.part().look()
+    assert [change.new for change in look.edit.changes if "jwks" in str(change.old)] == [None]
+    host.part().apply()
+    assert parameters(host) == f"jwt_key={KEY}"
+    host.part(state="absent").apply()
+    assert host.path.read_bytes() == before
+
+
+def test_an_option_of_the_site_stays_when_ours_go(host: Host) -> None:
+    host.path.write_text(
+        "AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key=/site.key,max_token_lifespan=60\n"
+        "CommunicationParameters=NoCtldInAddrAny\n"
+    )
+    before = host.path.read_bytes()
+    host.part(parameters=("max_token_lifespan=3600", *FURTHER)).apply()
+    assert parameters(host) == ",".join(["jwt_key=/site.key", "max_token_lifespan=3600", *FURTHER])
+    host.part().apply()
+    assert host.path.read_bytes() == before
+
+
+def test_public_keys_do_not_switch_off_a_key_beside_the_state(host: Host) -> None:
+    host.path.write_text("AuthAltTypes=auth/jwt\nStateSaveLocation=/state\nCommunicationParameters=NoCtldInAddrAny\n")
+    host.part(jwt_key="/state/jwt_hs256.key", parameters=FURTHER[:1]).apply()
+    assert parameters(host) == f"jwt_key=/state/jwt_hs256.key,{FURTHER[0]}"
+
+
+def test_public_keys_of_the_site_are_not_replaced(host: Host) -> None:
+    host.path.write_text("AuthAltTypes=auth/jwt\nAuthAltParameters=jwks=/site.json\n")
+    with pytest.raises(SlurmrestError, match=r"jwks=/site\.json, which this toolkit did not put there"):
+        host.part(parameters=FURTHER).look()
+    assert host.part(parameters=("jwks=/site.json",), jwt_key="").look().changed is False
+
+
+def test_a_key_of_the_site_stays_in_force_until_the_site_takes_it_out(host: Host) -> None:
+    host.path.write_text("AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key=/site.key\n")
+    with pytest.raises(SlurmrestError, match=r"slurm_common_hs256 is false, and .* has jwt_key=/site\.key"):
+        host.part(parameters=FURTHER, jwt_key="").look()
+
+
 @pytest.mark.parametrize("bad", [{"kind": "slurmd"}, {"state": "gone"}])
 def test_bad_requests_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(bad))):

@@ -111,6 +111,19 @@ def test_second_run_changes_nothing_and_restarts_nothing(tmp_path: Path, config:
     assert not any("restart" in call for call in systemctl.calls)
 
 
+def test_a_command_instead_of_a_restart_and_a_restart_on_the_way_back(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    transaction(tmp_path, systemctl, instead=("control", "take")).apply()
+    assert config.read_bytes() == NEW
+    assert "control take" in systemctl.calls
+    assert "systemctl restart daemon" not in systemctl.calls
+    with pytest.raises(TransactionFailed):
+        transaction(tmp_path, systemctl, OLD, instead=("false",)).apply()
+    assert config.read_bytes() == NEW
+    assert "systemctl restart daemon" in systemctl.calls
+    assert systemctl.active == "active"
+
+
 def test_check_announces_what_the_run_does_and_writes_nothing(tmp_path: Path, config: Path) -> None:
     systemctl = Systemctl(config)
     announced = transaction(tmp_path, systemctl).apply(check=True)

@@ -68,14 +68,16 @@ _HASH = re.compile(
 class Request:
     """What is wanted of one configuration: ``path`` is the main file, ``kind`` one of :data:`KINDS`.
 
-    ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from; one that the file names already is kept
-    unless ``replace_key``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
+    ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
+    that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
+    such as ``jwks=/path``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
     absent. ``prefix`` is where Slurm is installed, for its programs.
     """
 
     kind: str
     path: str
     jwt_key: str
+    parameters: tuple[str, ...] = ()
     state: str = "present"
     replace_key: bool = False
     bare_jwt: bool = False
@@ -198,25 +200,48 @@ class Part:
         return conf
 
     def _edit(self) -> Edit:
-        options = {"beside_includer": self.request.beside_includer}
         if self.request.state == "absent":
-            return unmerge(self.request.path, read_text, **options)
-        return merge(self.request.path, read_text, self._wishes(), **options)
+            return self._unmerged()
+        return merge(self.request.path, read_text, self._wishes(), beside_includer=self.request.beside_includer)
+
+    def _unmerged(self) -> Edit:
+        return unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
 
     def _wishes(self) -> list[Wish]:
         conf = self._conf()
         accepted = ("jwt",) if self.request.bare_jwt else ()
         types = Wish(_TYPES, "auth/jwt", accepted)
-        parameters = conf.options(_PARAMETERS)
-        key = parameters.get("jwt_key")
-        if (key or parameters.get("jwks")) and not self.request.replace_key:
+        further = [Wish(_PARAMETERS, item) for item in self.request.parameters]
+        sites = self._conf(self._unmerged()).options(_PARAMETERS)
+        jwks = next((wish.item for wish in further if wish.option == "jwks="), "")
+        self._judge_site(sites, jwks)
+        if not self.request.jwt_key:
+            return [types, *further]
+        key = conf.options(_PARAMETERS).get("jwt_key")
+        if (key or (sites.get("jwks") and not jwks)) and not self.request.replace_key:
             # Verified with the site's own key or keys: theirs to choose.
-            return [types, *([Wish(_PARAMETERS, f"jwt_key={key}")] if key else [])]
+            return [types, *([Wish(_PARAMETERS, f"jwt_key={key}")] if key else []), *further]
         state_save = conf.get("StateSaveLocation", "/var/spool") or ""
         default = posixpath.join(state_save, "jwt_hs256.key")
-        if self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default and not key:
-            return [types]
-        return [types, Wish(_PARAMETERS, f"jwt_key={self.request.jwt_key}")]
+        # slurmctld looks for a key beside its state, but not once it has a jwks.
+        found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
+        if found and not key and not jwks:
+            return [types, *further]
+        return [types, Wish(_PARAMETERS, f"jwt_key={self.request.jwt_key}"), *further]
+
+    def _judge_site(self, sites: Mapping[str, str | None], jwks: str) -> None:
+        """Refuse to take the place of what the site itself put there, or to leave in force what shall not be."""
+        if jwks and sites.get("jwks") and f"jwks={sites['jwks']}" != jwks:
+            raise SlurmrestError(
+                f"{self.request.path} has jwks={sites['jwks']}, which this toolkit did not put there: Slurm takes one.",
+                "Add its issuer to slurm_jwks_issuers and take that item out, or make it slurm_common_jwks_path.",
+            )
+        if not self.request.jwt_key and sites.get("jwt_key"):
+            raise SlurmrestError(
+                f"slurm_common_hs256 is false, and {self.request.path} has jwt_key={sites['jwt_key']}, which this "
+                "toolkit did not put there.",
+                "Take that item out, or set slurm_common_hs256 to true.",
+            )
 
     # -- what stands against it ---------------------------------------------------------------------------------------
 
@@ -256,7 +281,7 @@ class Part:
         match = _HASH.search(done.stdout) if done else None
         if match is None or match["match"]:
             return None if match is None else True
-        undone = unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
+        undone = self._unmerged()
         without = self._conf(undone) if undone.texts else conf
         return int(match["loaded"], 16) in hash_values(without.raw)
 

@@ -207,9 +207,10 @@ class Release:
     missing_jwt_plugin_fatal: bool  # slurmrestd ends without auth_jwt.so; otherwise it starts and answers 401
     jwks: bool  # AuthAltParameters=jwks=…
     jwks_skips_other_keys: bool  # keys that are not RSA are skipped; otherwise they are fatal
-    max_token_lifespan: bool
-    userclaimfield: bool
-    use_jwt_client_ids: bool
+    disable_token_creation: bool  # AuthAltParameters: scontrol token for root and SlurmUser only
+    max_token_lifespan: bool  # AuthAltParameters, in seconds; root and SlurmUser are exempt
+    userclaimfield: bool  # AuthAltParameters: a claim that names the user where sun and username do not
+    use_jwt_client_ids: bool  # AuthAltParameters: uid, gid and groups come from claims
     lifespan_infinite: bool  # scontrol token lifespan=infinite; otherwise it means the default
     token_for_oneself: bool  # an ordinary user may name himself in scontrol token username=
     auth_slurm: bool  # auth/slurm and sackd exist: munge is not the only authentication
@@ -327,6 +328,7 @@ _20_11 = Release(
     missing_jwt_plugin_fatal=False,
     jwks=False,
     jwks_skips_other_keys=False,
+    disable_token_creation=True,
     max_token_lifespan=False,
     userclaimfield=False,
     use_jwt_client_ids=False,

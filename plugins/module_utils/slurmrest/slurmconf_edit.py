@@ -89,7 +89,9 @@ class Edit:
 def merge(
     path: str, read_file: Callable[[str], str | None], wishes: Sequence[Wish], *, beside_includer: bool = False
 ) -> Edit:
-    """Fulfil the wishes; nothing changes where they are fulfilled already, whoever did that.
+    """Fulfil the wishes, and take away what an earlier call added for a wish that is none any more.
+
+    Nothing changes where they are fulfilled already, whoever did that.
 
     Args:
         path: absolute path of the main file.
@@ -102,10 +104,16 @@ def merge(
             Slurm understands.
     """
     conf = _whole(path, read_file, beside_includer)
-    if all(wish.fulfilled(conf) for wish in wishes):
-        return Edit()
     before = {file: _text(file, read_file) for file in conf.files}
-    edit = Edit({file: _undo(text, file)[0] for file, text in before.items()})
+    wished = {(wish.key, wish.item) for wish in wishes}
+    noted_items = [(note["key"], _string(note["item"])) for text in before.values() for _, _, note in _notes(text)]
+    outdated = not wished.issuperset(noted_items)
+    if not outdated and all(wish.fulfilled(conf) for wish in wishes):
+        return Edit()
+    undone = {file: _undo(text, file) for file, text in before.items()}
+    edit = Edit({file: text for file, (text, _changes) in undone.items()})
+    if outdated:
+        edit.changes = [change for _text_now, changes in undone.values() for change in changes]
     for wish in wishes:
         conf = _whole(path, edit.texts.get, beside_includer)
         if not wish.fulfilled(conf):

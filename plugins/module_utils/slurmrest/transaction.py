@@ -82,7 +82,8 @@ class ServiceSpec:
 
     ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
     already) or ``restarted`` (restarted in any case when it runs already). ``enabled`` None leaves the enablement
-    alone. ``timeout`` is the patience for all probes, in seconds.
+    alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit takes its
+    new files without a restart; the previous ones always come back by a restart.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ServiceSpec:
     probes: tuple[Probe, ...] = ()
     timeout: float = 30.0
     restart: bool = True
+    instead: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.state not in ("started", "if_running", "restarted"):
@@ -518,7 +520,7 @@ class Transaction:
         if service.enabled is not None:
             self._systemd.command("enable" if service.enabled else "disable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
-            restart(service, self._systemd, self.run)
+            restart(service, self._systemd, self.run, service.instead if service.name in outcome.restarted else ())
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 

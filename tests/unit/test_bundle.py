@@ -1,0 +1,38 @@
+"""The program for a host: complete, the same each time, and it runs where nothing of this clone is on the path."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from slurmrest.bundle import bundle
+from slurmrest.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_program_runs_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "jwks.pyz"
+    program.write_bytes(bundle("jwks_cli"))
+    command = [sys.executable, "-I", str(program)]
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, cwd="/")
+    assert "refresh this host's key set" in " ".join(shown.stdout.split())
+    failed = subprocess.run([*command, "/nowhere"], capture_output=True, text=True, check=False, cwd="/")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("/nowhere cannot be read")
+
+
+def test_the_program_has_what_it_imports_and_no_more() -> None:
+    assert bundle("jwks_cli") == bundle("jwks_cli")
+    with zipfile.ZipFile(BytesIO(bundle("errors"))) as archive:
+        assert sorted(archive.namelist()) == ["__main__.py", "slurmrest/__init__.py", "slurmrest/errors.py"]
+
+
+def test_a_module_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="entry: 'nothing'"):
+        bundle("nothing")
