@@ -40,6 +40,10 @@ options:
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Permissions as a quoted octal number., type: str, default: "0755"}
+  remember:
+    description: Whether to remember what was there before the first change, for M(slurmrest.toolkit.host_origin).
+    type: bool
+    default: false
   commands:
     description: Commands to run after the files are written and before units restart.
     type: list
@@ -98,6 +102,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
@@ -151,6 +156,7 @@ def main() -> None:
                     **ownership,
                 },
             },
+            "remember": {"type": "bool", "default": False},
             "commands": {"type": "list", "elements": "list", "default": []},
             "services": {
                 "type": "list",
@@ -179,6 +185,7 @@ def main() -> None:
             ],
             commands=parameters["commands"],
             services=[ServiceSpec.from_mapping(entry) for entry in parameters["services"]],
+            origin=Origin() if parameters["remember"] else None,
         ).apply(check=module.check_mode)
     except TransactionFailed as error:
         module.fail_json(msg=str(error), rolled_back=error.rolled_back)

@@ -66,6 +66,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.keys import MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.rotation import KeyOnHost
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
@@ -132,6 +133,7 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
             files=[file] if now != content else [],
             directories=[] if os.path.isdir(directory.path) else [directory],
             services=services,
+            origin=Origin(),
         ).apply(check=check)
     result: dict[str, Any] = {
         "changed": outcome.changed,

@@ -23,10 +23,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from .errors import InputError, SlurmrestError
 from .probes import Probe, probe_error
+
+if TYPE_CHECKING:
+    from .origin import Origin
 
 STATE_DIR = "/var/lib/slurmrest"
 ROLLBACK_SUFFIX = ".slurmrest-rollback"
@@ -81,9 +84,10 @@ class ServiceSpec:
     """One unit as it shall be.
 
     ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
-    already) or ``restarted`` (restarted in any case when it runs already). ``enabled`` None leaves the enablement
-    alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit takes its
-    new files without a restart; the previous ones always come back by a restart.
+    already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
+    enablement alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit
+    takes its new files without a restart; the previous ones always come back by a restart. With ``afresh`` a restart
+    stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it.
     """
 
     name: str
@@ -93,10 +97,11 @@ class ServiceSpec:
     timeout: float = 30.0
     restart: bool = True
     instead: tuple[str, ...] = ()
+    afresh: bool = False
 
     def __post_init__(self) -> None:
-        if self.state not in ("started", "if_running", "restarted"):
-            raise InputError("state", self.state, "started, if_running or restarted")
+        if self.state not in ("started", "if_running", "restarted", "stopped"):
+            raise InputError("state", self.state, "started, if_running, restarted or stopped")
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> ServiceSpec:
@@ -118,6 +123,7 @@ class Outcome:
     changed_paths: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -137,11 +143,19 @@ def _uid(owner: str) -> int:
         raise InputError("owner", owner, "an account of this host") from None
 
 
-def _gid(group: str) -> int:
+def group_id(group: str) -> int | None:
+    """The number of a group; None where the host does not have it."""
     try:
         return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise InputError("group", group, "a group of this host") from None
+        return None
+
+
+def _gid(group: str) -> int:
+    number = group_id(group)
+    if number is None:
+        raise InputError("group", group, "a group of this host")
+    return number
 
 
 def octal(text: str) -> int:
@@ -172,7 +186,7 @@ def group_name(gid: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Present:
+class Present:
     """A file as it is now."""
 
     content: bytes
@@ -181,11 +195,12 @@ class _Present:
     mode: int
 
 
-def _read(path: str) -> _Present | None:
+def read_present(path: str) -> Present | None:
+    """Content, owner, group and mode of a file; None where there is none."""
     try:
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
-            return _Present(
+            return Present(
                 stream.read(), owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode)
             )
     except FileNotFoundError:
@@ -196,7 +211,7 @@ def _described(owner: str, group: str, mode: int, content: str) -> str:
     return f"# {owner} {group} {mode:04o}\n{content}"
 
 
-def _diff(spec: FileSpec, now: _Present | None) -> dict[str, str]:
+def _diff(spec: FileSpec, now: Present | None) -> dict[str, str]:
     def text(data: bytes) -> str:
         return "(content not shown)\n" if spec.sensitive else data.decode("utf-8", "replace")
 
@@ -207,7 +222,7 @@ def _diff(spec: FileSpec, now: _Present | None) -> dict[str, str]:
     return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
 
 
-def _same(spec: FileSpec, now: _Present | None) -> bool:
+def _same(spec: FileSpec, now: Present | None) -> bool:
     if spec.state == "absent":
         return now is None
     return now is not None and (now.content, now.owner, now.group, now.mode) == (
@@ -255,20 +270,28 @@ def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *
 @contextlib.contextmanager
 def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "lock") -> Iterator[None]:
     """Hold the one lock of this host; a run whose controller was killed still holds it until it ends. Seconds."""
-    os.makedirs(state_dir, mode=0o700, exist_ok=True)
-    descriptor = os.open(os.path.join(state_dir, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = os.path.join(state_dir, name)
     deadline = time.monotonic() + timeout
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while True:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it may have removed the file: then it is no lock any more.
+            if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise SlurmrestError(
-                        f"another run of this toolkit has held {state_dir}/{name} for {timeout:.0f} s"
-                    ) from None
-                time.sleep(POLL_SECONDS)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise SlurmrestError(f"another run of this toolkit has held {path} for {timeout:.0f} s") from None
+            time.sleep(POLL_SECONDS)
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+    try:
         yield
     finally:
         os.close(descriptor)
@@ -341,7 +364,10 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[
 
 @dataclass
 class Transaction:
-    """See the module's text. ``name`` keeps the journals of different roles apart."""
+    """See the module's text. ``name`` keeps the journals of different roles apart.
+
+    ``origin`` remembers what each file and unit was like before its first change, for whoever wants that back.
+    """
 
     name: str
     files: Sequence[FileSpec] = ()
@@ -350,6 +376,7 @@ class Transaction:
     commands: Sequence[Sequence[str]] = ()
     state_dir: str = STATE_DIR
     run: Run = run_program
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         self._systemd = Systemd(self.run)
@@ -402,8 +429,8 @@ class Transaction:
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> list[tuple[FileSpec, _Present | None]]:
-        pending: list[tuple[FileSpec, _Present | None]] = []
+    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> list[tuple[FileSpec, Present | None]]:
+        pending: list[tuple[FileSpec, Present | None]] = []
         for directory in self.directories:
             if resolve_owners:
                 _uid(directory.owner), _gid(directory.group)
@@ -413,7 +440,7 @@ class Transaction:
         for spec in self.files:
             if resolve_owners and spec.state == "present":
                 _uid(spec.owner), _gid(spec.group)
-            now = _read(spec.path)
+            now = read_present(spec.path)
             if not _same(spec, now):
                 pending.append((spec, now))
                 outcome.changed_paths.append(spec.path)
@@ -426,6 +453,11 @@ class Transaction:
     def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Outcome) -> None:
         state = self._systemd.show(service.name)
         running = state.get("ActiveState") in ("active", "reloading", "activating")
+        if service.state == "stopped":
+            if running:
+                outcome.stopped.append(service.name)
+                outcome.changed = True
+            running = False
         if service.enabled is not None and (state.get("UnitFileState") == "enabled") != service.enabled:
             outcome.changed = True
         if running:
@@ -462,8 +494,11 @@ class Transaction:
             return
         since = time.time()
         before = {service.name: self._systemd.show(service.name) for service in self.services}
+        self._remember(pending, before)
         self._write_journal(pending, before)
         try:
+            for service in self.services:
+                self._bring_down(service, outcome)
             self._make_directories()
             self._write_files(pending)
             for argv in self.commands:
@@ -497,6 +532,18 @@ class Transaction:
             self._save_journal(record)
             self._forget(record)
 
+    def _remember(
+        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        if self.origin is not None:
+            self.origin.remember(
+                self.name,
+                files={spec.path: now for spec, now in pending},
+                sensitive={spec.path for spec, _now in pending if spec.sensitive},
+                directories=[entry.path for entry in self.directories],
+                units=before,
+            )
+
     def _make_directories(self) -> None:
         for spec in self.directories:
             os.makedirs(spec.path, mode=0o755, exist_ok=True)
@@ -504,7 +551,7 @@ class Transaction:
             os.chmod(spec.path, spec.mode)
 
     @staticmethod
-    def _write_files(pending: Sequence[tuple[FileSpec, _Present | None]]) -> None:
+    def _write_files(pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
         for spec, now in pending:
             path = os.path.realpath(spec.path)
             if now is not None:
@@ -516,16 +563,23 @@ class Transaction:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             write_atomically(path, spec.content or b"", _uid(spec.owner), _gid(spec.group), spec.mode)
 
+    def _bring_down(self, service: ServiceSpec, outcome: Outcome) -> None:
+        """While the old unit is still there: it knows its own directories, and what enabling it linked."""
+        if service.name in outcome.stopped or (service.afresh and service.name in outcome.restarted):
+            self._systemd.command("stop", service.name)
+        if service.enabled is False and self._systemd.show(service.name).get("UnitFileState") == "enabled":
+            self._systemd.command("disable", "--quiet", service.name)
+
     def _bring_up(self, service: ServiceSpec, outcome: Outcome) -> None:
-        if service.enabled is not None:
-            self._systemd.command("enable" if service.enabled else "disable", "--quiet", service.name)
+        if service.enabled:
+            self._systemd.command("enable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
             restart(service, self._systemd, self.run, service.instead if service.name in outcome.restarted else ())
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
     def _write_journal(
-        self, pending: Sequence[tuple[FileSpec, _Present | None]], before: Mapping[str, Mapping[str, str]]
+        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
     ) -> None:
         record: dict[str, Any] = {
             "committed": False,
@@ -560,7 +614,7 @@ class Transaction:
         outcome.recovered = [entry["path"] for entry in record["files"]]
         self.run(["systemctl", "daemon-reload"])
         os.unlink(self._journal)
-        known = {service.name for service in self.services}
+        known = {service.name for service in self.services if service.state != "stopped"}
         return [name for name, state in record["services"].items() if state["active"] == "active" and name in known]
 
     @staticmethod
@@ -576,7 +630,7 @@ class Transaction:
                     os.unlink(path)
 
     def _roll_back(
-        self, pending: Sequence[tuple[FileSpec, _Present | None]], before: Mapping[str, Mapping[str, str]]
+        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
     ) -> list[str]:
         problems: list[str] = []
         self._restore([{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending])

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Remember what a host was like, and bring it back (entry file; see module_utils/slurmrest/origin.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_origin
+short_description: Remember what a host was like before its first change, and bring it back
+description:
+  - With O(state=present) remembers units, accounts, groups and packages that are about to change, unless they are
+    remembered already. M(slurmrest.toolkit.host_transaction) does the same with its files. This counts as no change.
+  - With O(state=absent) brings back all that was remembered under O(name), as one transaction; without a name removes
+    the toolkit's own directory when nothing is remembered any more, which counts as no change either. Nothing happens
+    on a host that was never changed.
+options:
+  name: {description: Name of the role or transaction., type: str}
+  state: {description: Whether to remember or to bring back., type: str, choices: [present, absent], default: present}
+  units: {description: Units that are about to change., type: list, elements: str, default: []}
+  users:
+    description: Accounts that are about to be made, where they do not exist.
+    type: list
+    elements: str
+    default: []
+  groups: {description: "Groups, likewise.", type: list, elements: str, default: []}
+  packages: {description: Packages that are about to be installed., type: list, elements: str, default: []}
+attributes:
+  check_mode: {support: full, description: "Compares, and writes nothing."}
+  diff_mode: {support: full, description: "Shows which files change, without their text."}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Remember that there is no account yet
+  slurmrest.toolkit.host_origin:
+    name: slurmrestd_user
+    users: [slurmrestd]
+
+- name: Remove the account again
+  slurmrest.toolkit.host_origin:
+    name: slurmrestd_user
+    state: absent
+"""
+
+RETURN = r"""
+changed_paths: {description: What changed., returned: success, type: list, elements: str}
+packages: {description: Packages that were installed; they stay., returned: success, type: list, elements: str}
+stopped: {description: Units that were stopped., returned: success, type: list, elements: str}
+restarted: {description: Units that were restarted., returned: success, type: list, elements: str}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.origin import Origin
+from ..module_utils.slurmrest.transaction import Systemd, TransactionFailed, host_lock
+
+KINDS = ("units", "users", "groups", "packages")
+
+
+def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Do what is asked for; SlurmrestError when it cannot be done."""
+    origin = Origin()
+    name = parameters["name"]
+    if parameters["state"] == "present":
+        if not check:
+            systemd = Systemd()
+            with host_lock(origin.state_dir):
+                origin.remember(
+                    name,
+                    units={unit: systemd.show(unit) for unit in parameters["units"]},
+                    users=parameters["users"],
+                    groups=parameters["groups"],
+                    packages=parameters["packages"],
+                )
+        return {"changed": False}
+    if name is None:
+        origin.sweep(check=check)
+        return {"changed": False}
+    packages = sorted(origin.remembered(name).get("packages", {}))
+    outcome = origin.bring_back(name, check=check)
+    return {
+        "changed": outcome.changed,
+        "diff": outcome.diff,
+        "changed_paths": outcome.changed_paths,
+        "packages": packages,
+        "stopped": outcome.stopped,
+        "restarted": outcome.restarted,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **{kind: {"type": "list", "elements": "str", "default": []} for kind in KINDS},
+        },
+        required_if=[("state", "present", ["name"])],
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, check=module.check_mode))
+    except TransactionFailed as error:
+        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

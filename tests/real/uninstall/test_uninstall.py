@@ -1,0 +1,143 @@
+"""A site's cluster is given slurmrestd and loses it again: everything is as before, and check mode said so."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.clusters import LiveCluster, Play, live_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NODE = "node1"
+# The group variables of a test cluster name it: empty here, since the site owns the files.
+SITE: dict[str, Any] = {"slurm_conf_cluster_name": ""}
+CONSENT = {**SITE, "slurmrest_allow_controller_restart": True}
+WITH_KEY = {**CONSENT, "slurmrest_uninstall_key": True}
+WITHOUT_REST = {"slurm_common_components": ["slurmctld", "slurmdbd", "slurmd"]}
+
+TO_SITE = r"""
+set -e
+sed -i -e '/^#/d' -e '/^AuthAlt/d' /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf
+rm -rf /var/lib/slurm/jwt /var/lib/slurmrest
+systemctl restart slurmdbd slurmctld slurmd
+for n in $(seq 150); do sacctmgr -n list cluster && scontrol ping && exit; sleep 0.2; done; exit 1
+"""
+# Files with owners and modes; what accounts there are; which units run and start at boot. Copies that the account tools
+# keep of their files, and what a package brings, are not ours.
+LOOK = r"""
+find /etc /var/lib/slurm /var/lib/slurmrest -path /var/lib/slurm/slurmctld -prune \
+    -o -path /var/lib/slurm/slurmd -prune -o ! -name '*shadow*' ! -name 'passwd-' ! -name 'group-' ! -name .pwd.lock ! -name ld.so.cache ! -type d \
+    -printf '%p %u:%g %m %l\n' -exec sha256sum {} + 2>/dev/null | sort
+find /etc /var/lib/slurm /run/slurmrestd /var/lib/slurmrest -path /var/lib/slurm/slurmctld -prune \
+    -o -type d -printf '%p %u:%g %m\n' 2>/dev/null | grep -v -e ' /etc/.*apt' -e /etc/ssl | sort
+getent passwd slurmrestd; getent group slurmrestd
+for unit in munge mariadb slurmdbd slurmctld slurmd slurmrestd; do
+    echo "$unit $(systemctl is-active $unit) $(systemctl is-enabled $unit 2>/dev/null | grep -x enabled)"
+done
+ss -Hltn 'sport = :6820'; ls /run/slurmrestd 2>/dev/null; find / -xdev -name '*slurmrest-rollback*'
+true
+"""
+CHANGED = re.compile(r"^changed: \[(\S+?)\]", re.MULTILINE)
+TASK = re.compile(r"^TASK \[(.+?)\]", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def site(release: str) -> Iterator[LiveCluster]:
+    with live_cluster(f"real-uninstall-{release.replace('.', '')}", release, "--bare") as live:
+        live.playbook("cluster.yml", variables=WITHOUT_REST).good()
+        live.ssh(NODE, TO_SITE)
+        yield live
+
+
+def look(site: LiveCluster) -> list[str]:
+    """Return all that must be as before."""
+    return site.ssh(NODE, LOOK).splitlines()
+
+
+def changes(play: Play) -> list[tuple[str, str]]:
+    """Return what changed as (task, host), in order."""
+    found = []
+    for block in re.split(r"^(?=TASK \[)", play.output, flags=re.MULTILINE):
+        name = TASK.match(block)
+        found += [(name[1], host) for host in CHANGED.findall(block)] if name else []
+    return found
+
+
+def answers(site: LiveCluster) -> None:
+    """Insist that the daemons work: a job runs to its end."""
+    ask = "for n in $(seq 100); do sacctmgr -n list cluster && scontrol ping && exit; sleep 0.2; done; exit 1"
+    site.ssh(NODE, ask)
+    assert "done" in site.ssh(NODE, "srun --immediate=30 --chdir=/tmp echo done")
+
+
+def without_key(lines: list[str]) -> list[str]:
+    """Leave the key out, its directory, and the record that it was made here."""
+    return [line for line in lines if "/var/lib/slurm/jwt" not in line and "/var/lib/slurmrest" not in line]
+
+
+def test_a_host_that_never_had_it_is_left_alone(site: LiveCluster) -> None:
+    before = look(site)
+    play = site.playbook("uninstall.yml", variables=WITH_KEY).good()
+    assert changes(play) == []
+    assert look(site) == before
+
+
+def test_all_is_as_before(site: LiveCluster) -> None:
+    before = look(site)
+    assert not any("slurmrestd.service.d" in line for line in before)
+    site.ssh(NODE, "sbatch --parsable -D /tmp -o /dev/null --uid=alice --wrap 'sleep 900'")
+    assert "all good" in site.playbook("deploy.yml", variables=CONSENT).good().output
+    deployed = look(site)
+    assert deployed != before
+
+    announced = site.playbook("uninstall.yml", "--check", "--diff", variables=CONSENT).good()
+    assert look(site) == deployed
+    for said in ("50-slurmrest.conf", "/etc/default/slurmrestd", "account slurmrestd", "AuthAltTypes"):
+        assert said in announced.output
+    play = site.playbook("uninstall.yml", variables=CONSENT).good()
+    assert changes(play) == changes(announced)
+    assert without_key(look(site)) == before
+    answers(site)
+    assert "RUNNING" in site.ssh(NODE, "squeue -h -o %T")
+    again = site.playbook("uninstall.yml", variables=CONSENT).good()
+    assert again.changed == 0, again.output
+
+    announced = site.playbook("uninstall.yml", "--check", variables=WITH_KEY).good()
+    play = site.playbook("uninstall.yml", variables=WITH_KEY).good()
+    assert changes(play) == changes(announced)
+    assert look(site) == before
+    assert site.playbook("uninstall.yml", variables=WITH_KEY).good().changed == 0
+    assert look(site) == before
+
+
+def test_what_the_site_had_stays(site: LiveCluster) -> None:
+    site.ssh(
+        NODE,
+        "useradd --system --user-group --no-create-home --home /nonexistent --shell /usr/sbin/nologin slurmrestd; "
+        "mkdir /etc/systemd/system/slurmrestd.service.d; "
+        "printf '[Service]\\nNice=5\\n' > /etc/systemd/system/slurmrestd.service.d/local.conf; systemctl daemon-reload",
+    )
+    before = look(site)
+    site.playbook("deploy.yml", variables=CONSENT).good()
+    play = site.playbook("uninstall.yml", variables=WITH_KEY).good()
+    assert look(site) == before, play.output
+
+
+def test_without_consent_the_daemons_are_left_alone(site: LiveCluster) -> None:
+    site.playbook("deploy.yml", variables=CONSENT).good()
+    pid = "systemctl show -p MainPID slurmctld slurmdbd; cat /etc/slurm/slurm.conf"
+    before = site.ssh(NODE, pid)
+    play = site.playbook("uninstall.yml", variables=SITE).good()
+    assert "- AuthAltTypes=auth/jwt" in play.output
+    assert "then: systemctl restart slurmctld" in play.output
+    assert site.ssh(NODE, pid) == before
+    assert site.ssh(NODE, "systemctl is-active slurmrestd", check=False).strip() == "inactive"
+    refused = site.playbook("uninstall.yml", variables={**SITE, "slurmrest_uninstall_key": True})
+    assert refused.status != 0
+    assert "The JWT key stays" in refused.output
+    site.playbook("uninstall.yml", variables=WITH_KEY).good()
+    answers(site)
