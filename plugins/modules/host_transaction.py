@@ -40,6 +40,19 @@ options:
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Permissions as a quoted octal number., type: str, default: "0755"}
+  set_aside:
+    description:
+      - Files of the site that must not decide any more. A copy with the suffix C(.slurmrest-kept) stays beside each.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      lines:
+        description: Lines of a unit file to take away, counted from 1; all of the file where none is given.
+        type: list
+        elements: int
+        default: []
   remember:
     description: Whether to remember what was there before the first change, for M(slurmrest.toolkit.host_origin).
     type: bool
@@ -57,9 +70,11 @@ options:
     suboptions:
       name: {description: Unit name., type: str, required: true}
       state:
-        description: C(started) brings the unit up, C(if_running) only restarts it when it runs already.
+        description:
+          - C(started) brings the unit up, C(if_running) only restarts it on a change when it runs already,
+            C(restarted) does so without a change, too.
         type: str
-        choices: [started, if_running]
+        choices: [started, if_running, restarted]
         default: started
       enabled: {description: "Whether systemd starts it at boot; left alone when not given.", type: bool}
       restart: {description: Whether a change restarts the unit., type: bool, default: true}
@@ -101,6 +116,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.aside import aside
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.transaction import (
@@ -156,6 +172,15 @@ def main() -> None:
                     **ownership,
                 },
             },
+            "set_aside": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "lines": {"type": "list", "elements": "int", "default": []},
+                },
+            },
             "remember": {"type": "bool", "default": False},
             "commands": {"type": "list", "elements": "list", "default": []},
             "services": {
@@ -164,7 +189,7 @@ def main() -> None:
                 "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "state": {"type": "str", "choices": ["started", "if_running"], "default": "started"},
+                    "state": {"type": "str", "choices": ["started", "if_running", "restarted"], "default": "started"},
                     "enabled": {"type": "bool"},
                     "restart": {"type": "bool", "default": True},
                     "timeout": {"type": "float", "default": 30},
@@ -176,9 +201,11 @@ def main() -> None:
     )
     parameters = module.params
     try:
+        files = [_file(entry) for entry in parameters["files"]]
+        asides = [spec for entry in parameters["set_aside"] for spec in aside(entry["path"], entry["lines"], files)]
         outcome = Transaction(
             name=parameters["name"],
-            files=[_file(entry) for entry in parameters["files"]],
+            files=[*files, *asides],
             directories=[
                 DirectorySpec(entry["path"], entry["owner"], entry["group"], octal(entry["mode"]))
                 for entry in parameters["directories"]

@@ -22,6 +22,11 @@ options:
   slurm_conf:
     description: Path of slurm.conf, where it is not at a usual place.
     type: path
+  set_aside:
+    description: Files of the site that are about to be set aside, and so no problem.
+    type: list
+    elements: str
+    default: []
   installed:
     description: Whether slurmrestd must be there by now.
     type: bool
@@ -49,7 +54,7 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems, warnings
+from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems, warnings, without
 
 
 def main() -> None:
@@ -59,6 +64,7 @@ def main() -> None:
             "variables": {"type": "dict", "required": True},
             "slurmrestd": {"type": "path"},
             "slurm_conf": {"type": "path"},
+            "set_aside": {"type": "list", "elements": "str", "default": []},
             "installed": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -73,7 +79,8 @@ def main() -> None:
             "groups": groups_of_interest(variables),
         }
     )
-    found = [str(problem) for problem in problems(variables, facts, installed=module.params["installed"])]
+    judged = problems(variables, without(facts, module.params["set_aside"]), installed=module.params["installed"])
+    found = [str(problem) for problem in judged]
     if found:
         module.fail_json(msg="Nothing was changed. " + "\n".join(found), problems=found)
     for text in warnings(variables):

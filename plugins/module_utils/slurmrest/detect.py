@@ -36,7 +36,9 @@ PROGRAM_TIMEOUT = 10.0
 
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/slurm*/sbin", "/opt/slurm*/*/sbin")
 _PLUGIN_DIRECTORIES = ("lib/*/slurm-wlm", "lib/*/slurm", "lib64/slurm", "lib/slurm", "lib64/slurm-wlm", "lib/slurm-wlm")
-_UNIT_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,Result"
+_UNIT_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,MainPID,Result"
+)
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[^:\s]+)")
 _INSTALLED = "\nStatus: install ok installed\n"
 _STANZA_LINE = re.compile(r"^(Package|Version): (\S+)$", re.MULTILINE)
@@ -402,11 +404,20 @@ def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) 
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
+            "outdated": _outdated(fields.get("MainPID", "0")),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment
     restd["dropins"] = list(dropins)
     return result
+
+
+def _outdated(pid: str) -> bool:
+    """Whether a process still runs from a binary that was replaced since it was started."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").endswith(" (deleted)")
+    except OSError:
+        return False
 
 
 def _unit_facts(

@@ -215,11 +215,11 @@ def _kept(now: Present, *, secret: bool) -> dict[str, Any]:
 
 
 def _wanted(path: str, now: Mapping[str, Any] | None) -> FileSpec:
-    # What was written here may hold a secret by now: the difference is shown without its text.
+    # What was written here may hold a secret: the difference is shown without its text.
     if now is None:
-        return FileSpec(path, state="absent", sensitive=True)
+        return FileSpec(path, state="absent", shown=False)
     content = base64.b64decode(now["content"])
-    return FileSpec(path, content, "present", now["owner"], now["group"], now["mode"], sensitive=True)
+    return FileSpec(path, content, "present", now["owner"], now["group"], now["mode"], shown=False)
 
 
 def _unit(name: str, state: Mapping[str, Any]) -> ServiceSpec:

@@ -16,7 +16,7 @@ from .errors import InputError
 from .releases import RELEASES, first_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     Judge = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator["Problem"]]
 
@@ -133,6 +133,23 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
     ]
     found = [problem for judge in judges for problem in judge(variables, facts)]
     return found + (installation_problems(facts, auth=variables.get(AUTH, "jwt")) if installed else [])
+
+
+def without(facts: Mapping[str, Any], aside: Collection[str]) -> dict[str, Any]:
+    """The facts as they will be once some files of the site are set aside."""
+    unit, own = facts["unit"], facts["environment_file"]
+    gone = {**own, "variables": []} if own["path"] in aside else own
+    files = [file for file in unit["environment_files"] if file["path"] not in aside]
+    # A drop-in of the site may bring in an environment file: the line that reads it goes with the others.
+    files = [file for file in files if file["origin"].rpartition(":")[0] not in aside]
+    kept = {own["path"], *(file["path"] for file in files)}
+    left = [
+        item
+        for item in facts["contradictions"]
+        if item["file"] not in aside
+        and (item["file"] in kept or item["file"] not in {file["path"] for file in unit["environment_files"]})
+    ]
+    return {**facts, "environment_file": gone, "contradictions": left, "unit": {**unit, "environment_files": files}}
 
 
 def warnings(variables: Mapping[str, Any]) -> list[str]:

@@ -157,6 +157,8 @@ class Release:
     source: str
     upgrades_from: tuple[str, ...]  # series that may be upgraded to this one directly
 
+    protocol_version: int  # in the head of each state file of slurmctld (src/common/slurm_protocol_common.h)
+
     # --- API versions -----------------------------------------------------------------------------------------------
     api_versions: tuple[str, ...]  # under /slurm/, oldest first
     slurmdb_api_versions: tuple[str, ...]  # under /slurmdb/
@@ -287,6 +289,7 @@ _20_11 = Release(
     last_known="20.11.9",
     source="unit, src/slurmrestd, auth_jwt.c and RELEASE_NOTES at slurm-20-11-9-1; run on 20.11.4 (Debian bullseye)",
     upgrades_from=("20.02", "19.05"),
+    protocol_version=36 << 8,
     api_versions=("v0.0.35", "v0.0.36"),
     slurmdb_api_versions=("v0.0.36",),
     deprecated_api=(),
@@ -367,6 +370,7 @@ _21_08 = _next(
     last_known="21.08.8",
     source="unit, src/slurmrestd, auth_jwt.c, cgroup.conf(5) and RELEASE_NOTES at slurm-21-08-8-2; run on 21.08.8-2",
     upgrades_from=("20.11", "20.02"),
+    protocol_version=37 << 8,
     api_versions=("v0.0.35", "v0.0.36", "v0.0.37"),
     slurmdb_api_versions=("v0.0.36", "v0.0.37"),
     deprecated_api=("v0.0.35",),
@@ -387,6 +391,7 @@ _22_05 = _next(
     last_known="22.05.11",
     source="unit, src/slurmrestd and RELEASE_NOTES at slurm-22-05-11-1 (22.05.3, .7 by tag); run on 22.05.8 (bookworm)",
     upgrades_from=("21.08", "20.11"),
+    protocol_version=38 << 8,
     api_versions=("v0.0.36", "v0.0.37", "v0.0.38"),
     slurmdb_api_versions=("v0.0.36", "v0.0.37", "v0.0.38"),
     deprecated_api=("v0.0.36",),
@@ -415,6 +420,7 @@ _23_02 = _next(
     last_known="23.02.8",
     source="unit, src/slurmrestd and RELEASE_NOTES at slurm-23-02-8-1 (23.02.2 and 23.02.4 by tag); run on 23.02.8",
     upgrades_from=("22.05", "21.08"),
+    protocol_version=39 << 8,
     api_versions=("v0.0.37", "v0.0.38", "v0.0.39"),
     slurmdb_api_versions=("v0.0.37", "v0.0.38", "v0.0.39"),
     deprecated_api=("v0.0.37",),
@@ -443,6 +449,7 @@ _23_11 = _next(
     last_known="23.11.11",
     source="unit, src/slurmrestd and auth_jwt.c at slurm-23-11-11-1 (23.11.2, 23.11.6 by tag); run on 23.11.11",
     upgrades_from=("23.02", "22.05"),
+    protocol_version=40 << 8,
     api_versions=("v0.0.38", "v0.0.39", "v0.0.40"),
     slurmdb_api_versions=("v0.0.38", "v0.0.39", "v0.0.40"),
     deprecated_api=("v0.0.38",),
@@ -477,6 +484,7 @@ _24_05 = _next(
     last_known="24.05.8",
     source="unit, src/slurmrestd, cgroup.conf(5) and RELEASE_NOTES at slurm-24-05-8-1 (24.05.4 by tag); run on 24.05.8",
     upgrades_from=("23.11", "23.02"),
+    protocol_version=41 << 8,
     api_versions=("v0.0.39", "v0.0.40", "v0.0.41"),
     slurmdb_api_versions=("v0.0.39", "v0.0.40", "v0.0.41"),
     deprecated_api=("v0.0.39",),
@@ -498,6 +506,7 @@ _24_11 = _next(
     last_known="24.11.7",
     source="unit, src/slurmrestd, src/conmgr and RELEASE_NOTES at slurm-24-11-7-1; run on 24.11.5 (Debian trixie)",
     upgrades_from=("24.05", "23.11", "23.02"),
+    protocol_version=42 << 8,
     api_versions=("v0.0.40", "v0.0.41", "v0.0.42"),
     slurmdb_api_versions=("v0.0.40", "v0.0.41", "v0.0.42"),
     deprecated_api=(),
@@ -520,6 +529,7 @@ _25_05 = _next(
     last_known="25.05.8",
     source="unit, src/slurmrestd, src/conmgr and RELEASE_NOTES at slurm-25-05-8-1 (25.05.7 by tag); run on 25.05.8",
     upgrades_from=("24.11", "24.05", "23.11"),
+    protocol_version=43 << 8,
     api_versions=("v0.0.40", "v0.0.41", "v0.0.42", "v0.0.43"),
     slurmdb_api_versions=("v0.0.40", "v0.0.41", "v0.0.42", "v0.0.43"),
     deprecated_api=("v0.0.40",),
@@ -538,6 +548,7 @@ _25_11 = _next(
     last_known="25.11.7",
     source="unit, src/slurmrestd, src/conmgr and RELEASE_NOTES at slurm-25-11-7-1 (25.11.4 by tag); run on 25.11.7",
     upgrades_from=("25.05", "24.11", "24.05"),
+    protocol_version=44 << 8,
     api_versions=("v0.0.41", "v0.0.42", "v0.0.43", "v0.0.44"),
     slurmdb_api_versions=("v0.0.41", "v0.0.42", "v0.0.43", "v0.0.44"),
     deprecated_api=("v0.0.41",),
@@ -556,6 +567,7 @@ _26_05 = _next(
     last_known="26.05.5",
     source="unit, src/slurmrestd and auth_jwt.c at slurm-26-05-3-1; run on 26.05.3 and 26.05.5 (Debian forky)",
     upgrades_from=("25.11", "25.05", "24.11"),
+    protocol_version=45 << 8,
     api_versions=("v0.0.42", "v0.0.43", "v0.0.44", "v0.0.45"),
     slurmdb_api_versions=("v0.0.42", "v0.0.43", "v0.0.44", "v0.0.45"),
     deprecated_api=("v0.0.42",),

@@ -50,7 +50,10 @@ class TransactionFailed(SlurmrestError):
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` holds the permission bits."""
+    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` holds the permission bits.
+
+    A ``sensitive`` one is a secret that nobody may copy or see; one that is not ``shown`` only stays out of a diff.
+    """
 
     path: str
     content: bytes | None = None
@@ -59,6 +62,7 @@ class FileSpec:
     group: str = "root"
     mode: int = 0o644
     sensitive: bool = False
+    shown: bool = True
 
     def __post_init__(self) -> None:
         if not os.path.isabs(self.path):
@@ -212,12 +216,14 @@ def _described(owner: str, group: str, mode: int, content: str) -> str:
 
 
 def _diff(spec: FileSpec, now: Present | None) -> dict[str, str]:
+    hidden = spec.sensitive or not spec.shown
+
     def text(data: bytes) -> str:
-        return "(content not shown)\n" if spec.sensitive else data.decode("utf-8", "replace")
+        return "(content not shown)\n" if hidden else data.decode("utf-8", "replace")
 
     before = _described(now.owner, now.group, now.mode, text(now.content)) if now else ""
     after = _described(spec.owner, spec.group, spec.mode, text(spec.content or b"")) if spec.state == "present" else ""
-    if spec.sensitive and now and spec.state == "present" and now.content != spec.content:
+    if hidden and now and spec.state == "present" and now.content != spec.content:
         after = after.replace("(content not shown)", "(content not shown, changed)")
     return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
 

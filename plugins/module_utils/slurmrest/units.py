@@ -24,6 +24,13 @@ UNIT = "slurmrestd.service"
 DROPIN = f"/etc/systemd/system/{UNIT}.d/50-slurmrest.conf"
 """Our drop-in. Its name sorts before ``override.conf``, which is what ``systemctl edit`` writes."""
 
+PLUGIN_OPTIONS = {"-s": "openapi", "-d": "data_parser", "-a": "rest_auth"}
+PLUGIN_VARIABLES = {
+    "SLURMRESTD_OPENAPI_PLUGINS": "openapi",
+    "SLURMRESTD_DATA_PARSER_PLUGINS": "data_parser",
+    "SLURMRESTD_AUTH_TYPES": "rest_auth",
+}
+
 UNIT_PATHS = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -411,6 +418,23 @@ def contradictions(unit: EffectiveUnit, ours: Collection[str]) -> list[Contradic
             if option.origin.file not in ours and option.flag in ("-u", "-g")
         )
     return found
+
+
+def asked_plugins(unit: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Origin, kind and name of each plugin that options and variables of a unit name."""
+    named = [
+        (PLUGIN_OPTIONS[item["flag"]], item["value"], item["origin"])
+        for item in unit["options"]
+        if item["flag"] in PLUGIN_OPTIONS
+    ]
+    for variable, kind in PLUGIN_VARIABLES.items():
+        if variable in unit["environment"]:
+            named.append((kind, unit["environment"][variable], unit["environment_origins"][variable]))
+    for kind, value, origin in named:
+        for name in (value or "").split(","):
+            plain = name.strip().removeprefix(f"{kind}/").partition("+")[0]
+            if plain:
+                yield origin, kind, plain
 
 
 # --- unit files ------------------------------------------------------------------------------------------------------

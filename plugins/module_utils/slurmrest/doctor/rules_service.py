@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from .. import listeners
+from .. import listeners, units
 from ..errors import InputError
 from .model import Cluster, Host, Rule, Sign
 from .rules_units import DEPLOY, DOWN
@@ -91,7 +91,7 @@ def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         there = host.facts["plugins"]
         authentication = [name for name in ("jwt", "local") if there[f"rest_auth_{name}"]]
-        for origin, kind, name in _plugins_asked_for(host):
+        for origin, kind, name in units.asked_plugins(host.unit):
             known = {"openapi": there["openapi"], "data_parser": there["data_parser"], "rest_auth": authentication}[
                 kind
             ]
@@ -104,27 +104,6 @@ def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
                     "Leave slurmrestd_service_openapi_plugins and slurmrestd_service_data_parsers empty and run "
                     f"{DEPLOY}.",
                 )
-
-
-def _plugins_asked_for(host: Host) -> Iterator[tuple[str, str, str]]:
-    """Origin, kind and name of each plugin that options and variables name."""
-    flags = {"-s": "openapi", "-d": "data_parser", "-a": "rest_auth"}
-    named = [
-        (flags[item["flag"]], item["value"], item["origin"]) for item in host.unit["options"] if item["flag"] in flags
-    ]
-    variables = {
-        "SLURMRESTD_OPENAPI_PLUGINS": "openapi",
-        "SLURMRESTD_DATA_PARSER_PLUGINS": "data_parser",
-        "SLURMRESTD_AUTH_TYPES": "rest_auth",
-    }
-    for variable, kind in variables.items():
-        if variable in host.unit["environment"]:
-            named.append((kind, host.unit["environment"][variable], host.unit["environment_origins"][variable]))
-    for kind, value, origin in named:
-        for name in (value or "").split(","):
-            plain = name.strip().removeprefix(f"{kind}/").partition("+")[0]
-            if plain:
-                yield origin, kind, plain
 
 
 def _unshare(cluster: Cluster) -> Iterator[Sign]:
@@ -142,7 +121,7 @@ def _unshare(cluster: Cluster) -> Iterator[Sign]:
 
 def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        asked = [name for _, kind, name in _plugins_asked_for(host) if kind == "rest_auth"]
+        asked = [name for _, kind, name in units.asked_plugins(host.unit) if kind == "rest_auth"]
         value = host.unit["environment"].get("SLURM_JWT")
         local = "jwt" not in asked if asked else all(listener.kind == "unix" for listener, _ in _told(host))
         if not host.unit["exec_start"] or value == "daemon" or (value is None and local):

@@ -1,0 +1,164 @@
+"""What an upgrade wants to see of one host, besides what :mod:`.detect` finds. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .detect import detect
+from .releases import RELEASES
+from .transaction import Run, run_program
+
+USAGE_DAYS = 30
+JOURNAL_SECONDS = 60
+DPKG_LOG = "/var/log/dpkg.log"
+STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
+DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
+
+_REQUEST = re.compile(r"\w+: \[(?P<client>.+?)\] [A-Z]+ /slurm(?:db)?/(?P<api>v0\.0\.\d+)(?:/|$)")
+_USER = re.compile(r"\w+: \[(?P<client>.+?)\] attempting user_name (?P<user>\S+) token")
+_STAMP = re.compile(r"(?P<time>\d{4}-\d\d-\d\d)T\S+ \S+ [^:]+: (?P<words>.*)")
+_PREFIX = re.compile(r"^(?:slurmrestd: |\[\d{4}-\d\d-\d\dT[\d:.]+\] |rest_auth/\w+: )+")
+_ADDRESS = re.compile(r"^(?P<host>\[[^\]]*\]|[^:]*):(?P<port>\d+)")
+_INST = re.compile(r"^Inst (?P<name>\S+)(?: \[(?P<old>[^\]]*)\])? \((?P<new>\S+)", re.MULTILINE)
+_MAGIC = b"PROTOCOL_VERSION\0"
+
+
+def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
+    """Versions now and after, state on disk, backups, and who used which API version.
+
+    Args:
+        options: ``components``: daemons that this host is there for. ``backups``: path by daemon. ``packages``: whether
+            its packages are to be upgraded. ``slurm_conf`` and ``slurmrestd`` as for :func:`detect`.
+        run: runs a program.
+    """
+    facts = detect({name: options.get(name) for name in ("slurmrestd", "slurm_conf")})
+    components = list(options.get("components") or ())
+    names = [name for name in facts["packages"] if "slurm" in name]
+    seen: dict[str, Any] = {
+        "components": components,
+        "versions": {name: facts[name]["version"] for name in DAEMONS if facts[name]["version"]},
+        "candidates": candidates(run, names) if options.get("packages") and names else {},
+        "packages": sorted(names),
+        "state": {},
+        "backups": {name: backup(path) for name, path in (options.get("backups") or {}).items() if path},
+        "usage": {},
+        "usage_known": False,
+        "usage_days": USAGE_DAYS,
+        "upgraded_from": upgraded_from("slurmrestd"),
+    }
+    if "slurmctld" in components:
+        seen["state"] = state(facts["slurm_conf"]["state_save_location"] or "")
+    if "slurmdbd" in components and facts["units"]["slurmdbd"]["active"] != "active":
+        # It has not started on what is installed: its database is still that of the version before.
+        seen["upgraded_from_slurmdbd"] = upgraded_from("slurmdbd")
+    if "slurmrestd" in components:
+        asked = " /slurm(db)?/v0[.]0[.]|attempting user_name"
+        words = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--since=-{USAGE_DAYS}d"]
+        done = run(["timeout", str(JOURNAL_SECONDS), *words, f"--grep={asked}", "--unit=slurmrestd.service"])
+        # 1 means that no line matches.
+        seen["usage_known"] = done.returncode in (0, 1) and not done.stderr.strip()
+        seen["usage"] = usage(done.stdout.splitlines())
+    return seen
+
+
+def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
+    """The versions that apt would upgrade the daemons to, by daemon; those that stay are not there."""
+    done = run(["apt-get", "--simulate", "--only-upgrade", "install", *packages])
+    found = {match["name"].removeprefix("slurm-smd-"): match["new"] for match in _INST.finditer(done.stdout)}
+    return {name: version for name, version in found.items() if name in DAEMONS}
+
+
+def state(directory: str) -> dict[str, Any]:
+    """The series whose slurmctld wrote the state last: each file of it begins with the version of its protocol."""
+    written = []
+    for name in STATE_FILES:
+        path = posixpath.join(directory, name)
+        try:
+            with open(path, "rb") as stream:
+                head = stream.read(4 + len(_MAGIC) + 2)
+            written.append((os.stat(path).st_mtime, path, head))
+        except OSError:
+            continue
+    for _time, path, head in sorted(written, reverse=True):
+        series = protocol_series(head)
+        if series:
+            return {"series": series, "path": path}
+    return {}
+
+
+def protocol_series(head: bytes) -> str | None:
+    """The series of the first bytes of a state file (length, PROTOCOL_VERSION, number), None where it is none."""
+    if len(head) < 4 + len(_MAGIC) + 2 or head[4 : 4 + len(_MAGIC)] != _MAGIC:
+        return None
+    number = struct.unpack_from("!H", head, 4 + len(_MAGIC))[0]
+    return next((row.series for row in RELEASES if row.protocol_version == number), None)
+
+
+def backup(path: str) -> dict[str, Any]:
+    """Size in bytes and age in hours of a file, or of all that is in a directory."""
+    facts: dict[str, Any] = {"path": path, "exists": os.path.exists(path), "bytes": 0, "hours": 0.0}
+    files = [path] if os.path.isfile(path) else []
+    for directory, _names, names in os.walk(path):
+        files += [posixpath.join(directory, name) for name in names]
+    status = [os.stat(name) for name in files if os.path.exists(name)]
+    if status:
+        facts["bytes"] = sum(entry.st_size for entry in status)
+        facts["hours"] = max(0.0, (time.time() - max(entry.st_mtime for entry in status)) / 3600)
+    return facts
+
+
+def upgraded_from(package: str, path: str = DPKG_LOG) -> str | None:
+    """The version that dpkg upgraded a package from, the last time; None where it does not know."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            lines = [line.split() for line in stream if " upgrade " in line]
+    except OSError:
+        return None
+    found = [
+        line[4] for line in lines if len(line) == 6 and line[3].partition(":")[0] == package and line[4] != "<none>"
+    ]
+    return found[-1] if found else None
+
+
+def usage(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Who asked for which API version, from slurmrestd's log at its usual level (``info``).
+
+    A request gives a line with client, method and path, and another with the user of its token. What goes to both
+    syslog and standard error is there twice and counts once.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    last: dict[str, str] = {}
+    recent: list[str] = []
+    for line in lines:
+        stamp = _STAMP.match(line)
+        words = _PREFIX.sub("", stamp["words"] if stamp else line)
+        if words in recent:
+            continue
+        recent = [*recent[-7:], words]
+        request, user = _REQUEST.match(words), _USER.match(words)
+        if request:
+            entry = found.setdefault(request["api"], {"requests": 0, "clients": [], "users": [], "last": ""})
+            entry["requests"] += 1
+            entry["last"] = stamp["time"] if stamp else ""
+            _add(entry["clients"], _client(request["client"]))
+            last[request["client"]] = request["api"]
+        elif user and user["client"] in last and user["user"] != "(null)":
+            _add(found[last[user["client"]]]["users"], user["user"])
+    return dict(sorted(found.items()))
+
+
+def _add(names: list[str], name: str) -> None:
+    if name not in names and len(names) < 20:
+        names.append(name)
+
+
+def _client(text: str) -> str:
+    """The host of a client; its port tells nobody anything."""
+    match = _ADDRESS.match(text)
+    return match["host"].strip("[]") if match else text.removeprefix("unix:").partition("->")[0].partition("(")[0]
