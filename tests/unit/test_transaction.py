@@ -22,6 +22,7 @@ from slurmrest.transaction import (
     TransactionFailed,
     octal,
     run_program,
+    write_atomically,
 )
 
 if TYPE_CHECKING:
@@ -99,6 +100,49 @@ def test_writes_restarts_and_leaves_nothing_behind(tmp_path: Path, config: Path)
     assert (outcome.changed, outcome.restarted, outcome.changed_paths) == (True, ["daemon"], [str(config)])
     assert config.read_bytes() == NEW
     assert config.stat().st_mode & 0o777 == 0o640
+    assert leftovers(tmp_path) == []
+
+
+def full(path: Path, monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> None:
+    """Let every write below a directory find the disk full, after some that do not."""
+    left = [after]
+
+    def write(target: str, *arguments: object, **more: object) -> None:
+        if target.startswith(str(path)):
+            if not left[0]:
+                raise OSError(28, "No space left on device", target)
+            left[0] -= 1
+        write_atomically(target, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("slurmrest.transaction.write_atomically", write)
+
+
+def test_no_room_for_the_journal_changes_nothing(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemctl = Systemctl(config)
+    full(tmp_path / "state", monkeypatch)
+    with pytest.raises(SlurmrestError, match=r"No space left on device.*Nothing was changed"):
+        transaction(tmp_path, systemctl).apply()
+    assert config.read_bytes() == OLD
+    assert not any("restart" in call for call in systemctl.calls)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_no_room_for_the_file_brings_the_former_back(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    full(config.parent, monkeypatch, after=after)
+    with pytest.raises(TransactionFailed, match="No space left on device"):
+        transaction(tmp_path, Systemctl(config)).apply()
+    assert config.read_bytes() == OLD
+    assert leftovers(tmp_path) == []
+
+
+def test_no_room_for_the_last_word_leaves_what_holds(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(tmp_path / "state", monkeypatch, after=1)
+    transaction(tmp_path, Systemctl(config)).apply()
+    assert config.read_bytes() == NEW
     assert leftovers(tmp_path) == []
 
 

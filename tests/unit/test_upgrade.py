@@ -63,6 +63,8 @@ class Site:
             "usage_days": 30,
             "usage_known": True,
             "upgraded_from": None,
+            "outdated": [],
+            "restarts": False,
             **more,
         }
 
@@ -191,6 +193,14 @@ def test_debian_12_to_13_is_no_upgrade_that_slurm_allows() -> None:
     site.ctl["state"] = {"series": "22.05"}
     (finding,) = site.found("jump-state")
     assert "upgrade to 23.11 first" in finding.remedy or "upgrade to 23.02 first" in finding.remedy
+
+
+def test_a_daemon_that_was_not_restarted() -> None:
+    site = Site("26.05.5", "26.05.5")
+    site.ctl["outdated"] = ["slurmctld"]
+    assert site.ids() == {"daemon-outdated"}
+    site.ctl["restarts"] = True
+    assert site.ids() == set()
 
 
 @pytest.mark.parametrize(

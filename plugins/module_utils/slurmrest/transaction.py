@@ -500,8 +500,7 @@ class Transaction:
             return
         since = time.time()
         before = {service.name: self._systemd.show(service.name) for service in self.services}
-        self._remember(pending, before)
-        self._write_journal(pending, before)
+        self._begin(pending, before)
         try:
             for service in self.services:
                 self._bring_down(service, outcome)
@@ -535,8 +534,21 @@ class Transaction:
         record = self._load_journal()
         if record is not None:
             record["committed"] = True
-            self._save_journal(record)
+            try:
+                self._save_journal(record)
+            except OSError:
+                # A full disk: without a journal nobody takes what holds for something half-way.
+                os.unlink(self._journal)
             self._forget(record)
+
+    def _begin(
+        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        try:
+            self._remember(pending, before)
+            self._write_journal(pending, before)
+        except OSError as error:
+            raise SlurmrestError(f"{self._journal} cannot be written: {error}. Nothing was changed.") from error
 
     def _remember(
         self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
@@ -662,4 +674,5 @@ class Transaction:
         for entry in record["files"]:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(entry["path"] + ROLLBACK_SUFFIX)
-        os.unlink(self._journal)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._journal)

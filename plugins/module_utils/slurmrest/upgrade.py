@@ -200,6 +200,20 @@ def _users(usage: Mapping[str, Any]) -> str:
 # --- versions of the other daemons -----------------------------------------------------------------------------------
 
 
+def _outdated(case: Case) -> Iterator[Finding]:
+    for daemon in ("slurmdbd", "slurmctld"):
+        for host, look in case.daemons(daemon):
+            if daemon in look["outdated"] and not look["restarts"]:
+                yield Finding(
+                    "daemon-outdated",
+                    f"{daemon} on {host} still runs from a binary that was replaced since",
+                    "slurmrestd would be newer than it, and Slurm does not serve such clients",
+                    "restart slurmdbd, then slurmctld; where they share a host with slurmrestd, "
+                    "slurmrest_upgrade_packages: true does it",
+                    blocking=True,
+                )
+
+
 def _versions(case: Case) -> Iterator[Finding]:
     for host, look in case.daemons("slurmctld"):
         version = _after(look, "slurmctld")
@@ -552,6 +566,7 @@ def _options(case: Case) -> Iterator[Finding]:
 
 
 _JUDGES: Sequence[Callable[[Case], Iterator[Finding]]] = (
+    _outdated,
     _versions,
     _jumps,
     _apis,
@@ -564,7 +579,8 @@ _JUDGES: Sequence[Callable[[Case], Iterator[Finding]]] = (
 )
 
 IDS = (
-    *("slurmrestd-newer", "slurmrestd-too-old", "jump-database", "jump-state", "backup-database", "backup-state"),
+    *("daemon-outdated", "slurmrestd-newer", "slurmrestd-too-old"),
+    *("jump-database", "jump-state", "backup-database", "backup-state"),
     *("api-gone", "api-unused", "api-deprecated", "unit-style", "override-harmful", "override-needless"),
     *("environment-unstated", "listener-lost", "plugin-gone", "option-gone"),
 )

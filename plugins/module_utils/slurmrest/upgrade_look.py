@@ -45,6 +45,8 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
         "versions": {name: facts[name]["version"] for name in DAEMONS if facts[name]["version"]},
         "candidates": candidates(run, names) if options.get("packages") and names else {},
         "packages": sorted(names),
+        "outdated": [name for name in DAEMONS if facts["units"][name]["outdated"]],
+        "restarts": bool(options.get("packages")),
         "state": {},
         "backups": {name: backup(path) for name, path in (options.get("backups") or {}).items() if path},
         "usage": {},

@@ -47,7 +47,7 @@ TASK = re.compile(r"^TASK \[(.+?)\]", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def site(release: str) -> Iterator[LiveCluster]:
-    with live_cluster(f"real-uninstall-{release.replace('.', '')}", release, "--bare") as live:
+    with live_cluster("uninstall", release, "--bare") as live:
         live.playbook("cluster.yml", variables=WITHOUT_REST).good()
         live.ssh(NODE, TO_SITE)
         yield live

@@ -1,0 +1,124 @@
+"""Overrides as admins wrote them, left over on the release that is installed now: migrated, with a copy, and undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.clusters import LiveCluster, Play, live_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NODE = "node1"
+DIRECTORY = "/etc/systemd/system/slurmrestd.service.d"
+OVERRIDE = f"{DIRECTORY}/override.conf"
+ENVIRONMENT = "/etc/default/slurmrestd"
+OF_22_05 = """\
+# systemctl edit slurmrestd, 2022
+[Service]
+Environment="SLURM_JWT=daemon"
+ExecStart=
+ExecStart=/usr/sbin/slurmrestd -a rest_auth/jwt -s openapi/v0.0.38,openapi/dbv0.0.38 0.0.0.0:6820
+User=slurmrestd
+Nice=3
+"""
+DUPLICATE = """\
+[Service]
+User=slurmrestd
+Group=slurmrestd
+ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS 0.0.0.0:6820
+"""
+BOTH_PLACES = """\
+[Service]
+User=slurmrestd
+Environment=SLURM_JWT=daemon
+Environment=SLURMRESTD_LISTEN=127.0.0.1:6820
+"""
+SECTIONED = """\
+[Service]
+Environment="SLURM_JWT=daemon"
+ExecStart=
+ExecStart=/usr/sbin/slurmrestd 0.0.0.0:6820
+SLURMRESTD_OPTIONS="-s openapi/v0.0.38"
+"""
+STYLES = {
+    # Of a site that this toolkit has served already, and of one that it has not.
+    "22.05 over ours": (OVERRIDE, OF_22_05, True),
+    "22.05 alone": (OVERRIDE, OF_22_05, False),
+    "duplicate over ours": (OVERRIDE, DUPLICATE, True),
+    "duplicate alone": (OVERRIDE, DUPLICATE, False),
+    "listeners in both places": (OVERRIDE, BOTH_PLACES, False),
+    "sections in the environment file": (ENVIRONMENT, SECTIONED, False),
+    "sections over ours": (ENVIRONMENT, SECTIONED, True),
+}
+CLEAN = f"rm -f {OVERRIDE}* {ENVIRONMENT}.slurmrest-kept*; systemctl daemon-reload; systemctl reset-failed slurmrestd"
+# AF_UNIX alone: the daemon cannot bind its port.
+REFUSED = {"slurmrestd_service_sandbox": {"RestrictAddressFamilies": "AF_UNIX"}}
+
+
+@pytest.fixture(scope="module")
+def cluster(release: str) -> Iterator[LiveCluster]:
+    with live_cluster("overrides", release) as live:
+        yield live
+
+
+@pytest.fixture
+def clean(cluster: LiveCluster) -> Iterator[LiveCluster]:
+    """Return the cluster as deployed, and leave no file of a test behind."""
+    yield cluster
+    cluster.ssh(NODE, f"{CLEAN} || true")
+    cluster.playbook("deploy.yml").good()
+
+
+def put(cluster: LiveCluster, path: str, text: str, *, ours: bool) -> None:
+    """Have a file of the site, with or without what this toolkit wrote, and the service on it."""
+    gone = "true" if ours else f"rm -rf {DIRECTORY} {ENVIRONMENT} /var/lib/slurmrest"
+    cluster.ssh(NODE, f"systemctl stop slurmrestd; {gone}; mkdir -p {DIRECTORY}; cat > {path} <<'END'\n{text}END\n")
+    cluster.ssh(NODE, "systemctl daemon-reload; systemctl restart slurmrestd", check=False)
+
+
+def upgrade(cluster: LiveCluster, *words: str, **variables: object) -> Play:
+    """Run the upgrade without verifying more than it does itself."""
+    return cluster.playbook("upgrade.yml", *words, variables=variables)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_it_serves_after_the_upgrade(clean: LiveCluster, style: str) -> None:
+    path, text, ours = STYLES[style]
+    put(clean, path, text, ours=ours)
+    announced = upgrade(clean, "--check", "--diff").good()
+    assert f"{path}.slurmrest-kept" in announced.output
+    assert clean.ssh(NODE, f"cat {path}") == text, "check mode changes nothing"
+    play = upgrade(clean).good()
+    assert "all good" in play.output
+    assert clean.ssh(NODE, f"cat {path}.slurmrest-kept") == text
+    left = clean.ssh(NODE, f"cat {OVERRIDE}", check=False)
+    assert "ExecStart" not in left
+    assert ("Nice=3" in left) == (text == OF_22_05)
+    again = upgrade(clean).good()
+    assert again.changed == 0, again.output
+
+
+def test_a_listener_that_clients_use_is_not_taken_away_unseen(clean: LiveCluster) -> None:
+    put(clean, OVERRIDE, DUPLICATE.replace("6820", "6899"), ours=True)
+    play = upgrade(clean)
+    assert play.status != 0
+    assert "listener-lost" in play.output
+    assert "6899" in clean.ssh(NODE, f"cat {OVERRIDE}")
+
+
+def test_what_the_daemon_refuses_is_not_left_behind(clean: LiveCluster) -> None:
+    override = "[Service]\nExecStart=\nExecStart=/usr/sbin/slurmrestd -a rest_auth/jwt 0.0.0.0:6820\n"
+    put(clean, OVERRIDE, override, ours=True)
+    clean.ssh(NODE, f"sed -i 's/SLURMRESTD_LISTEN=[^\"]*/SLURMRESTD_LISTEN=/' {DIRECTORY}/50-slurmrest.conf")
+    clean.ssh(NODE, "systemctl daemon-reload; systemctl restart slurmrestd; sleep 1; systemctl is-active slurmrestd")
+    before = clean.ssh(NODE, f"ls {DIRECTORY}; sha256sum {DIRECTORY}/*")
+    play = upgrade(clean, **REFUSED)
+    assert play.status != 0
+    assert "The previous state is back" in play.output
+    assert clean.ssh(NODE, f"ls {DIRECTORY}; sha256sum {DIRECTORY}/*") == before
+    assert clean.ssh(NODE, "systemctl is-active slurmrestd").strip() == "active"
+    clean.playbook("verify.yml", variables={"slurmrestd_service_listen": ["0.0.0.0:6820"]}).good()
+    assert "all good" in upgrade(clean).good().output
