@@ -26,8 +26,8 @@ DROPIN = f"{DIRECTORY}/50-slurmrest.conf"
 OVERRIDE = f"{DIRECTORY}/override.conf"
 SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
 # Two configurations that serve on the same published port; the second has a port more, and a word in another file.
-BEFORE = {"slurmrestd_service_listen": ["0.0.0.0:6820", SOCKET]}
-AFTER = {
+BEFORE: dict[str, Any] = {"slurmrestd_service_listen": ["0.0.0.0:6820", SOCKET]}
+AFTER: dict[str, Any] = {
     "slurmrestd_service_listen": ["0.0.0.0:6820", SOCKET, "127.0.0.1:6821"],
     "slurmrestd_service_debug": "verbose",
 }

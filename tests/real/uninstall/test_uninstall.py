@@ -29,11 +29,10 @@ for n in $(seq 150); do sacctmgr -n list cluster && scontrol ping && exit; sleep
 # Files with owners and modes; what accounts there are; which units run and start at boot. Copies that the account tools
 # keep of their files, and what a package brings, are not ours.
 LOOK = r"""
-find /etc /var/lib/slurm /var/lib/slurmrest -path /var/lib/slurm/slurmctld -prune \
-    -o -path /var/lib/slurm/slurmd -prune -o ! -type d ! -name '*shadow*' ! -name 'passwd-' ! -name 'group-' \
+find /etc /var/lib/slurm /var/lib/slurmrest -path '/var/lib/slurm/slurm*' -prune \
+    -o ! -type d ! -name '*shadow*' ! -name 'passwd-' ! -name 'group-' \
     ! -name .pwd.lock ! -name ld.so.cache -printf '%p %u:%g %m %l\n' -exec sha256sum {} + 2>/dev/null | sort
-find /etc /var/lib/slurm /run/slurmrestd /var/lib/slurmrest -path /var/lib/slurm/slurmctld -prune \
-    -o -type d -printf '%p %u:%g %m\n' 2>/dev/null | grep -v -e ' /etc/.*apt' -e /etc/ssl | sort
+find /etc /var/lib/slurm /run/slurmrestd /var/lib/slurmrest -path '/var/lib/slurm/slurm*' -prune -o -type d -printf '%p %u:%g %m\n' 2>/dev/null | grep -v -e ' /etc/.*apt' -e /etc/ssl | sort
 getent passwd slurmrestd; getent group slurmrestd
 for unit in munge mariadb slurmdbd slurmctld slurmd slurmrestd; do
     echo "$unit $(systemctl is-active $unit) $(systemctl is-enabled $unit 2>/dev/null | grep -x enabled)"
