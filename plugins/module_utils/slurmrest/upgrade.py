@@ -159,9 +159,11 @@ def _apis(case: Case) -> Iterator[Finding]:
         yield Finding(
             "api-gone",
             f"{api} is not served by Slurm {case.target}, and it was asked for {_users(case.own['usage'][api])}",
-            f"these clients get 404 from then on; served are {', '.join(served)}",
-            f"move them to {_common(case, served)} first, or accept it: slurmrest_upgrade_accept: [api-gone]",
-            blocking=True,
+            f"these clients get 404 on it; served are {', '.join(served)}",
+            f"move them to {_common(case, served)} first, or accept it: slurmrest_upgrade_accept: [api-gone]"
+            if not case.installed
+            else f"move them to {_common(case, served)}",
+            blocking=not case.installed,  # afterwards, stopping would help nobody
         )
     before = lookup(str(case.before)).release.api_versions if case.before else ()
     unused = [api for api in before if api not in served and api not in gone]
