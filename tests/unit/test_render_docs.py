@@ -102,19 +102,19 @@ def test_cells_show_changes_inside_a_series() -> None:
 
 def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     first, second, third = render_docs.faults.FAULTS[:3]
-    good = {"expect": first.expect, "found": [first.expect], "healthy_again": True}
+    good = {"expect": first.expect, "found": [first.expect]}
     wrong = {**good, "expect": second.expect, "found": ["restart-loop", "munge-stopped"]}
-    ill = {**good, "expect": third.expect, "found": [third.expect], "healthy_again": False}
-    faults = {first.name: good, second.name: wrong, third.name: ill}
+    nothing = {"expect": third.expect, "found": []}
+    faults = {first.name: good, second.name: wrong, third.name: nothing}
     table = render_docs.faults_table({"24.11": {"faults": faults}})
     assert table.startswith("1 of ")
     assert "Mended" not in table
-    timed = {**faults, first.name: {**good, "mended_in": 2.5}, third.name: {**ill, "mended_in": 4.0}}
+    timed = {**faults, first.name: {**good, "mended_in": 2.5}, third.name: {**nothing, "mended_in": 4.0}}
     timed_table = render_docs.faults_table({"24.11": {"faults": timed}})
     assert "Mended in 3.2 s (median), 4.0 s at most." in timed_table
     assert "| not run | named | not run |" in table
     assert "| not run | **found: restart-loop, munge-stopped** | not run |" in table
-    assert "**named, but not healthy afterwards**" in table
+    assert "**found: nothing**" in table
 
 
 def test_rotations_are_shown_as_median_and_maximum() -> None:

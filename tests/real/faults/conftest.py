@@ -45,11 +45,17 @@ class Ward:
         self._stack = ExitStack()
         self._layout = ""
         self._mended_in = 0.0
+        self._doubtful = False
         self._patient: Patient | None = None
 
     def patient(self, layout: str) -> Patient:
         """Return a healthy cluster; one with a backup controller is made of a split one."""
+        if self._doubtful and self._patient is not None and not self._patient.healthy_again()["healthy"]:
+            self.dismiss()
+        self._doubtful = False
         if self._patient is None or self._layout != layout:
+            if self._patient is not None:
+                assert self._patient.healthy_again()["findings"] == []
             if self._patient is None or (self._layout, layout) != ("split", "backup"):
                 self.dismiss()
                 live = self._stack.enter_context(live_cluster(f"faults-{layout}", self.release, *LAYOUTS[layout]))
@@ -87,13 +93,17 @@ class Ward:
         broken = json.loads(evidence.read_text())
         record(self.release, self.version, fault, self._patient.healthy_evidence, broken)
 
-    def note(self, fault: Fault, found: list[str], *, healthy_again: bool) -> None:
+    def healthy_again(self) -> dict[str, Any]:
+        """Return the doctor's report on the mended cluster."""
+        return (self._patient or self.patient("single")).healthy_again()
+
+    def note(self, fault: Fault, found: list[str]) -> None:
         """Put what came of a fault into the data of the documents."""
+        self._doubtful = found != [fault.expect]
         self.results[fault.name] = {
             "text": fault.text,
             "expect": fault.expect,
             "found": found,
-            "healthy_again": healthy_again,
             "mended_in": round(self._mended_in, 1),
         }
         write_results(self.release, self.version, self.results)
