@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.files import write_atomically
 from slurmrest.probes import Probe
 from slurmrest.transaction import (
     ROLLBACK_SUFFIX,
@@ -22,7 +23,6 @@ from slurmrest.transaction import (
     TransactionFailed,
     octal,
     run_program,
-    write_atomically,
 )
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import SlurmrestError
+from .files import write_atomically
 from .transaction import (
     STATE_DIR,
     FileSpec,
@@ -30,7 +31,6 @@ from .transaction import (
     group_id,
     host_lock,
     run_program,
-    write_atomically,
 )
 
 FILE = "origin.json"

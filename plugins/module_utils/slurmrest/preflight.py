@@ -36,7 +36,7 @@ SOCKET_GROUP = "slurmrestd_service_socket_group"
 SANDBOX = "slurmrestd_service_sandbox"
 KEY_PATH = "slurm_common_jwt_key_path"
 
-_HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/home", "/root", "/run/user", "/dev", "/proc", "/sys")  # noqa: S108
+HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/home", "/root", "/run/user", "/dev", "/proc", "/sys")  # noqa: S108
 _RUN = ("/run/", "/var/run/")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -340,7 +340,7 @@ def _sockets(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
 
 def _directory(path: str, facts: Mapping[str, Any], user: str) -> str | None:
     """Why the service cannot have a socket in this directory. Those below /run are made when it starts."""
-    if any(path == hidden or path.startswith(f"{hidden}/") for hidden in _HIDDEN_DIRECTORIES):
+    if any(path == hidden or path.startswith(f"{hidden}/") for hidden in HIDDEN_DIRECTORIES):
         return f"{path} is hidden from the service by its sandbox, or from its clients"
     if facts["exists"] and facts["kind"] != "directory":
         return f"{path} is no directory"
@@ -518,22 +518,25 @@ def _environment_value(name: str, value: Any, facts: Mapping[str, Any]) -> Itera
 
 
 def _sandbox(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
-    given = variables.get(SANDBOX)
-    if given is None:
-        return
+    if variables.get(SANDBOX) is not None:
+        yield from sandbox_problems(SANDBOX, variables[SANDBOX])
+
+
+def sandbox_problems(variable: str, given: object) -> Iterator[Problem]:
+    """What is wrong with directives that a site gives for a unit of ours: they must not say who runs what."""
     if not isinstance(given, dict):
-        yield Problem(SANDBOX, given, "a dictionary of systemd directives", "it is none")
+        yield Problem(variable, given, "a dictionary of systemd directives", "it is none")
         return
     for name, value in given.items():
         if name in _OWNED_DIRECTIVES:
-            yield Problem(SANDBOX, name, "directives of the sandbox", "other variables decide about this directive")
+            yield Problem(variable, name, "directives of the sandbox", "other variables decide about this directive")
         elif not isinstance(name, str) or not re.fullmatch(r"[A-Z][A-Za-z0-9]+", name):
-            yield Problem(SANDBOX, name, "directives of the sandbox", "it is no name of a systemd directive")
+            yield Problem(variable, name, "directives of the sandbox", "it is no name of a systemd directive")
         elif isinstance(value, (dict, list)) or re.search(r"[\r\n\0]", str(value)) or str(value).endswith("\\"):
-            yield Problem(f"{SANDBOX}.{name}", value, "one line of text, or null to leave it out", "it is none")
+            yield Problem(f"{variable}.{name}", value, "one line of text, or null to leave it out", "it is none")
         elif isinstance(value, bool):
             allowed = f"'{'yes' if value else 'no'}', quoted"
-            yield Problem(f"{SANDBOX}.{name}", value, allowed, "systemd would read a word of Python")
+            yield Problem(f"{variable}.{name}", value, allowed, "systemd would read a word of Python")
 
 
 def _key_path(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:

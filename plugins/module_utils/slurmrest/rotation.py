@@ -26,7 +26,8 @@ from typing import Any, Callable
 
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
-from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, host_lock, restart, write_atomically
+from .files import write_atomically
+from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, host_lock, restart
 
 NEXT_SUFFIX = ".slurmrest-next"
 RECONFIGURE = ("scontrol", "reconfigure")

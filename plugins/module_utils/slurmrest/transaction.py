@@ -19,13 +19,13 @@ import os
 import pwd
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable
 
 from .errors import InputError, SlurmrestError
+from .files import write_atomically
 from .probes import Probe, probe_error
 
 if TYPE_CHECKING:
@@ -237,40 +237,6 @@ def _same(spec: FileSpec, now: Present | None) -> bool:
         spec.group,
         spec.mode,
     )
-
-
-def _keep_attributes(path: str, descriptor: int) -> None:
-    """Give a new file the access control list and security label of another one."""
-    with contextlib.suppress(OSError):
-        for name in os.listxattr(path):
-            with contextlib.suppress(OSError):
-                os.setxattr(descriptor, name, os.getxattr(path, name))
-
-
-def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *, copy_of: str | None = None) -> None:
-    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one.
-
-    Access control lists and the like stay those of the file there; ``copy_of`` names another one to take them from,
-    together with its times.
-    """
-    handle, temporary = tempfile.mkstemp(prefix=".slurmrest-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(stream.fileno(), 0o600)
-            stream.write(content)
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), mode)
-            _keep_attributes(copy_of or path, stream.fileno())
-            stream.flush()
-            if copy_of is not None:
-                status = os.stat(copy_of)
-                os.utime(stream.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-            os.fsync(stream.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
 
 
 @contextlib.contextmanager

@@ -20,8 +20,8 @@ from typing import Any
 from . import answers
 from .client import ClientError, Credentials, Target, request
 from .errors import SlurmrestError
+from .files import write_atomically
 from .releases import RELEASES
-from .transaction import write_atomically
 
 RUN_DIR = "/run/slurmrest-watch"
 PAUSE_SECONDS = 0.02

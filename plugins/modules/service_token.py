@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""Both ends of a service token (entry file; see module_utils/slurmrest/service_token/hosts.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_token
+short_description: Prepare the hosts at both ends of a service token, and have it fetched
+description:
+  - C(judge) refuses variables that cannot work on the host that uses the token. C(keypair) makes the key by which that
+    host asks, and returns its public half. C(controller) judges a controller, and returns its host keys. C(renew) has
+    the installed unit fetch a token where there is no fresh one.
+  - The token itself never passes through Ansible.
+options:
+  step:
+    description: What to do.
+    type: str
+    required: true
+    choices: [judge, keypair, controller, renew]
+  variables: {description: "For C(judge): the role's variables by name.", type: dict, default: {}}
+  account: {description: "For C(keypair): who fetches the token.", type: str, default: slurmrest-token}
+  consumers:
+    description: "For C(controller): C(name) of the host, C(user) and C(lifespan) of each token that is fetched."
+    type: list
+    elements: dict
+    default: []
+  members:
+    description: "For C(controller): all hosts that use tokens; the keys of those that C(consumers) lacks are kept."
+    type: list
+    elements: str
+    default: []
+  slurm_user: {description: "For C(controller): SlurmUser.", type: str, default: slurm}
+  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  demand: {description: "For C(renew): also when the token in place is fresh.", type: bool, default: false}
+attributes:
+  check_mode: {support: full, description: Changes nothing.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Have a token in place
+  slurmrest.toolkit.service_token:
+    step: renew
+"""
+
+RETURN = r"""
+public_key: {description: Type and key; empty in check mode while there is none., returned: step keypair, type: str}
+host_keys: {description: Type and key of each host key., returned: step controller, type: list, elements: str}
+port: {description: Where sshd listens., returned: step controller, type: int}
+kept: {description: Lines of keys by account that were not looked at., returned: step controller, type: dict}
+withdrawn: {description: Files of keys that nobody uses., returned: step controller, type: list, elements: str}
+lifetime: {description: Seconds that the token in place lives., returned: step renew, type: int}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.service_token import hosts
+
+
+def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Do one step."""
+    if wanted["step"] == "judge":
+        hosts.refuse(hosts.consumer_problems(wanted["variables"]))
+        return {"changed": False}
+    if wanted["step"] == "keypair":
+        made, public_key = hosts.key_pair(wanted["account"], check=check)
+        return {"changed": made, "public_key": public_key}
+    if wanted["step"] == "renew":
+        new, lifetime = hosts.renew_now(demand=wanted["demand"], check=check)
+        return {"changed": new, "lifetime": lifetime}
+    consumers = wanted["consumers"]
+    users = [consumer["user"] for consumer in consumers]
+    sshd = hosts.sshd_settings(users[0] if users else "root")
+    hosts.refuse(hosts.controller_problems(consumers, wanted["slurm_user"], wanted["slurm_conf"], sshd))
+    seen = [consumer["name"] for consumer in consumers]
+    kept = hosts.kept(name for name in wanted["members"] if name not in seen)
+    return {
+        "changed": False,
+        "kept": kept,
+        "host_keys": hosts.host_keys(sshd),
+        "port": int(sshd.get("port", ["22"])[0]),
+        "withdrawn": hosts.withdrawn([*users, *kept]),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "required": True, "choices": ["judge", "keypair", "controller", "renew"]},
+            "variables": {"type": "dict", "default": {}},
+            "account": {"type": "str", "default": "slurmrest-token"},
+            "consumers": {"type": "list", "elements": "dict", "default": []},
+            "members": {"type": "list", "elements": "str", "default": []},
+            "slurm_user": {"type": "str", "default": "slurm"},
+            "slurm_conf": {"type": "path"},
+            "demand": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, check=module.check_mode))
+    except SlurmrestError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The files of a service token at both ends: what systemd, ssh and the fetching program make of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from slurmrest.service_token.fetch import CONFIG, Controller, Settings
+
+from tests.render.roles import evaluate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+VARIABLES: dict[str, Any] = {
+    "inventory_hostname": "web",
+    "slurmrest_token_user": "portal",
+    "slurmrest_token_owner": "www-data",
+    "slurm_common_controllers": ["ctl", "ctl2"],
+    "groups": {"slurmrest_token": ["web", "mon", "far"]},
+    "hostvars": {
+        "ctl": {
+            "__slurmrest_token_source": {
+                "asked": {"name": "ctl", "address": "10.0.0.1", "port": 22},
+                "host_keys": [KEY, "ssh-rsa AAAA"],
+            }
+        },
+        "ctl2": {},
+        "web": {
+            "__slurmrest_token_consumer": {
+                "name": "web",
+                "user": "portal",
+                "lifespan": 3600,
+                "public_key": KEY,
+                "from": ["192.0.2.0/24", "!192.0.2.9"],
+            }
+        },
+        "mon": {
+            "__slurmrest_token_consumer": {
+                "name": "mon",
+                "user": "exporter",
+                "lifespan": 600,
+                "public_key": KEY,
+                "from": [],
+            }
+        },
+        "far": {},
+    },
+}
+SERVICE = "/etc/systemd/system/slurmrest-token.service"
+TIMER = "/etc/systemd/system/slurmrest-token.timer"
+
+
+def rendered(**variables: Any) -> dict[str, str]:
+    facts: dict[str, Any] = {"slurm_conf": {}, "slurmdbd_conf": {}}
+    entries = evaluate("slurmrest_token", "__slurmrest_token_files", {**VARIABLES, **variables}, facts)
+    return {str(entry["path"]): str(entry["content"]) for entry in entries}
+
+
+def authorized_keys(user: str, **variables: Any) -> list[str]:
+    known = {
+        **VARIABLES,
+        "__slurmrest_token_name": user,
+        "__slurmrest_token_controller": {"kept": {"portal": [f'restrict,command="kept" {KEY} far']}},
+        **variables,
+    }
+    text = evaluate("slurmrest_token", "lookup('ansible.builtin.template', 'authorized_keys.j2')", known, {})
+    return [line for line in str(text).splitlines() if not line.startswith("#")]
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    assert analyze, "systemd-analyze is missing: install the package systemd"
+    files = rendered(slurmrest_token_sandbox={"ProtectProc": None, "TasksMax": "32"})
+    for path in (SERVICE, TIMER):
+        (tmp_path / path.rpartition("/")[2]).write_text(files[path])
+    for needed in ("network-online.target", "sysinit.target", "timers.target", "time-set.target", "time-sync.target"):
+        (tmp_path / needed).write_text("[Unit]\nDescription=x\n")
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", "slurmrest-token.timer", "slurmrest-token.service"],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr + done.stdout == ""
+    lines = files[SERVICE].splitlines()
+    assert "TasksMax=32" in lines
+    assert not any(line.startswith("ProtectProc") for line in lines)
+    assert "ReadWritePaths=/var/lib/slurmrest-token" in lines
+
+
+def test_the_unit_is_no_less_confined_than_slurmrestd(tmp_path: Path) -> None:
+    """All but what it is for: the network, and giving a file to its owner."""
+    (tmp_path / "slurmrest-token.service").write_text(rendered()[SERVICE])
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / "slurmrest-token.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    score = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    assert score, done.stdout + done.stderr
+    assert float(score[1]) <= 2.0, done.stdout
+
+
+def test_a_directory_of_the_site_is_writable_too() -> None:
+    text = rendered(slurmrest_token_path="/var/lib/portal-token/token")[SERVICE]
+    assert "ReadWritePaths=/var/lib/slurmrest-token /var/lib/portal-token\n" in text
+
+
+def test_the_installed_program_runs_by_itself_and_reads_its_settings(tmp_path: Path) -> None:
+    """What the role installs imports nothing that is not installed with it."""
+    files = rendered()
+    library = "/usr/local/lib/slurmrest-token/"
+    for path, text in files.items():
+        if path.startswith(library):
+            place = tmp_path / path.removeprefix(library)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+    (tmp_path / "settings.json").write_text(files[CONFIG])
+    settings = Settings.read(str(tmp_path / "settings.json"))
+    assert settings.controllers == (Controller("ctl", "10.0.0.1", 22),), "one that was not prepared is not asked"
+    assert (settings.user, settings.owner, settings.path) == ("portal", "www-data", "/var/lib/slurmrest-token/token")
+    missing = str(tmp_path / "none.json")
+    done = subprocess.run(
+        [sys.executable, "-I", str(tmp_path), missing], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 2
+    assert f"<4>{missing} cannot be used" in done.stderr
+
+
+def test_host_keys_are_pinned_by_the_name_that_is_asked_for() -> None:
+    text = rendered()["/var/lib/slurmrest-token/known_hosts"]
+    assert [line for line in text.splitlines() if not line.startswith("#")] == [f"ctl {KEY}", "ctl ssh-rsa AAAA"]
+
+
+def test_a_key_may_ask_for_the_token_of_its_account_only() -> None:
+    command = "/usr/bin/env -i PATH=/usr/bin:/bin:/usr/local/bin scontrol token lifespan="
+    assert authorized_keys("portal") == [
+        f'restrict,command="{command}3600",from="192.0.2.0/24,!192.0.2.9" {KEY} web',
+        f'restrict,command="kept" {KEY} far',
+    ]
+    assert authorized_keys("exporter") == [f'restrict,command="{command}600" {KEY} mon']
+
+
+def test_slurm_conf_elsewhere_is_named() -> None:
+    assert (
+        "SLURM_CONF=/opt/slurm/etc/slurm.conf scontrol token"
+        in authorized_keys("exporter", slurm_common_config_dir="/opt/slurm/etc")[0]
+    )
+
+
+def test_ssh_reads_the_line_as_it_is_meant(tmp_path: Path) -> None:
+    """ssh-keygen finds the key behind the options: the quotes are right."""
+    path = tmp_path / "authorized_keys"
+    path.write_text("\n".join(authorized_keys("portal")) + "\n")
+    done = subprocess.run(["ssh-keygen", "-l", "-f", str(path)], capture_output=True, text=True, check=True)
+    assert [line.split()[2:] for line in done.stdout.splitlines()] == [["web", "(ED25519)"], ["far", "(ED25519)"]]
