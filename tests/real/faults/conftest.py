@@ -114,7 +114,7 @@ def add_backup(live: LiveCluster) -> None:
     inventory = live.inventory()
     inventory["all"]["children"]["slurmctld"]["hosts"][BACKUP] = {}
     (live.directory / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-    live.playbook("cluster.yml", "deploy.yml").good()
+    live.playbook("cluster.yml").good()
 
 
 @pytest.fixture(scope="session")

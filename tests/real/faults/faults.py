@@ -532,9 +532,8 @@ CLUSTER = (
         "cluster-not-registered",
         "The cluster is not registered in the database",
         "cluster-not-registered",
-        "systemctl stop slurmctld\n"
-        "sacctmgr -i delete cluster $(sed -n 's/^ClusterName=//p' $CONF) || true\n"
-        "again slurmctld",
+        # A slurmctld that starts would register itself again.
+        "sacctmgr -i delete cluster $(sed -n 's/^ClusterName=//p' $CONF) > /dev/null",
         on="slurmctld",
         restart=("slurmctld",),
         undo="sacctmgr -i add cluster $(sed -n 's/^ClusterName=//p' $CONF) || true",

@@ -174,7 +174,7 @@ RULES = (
         "systemd has not read the changed unit",
         "systemctl(1), daemon-reload",
         _needs_reload,
-        (*_LISTENING, "restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon"),
+        (*_LISTENING, "restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon", "listener-silent"),
     ),
     Rule(
         "environment-file-sectioned",
@@ -216,7 +216,7 @@ RULES = (
         "slurmrestd runs with an earlier configuration",
         "rest_quickstart.html, Customization",
         _not_restarted,
-        ("listens-elsewhere",),
+        ("listens-elsewhere", "listener-silent"),
     ),
     Rule(
         "dropin-writable",
