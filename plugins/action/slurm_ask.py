@@ -8,7 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.slurmrest.doctor import Cluster
+from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.listeners import read
 from ..plugin_utils.peer import result_on, run_on
 
@@ -33,8 +33,9 @@ class ActionModule(ActionBase):
         arguments["urls"] = [listener.url for listener in map(read, told) if listener]
         arguments["accounting"] = bool(own["facts"]["slurm_conf"]["accounting"])
         found = {host: self._registered(host, variables) for host in variables["ansible_play_hosts_all"]}
-        arguments["patience"] = Cluster.of(found).patience
-        arguments["token"], refused = self._token(arguments, variables)
+        cluster = Cluster.of(found)
+        arguments["patience"] = cluster.patience
+        arguments["token"], refused = self._token(arguments, cluster, variables)
         arguments["request_token"] = self._client_token(arguments)
         try:
             result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
@@ -47,9 +48,15 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         return (hostvars[host].get(self._task.args["evidence"]) or {}).get("evidence") if host in hostvars else None
 
-    def _token(self, arguments: dict[str, Any], variables: dict[str, Any]) -> tuple[str | None, str | None]:
+    def _token(
+        self, arguments: dict[str, Any], cluster: Cluster, variables: dict[str, Any]
+    ) -> tuple[str | None, str | None]:
         """A token of root, or why there is none."""
         controller = arguments.get("controller") or variables["inventory_hostname"]
+        controllers = cluster.role("slurmctld")
+        if controllers and all(host.down("slurmctld") for host in controllers):
+            # scontrol would try for a long time.
+            return None, f"slurmctld does not run on {', '.join(host.name for host in controllers)}"
         try:
             wanted = {"users": [USER], "lifespan": TOKEN_SECONDS}
             return run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"][USER], None

@@ -304,6 +304,7 @@ KEYS = (
         "chmod 0644 $KEY; again slurmdbd slurmctld",
         on="slurmctld",
         restart=KEY_USERS,
+        bounded=True,
     ),
     Fault(
         "key-owner",
@@ -354,7 +355,6 @@ KEYS = (
         "new_key 32 $KEY; again slurmdbd",
         on="slurmctld",
         restart=KEY_USERS,
-        bounded=True,
     ),
     Fault(
         "key-not-loaded-slurmdbd",

@@ -1,0 +1,33 @@
+"""The action that asks slurmrestd for a doctor: when it has a token made for that."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from tests.unit.test_doctor import evidence
+
+ask = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_ask")
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *hosts: dict[str, Any]) -> tuple[list[str], tuple[str | None, str | None]]:
+    """Who was asked for a token, and what came of it."""
+    calls = []
+
+    def run_on(_action: object, host: str, _module: str, arguments: dict[str, Any], _vars: object) -> dict[str, Any]:
+        calls.append(host)
+        return {"tokens": dict.fromkeys(arguments["users"], "a token")}
+
+    monkeypatch.setattr(ask, "run_on", run_on)
+    cluster = ask.Cluster.of({f"ctl{number}": host for number, host in enumerate(hosts, start=1)})
+    return calls, object.__new__(ask.ActionModule)._token({"controller": "ctl1"}, cluster, {})
+
+
+def test_a_controller_that_does_not_run_is_not_asked_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, running = evidence("slurmctld-stopped")["hosts"]["node1"], evidence()["hosts"]["node1"]
+    assert asked(monkeypatch, stopped) == ([], (None, "slurmctld does not run on ctl1"))
+    assert asked(monkeypatch, running) == (["ctl1"], ("a token", None))
+    assert asked(monkeypatch, stopped, running)[0] == ["ctl1"]  # its backup answers
+    assert asked(monkeypatch, {**stopped, "roles": ["slurmrestd"]})[0] == ["ctl1"]  # the controller is no host of ours
