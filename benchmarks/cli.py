@@ -41,7 +41,7 @@ PARTS = {
     "hosts": Part("second deploy.yml on 1, 5 and 20 hosts", hosts.measure, 6),
     "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
     "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
-    "load": Part("requests a second and their times, the vendor's defaults and ours", load.measure, 6),
+    "load": Part("requests a second and their times, with the defaults", load.measure, 6),
     "threads": Part("the same for several numbers of threads; not run unless named", load.choose, 6, usual=False),
 }
 

@@ -57,7 +57,7 @@ def memory(init: int, root: Path = Path("/proc")) -> dict[str, dict[str, int]]:
     space = (root / str(init) / "ns" / "pid").readlink()
     found: dict[str, dict[str, int]] = {}
     for folder in root.glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if (folder / "ns" / "pid").readlink() != space:
                 continue
             lines = (folder / "smaps_rollup").read_text(encoding="ascii").splitlines()[1:]

@@ -1,4 +1,4 @@
-"""Mint tokens on the controller, verify on the REST host, show the table, keep the reports.
+"""Have tokens minted on the controller, verify on the REST host, show the table, keep the reports.
 
 The tokens stay in this process.
 """
@@ -31,17 +31,13 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         arguments = dict(self._task.args)
         controller = arguments.get("controller") or variables["inventory_hostname"]
-        users = {"token": arguments.get("user") or "root"}
         token_file = arguments.pop("token_file", None)
         if token_file:
             arguments.update(token=_token(Path(token_file)), job=False)
-            users = {}
-        elif arguments.get("job") and arguments.get("job_user"):
-            users["job_token"] = arguments["job_user"]
-        if users:
-            wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
-            minted = run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"]
-            arguments.update({parameter: minted[user] for parameter, user in users.items()})
+        elif controller == variables["inventory_hostname"]:
+            arguments["mint"] = TOKEN_SECONDS
+        else:
+            arguments.update(self._mint(controller, arguments, variables))
         result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         documents = result.pop("documents", {})
         if documents and not self._task.check_mode:
@@ -50,6 +46,15 @@ class ActionModule(ActionBase):
         if table:
             Display().display(f"{variables['inventory_hostname']}: {table}")
         return result
+
+    def _mint(self, controller: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
+        """Ask another host for the tokens, by the parameters that take them."""
+        users = {"token": arguments.get("user") or "root"}
+        if arguments.get("job") and arguments.get("job_user"):
+            users["job_token"] = arguments["job_user"]
+        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+        minted = run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"]
+        return {parameter: minted[user] for parameter, user in users.items()}
 
 
 def _token(file: Path) -> str:

@@ -60,7 +60,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, ansible_facts={"slurmrest": detect(module.params)})
+    facts = detect(module.params)
+    if facts["warning"]:
+        module.warn(facts["warning"])
+    module.exit_json(changed=False, ansible_facts={"slurmrest": facts})
 
 
 if __name__ == "__main__":

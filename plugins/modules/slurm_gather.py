@@ -31,6 +31,13 @@ options:
   salt:
     description: "Random text, the same for all hosts of a run: keys are compared by it without being shown."
     type: str
+  groups: {description: Names of groups to look up., type: list, elements: str, default: []}
+  keep_facts:
+    description:
+      - Whether to set the facts of M(slurmrest.toolkit.slurm_facts), too, with O(groups) and the UNIX sockets of
+        O(listen) among them.
+    type: bool
+    default: false
 attributes:
   check_mode: {support: full, description: Reads only.}
 author: slurmrest-toolkit contributors
@@ -45,6 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 evidence: {description: What was seen., returned: success, type: dict}
+ansible_facts: {description: The facts under the key C(slurmrest)., returned: with keep_facts, type: dict}
 seconds: {description: Duration., returned: success, type: float}
 """
 
@@ -52,7 +60,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.gather import gather
+from ..module_utils.slurmrest.gather import gather, look
 
 
 def main() -> None:
@@ -67,12 +75,18 @@ def main() -> None:
             "quick": {"type": "bool", "default": False},
             "users": {"type": "list", "elements": "str", "default": []},
             "salt": {"type": "str", "no_log": True},
+            "groups": {"type": "list", "elements": "str", "default": []},
+            "keep_facts": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     begin = time.monotonic()
-    evidence = gather(module.params)
-    module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3))
+    facts = look(module.params) if module.params["keep_facts"] else None
+    evidence = gather(module.params, facts)
+    result = {"ansible_facts": {"slurmrest": facts}} if facts else {}
+    if facts and facts["warning"]:
+        module.warn(facts["warning"])
+    module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3), **result)
 
 
 if __name__ == "__main__":

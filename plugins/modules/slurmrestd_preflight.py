@@ -11,6 +11,8 @@ short_description: Check the wanted slurmrestd against the host it shall run on
 description:
   - Compares the variables of the roles with what is on the host and fails with one message for each problem, naming the
     variable, its value and what is allowed. Changes nothing.
+  - The action plugin of the same name judges on the controller where the facts of M(slurmrest.toolkit.slurm_facts) are
+    all that is needed; otherwise this module looks at the host once more.
 options:
   variables:
     description: The variables to judge, by name.
@@ -44,6 +46,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+judged:
+  description: The digest of the host's facts that were there (by the action plugin).
+  returned: always
+  type: str
 problems:
   description: One text for each problem, empty where there is none.
   returned: always
@@ -54,7 +60,7 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, problems, warnings, without
+from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, verdict, without
 
 
 def main() -> None:
@@ -79,13 +85,8 @@ def main() -> None:
             "groups": groups_of_interest(variables),
         }
     )
-    judged = problems(variables, without(facts, module.params["set_aside"]), installed=module.params["installed"])
-    found = [str(problem) for problem in judged]
-    if found:
-        module.fail_json(msg="Nothing was changed. " + "\n".join(found), problems=found)
-    for text in warnings(variables):
-        module.warn(text)
-    module.exit_json(changed=False, problems=found)
+    facts = without(facts, module.params["set_aside"])
+    module.exit_json(**verdict(variables, facts, installed=module.params["installed"]))
 
 
 if __name__ == "__main__":

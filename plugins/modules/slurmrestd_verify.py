@@ -13,6 +13,11 @@ description:
     O(job=true) a short job is submitted as an ordinary user.
   - The action plugin of the same name mints short-lived tokens on the controller and keeps them in memory.
 options:
+  mint:
+    description:
+      - Seconds for which tokens are asked of scontrol on this host instead; given by the action plugin where this host
+        is O(controller), which saves a look at another one.
+    type: int
   controller: {description: Inventory name of the host that mints the tokens (read by the action plugin)., type: str}
   user:
     description: "Administrator whose token is used: slurmdbd shows its statistics to no one else."
@@ -74,6 +79,7 @@ from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.listeners import parse
 from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.report_html import configuration, render_html
+from ..module_utils.slurmrest.users.tokens import from_scontrol
 from ..module_utils.slurmrest.verify import JobOptions, Options, verify
 
 
@@ -81,6 +87,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "mint": {"type": "int"},
             "controller": {"type": "str"},
             "user": {"type": "str", "default": "root"},
             "token": {"type": "str", "no_log": True},
@@ -99,6 +106,9 @@ def main() -> None:
     wanted = module.params
     job = wanted["job"] and not module.check_mode
     try:
+        if wanted["mint"]:
+            wanted["token"] = from_scontrol(wanted["user"], wanted["mint"]).reveal()
+            wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"]).reveal() if job else None
         facts = detect({})
         urls = wanted["urls"] or [parse(entry["text"]).url for entry in facts["unit"]["listeners"]]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]

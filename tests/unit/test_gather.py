@@ -8,6 +8,7 @@ import pwd
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest import detect as detection
 from slurmrest import gather as module
 from slurmrest import jwt, slurmconf, units
 
@@ -249,3 +250,24 @@ def test_a_whole_host_gives_plain_data(tools: Path) -> None:
     assert evidence["users"] == {"root": {"exists": True, "uid": 0}, "no-such-user": {"exists": False, "uid": None}}
     assert evidence["units"] == {}
     assert evidence["roles"] == []
+
+
+def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def detect(options: dict[str, Any]) -> dict[str, Any]:
+        asked.append(options)
+        return real(options)
+
+    real = detection.detect
+    monkeypatch.setattr(module, "detect", detect)
+    options = {"account": ME, "listen": ["127.0.0.1:6820", "unix:/run/a/b", "nonsense"], "groups": ["g"], "quick": True}
+    found = module.look(options)
+    assert set(found["paths"]) == {"/run/a/b", "/run/a"}
+    assert found["groups"] == {"g": None}
+    kept = list(found["packages"])
+    evidence = module.gather(options, found)
+    assert len(asked) == 1
+    assert evidence["facts"]["account"] == found["account"]
+    assert found["packages"] == kept
+    assert not [name for name in evidence["facts"]["packages"] if "slurm" not in name and "munge" not in name]

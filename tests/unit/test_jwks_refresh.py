@@ -221,7 +221,7 @@ def test_a_bad_answer_leaves_the_former_set(host: Host, document: str) -> None:
         {"path": ""},
         {"issuers": []},
         {"hosts": []},
-        {"daemons": [{"name": "slurmd", "state": "stopped"}]},
+        {"daemons": [{"name": "slurmd", "state": "paused"}]},
     ],
 )
 def test_bad_settings_are_refused(host: Host, bad: dict[str, Any]) -> None:

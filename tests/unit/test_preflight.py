@@ -9,8 +9,10 @@ from slurmrest.preflight import (
     Problem,
     groups_of_interest,
     installation_problems,
+    is_evidence,
     paths_of_interest,
     problems,
+    verdict,
     warnings,
 )
 from slurmrest.releases import lookup
@@ -495,3 +497,21 @@ def test_missing_plugins_are_named_with_their_package() -> None:
 def test_a_bare_host_without_slurm_names_the_package_of_its_distribution() -> None:
     assert "slurm-slurmrestd" in (installation_problems(facts(None, os={"family": "RedHat"}))[0].remedy or "")
     assert "./configure" in (installation_problems(facts(None, os={"family": ""}))[0].remedy or "")
+
+
+def test_a_verdict_is_the_result_of_a_task() -> None:
+    public = {LISTEN: ["0.0.0.0:6820"]}
+    assert verdict(public, facts(), installed=False) == {"changed": False, "problems": [], "warnings": warnings(public)}
+    refused = verdict({LISTEN: []}, facts(), installed=False)
+    assert (refused["failed"], refused["changed"]) == (True, False)
+    assert refused["msg"] == "Nothing was changed. " + refused["problems"][0]
+    assert verdict({}, facts(None), installed=True)["failed"]
+
+
+def test_facts_are_evidence_when_they_tell_all_that_the_variables_are_about() -> None:
+    assert is_evidence(facts(), GOOD)
+    assert is_evidence(facts(paths={}, groups={}), {USER: "slurmrestd"})
+    assert not is_evidence(facts(), {LISTEN: [SOCKET, "unix:/run/other/socket"]})
+    assert not is_evidence(facts(groups={}), {"slurmrestd_service_socket_group": "portal"})
+    assert not is_evidence(facts(), {USER: "portal"})
+    assert not is_evidence({}, {})

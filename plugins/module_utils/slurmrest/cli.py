@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import jwt
-from .client import DEFAULT_PORT, DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target, Tls
+from .client import DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target, Tls
 from .errors import SlurmrestError
 from .formats import (
     NAGIOS_UNKNOWN,
@@ -23,6 +23,7 @@ from .formats import (
     render_prometheus,
     write_file,
 )
+from .listeners import DEFAULT_PORT
 from .report import TokenSource, render_curl, render_json, render_table
 from .report_html import render_html
 from .session import NOT_ORDINARY

@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 from .errors import InputError, SlurmrestError
 from .jwt import Token
 
-DEFAULT_PORT = 6820
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
 MAX_BODY = 128 * 1024 * 1024  # bytes; the node list of a very large cluster is some ten MiB
 MAX_SOCKET_PATH = 107  # bytes, sockaddr_un.sun_path without its final zero (unix(7))

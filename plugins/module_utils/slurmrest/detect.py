@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import glob
 import grp
+import hashlib
+import json
 import os
 import posixpath
 import pwd
@@ -46,7 +48,7 @@ _Process = Optional["subprocess.Popen[str]"]
 
 
 def detect(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything the roles want to know of this host.
+    """Everything the roles want to know of this host; ``digest`` is the same as long as all the rest is.
 
     Args:
         options: all optional. ``account``: the service account (default slurmrestd). ``slurmrestd``: path of the
@@ -71,7 +73,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = _release(version)
     packaging, package = _packaging(binaries, packages)
-    return {
+    found = {
         **daemons,
         "euid": os.geteuid(),
         "os": os_release,
@@ -96,6 +98,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "groups": {name: _gid(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
     }
+    return {**found, "digest": hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()}
 
 
 def describe(path: str, account: Mapping[str, Any]) -> dict[str, Any]:

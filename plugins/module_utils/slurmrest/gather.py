@@ -20,9 +20,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import keys, slurmconf, units
-from .client import DEFAULT_PORT
 from .detect import account_facts, describe, detect
-from .listeners import read
+from .listeners import DEFAULT_PORT, read
 from .processes import finish, listening_sockets, process, read_text, start
 
 if TYPE_CHECKING:
@@ -69,10 +68,19 @@ _EXPORTING_FILES = (
 )
 
 
-def gather(options: Mapping[str, Any]) -> dict[str, Any]:
+def look(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of :func:`detect.detect`, of the sockets in ``listen`` and the names in ``groups`` too."""
+    sockets = [entry for entry in map(read, options.get("listen") or ()) if entry and entry.kind == "unix"]
+    paths = [path for entry in sockets for path in (entry.path, entry.directory)]
+    same = {name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf", "groups")}
+    return detect({**same, "paths": paths})
+
+
+def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything that the rules of the doctor want to know of this host.
 
     Args:
+        found: what :func:`look` returned, where it has looked already.
         options: all optional. ``account``, ``slurmrestd`` and ``slurm_conf`` as for :func:`detect.detect`. ``roles``:
             which of the daemons this host is there for; those enabled or running where it is not given. ``salt``: text
             for the fingerprints of keys; without one there are none. ``users``: names to look up. ``listen``: where
@@ -82,7 +90,7 @@ def gather(options: Mapping[str, Any]) -> dict[str, Any]:
     quick = options.get("quick") or False
     units_now = _units() if quick else _settled_units()
     journals = {} if quick else {name: _journal(name) for name in (*DAEMONS, "munge", *_loaded(units_now, DATABASES))}
-    facts = detect({name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf")})
+    facts = dict(found or look(options))
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
     processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}

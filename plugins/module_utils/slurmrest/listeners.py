@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 VARIABLE = "slurmrestd_service_listen"
+DEFAULT_PORT = 6820
 ALLOWED = (
     "host:port, [IPv6 address]:port or unix:/absolute/path, such as 127.0.0.1:6820 or unix:/run/slurmrestd/rest.socket"
 )

@@ -152,6 +152,26 @@ def without(facts: Mapping[str, Any], aside: Collection[str]) -> dict[str, Any]:
     return {**facts, "environment_file": gone, "contradictions": left, "unit": {**unit, "environment_files": files}}
 
 
+def verdict(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installed: bool) -> dict[str, Any]:
+    """The result of a task that refuses what cannot work; see :func:`problems`."""
+    found = [str(problem) for problem in problems(variables, facts, installed=installed)]
+    if found:
+        msg = "Nothing was changed. " + "\n".join(found)
+        return {"changed": False, "problems": found, "failed": True, "msg": msg}
+    return {"changed": False, "problems": [], "warnings": warnings(variables)}
+
+
+def is_evidence(facts: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
+    """Whether facts hold all that :func:`problems` wants to know about these variables."""
+    if not {"account", "paths", "groups"} <= set(facts):
+        return False
+    return (
+        variables.get(accounts.USER_VARIABLE, facts["account"]["name"]) == facts["account"]["name"]
+        and set(paths_of_interest(variables)) <= set(facts["paths"])
+        and set(groups_of_interest(variables)) <= set(facts["groups"])
+    )
+
+
 def warnings(variables: Mapping[str, Any]) -> list[str]:
     """What works but is unwise: addresses that other hosts reach, since tokens travel there in clear."""
     public = [str(listener) for listener in _parsed(variables) if listener.is_public]

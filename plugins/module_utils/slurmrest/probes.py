@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from . import listeners
-from .client import ClientError, Target, request
 from .errors import InputError
 
 PROBE_TIMEOUT = 5.0
@@ -40,6 +39,8 @@ class Probe:
 def probe_error(probe: Probe, run: Callable[[Sequence[str]], subprocess.CompletedProcess[str]]) -> str | None:
     """Ask once. None when the answer is good, otherwise why not."""
     if probe.kind == "listeners":
+        from .client import ClientError, Target, request  # noqa: PLC0415 - loading HTTP takes long, asking is rare
+
         try:
             for listener in map(listeners.parse, probe.target):
                 request(Target.parse(listener.url), "GET", "/openapi/v3", timeout=PROBE_TIMEOUT)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.clusters import LiveCluster, live_cluster, slurmrest
+from testcluster.suites import suite_of
+from tests.real.clusters import ROOT, LiveCluster, live_cluster, slurmrest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,19 @@ PUBLIC = {"/etc/slurm/slurmdbd.conf", "/etc/mysql/debian.cnf", "/etc/ssh/sshd_co
 SECRETS = {"/etc/munge/munge.key", "/var/lib/slurm/jwt/jwt_hs256.key", "/etc/ssh/ssh_host_ed25519_key"}
 MACHINE = "sha256sum /etc/machine-id"
 KEYS = "stat -c '%n %U %G %a %s' /etc/munge/munge.key /var/lib/slurm/jwt/jwt_hs256.key /var/lib/slurm/jwt"
+
+# No names are resolved, and what asks for a proxy gets one that nobody runs.
+CUT_OFF = """
+mount --bind /dev/null /etc/resolv.conf
+nowhere=http://127.0.0.1:9
+exec env http_proxy=$nowhere https_proxy=$nowhere HTTP_PROXY=$nowhere HTTPS_PROXY=$nowhere "$@"
+"""
+
+
+def cut_off(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that cannot reach a mirror, an index of packages or a registry."""
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", CUT_OFF, "sh", *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
 def described(cluster: LiveCluster) -> dict[str, Any]:
@@ -57,6 +72,21 @@ def test_the_second_start_runs_no_playbook_and_proves_everything(second: LiveClu
     assert set(found["timings"]) == {"host", "nodes", "daemons", "verify", "job"}
     assert [check["id"] for check in found["verify"]["checks"] if check["ok"] is not True] == []
     assert not (second.directory / "logs" / "ansible.log").exists()
+
+
+@pytest.mark.usefixtures("first")
+def test_a_warm_start_needs_no_network(release: str) -> None:
+    name = f"real-warm-c-{release.replace('.', '')}"
+    simulation = cut_off("mmdebstrap", "--simulate", "--variant=apt", suite_of(release), "/dev/null")
+    assert simulation.returncode != 0, "this test does not cut the network off"
+    try:
+        up = cut_off(str(ROOT / "scripts" / "slurmrest"), "cluster", "up", "--name", name, "--slurm", release, "--json")
+        assert up.returncode == 0, up.stderr
+        found = json.loads(up.stdout)
+        assert set(found["timings"]) == {"host", "nodes", "daemons", "verify", "job"}
+        assert found["verify"]["ok"]
+    finally:
+        slurmrest("cluster", "down", name)
 
 
 def test_two_clusters_from_one_image_share_no_secret(first: LiveCluster, second: LiveCluster) -> None:

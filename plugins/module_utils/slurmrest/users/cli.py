@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cli as verification
 from .. import jwt
-from ..client import DEFAULT_PORT, DEFAULT_TIMEOUT, ClientError, Credentials, Target
+from ..client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
 from ..errors import InputError, SlurmrestError
+from ..listeners import DEFAULT_PORT
 from ..payloads import Resources, job_submission
 from . import batch, tokens
 from .access import Access, RefusedError
