@@ -186,11 +186,12 @@ def test_ssh_is_given_nothing_that_another_file_or_agent_could_change(settings: 
 
 
 def test_what_ssh_prints_is_never_in_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = subprocess.CompletedProcess([], 255, answer(), "Permission denied\n(publickey).")
+    poster = "@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
+    done = subprocess.CompletedProcess([], 255, answer(), f"{poster}Host key for ctl1 has changed.\r\nIt failed.\r\n")
     monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: done)
     with pytest.raises(NotRenewed) as caught:
         fetch.ask(settings, CONTROLLERS[0])
-    assert str(caught.value) == "Permission denied (publickey)."
+    assert str(caught.value) == "Host key for ctl1 has changed. It failed."
 
 
 def test_settings_are_read_as_the_role_writes_them(settings: Settings, tmp_path: Path) -> None:

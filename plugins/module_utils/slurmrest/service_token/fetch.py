@@ -32,6 +32,7 @@ DEMAND = "renew"
 PRIVATE = 0o600
 FRESH = 2 / 3  # of its life: with less left, a token is renewed
 PATIENCE = 40.0  # seconds that a controller gets; ssh gives up by itself before
+TELLING = 2  # lines at the end of what ssh or scontrol says: ssh begins with a poster when a host key is another one
 CLOCKS = 60.0  # seconds by which the clocks of two hosts may differ unmentioned
 WARNING, NOTICE = "<4>", "<5>"  # what journald reads at the beginning of a line (sd-daemon(3))
 
@@ -139,7 +140,8 @@ def ask(settings: Settings, controller: Controller) -> str:
     except subprocess.TimeoutExpired:
         raise NotRenewed(f"no answer within {PATIENCE:.0f} s") from None
     if done.returncode:
-        raise NotRenewed(" ".join(done.stderr.split()) or f"ssh ended with {done.returncode} and said nothing")
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise NotRenewed(" ".join(said[-TELLING:]) or f"ssh ended with {done.returncode} and said nothing")
     return done.stdout
 
 
@@ -252,13 +254,15 @@ def run(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time
         try:
             record, remarks = renew(settings, ask, now)
             said = [f"{WARNING}{remark}" for remark in remarks]
-            left = record.remaining(now())
-            said.append(f"{NOTICE}New token of {settings.user}, because {why}; it lives for {left:.0f} s.")
+            lives = record.remaining(now())
+            said.append(f"{NOTICE}New token of {settings.user}, because {why}; it lives for {lives:.0f} s.")
             if demanded is not None and _written(demand) == demanded:
                 os.unlink(demand)
         except (NotRenewed, OSError) as error:
             status = 1
-            said = [f"{WARNING}No new token of {settings.user}: {error}. {_what_is_left(settings, record, now())}"]
+            said = [
+                f"{WARNING}No new token of {settings.user}: {str(error).rstrip('.')}. {_what_is_left(settings, record, now())}"
+            ]
     text = metrics(settings.user, record, now(), failed=bool(status))
     write_atomically(settings.below(METRICS), text.encode(), os.geteuid(), os.getegid(), 0o644)
     return status, said
