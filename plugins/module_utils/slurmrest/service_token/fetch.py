@@ -260,9 +260,8 @@ def run(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time
                 os.unlink(demand)
         except (NotRenewed, OSError) as error:
             status = 1
-            said = [
-                f"{WARNING}No new token of {settings.user}: {str(error).rstrip('.')}. {_what_is_left(settings, record, now())}"
-            ]
+            state = _what_is_left(settings, record, now())
+            said = [f"{WARNING}No new token of {settings.user}: {str(error).rstrip('.')}. {state}"]
     text = metrics(settings.user, record, now(), failed=bool(status))
     write_atomically(settings.below(METRICS), text.encode(), os.geteuid(), os.getegid(), 0o644)
     return status, said
