@@ -265,6 +265,20 @@ def test_a_restart_loop_that_is_over_is_no_finding() -> None:
         assert ids(judge(data)) == found
 
 
+def test_a_daemon_that_ends_without_a_word_was_denied_unshare_where_that_is_denied() -> None:
+    data = evidence("unshare-denied")
+    host = data["hosts"]["node1"]
+    host["journal"]["slurmrestd"] = [line for line in host["journal"]["slurmrestd"] if "unshare" not in line["text"]]
+    assert ids(judge(data)) == ["restart-loop"]
+    host["unshare"] = "Operation not permitted"
+    assert ids(judge(data)) == ["unshare-denied"]
+    host["unshare"] = ""
+    host["units"]["slurmrestd"]["unshare"] = False
+    assert ids(judge(data)) == ["unshare-denied"]
+    host["journal"]["slurmrestd"].append({"age": 1.0, "run": 0, "text": "error: something else"})
+    assert ids(judge(data)) == ["restart-loop"]
+
+
 def test_the_json_shape() -> None:
     data = judge(evidence("key-missing")).as_dict()
     assert data["schema"] == SCHEMA

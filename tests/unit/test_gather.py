@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import pwd
@@ -61,6 +63,25 @@ def test_units_are_read_as_systemctl_shows_them(tools: Path) -> None:
     assert shown["slurmrestd"]["job"] == ""
     assert shown["slurmctld"]["load"] == "not-found"
     assert "munge" not in shown
+
+
+@pytest.mark.parametrize(
+    ("shown", "lets"),
+    [("", True), ("read unshare write", True), ("read write", False), ("~unshare", False), ("~reboot", True)],
+)
+def test_filters_of_system_calls_allow_what_they_list_or_deny_it(shown: str, lets: bool) -> None:
+    assert module._lets_unshare(shown) is lets
+
+
+def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        def unshare(self, flags: int) -> int:
+            assert flags == 0x40000
+            ctypes.set_errno(errno.EPERM)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
+    assert module._unshare() == "Operation not permitted"
 
 
 @pytest.mark.parametrize(

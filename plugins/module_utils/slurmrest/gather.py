@@ -8,6 +8,7 @@ log; keys are compared by a keyed fingerprint whose salt the caller throws away.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import glob
 import hashlib
 import hmac
@@ -45,8 +46,9 @@ LOG_BYTES = 65536
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths"
+    "FragmentPath,DropInPaths,SystemCallFilter"
 )
+_CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*")
 _SECRETS = re.compile(r"(?i)(x-slurm-user-token|authorization|slurm_jwt|storagepass|password)(\W+)\S.*")
@@ -115,6 +117,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
+        "unshare": _unshare(),
         "users": {name: _user(name) for name in options.get("users") or ()},
         "exported": _exported(),
     }
@@ -183,8 +186,22 @@ def _units() -> dict[str, dict[str, Any]]:
             "job": fields.get("Job", "").strip("0 "),
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
+            "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
         }
     return found
+
+
+def _lets_unshare(system_calls: str) -> bool:
+    """Whether SystemCallFilter= as systemctl shows it, the calls it allows or after ~ those it denies, lets unshare."""
+    denied, names = system_calls.startswith("~"), system_calls.lstrip("~").split()
+    return not names or ("unshare" in names) is not denied
+
+
+def _unshare() -> str:
+    """Why no process of this host may unshare(2) what slurmrestd does; empty where it may. It is tried on our own."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_SYSVSEM) == 0:
+        return ""
+    return os.strerror(ctypes.get_errno())
 
 
 def _loaded(shown: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:

@@ -108,7 +108,7 @@ def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
 
 def _unshare(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        said = host.said("slurmrestd", r"Unable to unshare")
+        said = host.said("slurmrestd", r"Unable to unshare") or _silence(host)
         if said and host.down("slurmrestd"):
             yield Sign(
                 host.name,
@@ -117,6 +117,17 @@ def _unshare(cluster: Cluster) -> Iterator[Sign]:
                 "Allow it, or set slurmrestd_service_environment: {SLURMRESTD_SECURITY: "
                 f'"disable_unshare_sysv,disable_unshare_files"}} and run {DEPLOY}.',
             )
+
+
+def _silence(host: Host) -> list[str]:
+    """Older releases end without a word about it: then it counts that unshare is denied."""
+    unit = host["units"].get("slurmrestd", {})
+    if unit.get("exit_status") != 1 or host.said("slurmrestd", r"(?i)fatal|error|unrecognized|unknown"):
+        return []
+    reasons = [] if unit.get("unshare", True) else ["systemctl show slurmrestd: SystemCallFilter= denies unshare"]
+    tried = host.evidence.get("unshare")
+    reasons += [f"unshare(CLONE_SYSVSEM) on this host: {tried}"] if tried else []
+    return [*reasons, "slurmrestd ends with status 1 and says nothing"] if reasons else []
 
 
 def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
