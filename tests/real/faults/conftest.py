@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 class Ward:
     """One cluster at a time: of the layout that is asked for, and a new one after it could not be mended."""
 
-    def __init__(self, release: str, *, full: bool) -> None:
+    def __init__(self, release: str, *, full: bool, running: str | None = None) -> None:
         self.release = release
+        self.running = running
         self.full = full
         self.version = ""
         self.results: dict[str, dict[str, Any]] = {}
@@ -58,7 +59,7 @@ class Ward:
                 assert self._patient.healthy_again()["findings"] == []
             if self._patient is None or (self._layout, layout) != ("split", "backup"):
                 self.dismiss()
-                live = self._stack.enter_context(live_cluster(f"faults-{layout}", self.release, *LAYOUTS[layout]))
+                live = self._stack.enter_context(self._start(layout))
             else:
                 live = self._patient.live
             if layout == "backup":
@@ -66,6 +67,11 @@ class Ward:
             self._patient, self._layout = Patient(live), layout
             self.version = self._patient.cluster.slurm_version
         return self._patient
+
+    def _start(self, layout: str) -> AbstractContextManager[LiveCluster]:
+        if self.running:
+            return nullcontext(LiveCluster(self.running, self.release))
+        return live_cluster(f"faults-{layout}", self.release, *LAYOUTS[layout])
 
     def dismiss(self) -> None:
         """Remove the cluster."""
@@ -118,9 +124,9 @@ def add_backup(live: LiveCluster) -> None:
 
 
 @pytest.fixture(scope="session")
-def ward(release: str, full: bool) -> Iterator[Ward]:
+def ward(pytestconfig: pytest.Config, release: str, full: bool) -> Iterator[Ward]:
     """Return the ward, and empty it afterwards."""
-    there = Ward(release, full=full)
+    there = Ward(release, full=full, running=pytestconfig.getoption("--cluster"))
     try:
         yield there
     finally:
