@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BACKUP = "c1"
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +22,20 @@ def cluster(release: str) -> Iterator[Rotating]:
         yield one
 
 
+def assert_both_up(cluster: Rotating) -> None:
+    """The backup says that it has started before it answers."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (said := cluster.live.ssh(cluster.primary, "scontrol ping")).count(" is UP") != 2:
+        journal = cluster.live.ssh(BACKUP, "journalctl --unit slurmctld --lines 30 --no-pager")
+        assert time.monotonic() < deadline, said + journal
+        time.sleep(0.5)
+
+
 def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> None:
     without = cluster.inventory.read_text(encoding="utf-8")
     cluster.add_backup(BACKUP)
     both = cluster.inventory.read_text(encoding="utf-8")
-    assert cluster.live.ssh(cluster.primary, "scontrol ping").count(" is UP") == 2
+    assert_both_up(cluster)
     old, pids = cluster.key(), cluster.pids()
 
     cluster.inventory.write_text(without, encoding="utf-8")
@@ -40,4 +51,4 @@ def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> N
     assert MEASURED.search(play.output)
     cluster.assert_in_force(cluster.key(), old)
     assert cluster.pids()[f"{BACKUP} slurmctld"] not in ("0", pids[f"{BACKUP} slurmctld"])
-    assert cluster.live.ssh(cluster.primary, "scontrol ping").count(" is UP") == 2
+    assert_both_up(cluster)

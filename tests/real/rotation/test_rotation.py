@@ -12,7 +12,7 @@ import pytest
 from slurmrest.releases import lookup
 
 from tests.real.clusters import slurmrest
-from tests.real.rotation.rotating import KEY, LAYOUTS, MEASURED, Rotating, rotating
+from tests.real.rotation.rotating import KEY, MEASURED, Rotating, rotating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 BAR_SECONDS = 5.0
 
 
-@pytest.fixture(scope="module", params=list(LAYOUTS))
-def cluster(request: pytest.FixtureRequest, release: str) -> Iterator[Rotating]:
-    with rotating(release, request.param) as one:
+@pytest.fixture(scope="module")
+def cluster(layout: str, release: str) -> Iterator[Rotating]:
+    with rotating(release, layout) as one:
         yield one
 
 
@@ -47,6 +47,7 @@ def test_without_confirmation_nothing_happens(cluster: Rotating) -> None:
     assert cluster.pids() == pids
 
 
+@pytest.mark.each_layout
 def test_check_mode_says_what_would_be_done_and_does_nothing(cluster: Rotating, release: str) -> None:
     key, pids = cluster.key(), cluster.pids()
     play = cluster.rotate("--check", "--diff").good()
@@ -64,6 +65,7 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(cluster: Rotating, 
     assert "A real run refuses: slurm_jwt_key_rotate_confirm: false" in unconfirmed.output
 
 
+@pytest.mark.each_layout
 def test_the_new_key_is_in_force_everywhere_and_the_old_one_nowhere(cluster: Rotating) -> None:
     old, pids = cluster.key(), cluster.pids()
     play = cluster.rotate().good()
@@ -125,6 +127,7 @@ chmod 0755 /usr/local/bin/scontrol
 """
 
 
+@pytest.mark.each_layout
 @pytest.mark.parametrize("unit", ["slurmdbd", "slurmctld"])
 def test_a_daemon_that_refuses_the_new_key_brings_the_old_one_back_everywhere(
     cluster: Rotating, release: str, unit: str
@@ -244,6 +247,7 @@ def test_the_command_rotates_and_renews_the_tokens_of_the_cluster(cluster: Rotat
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_layout
 def test_a_killed_run_is_waited_for_and_then_repaired(cluster: Rotating) -> None:
     old = cluster.key()
     with cluster.process() as process:
@@ -273,10 +277,11 @@ def test_a_run_whose_workers_outlive_it_comes_to_its_end(cluster: Rotating) -> N
     cluster.assert_in_force(cluster.key(), old)
 
 
+@pytest.mark.each_layout
 def test_killed_at_any_step_the_second_run_repairs(cluster: Rotating, full: bool) -> None:
     """Kill at each announcement of a task or a step, at once and a little later; a subset unless all is asked for."""
     told = set()
-    boundary, step = (1, 1) if full else (9, 2)
+    boundary, step = (1, 1) if full else (9, 4)
     while True:
         old = cluster.key()
         began = cluster.kill_at(boundary, 0.0 if boundary % 2 else 0.4)
@@ -296,6 +301,7 @@ def test_killed_at_any_step_the_second_run_repairs(cluster: Rotating, full: bool
     assert "undone" in told
 
 
+@pytest.mark.each_layout
 def test_no_process_is_left_behind(cluster: Rotating) -> None:
     watch = "/run/slurmrest-watch"
     left = cluster.live.ssh(cluster.rest, f"ls -A {watch}; flock --nonblock {watch}/lock echo free")
