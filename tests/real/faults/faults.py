@@ -532,11 +532,11 @@ CLUSTER = (
         "cluster-not-registered",
         "The cluster is not registered in the database",
         "cluster-not-registered",
-        # A slurmctld that starts would register itself again.
-        "sacctmgr -i delete cluster $(sed -n 's/^ClusterName=//p' $CONF) > /dev/null",
-        on="slurmctld",
+        # Not by sacctmgr: slurmctld would register itself again.
+        "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET deleted = 1'",
+        on="slurmdbd",
         restart=("slurmctld",),
-        undo="sacctmgr -i add cluster $(sed -n 's/^ClusterName=//p' $CONF) || true",
+        undo="mariadb -e 'UPDATE slurm_acct_db.cluster_table SET deleted = 0'",
     ),
     Fault(
         "port-in-range",
