@@ -23,7 +23,19 @@ RELEASES = tuple(SUITES)
 EVERY_RELEASE = ("default", "split", "command_line")
 """What has to be seen on each release; everything else on one of them, unless asked for by name or with --full."""
 
-WITH_FULL = ("faults", "interrupted", "leaks", "merge", "rotation", "tokens", "uninstall", "upgrade", "users", "warm")
+WITH_FULL = (
+    "faults",
+    "interrupted",
+    "jwks",
+    "leaks",
+    "merge",
+    "rotation",
+    "tokens",
+    "uninstall",
+    "upgrade",
+    "users",
+    "warm",
+)
 """What runs with --full or by name only, until it has been seen to pass within the time that a usual run may take."""
 
 ONE_RELEASE = {"upstream_unit": "26.05"}

@@ -59,17 +59,16 @@ dropped: {description: "What was left out, with the reasons.", returned: success
 restarted: {description: Daemons that loaded the set., returned: success, type: list, elements: str}
 held: {description: Why other keys were not put in place., returned: success, type: str}
 settings: {description: What the program is to be given., returned: success, type: dict}
-python: {description: The interpreter of this run., returned: success, type: str}
+python: {description: The interpreter for the program., returned: success, type: str}
 rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
 """
 
-import sys
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest import jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
-from ..module_utils.slurmrest.bundle import bundle
+from ..module_utils.slurmrest.bundle import bundle, interpreter
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.jwks_refresh import Settings, refresh
 from ..module_utils.slurmrest.transaction import FileSpec, Transaction, TransactionFailed
@@ -82,7 +81,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     done = refresh(settings, check=check, consent=parameters["consent"])
     outcomes = [done.outcome]
     if parameters["program"]:
-        program = FileSpec(parameters["program"], bundle("jwks_cli"), mode=0o755, sensitive=True)
+        program = FileSpec(parameters["program"], bundle("jwks_cli"), mode=0o755, shown=False)
         outcomes.append(Transaction("slurm_jwks-program", files=[program]).apply(check=check))
     return {
         "changed": any(outcome.changed for outcome in outcomes),
@@ -92,7 +91,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "restarted": done.outcome.restarted,
         "held": done.held,
         "settings": settings.as_dict(),
-        "python": sys.executable,
+        "python": interpreter(),
     }
 
 

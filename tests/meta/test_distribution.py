@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -41,6 +42,16 @@ def test_requirements_are_pinned_and_hashed() -> None:
         asked = (tree.ROOT / "requirements" / f"{kind}.in").read_text().lower()
         names = re.findall(r"^[a-z][a-z0-9_-]*", asked, re.MULTILINE)
         assert set(names) <= {block.lower() for block in blocks}
+
+
+def test_packages_of_the_tests_provider_are_pinned_and_hashed() -> None:
+    """The same for what tests install with npm: names, versions and hashes, no addresses."""
+    (lock,) = (path for path in tree.files() if path.endswith("package-lock.json"))
+    text = (tree.ROOT / lock).read_text()
+    packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
+    assert packages
+    assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+    assert "://" not in text
 
 
 def test_collection_holds_what_a_site_needs(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.bundle import bundle
+from slurmrest.bundle import bundle, interpreter
 from slurmrest.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ def test_the_program_has_what_it_imports_and_no_more() -> None:
     assert bundle("jwks_cli") == bundle("jwks_cli")
     with zipfile.ZipFile(BytesIO(bundle("errors"))) as archive:
         assert sorted(archive.namelist()) == ["__main__.py", "slurmrest/__init__.py", "slurmrest/errors.py"]
+
+
+def test_the_interpreter_has_a_name_that_lasts(tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(sys.executable)
+    (tmp_path / "other").write_text("")
+    assert interpreter(str(tmp_path / "python3")) == str(tmp_path / "python3")
+    assert interpreter(str(tmp_path / "other")) == sys.executable
+    assert interpreter(str(tmp_path / "nothing")) == sys.executable
 
 
 def test_a_module_that_is_not_there_is_named() -> None:

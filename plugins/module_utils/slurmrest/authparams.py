@@ -75,10 +75,10 @@ def _matching(pattern: re.Pattern[str], wanted: Mapping[str, Any], names: Mappin
 
 
 def _judge(made: Mapping[str, str], wanted: Mapping[str, Any], version: str, names: Mapping[str, str]) -> None:
-    release = lookup(version).release
-    for name, item in made.items():
-        column = "use_jwt_client_ids" if name == "client_ids" else name
-        if item and not getattr(release, column, True):
+    columns = {name: "use_jwt_client_ids" if name == "client_ids" else name for name in made if name != "jwt_key"}
+    for name, column in columns.items():
+        item = made[name]
+        if item and not getattr(lookup(version).release, column):
             raise InputError(
                 names[name],
                 wanted[name],

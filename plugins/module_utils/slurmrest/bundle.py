@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import os
+import sys
 import zipfile
 
 from .errors import InputError
 
+PYTHON = "/usr/bin/python3"
 _MAIN = "import sys\n\nfrom slurmrest.{entry} import main\n\nsys.exit(main(sys.argv[1:]))\n"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can name
 
@@ -32,6 +35,11 @@ def bundle(entry: str) -> bytes:
         for name, text in sorted(sources.items()):
             archive.writestr(zipfile.ZipInfo(f"slurmrest/{name or '__init__'}.py", _LONG_AGO), text)
     return data.getvalue()
+
+
+def interpreter(usual: str = PYTHON) -> str:
+    """Path of the Python to run it with: this one, by the name that survives the host's next upgrade if it has one."""
+    return usual if os.path.exists(usual) and os.path.samefile(usual, sys.executable) else sys.executable
 
 
 def _source(name: str) -> str:

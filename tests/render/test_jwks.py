@@ -1,0 +1,138 @@
+"""What sites say of issuers and tokens, as it arrives in slurm.conf, slurmdbd.conf and the units of the timer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible.errors import AnsibleError
+from slurmrest.releases import RELEASES
+
+from tests.render.roles import evaluate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ISSUERS = [{"name": "login", "url": "https://login.example.org/jwks"}]
+BASIC = "jwt_key=/var/lib/slurm/jwt/jwt_hs256.key"
+WITH_KEYS = f"{BASIC},jwks=/var/lib/slurm/jwks/jwks.json"
+UNITS = ("service", "timer")
+
+
+def facts(version: str = "26.05.5", **other: Any) -> dict[str, Any]:
+    conf = {"exists": False, "ours": False, "jwt_key_path": "", "jwks": ""}
+    return {"version": version, "slurm_conf": conf, "slurmdbd_conf": conf, **other}
+
+
+def conf(name: str, version: str = "26.05.5", **variables: Any) -> str:
+    """AuthAltParameters of a file that this toolkit writes whole."""
+    lookup = f"lookup('ansible.builtin.template', '{name}.j2')"
+    text = evaluate("slurm_conf", lookup, {"slurm_conf_cluster_name": "c", **variables}, facts(version))
+    (value,) = re.findall(r"^AuthAltParameters=(.*)$", text, re.MULTILINE)
+    return str(value)
+
+
+@pytest.mark.parametrize("name", ["slurm.conf", "slurmdbd.conf"])
+def test_both_files_say_the_same(name: str) -> None:
+    assert conf(name) == BASIC
+    assert conf(name, slurm_jwks_issuers=ISSUERS) == WITH_KEYS
+    assert conf(name, slurm_jwks_issuers=ISSUERS, slurm_common_hs256=False) == WITH_KEYS.split(",")[1]
+    options: dict[str, Any] = {
+        "slurm_conf_userclaimfield": "email",
+        "slurm_conf_disable_token_creation": True,
+        "slurm_conf_max_token_lifespan": "3600",
+        "slurm_conf_client_ids": "only",
+    }
+    assert conf(name, **options) == (
+        f"{BASIC},userclaimfield=email,disable_token_creation,max_token_lifespan=3600,use_jwt_client_ids_only"
+    )
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.series)
+def test_a_release_without_an_option_stops_the_run_by_the_name_of_the_variable(release: Any) -> None:
+    wishes = {
+        "slurm_jwks_issuers": ("jwks", ISSUERS),
+        "slurm_conf_userclaimfield": ("userclaimfield", "email"),
+        "slurm_conf_max_token_lifespan": ("max_token_lifespan", 60),
+        "slurm_conf_client_ids": ("use_jwt_client_ids", "use"),
+    }
+    for variable, (column, value) in wishes.items():
+        if getattr(release, column):
+            assert "," in conf("slurm.conf", release.last_known, **{variable: value})
+            continue
+        with pytest.raises(AnsibleError, match=f"{variable}: .* is refused: Slurm {re.escape(release.last_known)}"):
+            conf("slurm.conf", release.last_known, **{variable: value})
+
+
+def test_a_site_s_own_files_are_asked_for_the_same() -> None:
+    known = facts(release={"auth_prefix_required": False, "include_beside_includer": False}, prefix="/usr")
+    request = evaluate("slurm_conf", "__slurm_conf_request", {"slurm_jwks_issuers": ISSUERS}, known)
+    assert (request["jwt_key"], request["parameters"]) == (BASIC.partition("=")[2], [WITH_KEYS.split(",")[1]])
+    alone = {"slurm_jwks_issuers": ISSUERS, "slurm_common_hs256": False}
+    assert evaluate("slurm_conf", "__slurm_conf_request", alone, known)["jwt_key"] == ""
+
+
+# --- the timer -------------------------------------------------------------------------------------------------------
+
+
+def unit(kind: str, **variables: Any) -> str:
+    lookup = f"lookup('ansible.builtin.template', 'etc/systemd/system/slurmrest-jwks.{kind}.j2')"
+    result = {"__slurm_jwks_result": {"python": "/usr/bin/python3", "settings": {}}}
+    text: str = evaluate("slurm_jwks", lookup, {"slurm_jwks_issuers": ISSUERS, **result, **variables}, facts())
+    return text
+
+
+def analyzed(folder: Path, *words: str) -> str:
+    """What systemd-analyze says of both units; the interpreter is one that is surely there."""
+    analyze = shutil.which("systemd-analyze")
+    assert analyze, "systemd-analyze is missing: install the package systemd"
+    for kind in UNITS:
+        (folder / f"slurmrest-jwks.{kind}").write_text(unit(kind).replace("/usr/bin/python3", "/bin/true"))
+    files = [str(folder / f"slurmrest-jwks.{kind}") for kind in UNITS]
+    done = subprocess.run([analyze, *words, *files], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    assert analyzed(tmp_path, "verify") == ""
+
+
+def test_the_timer_s_interval_and_patience_are_the_site_s() -> None:
+    assert "OnUnitInactiveSec=15min\n" in unit("timer")
+    assert "RandomizedDelaySec=60\n" in unit("timer")
+    assert "RandomizedDelaySec=6\n" in unit("timer", slurm_jwks_interval=1)
+    assert "TimeoutStartSec=630\n" in unit("service", slurm_jwks_issuers=ISSUERS * 2)
+    assert "ReadWritePaths=/srv/keys /var/lib/slurmrest\n" in unit("service", slurm_common_jwks_path="/srv/keys/j.json")
+
+
+def test_sets_that_are_files_here_travel_with_the_task(tmp_path: Path) -> None:
+    file = tmp_path / "set.json"
+    file.write_text(json.dumps({"keys": []}))
+    both = {"slurm_jwks_issuers": [*ISSUERS, {"name": "file", "file": str(file)}]}
+    assert evaluate("slurm_jwks", "__slurm_jwks_documents", both, facts()) == {str(file): '{"keys": []}'}
+    assert evaluate("slurm_jwks", "__slurm_jwks_documents", {"slurm_jwks_issuers": ISSUERS}, facts()) == {}
+
+
+@pytest.mark.parametrize(
+    ("exists", "ours", "consent", "timer"),
+    [
+        (False, False, False, True),
+        (True, True, False, True),
+        (True, False, False, False),
+        (True, False, True, True),
+    ],
+)
+def test_a_site_s_daemons_are_loaded_by_a_timer_with_consent_only(
+    exists: bool, ours: bool, consent: bool, timer: bool
+) -> None:
+    known = facts()
+    known["slurm_conf"] = {**known["slurm_conf"], "exists": exists, "ours": ours}
+    variables = {"slurmrest_allow_controller_restart": consent, "slurm_common_components": ["slurmctld"]}
+    found = evaluate("slurm_jwks", "__slurm_jwks_timer", {"slurm_jwks_issuers": ISSUERS, **variables}, known)
+    assert bool(found) is timer
+    alone = {"slurm_jwks_issuers": [{"name": "file", "file": "x"}], **variables}
+    assert not evaluate("slurm_jwks", "__slurm_jwks_timer", alone, known)
