@@ -1,7 +1,8 @@
 """The faults: each a way to break a running cluster, and the one finding that the doctor must come to.
 
 A script runs as root on ``on``, a role or a node. What it leaves behind is mended by restoring the files and
-restarting ``restart`` and whatever does not run; ``undo`` is for anything else.
+restarting ``restart`` and whatever does not run; ``undo`` is for anything else. Both go in through the container engine,
+with more rights than the node has, where the fault is ``privileged``.
 """
 
 from __future__ import annotations
@@ -586,6 +587,7 @@ CLUSTER = (
         undo="rm -f /etc/ld.so.preload /etc/faketimerc\n"
         "systemctl unset-environment DONT_FAKE_MONOTONIC FAKETIME_DONT_FAKE_MONOTONIC",
         layout="split",
+        privileged=True,  # not over SSH, which would end when the time is mended
     ),
     Fault(
         "disk-full",
