@@ -1,8 +1,8 @@
 """The faults: each a way to break a running cluster, and the one finding that the doctor must come to.
 
 A script runs as root on ``on``, a role or a node. What it leaves behind is mended by restoring the files and
-restarting ``restart`` and whatever does not run; ``undo`` is for anything else. Both go in through the container engine,
-with more rights than the node has, where the fault is ``privileged``.
+restarting ``restart`` and whatever does not run; ``undo`` is for anything else. Where the fault is
+``privileged``, both go in through the container engine, with more rights than the node has.
 """
 
 from __future__ import annotations
