@@ -72,7 +72,9 @@ class Issued:
         began = self.ssh("date +%s").strip()
         self.ssh("systemctl start slurmrest-jwks.service", check=good)
         result = self.ssh("systemctl show -p Result --value slurmrest-jwks.service").strip()
-        words = self.ssh(f"journalctl --no-pager --output=cat --since=@{began} --unit=slurmrest-jwks.service")
+        words = self.ssh(
+            f"journalctl --sync; journalctl --no-pager --output=cat --since=@{began} --unit=slurmrest-jwks.service"
+        )
         assert (result == "success") is good, words
         return words
 
@@ -91,7 +93,8 @@ class Issued:
 
     def logged(self, since: float) -> str:
         """What both daemons wrote about since a time (seconds since the epoch)."""
-        return self.ssh(f"journalctl --no-pager --output=cat --since=@{since:.0f} -u slurmctld -u slurmdbd")
+        daemons = "--unit=slurmctld --unit=slurmdbd"
+        return self.ssh(f"journalctl --sync; journalctl --no-pager --output=cat --since=@{int(since)} {daemons}")
 
 
 def eventually(question: Any, what: str) -> Any:
