@@ -38,6 +38,7 @@ class Part:
 
 PARTS = {
     "start": Part("warm starts, by hand, the daemons' own start, second deploy.yml, verify.yml", compare.start, 6),
+    "deploy": Part("the last three of these, on the cluster bench that runs", compare.deploy, 6, usual=False),
     "hosts": Part("second deploy.yml on 1, 5 and 20 hosts", hosts.measure, 6),
     "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
     "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
@@ -78,7 +79,8 @@ def run(options: argparse.Namespace, parts: Sequence[str], results: Results, pro
     try:
         engine = clusters.engine_of(None, progress)
         results.on(machine(engine))
-        commands.prepare(engine, options.slurm or list(SUITES), progress)
+        if set(parts) != {"deploy"}:
+            commands.prepare(engine, options.slurm or list(SUITES), progress)
         for number, name in enumerate(parts, 1):
             part = PARTS[name]
             releases = [

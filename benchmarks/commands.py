@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import time
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.results import ROOT
+from testcluster import cluster as clusters
 from testcluster import images, playbooks, warm
+from testcluster.host import cgroup_mode
+from testcluster.progress import Progress
 from testcluster.state import CLUSTER_LABEL, Cluster, cluster_directory, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from testcluster.engine import Engine
-    from testcluster.progress import Progress
 
 OURS = "bench"
 SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
@@ -73,10 +76,14 @@ def described(name: str = OURS) -> Cluster:
 class Profile:
     """A run of playbooks: its seconds from the command to its end, those of its tasks, and how many changed something.
 
-    ``tasks`` are in their order; a task that runs in two plays is there twice.
+    ``controller`` and ``nodes`` are the seconds that processors worked for it, here and in the cluster's containers:
+    what others do on this machine makes the run longer, and these hardly. ``tasks`` are in their order; a task that
+    runs in two plays is there twice.
     """
 
     seconds: float
+    controller: float
+    nodes: float
     tasks: Sequence[tuple[str, float]]
     changed: int
 
@@ -94,6 +101,8 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
         ClusterFailedError: ansible-playbook could not run.
     """
     directory = cluster_directory(cluster)
+    counted = accounts(clusters.engine_of(described(cluster), Progress()), cluster)
+    before = processor_seconds(counted)
     begins: list[tuple[str, float]] = []
     begin = time.monotonic()
     done = playbooks.run(
@@ -106,11 +115,39 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
     )
     end = time.monotonic()
     ends = [moment for _, moment in begins[1:]] + [end]
+    after = processor_seconds(counted)
     return Profile(
         end - begin,
+        after[0] - before[0],
+        after[1] - before[1],
         [(name, until - since) for (name, since), until in zip(begins, ends, strict=True)],
         done.changed,
     )
+
+
+def accounts(engine: Engine, cluster: str) -> list[Path]:
+    """Return the files in which the kernel counts the processor time of a cluster's containers.
+
+    Raises:
+        MeasurementError: there is no cgroup v2 tree; its cpu.stat is there without the controller, too.
+    """
+    mode, tree = cgroup_mode(Path("/proc/self/mounts").read_text(encoding="utf-8"))
+    if tree is None:
+        raise MeasurementError(f"There is no cgroup v2 tree ({mode}).")
+    names = [node.container for node in described(cluster).nodes]
+    files = []
+    for pid in engine.call("inspect", "--format={{.State.Pid}}", *names).split():
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+        path = next(line[3:] for line in lines if line.startswith("0::")).removesuffix("/init.scope")
+        files.append(Path(f"{tree}{path}/cpu.stat"))
+    return files
+
+
+def processor_seconds(files: Sequence[Path]) -> tuple[float, float]:
+    """Return the processor time of the programs that this process ran, and of containers; an idle node adds 1 ms/s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    microseconds = sum(int(file.read_text(encoding="ascii").split()[1]) for file in files)
+    return used.ru_utime + used.ru_stime, microseconds / 10**6
 
 
 def second_deployment(cluster: str = OURS) -> Profile:

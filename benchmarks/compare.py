@@ -73,15 +73,39 @@ def warm_single(engine: Engine, release: str, record: Record) -> None:
     record.add("warm up: without the job check", seconds - phases["job"])
     record.add("warm up: container start to both diags", phases["nodes"] + phases["daemons"])
     record.keep("phases", [*record.data.get("phases", []), phases])
+    on_running(engine, release, record)
+    commands.down(engine)
+
+
+def deploy(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:
+    """Measure what start does with a cluster, on one that runs already, and leave it.
+
+    Raises:
+        MeasurementError: there is none of this release.
+    """
+    for release, record in records.items():
+        if not commands.described().slurm_version.startswith(f"{release}."):
+            raise commands.MeasurementError(f"The cluster {OURS} that runs is not of {release}: choose with --slurm.")
+        for _ in rounds(count, deadline):
+            record.listen()
+            on_running(engine, release, record)
+        record.finish()
+
+
+def on_running(engine: Engine, release: str, record: Record) -> None:
+    """Measure what is done with a cluster that runs."""
     version = hand_arguments(release)[0]
     floor = engine.execute(f"slurmrest-{OURS}-node1", "sh", "-s", version, text=commands.script("floor.sh"))
     record.add("floor: the daemons' own start", float(floor))
     profile = commands.second_deployment()
     record.add("second deploy.yml, single node", profile.seconds)
+    record.add("second deploy.yml: processor time of the controller", profile.controller)
+    record.add("second deploy.yml: processor time of the node", profile.nodes)
     record.add("second deploy.yml: the verification in it", profile.since(FIRST_TASK_OF_VERIFY))
     record.keep("tasks", profile.tasks)
-    record.add("verify.yml without a job", commands.play("verify.yml").seconds)
-    commands.down(engine)
+    profile = commands.play("verify.yml")
+    record.add("verify.yml without a job", profile.seconds)
+    record.add("verify.yml: processor time of both", profile.controller + profile.nodes)
 
 
 def warm_up(release: str, *words: str) -> tuple[float, dict[str, float]]:

@@ -34,9 +34,11 @@ def measure(engine: Engine, records: Mapping[str, Record], count: int, deadline:
                 bring_up(engine, release, hosts)
             for _ in rounds(count, until):
                 record.listen()
-                for hosts, name in SIZES.items():
-                    profile = commands.second_deployment(name)
-                    record.add(f"second deploy.yml, {hosts} host{'s' if hosts > 1 else ''}", profile.seconds)
+                for hosts, cluster in SIZES.items():
+                    profile = commands.second_deployment(cluster)
+                    name = f"second deploy.yml, {hosts} host{'s' if hosts > 1 else ''}"
+                    record.add(name, profile.seconds)
+                    record.add(f"{name}: processor time", profile.controller + profile.nodes)
             record.finish()
         finally:
             commands.down(engine, *SIZES.values())

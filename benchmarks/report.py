@@ -18,7 +18,7 @@ WIDTH, LABEL, BAR, GAP, TOP = 900, 400, 11, 10, 50
 COLOURS = {"by hand": "#bc6c25", "floor": "#6c757d", "": "#2a6f97"}
 """Of a bar, by the first words of its name."""
 
-HIDDEN = ("second deploy.yml: the verification in it", "submit ", "cache ")
+HIDDEN = ("second deploy.yml: ", "verify.yml: ", "submit ", "cache ")
 """Beginnings of names that are in the table and not in the plot."""
 
 INTRODUCTION = """\
@@ -37,6 +37,8 @@ that what disturbs one disturbs all. Nothing is left out that the user waits for
 - **floor**: the daemons stopped and started again in a running node, until the same two answers.
 - **second deploy.yml**: nothing changes, which is checked; the closing verification is in. On 5 and 20 hosts one is the
   controller, one has slurmdbd, and the others serve REST; 7 and 22 containers share the processors with Ansible.
+- **processor time** is what processors worked for a run, on the controller and in the containers. Others on the same
+  machine make a run longer, and this hardly; on a quiet machine with one host it is close to the time of the run.
 - **first**: on a bare container, with packages from the network, `cluster.yml` and `deploy.yml` as against the script.
 """
 
@@ -47,6 +49,9 @@ PHASES = {
     "verify": "checks over HTTP",
     "job": "two jobs",
 }
+
+BUSY_SHARE = 0.25
+"""Of the processors, used by others: above that, only processor time, memory and counts are shown."""
 
 SHOWN_BYTES, SHOWN_SECONDS = 4 * 2**20, 0.05
 """Programs and tasks below that are not shown by name."""
@@ -110,13 +115,19 @@ def records(results: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any
     return {release: there[release] for release in SUITES if release in there}
 
 
+def busy(record: Mapping[str, Any]) -> bool:
+    """Did others use the processors so much that seconds of this record say nothing?"""
+    return bool(record["others"]) and median(record["others"]) > BUSY_SHARE
+
+
 def samples(results: Mapping[str, Any]) -> dict[str, dict[str, Sequence[float]]]:
-    """Return all measurements in seconds: name, release, samples."""
+    """Return all measurements that say something: name, release, samples."""
     found: dict[str, dict[str, Sequence[float]]] = {}
     for part in results["parts"]:
         for release, record in records(results, part).items():
             for name, values in record["seconds"].items():
-                found.setdefault(name, {})[release] = values
+                if not busy(record) or "processor time" in name:
+                    found.setdefault(name, {})[release] = values
     return found
 
 
@@ -172,9 +183,8 @@ def promises(found: Mapping[str, Mapping[str, Sequence[float]]], releases: Seque
 
 def phases(results: Mapping[str, Any]) -> Iterator[str]:
     """Yield where the time of a warm start goes."""
-    measured = {
-        release: record["phases"] for release, record in records(results, "start").items() if "phases" in record
-    }
+    there = records(results, "start").items()
+    measured = {release: record["phases"] for release, record in there if "phases" in record and not busy(record)}
     if measured:
         yield "## Where the time of a warm start goes\n"
         yield table(
@@ -189,7 +199,7 @@ def phases(results: Mapping[str, Any]) -> Iterator[str]:
 def tasks(results: Mapping[str, Any]) -> Iterator[str]:
     """Yield where the time of the second deploy.yml goes, on one release."""
     for release, record in reversed(records(results, "start").items()):
-        if "tasks" in record:
+        if "tasks" in record and not busy(record):
             whole = record["seconds"]["second deploy.yml, single node"][-1]
             shown = [
                 [name.replace(" |", ":"), f"{seconds:.2f}"]
@@ -244,15 +254,15 @@ def load(results: Mapping[str, Any]) -> Iterator[str]:
                 yield LOAD
                 begun = True
             yield f"### {release}{', numbers of threads' if part == 'threads' else ''}\n"
-            yield table(head, [load_cells(row) for row in record.get("rows", [])])
+            yield table(head, [load_cells(row, blank=busy(record)) for row in record.get("rows", [])])
 
 
-def load_cells(row: Mapping[str, Any]) -> list[object]:
-    """Return a row of the table."""
+def load_cells(row: Mapping[str, Any], *, blank: bool) -> list[object]:
+    """Return a row of the table, without its times where they say nothing."""
     keys = ("setting", "jobs", "path", "over", "clients")
     rate = row["requests"] / row["seconds"]
-    rest = [row["p50"], row["p99"], row["failures"], row["peak_mib"]]
-    return [*(row[key] for key in keys), f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}", *rest]
+    times = [f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}", row["p50"], row["p99"]]
+    return [*(row[key] for key in keys), *([""] * len(times) if blank else times), row["failures"], row["peak_mib"]]
 
 
 def conditions(results: Mapping[str, Any]) -> str:
@@ -271,8 +281,12 @@ def conditions(results: Mapping[str, Any]) -> str:
                     f"{100 * median(others):.0f} % ({100 * max(others):.0f} %)" if others else "",
                 ]
             )
+    quiet = (
+        f"Where others used more than {100 * BUSY_SHARE:.0f} % of the processors, times are left out above: they would "
+        "say nothing. They are in the raw data.\n"
+    )
     described = "; ".join(f"{key}: {value}" for key, value in results["machine"].items())
-    return f"{described}.\n\n" + table(
+    return f"{described}.\n\n{quiet}\n" + table(
         ["part", "release", "date", "commit", "complete", "processors used by others, median (most)"], rows
     )
 

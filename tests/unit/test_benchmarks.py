@@ -58,6 +58,19 @@ def test_page_says_how_quiet_the_machine_was_and_what_is_not_complete() -> None:
     assert "| start | 24.11 | 2026-01-02 | c0ffee | **no** | 2 % (25 %) |" in text
 
 
+def test_times_of_a_busy_machine_are_not_shown() -> None:
+    row = {"setting": "s", "jobs": 1, "path": "diag", "over": "TCP", "clients": 1, "requests": 4321, "seconds": 1.0}
+    row |= {"p50": 12.34, "p99": 56.78, "failures": 0, "peak_mib": 77}
+    seconds = {"warm up": [98.7], "second deploy.yml: processor time of the node": [2.5]}
+    busy = {**COMMON, "others": [0.9, 0.8, 0.1], "seconds": seconds, "rows": [row]}
+    quiet = {**busy, "others": [0.1]}
+    for record, shown in ((busy, False), (quiet, True)):
+        text = report.page({**RESULTS, "parts": {"start": {"24.11": record}, "load": {"24.11": record}}})
+        assert ("98.70" in text, "4321" in text, "12.34" in text) == (shown, shown, shown)
+        assert "| second deploy.yml: processor time of the node | 2.50 |" in text
+        assert "| 0 | 77 |" in text
+
+
 def test_page_shows_where_the_time_goes() -> None:
     phases = {"host": 0.1, "nodes": 0.5, "daemons": 1.0, "verify": 0.7, "job": 1.2}
     start = {
