@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import cli, hosts, report, sizes
+from benchmarks import cli, commands, hosts, report, sizes
 from benchmarks.load_client import Client, Refused
 from benchmarks.results import Results, rounds
 from testcluster.progress import Progress
@@ -195,6 +195,22 @@ def test_memory_of_a_container_is_that_of_its_processes(tmp_path: Path) -> None:
         "slurmctld": {"rss": 40 * 1024, "pss": 32 * 1024},
         "systemd": {"rss": 8 * 1024, "pss": 4 * 1024},
     }
+
+
+def test_processor_time_is_that_of_programs_and_of_all_containers(tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "two"]
+    for file, used in zip(files, (1_500_000, 250_000), strict=True):
+        file.write_text(f"usage_usec {used}\nuser_usec 1\nsystem_usec 2\n")
+    before = commands.processor_seconds(files)
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    after = commands.processor_seconds(files)
+    assert before[1] == after[1] == 1.75
+    assert after[0] > before[0]
+
+
+def test_time_since_a_task_has_all_that_follow() -> None:
+    profile = commands.Profile(9.0, 1.0, 2.0, [("a", 1.0), ("b", 2.0), ("c", 4.0)], 0)
+    assert profile.since("b") == 6.0
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
