@@ -234,6 +234,25 @@ def rotations_table(data: Mapping[str, Any]) -> str:
     return f"Median (maximum), in seconds. {data['machine']}; {load}.\n\n{table(header, rows)}"
 
 
+def scores_table(scores: Mapping[str, Any]) -> str:
+    """Return the table of ``systemd-analyze security`` by release, from what docs/data/security.json has recorded."""
+    rows = [
+        (series, found["systemd"], f"{found['ours']:.1f}", f"{found['vendor']:.1f}")
+        for series, found in sorted(scores.items())
+    ]
+    return table(("Slurm", "systemd", "the unit as this toolkit leaves it", "the vendor's alone"), rows)
+
+
+def memory_table(memory: Mapping[str, Any]) -> str:
+    """Return the table of what slurmrestd takes for lists of jobs, from docs/data/security.json."""
+    rows = [
+        (series, str(row["jobs"]), f"{row['answer'] / 2**20:.1f}", str(row["clients"]), str(row["peak_mib"]))
+        for series, measured in sorted(memory.items())
+        for row in measured
+    ]
+    return table(("Slurm", "jobs", "answer, MiB", "clients at once", "most resident, MiB"), rows)
+
+
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Return text with what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` replaced.
 
@@ -261,6 +280,11 @@ def documents() -> dict[Path, str]:
     page, results = ROOT / "docs" / "rotate.md", ROOT / "docs" / "data" / "rotation.json"
     if page.exists():
         made[page] = with_blocks(page.read_text(), {"rotations": rotations_table(json.loads(results.read_text()))})
+    page, recorded = ROOT / "docs" / "security.md", ROOT / "docs" / "data" / "security.json"
+    if page.exists():
+        found = json.loads(recorded.read_text())
+        blocks = {"scores": scores_table(found["scores"]), "memory": memory_table(found["memory"])}
+        made[page] = with_blocks(page.read_text(), blocks)
     made[readme] = with_blocks(readme.read_text(), {"variables": variables_index(), "releases": release_summary()})
     return made
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_NAME = "default"
+CAPABILITIES = ("SYS_ADMIN",)
 DEFAULT_LIFESPAN = 1800
 
 EPILOG = """\
@@ -127,19 +128,7 @@ def add_cluster_commands(parser: argparse.ArgumentParser) -> None:
         "--nodes", type=int, default=1, metavar="N", help="compute nodes of the split layout (default: 1)"
     )
 
-    up = actions.add_parser("up", parents=[as_json, kind], help="start a cluster and prove that it works")
-    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
-    up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
-    up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
-    up.add_argument(
-        "--allow-stale-mirror", action="store_true", help="accept a package index past its Valid-Until date"
-    )
-    up.add_argument("--keep-on-failure", action="store_true", help="leave what was started for a look at it")
-    up.add_argument(
-        "--no-cache", action="store_true", help="deploy anew instead of starting from images of converged nodes"
-    )
-    up.add_argument("--bare", action="store_true", help="nodes and inventory only, without Slurm")
-    up.set_defaults(run=run_up)
+    add_up(actions, [as_json, kind])
 
     listing = actions.add_parser("list", parents=[as_json], help="list clusters")
     listing.set_defaults(run=run_list)
@@ -232,6 +221,33 @@ def add_rotate_command(
     rotate.set_defaults(run=run_rotate_key)
 
 
+def add_up(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], parents: list[argparse.ArgumentParser]
+) -> None:
+    """Add ``slurmrest cluster up``."""
+    up = actions.add_parser("up", parents=parents, help="start a cluster and prove that it works")
+    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
+    up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
+    up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
+    up.add_argument(
+        "--allow-stale-mirror", action="store_true", help="accept a package index past its Valid-Until date"
+    )
+    up.add_argument("--keep-on-failure", action="store_true", help="leave what was started for a look at it")
+    up.add_argument(
+        "--no-cache", action="store_true", help="deploy anew instead of starting from images of converged nodes"
+    )
+    up.add_argument("--bare", action="store_true", help="nodes and inventory only, without Slurm")
+    up.add_argument(
+        "--capability",
+        action="append",
+        default=[],
+        metavar="NAME",
+        choices=CAPABILITIES,
+        help=f"give the containers a capability: {', '.join(CAPABILITIES)}, with which systemd makes mount namespaces",
+    )
+    up.set_defaults(run=run_up)
+
+
 def run_up(options: argparse.Namespace, progress: Progress) -> int:
     """Start a cluster and print its summary, its description, or for a bare one its inventory."""
     request = clusters.Request(
@@ -245,6 +261,7 @@ def run_up(options: argparse.Namespace, progress: Progress) -> int:
         allow_stale=options.allow_stale_mirror,
         keep_on_failure=options.keep_on_failure,
         cache=not options.no_cache,
+        capabilities=tuple(options.capability),
     )
     cluster = clusters.up(request, progress)
     if options.json:

@@ -68,6 +68,7 @@ class Request:
     allow_stale: bool
     keep_on_failure: bool
     cache: bool
+    capabilities: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -103,6 +104,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         engine = hosts.find_engine(request.engine, host, progress, install=True)
         hosts.ensure_programs(["ssh", "curl"], host, progress)
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
+        cluster.capabilities = [*request.capabilities]
         with ThreadPoolExecutor(max_workers=1) as beside:
             kept = beside.submit(find_kept, engine, request)
             make_room(engine, request.name, progress)

@@ -95,9 +95,20 @@ class Engine:
         return None if done.returncode else done.stdout
 
     def boot(
-        self, image: str, *, name: str, hostname: str, network: str, ports: Sequence[int], labels: Mapping[str, str]
+        self,
+        image: str,
+        *,
+        name: str,
+        hostname: str,
+        network: str,
+        ports: Sequence[int],
+        labels: Mapping[str, str],
+        capabilities: Sequence[str] = (),
     ) -> None:
-        """Start a container with systemd as its first process, unprivileged, its ports on loopback only."""
+        """Start a container with systemd as its first process, its ports on loopback only.
+
+        It is unprivileged, but for the capabilities that are named.
+        """
         self.call(
             "run",
             "--detach",
@@ -107,6 +118,7 @@ class Engine:
             f"--network-alias={hostname}",
             *(f"--publish=127.0.0.1::{port}" for port in ports),
             *(f"--label={key}={value}" for key, value in labels.items()),
+            *(f"--cap-add={capability}" for capability in capabilities),
             *BOOT_FLAGS[self.name],
             image,
             "/sbin/init",

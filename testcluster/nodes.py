@@ -58,6 +58,7 @@ def start_nodes(
             network=cluster.network,
             ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
             labels={**labels, NODE_LABEL: node.name},
+            capabilities=cluster.capabilities,
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
             ports = beside.submit(read_ports, engine, node)

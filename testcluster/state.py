@@ -58,6 +58,7 @@ class Cluster:
     engine: str
     nodes: list[Node]
     machine: Machine = field(default_factory=Machine.here)
+    capabilities: list[str] = field(default_factory=list)
     ready: bool = False
     bare: bool = False
     api_versions: list[str] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,7 +26,7 @@ DROPIN = "/etc/systemd/system/slurmrestd.service.d/50-slurmrest.conf"
 class Host:
     """A pretended host: files by path, and what the role renders on it."""
 
-    def __init__(self, vendor: str | None, *, accounting: bool = True, **variables: Any) -> None:
+    def __init__(self, vendor: str | None, *, accounting: bool = True, systemd: int = 252, **variables: Any) -> None:
         family, _, version = (vendor or "source-24.11").partition("-")
         self.files = {} if vendor is None else {VENDOR_UNIT: (UNITS / f"{vendor}.service").read_text()}
         self.fragment = VENDOR_UNIT if vendor else ""
@@ -33,6 +34,7 @@ class Host:
         self.family = family
         self.variables = {"slurm_common_components": ["slurmrestd"], **variables}
         self.accounting = accounting
+        self.systemd = systemd
 
     def unit(self) -> units.EffectiveUnit:
         fragment = self.fragment or (OWN_UNIT if OWN_UNIT in self.files else None)
@@ -48,7 +50,12 @@ class Host:
             "vendor_unit": units.effective(fragment, [], self.files.get).as_dict(),
             "units": {"slurmrestd": {"fragment": self.fragment}},
             "fragment_ours": self.fragment == OWN_UNIT,
-            "slurm_conf": {"accounting": self.accounting},
+            "slurm_conf": {
+                "accounting": self.accounting,
+                "slurmctld_hosts": ["ctl"],
+                "accounting_storage_host": "db",
+            },
+            "systemd_version": self.systemd,
         }
 
     def render(self) -> dict[str, dict[str, Any]]:
@@ -203,6 +210,73 @@ def test_a_sandbox_directive_can_be_changed_or_dropped() -> None:
     assert unit.last("PrivateUsers") == "no"
     assert unit.last("ProcSubset") is None
     assert unit.last("ProtectSystem") == "strict"
+
+
+def sandbox() -> list[str]:
+    """Every directive of the sandbox as it comes, whatever file or section of the drop-in it is in."""
+    host = Host("debian-24.11", systemd=257, slurmrestd_service_clients=["192.0.2.0/24"], **PEERS)
+    chosen = evaluate("slurmrestd_service", "__slurmrestd_service_sandbox", host.variables, host.facts())
+    return sorted(chosen)
+
+
+PEERS: dict[str, Any] = {
+    "__slurmrestd_service_addresses": {"stdout": "10.0.0.1 STREAM ctl\n10.0.0.1 DGRAM\nfd00::1 STREAM db\n"},
+    "__slurmrestd_service_resolver": {"stdout": "# made by hand\nsearch example.org\nnameserver 10.0.0.2\n"},
+}
+
+
+def test_each_directive_can_be_left_out_by_the_variable() -> None:
+    names = sandbox()
+    assert {"Restart", "StartLimitBurst", "MemoryMax", "TasksMax", "LimitCORE", "IPAddressDeny"} <= set(names)
+    for left_out in ({*names}, {"Restart"}, {"SystemCallFilter"}):
+        variables = {"slurmrestd_service_clients": ["192.0.2.0/24"], **PEERS}
+        variables["slurmrestd_service_sandbox"] = dict.fromkeys(left_out)
+        text = Host("debian-24.11", systemd=257, **variables).render()[DROPIN]["content"]
+        left = {line.partition("=")[0] for line in text.splitlines() if "=" in line and not line.startswith("#")}
+        assert {*names} - left == left_out
+
+
+def test_it_restarts_ever_more_slowly_and_gives_up() -> None:
+    for systemd, steps in ((252, None), (257, "5")):
+        unit = Host("debian-24.11", systemd=systemd).apply()
+        assert (unit.last("Restart"), unit.last("RestartSec"), unit.last("RestartSteps")) == ("always", "1", steps)
+        unit_section = Host("debian-24.11", systemd=systemd).render()[DROPIN]["content"].partition("[Service]")[0]
+        assert "StartLimitIntervalSec=300\nStartLimitBurst=10\n" in unit_section or (
+            "StartLimitBurst=10\nStartLimitIntervalSec=300\n" in unit_section
+        )
+
+
+def test_clients_are_allowed_beside_those_whom_the_daemon_needs() -> None:
+    unit = Host("debian-24.11", slurmrestd_service_clients=["192.0.2.0/24"], **PEERS).apply()
+    assert unit.last("IPAddressDeny") == "any"
+    assert unit.words("IPAddressAllow") == ["localhost", "192.0.2.0/24", "10.0.0.1", "10.0.0.2", "fd00::1"]
+    assert Host("debian-24.11").apply().last("IPAddressDeny") is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_tasks_are_bounded_above_the_threads(vendor: str) -> None:
+    host = Host(vendor)
+    release = host.row.release
+    assert int(host.apply().last("TasksMax") or 0) > (release.default_threads or release.max_threads)
+    assert Host(vendor, slurmrestd_service_threads=4).apply().last("TasksMax") == "68"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_unit_as_shipped_is_confined(vendor: str, tmp_path: Path) -> None:
+    """As this host's systemd scores it; the scores on each release are measured there (docs/security.md)."""
+    host = Host(vendor)
+    host.apply()
+    text = f"{host.files[VENDOR_UNIT]}\n{host.files[DROPIN]}"
+    (tmp_path / "slurmrestd.service").write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / "slurmrestd.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    score = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    assert score, done.stdout + done.stderr
+    assert float(score[1]) <= 1.5, done.stdout
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

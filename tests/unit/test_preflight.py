@@ -43,6 +43,7 @@ GOOD = {
         "SLURMRESTD_SECURITY": "disable_unshare_sysv,disable_unshare_files",
         "SLURMRESTD_RESPONSE_STATUS_CODES": 200,
     },
+    "slurmrestd_service_clients": ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"],
     "slurmrestd_service_sandbox": {"PrivateUsers": "no", "MemoryDenyWriteExecute": None},
     "slurm_common_jwt_key_path": "/var/lib/slurm/jwt/jwt_hs256.key",
 }
@@ -400,6 +401,13 @@ def test_sandbox(sandbox: object, reason: str) -> None:
     problem = only({"slurmrestd_service_sandbox": sandbox})
     assert problem.variable.startswith("slurmrestd_service_sandbox")
     assert reason in problem.reason
+
+
+@pytest.mark.parametrize("clients", ["192.0.2.7", ["portal.example.org"], ["192.0.2.7/24"], ["any"], [""], [{}]])
+def test_clients_are_addresses(clients: object) -> None:
+    problem = only({"slurmrestd_service_clients": clients})
+    assert problem.variable == "slurmrestd_service_clients"
+    assert "192.0.2.7" in problem.allowed
 
 
 @pytest.mark.parametrize("path", ["jwt.key", "/a b/jwt.key", "/a,b", "/a/../b", "/a/", "", None])

@@ -48,6 +48,17 @@ def a_fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 @pytest.mark.parametrize("name", ["podman", "docker"])
+def test_only_what_is_asked_for_has_a_capability(fake: Fake, name: str) -> None:
+    common = {"hostname": "h", "network": "n", "ports": (22,), "labels": {"a": "b"}}
+    Engine(name).boot("image", name="plain", **common)  # type: ignore[arg-type]
+    Engine(name).boot("image", name="able", **common, capabilities=["SYS_ADMIN"])  # type: ignore[arg-type]
+    plain, able = fake.calls()
+    assert "cap-add" not in plain
+    assert "privileged" not in plain + able
+    assert "--cap-add=SYS_ADMIN" in able.split()
+
+
+@pytest.mark.parametrize("name", ["podman", "docker"])
 def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name: str) -> None:
     Engine(name).boot("img", name="n", hostname="h", network="net", ports=(22, 6820), labels={"a": "b"})
     (call,) = fake.calls()

@@ -91,6 +91,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "slurm_conf": slurm_conf,
         "slurmdbd_conf": slurmdbd_conf,
         "systemd": os.path.isdir("/run/systemd/system"),
+        "systemd_version": _systemd_version(_finish(programs["systemd"])[1]),
         "units": shown,
         **unit_facts,
         "account": account,
@@ -164,6 +165,7 @@ def _start_programs(binaries: Mapping[str, str]) -> dict[str, _Process]:
     programs = {name: _start([path, "-V"]) for name, path in binaries.items()}
     names = [f"{name}.service" for name in DAEMONS]
     programs["systemctl"] = _start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
+    programs["systemd"] = _start(["systemctl", "--version"])
     if binaries and shutil.which("rpm") and not os.path.exists(f"{DPKG}/status"):
         programs["owners"] = _start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
         programs["packages"] = _start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
@@ -198,6 +200,12 @@ def _finish(process: _Process) -> tuple[int, str, str]:
         output, errors = process.communicate()
         return 127, output, errors
     return process.returncode, output, errors
+
+
+def _systemd_version(answer: str) -> int | None:
+    """The number in "systemd 252 (252.39-1~deb12u1)"; None without systemd."""
+    match = re.match(r"systemd (\d+)", answer)
+    return int(match[1]) if match else None
 
 
 def _daemon(path: str | None, answer: tuple[int, str, str], packages: _Packages) -> dict[str, Any]:

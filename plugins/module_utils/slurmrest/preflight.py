@@ -6,6 +6,7 @@ each role can ask about its own; what depends on the release is judged where Slu
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 import re
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ AUTH = "slurmrestd_service_auth"
 OPENAPI = "slurmrestd_service_openapi_plugins"
 PARSERS = "slurmrestd_service_data_parsers"
 SOCKET_GROUP = "slurmrestd_service_socket_group"
+CLIENTS = "slurmrestd_service_clients"
 SANDBOX = "slurmrestd_service_sandbox"
 KEY_PATH = "slurm_common_jwt_key_path"
 
@@ -127,6 +129,7 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
         _plugins,
         _extra_options,
         _environment,
+        _clients,
         _sandbox,
         _key_path,
         _unit,
@@ -535,6 +538,26 @@ def _environment_value(name: str, value: Any, facts: Mapping[str, Any]) -> Itera
             if words is not None and word.lower() not in allowed:
                 reason = _REFUSED_SECURITY.get(word.lower(), "the daemon ends at any other word")
                 yield Problem(f"{ENVIRONMENT}.{name}", word, ", ".join(allowed) or "nothing, on this release", reason)
+
+
+def _clients(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
+    given = variables.get(CLIENTS)
+    allowed = "a list of addresses and networks, such as 192.0.2.7 and 2001:db8::/32"
+    if given is not None and not isinstance(given, (list, tuple)):
+        yield Problem(CLIENTS, given, allowed, "it is no list")
+        return
+    for text in given or ():
+        reason = _no_network(str(text))
+        if reason:
+            yield Problem(CLIENTS, text, allowed, reason)
+
+
+def _no_network(text: str) -> str | None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _sandbox(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:

@@ -216,6 +216,8 @@ class Release:
     lifespan_infinite: bool  # scontrol token lifespan=infinite; otherwise it means the default
     token_for_oneself: bool  # an ordinary user may name himself in scontrol token username=
     auth_slurm: bool  # auth/slurm and sackd exist: munge is not the only authentication
+    unknown_user_reads: bool  # a rightly signed token for a user whom slurmctld does not know reads jobs
+    unknown_user_submits: bool | None  # such a token submits a job, which becomes that of nobody; None: not known
 
     # --- answers ----------------------------------------------------------------------------------------------------
     no_token_status: int
@@ -338,6 +340,8 @@ _20_11 = Release(
     lifespan_infinite=False,
     token_for_oneself=False,
     auth_slurm=False,
+    unknown_user_reads=True,
+    unknown_user_submits=None,
     no_token_status=401,
     bad_token_status=500,
     auth_alt_missing_status=500,
@@ -407,6 +411,7 @@ _22_05 = _next(
     refuses_slurm_group=since(True, {"22.05.7": False}),
     max_token_lifespan=True,
     token_for_oneself=True,
+    unknown_user_submits=True,
     dbd_down_diag_status=200,
     wrong_method_status=405,
     unit_listeners=("unix:/var/lib/slurmrestd.socket", "0.0.0.0:6820"),
@@ -438,6 +443,7 @@ _23_02 = _next(
     user_header_required=False,
     bearer=True,
     userclaimfield=True,
+    unknown_user_submits=None,
     dbd_down_diag_status=500,
     unknown_job_status=since(500, {"23.02.4": 404}),
     include_beside_includer=False,
@@ -516,6 +522,7 @@ _24_11 = _next(
     environment=(*_24_05.environment, "ABORT_ON_FATAL"),
     refuses_bad_extra_groups=True,
     missing_jwt_plugin_fatal=True,
+    unknown_user_submits=True,
     bad_token_status=511,
     auth_alt_missing_status=511,
     ctld_down_status=502,
@@ -537,6 +544,7 @@ _25_05 = _next(
     environment=(*_24_11.environment, "SLURM_JSON", "SLURM_YAML"),
     disable_user_check_aborts=True,
     slurmrestd_https=True,
+    unknown_user_submits=since(True, {"25.05.8": False}),
     swapped_ports_in_log=False,
     unit_user="slurmrestd",
     unit_exec_reload=since(True, {"25.05.7": False}),
@@ -554,6 +562,7 @@ _25_11 = _next(
     deprecated_api=("v0.0.41",),
     openapi_without_accounting=None,
     max_threads=256,
+    unknown_user_submits=since(None, {"25.11.7": False}),
     environment=(*_25_05.environment, "SLURM_DEBUG", "SLURMRESTD_DEBUG_SYSLOG", "SLURMRESTD_DEBUG_STDERR"),
     empty_host_fatal_with_ipv6=True,
     bad_url_char_status=404,
