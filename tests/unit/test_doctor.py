@@ -279,6 +279,18 @@ def test_a_daemon_that_ends_without_a_word_was_denied_unshare_where_that_is_deni
     assert ids(judge(data)) == ["restart-loop"]
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [([], ["cluster-not-registered"]), (["another"], ["cluster-not-registered"]), (["another", "SlurmREST"], [])],
+)
+def test_the_database_must_know_the_cluster(names: list[str], found: list[str]) -> None:
+    data = evidence()
+    data["hosts"]["node1"]["http"]["clusters"]["names"] = names
+    report = judge(data)
+    assert ids(report) == found
+    assert all("sacctmgr -i add cluster slurmrest" in finding.remedy for finding in report.findings)
+
+
 def test_the_json_shape() -> None:
     data = judge(evidence("key-missing")).as_dict()
     assert data["schema"] == SCHEMA
