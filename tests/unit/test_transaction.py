@@ -117,6 +117,16 @@ def full(path: Path, monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> None
     monkeypatch.setattr("slurmrest.transaction.write_atomically", write)
 
 
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(OSError, match=str(tmp_path / "file")):
+        write_atomically(str(tmp_path / "file"), b"x", os.getuid(), os.getgid(), 0o600)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_room_for_the_journal_changes_nothing(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systemctl = Systemctl(config)
     full(tmp_path / "state", monkeypatch)

@@ -28,7 +28,9 @@ def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *
                 os.utime(stream.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(stream.fileno())
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a full disk does not say which
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
