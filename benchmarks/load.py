@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from testcluster.engine import Engine
     from testcluster.state import Cluster
 
-SETTING = "vendor's defaults, which are ours"
+VENDOR = {"slurmrestd_service_threads": 0, "slurmrestd_service_max_connections": 0}
 THREADS = (2, 4, 8, 16, 32)
 """Numbers that the choice of a default is made among."""
 
@@ -52,14 +52,18 @@ echo 5 >"/proc/$pid/clear_refs"
 
 
 def measure(engine: Engine, records: Mapping[str, Record], _count: int, _deadline: float) -> None:
-    """Measure what is deployed by default, first with an empty queue and then with thousands of jobs."""
+    """Measure our defaults, and the vendor's where they differ, with an empty queue and then with thousands of jobs."""
     for release, record in records.items():
+        fixed = lookup(f"{release}.99").release.default_threads is not None
+        settings = {"ours": {}, "the vendor's": VENDOR} if fixed else {"ours, the vendor's": {}}
         with service(engine, release, record) as bench:
             for jobs, paths in QUEUES.items():
                 bench.fill(jobs)
-                for over, path, clients in itertools.product(ADDRESSES, paths, CLIENTS):
-                    if (path, over, clients) not in LEFT_OUT:
-                        bench.row(SETTING, path, over, clients)
+                for setting, variables in settings.items():
+                    commands.play("deploy.yml", arguments=["--extra-vars", json.dumps(variables)])
+                    for over, path, clients in itertools.product(ADDRESSES, paths, CLIENTS):
+                        if (path, over, clients) not in LEFT_OUT:
+                            bench.row(setting, path, over, clients)
 
 
 def choose(engine: Engine, records: Mapping[str, Record], _count: int, _deadline: float) -> None:

@@ -174,6 +174,17 @@ def test_the_usual_socket_directory_is_made_by_systemd() -> None:
     assert (unit.words("RuntimeDirectory"), unit.last("RuntimeDirectoryMode")) == (["slurmrestd"], "0750")
 
 
+@pytest.mark.parametrize(
+    ("version", "processors", "threads"),
+    [("22.05.8", 1, 4), ("24.11.5", 6, 12), ("24.11.5", 64, 20), ("25.05.0", 64, 0), ("26.05.5", 2, 0)],
+)
+def test_threads_follow_the_processors_also_where_the_daemon_starts_twenty(
+    version: str, processors: int, threads: int
+) -> None:
+    facts = {"release": lookup(version).as_dict(), "processors": processors}
+    assert evaluate("slurmrestd_service", "slurmrestd_service_threads", {}, facts) == threads
+
+
 def test_options_reach_the_command_line() -> None:
     unit = Host(
         "upstream-25.11",

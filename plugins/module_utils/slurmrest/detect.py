@@ -76,6 +76,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         **daemons,
         "euid": os.geteuid(),
+        "processors": os.cpu_count() or 1,
         "os": os_release,
         "packages": sorted(packages.versions),
         "packaging": packaging,
