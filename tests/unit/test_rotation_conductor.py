@@ -57,12 +57,12 @@ def looks(**hosts: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def test_the_order_is_slurmdbd_backups_primary() -> None:
+def test_the_order_is_backups_slurmdbd_primary() -> None:
     found = plan(looks(ctl=("slurmctld",), ctl2=("slurmctld",), db1=("slurmdbd",), db2=("slurmdbd",)), "ctl")
     assert list(map(str, found)) == [
+        "ctl2: replace the key by rename, restart slurmctld",
         "db2: replace the key by rename, restart slurmdbd",
         "db1: replace the key by rename, restart slurmdbd",
-        "ctl2: replace the key by rename, restart slurmctld",
         "ctl: replace the key by rename, reconfigure slurmctld",
     ]
 
@@ -73,9 +73,13 @@ def test_neighbouring_steps_on_a_host_are_one() -> None:
     ]
     found = plan(looks(ctl=("slurmctld", "slurmdbd"), ctl2=("slurmctld",)), "ctl")
     assert [(step.host, step.daemons) for step in found] == [
-        ("ctl", ("slurmdbd",)),
         ("ctl2", ("slurmctld",)),
-        ("ctl", ("slurmctld",)),
+        ("ctl", ("slurmdbd", "slurmctld")),
+    ]
+    found = plan(looks(ctl=("slurmctld",), ctl2=("slurmctld", "slurmdbd")), "ctl")
+    assert [(step.host, step.daemons, step.reconfigure) for step in found] == [
+        ("ctl2", ("slurmctld", "slurmdbd"), False),
+        ("ctl", ("slurmctld",), True),
     ]
 
 

@@ -78,14 +78,15 @@ class RotationFailed(SlurmrestError):
 
 
 def plan(looks: Mapping[str, Look], primary: str) -> list[Step]:
-    """The steps in order: slurmdbd hosts (the first of the inventory last), other controllers, the primary.
+    """The steps in order: other controllers, slurmdbd hosts (the first of the inventory last), the primary.
 
-    `looks` is in the order of the inventory. Other controllers load the key before they stand by, so they are canaries.
-    Neighbouring steps on one host become one.
+    `looks` is in the order of the inventory. Other controllers load the key before they stand by, so they are canaries;
+    and since slurmdbd and the primary follow each other, their keys differ for a short time only. Neighbouring steps on
+    one host become one.
     """
     databases = [host for host, look in reversed(list(looks.items())) if DATABASE in look["components"]]
     others = [host for host, look in looks.items() if CONTROLLER in look["components"] and host != primary]
-    order = [*((host, DATABASE) for host in databases), *((host, CONTROLLER) for host in [*others, primary])]
+    order = [*((host, CONTROLLER) for host in others), *((host, DATABASE) for host in databases), (primary, CONTROLLER)]
     steps: list[Step] = []
     for host, daemon in order:
         daemons = (daemon,) if daemon in looks[host]["active"] else ()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+STATE = "/var/lib/slurm/slurmctld"
 CONFIRM = {"slurm_jwt_key_rotate_confirm": True}
 LAYOUTS = {"single": (), "split": ("--layout", "split")}
 MEASURED = re.compile(r"first to the new key's: ([\d.]+) s\. .*: /slurm ([\d.]+) s, /slurmdb ([\d.]+) s")
@@ -69,6 +70,11 @@ class Rotating:
 
     def add_backup(self, host: str) -> None:
         """Make a node a backup controller, too: it stands by, and has the key."""
+        # It waits for the heartbeat of the primary, which a site has on a file system that both share.
+        beat = self.live.fetch(self.primary, f"cat {STATE}/heartbeat")
+        heartbeat = "".join(f"\\{byte:03o}" for byte in beat)
+        self.live.ssh(host, f"mkdir -p {STATE}; printf '{heartbeat}' > {STATE}/heartbeat")
+        self.live.ssh(host, f"chown -R slurm:slurm {STATE}; chmod 0700 {STATE}")
         content = self.live.inventory()
         content["all"]["children"]["slurmctld"]["hosts"][host] = {}
         self.inventory.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -47,7 +47,7 @@ def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> N
 
     cluster.inventory.write_text(both, encoding="utf-8")
     play = cluster.rotate().good()
-    assert f"2. {BACKUP}: replace the key by rename, restart slurmctld" in play.output
+    assert f"1. {BACKUP}: replace the key by rename, restart slurmctld" in play.output
     assert MEASURED.search(play.output)
     cluster.assert_in_force(cluster.key(), old)
     assert cluster.pids()[f"{BACKUP} slurmctld"] not in ("0", pids[f"{BACKUP} slurmctld"])
