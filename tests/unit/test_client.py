@@ -260,7 +260,10 @@ def test_nobody_touches_the_socket_when_the_request_is_over(monkeypatch: pytest.
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(socket.socket, "shutdown", shutdown)
-        assert failing(Target("http", "127.0.0.1", server.getsockname()[1]), timeout=0.05).kind == "timeout"
+        for _try in range(20):  # on a busy machine the socket's own timeout may come before the timer
+            assert failing(Target("http", "127.0.0.1", server.getsockname()[1]), timeout=0.05).kind == "timeout"
+            if seen:
+                break
     assert len(seen) == 1
     assert seen[0] > 0
 
