@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
+from slurmrest import releases
 
 from testcluster import cluster as clusters
 from testcluster import state
@@ -23,6 +24,10 @@ VERIFY = {
     "slurmrest verify": [str(ROOT / "scripts" / "slurmrest"), "verify"],
     "verify_slurmrestd.py": [sys.executable, str(ROOT / "scripts" / "verify_slurmrestd.py")],
 }
+
+
+ROLE_CONNECTIONS = 800
+"""Default of slurmrestd_service_max_connections where the release has such a limit."""
 
 
 def diag(cluster: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -170,12 +175,20 @@ def test_verification_is_quick_and_asks_little(cluster: dict[str, Any], tmp_path
     assert float(figures["time"].rstrip("s")) < 3
 
 
-def test_idle_clients_find_the_connection_limit_and_leave_the_daemon_well(cluster: dict[str, Any]) -> None:
-    full = verify("verify_slurmrestd.py", cluster, "--url", cluster["base_url"], "--idle-clients", "200", "--json")
+def test_idle_clients_find_the_connection_limit_and_leave_the_daemon_well(
+    cluster: dict[str, Any], release: str
+) -> None:
+    row = releases.lookup(release).release
+    limit = ROLE_CONNECTIONS if row.max_connections_flag else row.default_max_connections
+    asked = ["verify_slurmrestd.py", cluster, "--url", cluster["base_url"], "--json", "--idle-clients"]
+    assert verify(*asked, str(limit * 5 // 8)).returncode == 0
+    full = verify(*asked, str(limit + 100))
     assert full.returncode == 1
     (failed,) = (check for check in json.loads(full.stdout)["checks"] if check["ok"] is False)
     assert failed["id"] == "idle-clients"
-    assert re.match(r"the client after 12\d idle ones was not served", failed["detail"])
+    kept = re.match(r"the client after (\d+) idle ones was not served", failed["detail"])
+    assert kept is not None
+    assert abs(int(kept[1]) - limit) < 10
     assert verify("verify_slurmrestd.py", cluster, "--url", cluster["base_url"]).returncode == 0
 
 
