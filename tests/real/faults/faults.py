@@ -533,11 +533,11 @@ CLUSTER = (
         "cluster-not-registered",
         "The cluster is not registered in the database",
         "cluster-not-registered",
-        # Not by sacctmgr: slurmctld would register itself again.
-        "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET deleted = 1'",
+        # Not by sacctmgr: slurmctld would register itself again. Not by marking it deleted: 22.05 shows it all the same.
+        "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"another\"'",
         on="slurmdbd",
         restart=("slurmctld",),
-        undo="mariadb -e 'UPDATE slurm_acct_db.cluster_table SET deleted = 0'",
+        undo="mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"slurmrest\"'",
     ),
     Fault(
         "port-in-range",
