@@ -25,7 +25,6 @@ EVERY_RELEASE = ("default", "split", "command_line")
 
 WITH_FULL = (
     "attacks",
-    "faults",
     "interrupted",
     "jwks",
     "leaks",

@@ -533,7 +533,7 @@ CLUSTER = (
         "cluster-not-registered",
         "The cluster is not registered in the database",
         "cluster-not-registered",
-        # Not by sacctmgr: slurmctld would register itself again. Not by marking it deleted: 22.05 shows it all the same.
+        # Not by sacctmgr: slurmctld would register itself again. Not by marking it deleted: 22.05 shows it even so.
         "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"another\"'",
         on="slurmdbd",
         restart=("slurmctld",),
