@@ -34,7 +34,6 @@ WITH_FULL = (
     "tokens",
     "uninstall",
     "upgrade",
-    "users",
     "warm",
 )
 """What runs with --full or by name only, until it has been seen to pass within the time that a usual run may take."""

@@ -128,8 +128,10 @@ def test_an_old_token_in_the_environment_does_not_hinder(login: LoginHost) -> No
 def test_signing_where_the_key_is(login: LoginHost) -> None:
     login.install_command(CONTROLLER)
     key = login.cluster.ssh(CONTROLLER, "sed -n 's/^AuthAltParameters=.*jwt_key=//p' /etc/slurm/slurm.conf").strip()
-    token = f"slurmrest token --key-file {key} --user {USER}"
-    looked = login.cluster.ssh(CONTROLLER, f"{token} | slurmrest token inspect --token-file - --key-file {key} --json")
+    # The path of sudo need not have /usr/local/bin: 26.05's distribution leaves it out.
+    command = "/usr/local/bin/slurmrest token"
+    token = f"{command} --key-file {key} --user {USER}"
+    looked = login.cluster.ssh(CONTROLLER, f"{token} | {command} inspect --token-file - --key-file {key} --json")
     assert (json.loads(looked)["user"], json.loads(looked)["signature"]) == (USER, "good")
     copy = f"cp {key} /root/copy.key; chmod 644 /root/copy.key"
     mode = login.cluster.ssh(CONTROLLER, f"{copy}; {token.replace(key, '/root/copy.key')} 2>&1 || echo code $?")
