@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testcluster.engine import Engine
 
 HAND = "bench-hand"
-FIRST_TASK_OF_VERIFY = "Ask slurmrestd over every listener"
+FIRST_TASK_OF_VERIFY = "verify | Ask slurmrestd over every listener"
 
 
 def start(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:

@@ -24,6 +24,7 @@ EVERY_RELEASE = ("default", "split", "command_line")
 """What has to be seen on each release; everything else on one of them, unless asked for by name or with --full."""
 
 WITH_FULL = (
+    "adopt",
     "attacks",
     "interrupted",
     "jwks",

@@ -22,6 +22,10 @@ options:
   slurm_conf:
     description: Path of slurm.conf, where it is not at a usual place.
     type: path
+  instance:
+    description: That of C(slurmrestd@INSTANCE.service), where several serve on this host.
+    type: str
+    default: ""
   paths:
     description: Further paths whose owner and mode are wanted.
     type: list
@@ -47,6 +51,7 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.errors import InputError
 
 
 def main() -> None:
@@ -56,11 +61,15 @@ def main() -> None:
             "account": {"type": "str", "default": "slurmrestd"},
             "slurmrestd": {"type": "path"},
             "slurm_conf": {"type": "path"},
+            "instance": {"type": "str", "default": ""},
             "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    facts = detect(module.params)
+    try:
+        facts = detect(module.params)
+    except InputError as error:
+        module.fail_json(msg=str(error))
     if facts["warning"]:
         module.warn(facts["warning"])
     module.exit_json(changed=False, ansible_facts={"slurmrest": facts})

@@ -17,6 +17,7 @@ options:
   account: {description: Service account of slurmrestd., type: str, default: slurmrestd}
   slurmrestd: {description: "Path of the C(slurmrestd) binary, where it is not at a usual place.", type: path}
   slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   roles:
     description: "What this host is there for, among slurmctld, slurmdbd and slurmrestd; by default what is enabled."
     type: list
@@ -70,6 +71,7 @@ def main() -> None:
             "account": {"type": "str", "default": "slurmrestd"},
             "slurmrestd": {"type": "path"},
             "slurm_conf": {"type": "path"},
+            "instance": {"type": "str"},
             "roles": {"type": "list", "elements": "str", "default": []},
             "listen": {"type": "list", "elements": "str", "default": []},
             "quick": {"type": "bool", "default": False},

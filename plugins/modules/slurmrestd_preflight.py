@@ -24,6 +24,10 @@ options:
   slurm_conf:
     description: Path of slurm.conf, where it is not at a usual place.
     type: path
+  instance:
+    description: That of C(slurmrestd@INSTANCE.service), where several serve on this host.
+    type: str
+    default: ""
   set_aside:
     description: Files of the site that are about to be set aside, and so no problem.
     type: list
@@ -70,6 +74,7 @@ def main() -> None:
             "variables": {"type": "dict", "required": True},
             "slurmrestd": {"type": "path"},
             "slurm_conf": {"type": "path"},
+            "instance": {"type": "str", "default": ""},
             "set_aside": {"type": "list", "elements": "str", "default": []},
             "installed": {"type": "bool", "default": False},
         },
@@ -81,6 +86,7 @@ def main() -> None:
             "account": variables.get("slurm_common_slurmrestd_user", "slurmrestd"),
             "slurmrestd": module.params["slurmrestd"],
             "slurm_conf": module.params["slurm_conf"],
+            "instance": module.params["instance"],
             "paths": paths_of_interest(variables),
             "groups": groups_of_interest(variables),
         }

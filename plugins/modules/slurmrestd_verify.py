@@ -33,6 +33,7 @@ options:
   job_user: {description: Ordinary user who submits the job., type: str}
   job_token: {description: Token of O(job_user); given by the action plugin., type: str}
   job_timeout: {description: Seconds until the job must have ended., type: float, default: 60}
+  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   urls:
     description: Listeners to ask, as C(http://host:port) or C(unix:/path); those of the unit by default.
     type: list
@@ -71,12 +72,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.adoption import bound
 from ..module_utils.slurmrest.client import Credentials, Target
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.formats import render_junit
 from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.listeners import parse
 from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.report_html import configuration, render_html
 from ..module_utils.slurmrest.users.tokens import from_scontrol
@@ -96,6 +97,7 @@ def main() -> None:
             "job_user": {"type": "str"},
             "job_token": {"type": "str", "no_log": True},
             "job_timeout": {"type": "float", "default": 60},
+            "instance": {"type": "str"},
             "urls": {"type": "list", "elements": "str", "default": []},
             "report_directory": {"type": "str"},
             "accounting": {"type": "bool"},
@@ -109,8 +111,9 @@ def main() -> None:
         if wanted["mint"]:
             wanted["token"] = from_scontrol(wanted["user"], wanted["mint"]).reveal()
             wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"]).reveal() if job else None
-        facts = detect({})
-        urls = wanted["urls"] or [parse(entry["text"]).url for entry in facts["unit"]["listeners"]]
+        facts = detect({"instance": wanted["instance"]})
+        told = bound(entry["text"] for entry in facts["unit"]["listeners"])
+        urls = wanted["urls"] or [listener.url for listener in told]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             [Target.parse(url) for url in urls],

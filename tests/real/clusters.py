@@ -77,20 +77,38 @@ class LiveCluster:
             check=True,
         ).stdout
 
-    def playbook(self, *words: str, variables: Mapping[str, Any] | None = None) -> Play:
-        """Run playbooks (and further arguments of ansible-playbook) with extra variables."""
+    def playbook(
+        self,
+        *words: str,
+        variables: Mapping[str, Any] | None = None,
+        inventory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Play:
+        """Run playbooks (and further arguments of ansible-playbook) with extra variables.
+
+        Args:
+            words: playbooks and arguments.
+            variables: extra variables, which beat those of the inventory.
+            inventory: another inventory than the cluster's.
+            environment: more variables of Ansible's environment.
+        """
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
         names = [f"playbooks/{word}" if word.endswith(".yml") else word for word in words]
         done = subprocess.run(
             [
                 str(Path(sys.executable).with_name("ansible-playbook")),
                 "--inventory",
-                str(self.directory / "inventory" / "hosts.yml"),
+                str(inventory or self.directory / "inventory" / "hosts.yml"),
                 *names,
                 *extra,
             ],
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                **(environment or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest import units
+from slurmrest import adoption, units
 from slurmrest.releases import lookup
 
 from tests.render.roles import evaluate
@@ -35,6 +35,7 @@ class Host:
         self.variables = {"slurm_common_components": ["slurmrestd"], **variables}
         self.accounting = accounting
         self.systemd = systemd
+        self.found: dict[str, Any] = {}
 
     def unit(self) -> units.EffectiveUnit:
         fragment = self.fragment or (OWN_UNIT if OWN_UNIT in self.files else None)
@@ -56,6 +57,7 @@ class Host:
                 "accounting_storage_host": "db",
             },
             "systemd_version": self.systemd,
+            **self.found,
         }
 
     def render(self) -> dict[str, dict[str, Any]]:
@@ -304,3 +306,116 @@ def test_nothing_of_an_unprivileged_service_is_left_to_chance() -> None:
     text = Host("debian-24.11").render()[DROPIN]["content"]
     assert text.startswith("#")
     assert "Ansible managed" in text.splitlines()[1] or "Ansible managed" in text.splitlines()[0]
+
+
+SITE = {
+    "slurmrestd_service_listen": ["[::]:6820"],
+    "slurm_common_slurmrestd_user": "rest",
+    "slurm_common_slurmrestd_group": "rest",
+    "slurmrestd_service_threads": 40,
+    "slurmrestd_service_socket_everyone": True,
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_service_that_runs_stays_as_it_is(vendor: str) -> None:
+    host = Host(vendor)
+    host.found = {"adopted": SITE, "environment_file": {"ours": False, "variables": []}}
+    unit = host.apply()
+    assert (unit.user, unit.group) == ("rest", "rest")
+    assert [entry.text for entry in unit.listeners] == ["[::]:6820"]
+    assert {option.flag: option.value for option in unit.options}["-t"] == "40"
+    assert adoption.remembered(str(host.files[DROPIN])) == SITE
+
+
+def test_what_the_inventory_says_wins_and_is_told() -> None:
+    host = Host("debian-24.11", slurmrestd_service_threads=8, slurm_common_slurmrestd_user="slurmrestd")
+    lost = {"slurm_common_slurmrestd_user": "root"}
+    kept = {name: value for name, value in SITE.items() if name not in lost}
+    host.found = {"adopted": kept, "not_adopted": lost, "environment_file": {"ours": False, "variables": []}}
+    said = evaluate("slurmrestd_service", "__slurmrestd_service_found", host.variables, host.facts())
+    assert said == [
+        'slurm_common_slurmrestd_group: "rest" stays',
+        'slurm_common_slurmrestd_user: "root" becomes "slurmrestd"',
+        'slurmrestd_service_listen: ["[::]:6820"] stays',
+        "slurmrestd_service_socket_everyone: true stays",
+        "slurmrestd_service_threads: 40 becomes 8",
+    ]
+    unit = host.apply()
+    assert unit.user == "slurmrestd"
+    assert {option.flag: option.value for option in unit.options}["-t"] == "8"
+
+
+def test_an_environment_file_of_the_site_stays_and_is_not_used_for_options() -> None:
+    host = Host("debian-24.11", slurmrestd_service_extra_options="-v", slurmrestd_service_debug="info")
+    file = "/etc/default/slurmrestd"
+    host.files[file] = "SLURMRESTD_OPTIONS='-u nobody 0.0.0.0:1234'\nSLURMRESTD_LISTEN=:6820\nTZ=UTC\n"
+    variables = ["SLURMRESTD_LISTEN", "SLURMRESTD_OPTIONS", "TZ"]
+    host.found = {"adopted": SITE, "environment_file": {"ours": False, "variables": variables}}
+    before = host.files[file]
+    unit = host.apply()
+    assert host.files[file] == before
+    assert [entry.text for entry in unit.listeners] == [":6820"]
+    assert {option.flag for option in unit.options} >= {"-v", "-a", "-t"}
+    assert "-u" not in {option.flag for option in unit.options}
+    assert unit.environment["SLURMRESTD_DEBUG"].value == "info"
+    assert unit.environment["TZ"].value == "UTC"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_configless_host_reads_what_sackd_fetched(vendor: str, tmp_path: Path) -> None:
+    host = Host(vendor)
+    host.found = {"slurm_conf": {**host.facts()["slurm_conf"], "path": "/run/slurm/conf/slurm.conf"}}
+    unit = host.apply()
+    assert unit.conditions == []
+    assert {option.flag: option.value for option in unit.options}["-f"] == "/run/slurm/conf/slurm.conf"
+    assert "After=sackd.service slurmd.service\n" in host.files[DROPIN]
+    assert "StartLimitIntervalSec=0\n" in host.files[DROPIN]
+    assert verified(host, tmp_path) == ""
+    host.variables["slurm_conf_cluster_name"] = "ours"
+    assert "/run/slurm/conf" not in str(host.render()[DROPIN]["content"]), (
+        "a cluster of this toolkit has files of its own"
+    )
+
+
+def test_no_key_is_there_for_the_service() -> None:
+    unit = Host("debian-24.11", slurm_common_jwt_key_path="/srv/jwt.key").apply()
+    assert set(unit.words("InaccessiblePaths")) >= {"-/etc/slurm/slurm.key", "-/srv/jwt.key", "-/etc/munge"}
+
+
+TEMPLATE = "/etc/systemd/system/slurmrestd@.service"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_instances_share_nothing_but_the_template(vendor: str, tmp_path: Path) -> None:
+    rendered: dict[str, dict[str, str]] = {}
+    for instance in ("alpha", "beta"):
+        host = Host(vendor, slurm_common_slurmrestd_instance=instance)
+        host.fragment = ""  # the vendor's slurmrestd.service is another unit
+        host.found = {"vendor_unit": units.effective(None, [], host.files.get).as_dict()}
+        template = evaluate("slurmrestd_service", "__slurmrestd_service_unit_files", host.variables, host.facts())
+        rendered[instance] = {
+            path: str(entry["content"])
+            for path, entry in {**host.render(), TEMPLATE: template[0]}.items()
+            if entry.get("state", "present") == "present"
+        }
+        assert TEMPLATE not in host.render(), "removing one instance leaves it to the others"
+    shared = set(rendered["alpha"]) & set(rendered["beta"])
+    assert shared == {TEMPLATE}
+    assert rendered["alpha"][TEMPLATE] == rendered["beta"][TEMPLATE]
+    assert rendered["alpha"] != rendered["beta"]
+    own = {path for path in rendered["alpha"] if path not in shared}
+    dropin = "/etc/systemd/system/slurmrestd@alpha.service.d/50-slurmrest.conf"
+    assert own == {dropin, "/etc/default/slurmrestd@alpha"}
+
+    files = rendered["alpha"]
+    unit = units.effective(TEMPLATE, [dropin], files.get)
+    assert [entry.text for entry in unit.listeners] == ["unix:/run/slurmrestd-alpha/slurmrestd.socket"]
+    assert (unit.user, len(unit.exec_start)) == ("slurmrestd", 1)
+    assert {option.flag: option.value for option in unit.options}["-f"] == "/etc/slurm/alpha/slurm.conf"
+    assert unit.conditions == ["ConditionPathExists=/etc/slurm/alpha/slurm.conf"]
+    assert [file.path for file in unit.environment_files] == ["/etc/default/slurmrestd@alpha"]
+    assert unit.words("RuntimeDirectory") == ["slurmrestd-alpha"]
+    assert units.contradictions(unit, [dropin, TEMPLATE]) == []
+    host.files = {VENDOR_UNIT: files[TEMPLATE], DROPIN: files[dropin]}
+    assert verified(host, tmp_path) == ""

@@ -6,13 +6,17 @@ import getpass
 import grp
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from slurmrest import adoption, slurmconf, units
 from slurmrest import detect as module
-from slurmrest import slurmconf, units
 from slurmrest.detect import DAEMONS, MARKER, describe, detect
+from slurmrest.errors import InputError
 
 UNITS = Path(__file__).resolve().parents[1] / "render" / "units"
 SHOW = """\
@@ -367,6 +371,8 @@ def test_a_configuration_that_may_not_be_read(host: Host, monkeypatch: pytest.Mo
 def test_whether_the_account_can_read_it(host: Host) -> None:
     host.write(host.conf, "ClusterName=test\n", 0o600)
     assert host.detect(account="no-such-account")["slurm_conf"]["readable_by_account"] is None
+    assert host.detect(account="no-such-account")["slurm_conf"]["unreadable_by_account"] == [str(host.conf)]
+    assert host.detect(account=getpass.getuser())["slurm_conf"]["unreadable_by_account"] == []
     assert host.detect(account=getpass.getuser())["slurm_conf"]["readable_by_account"] is True
     assert host.detect(account="nobody")["slurm_conf"]["readable_by_account"] is False
 
@@ -454,3 +460,68 @@ def test_kinds(tmp_path: Path, text: str | None, kind: str) -> None:
     path = tmp_path / "x"
     path.write_text(text) if text else os.mkfifo(path)
     assert describe(str(path), {"uid": 0, "gid": 0})["kind"] == kind
+
+
+# --- a service that runs already -------------------------------------------------------------------------------------
+
+
+def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "slurmrestd", "-t", "7", "127.0.0.1:6899"]
+    with subprocess.Popen(command, env={"SLURM_JWT": "daemon", "SLURM_CONF": "/opt/slurm/etc/slurm.conf"}) as process:
+        try:
+            wait_for_command(process.pid)
+            kept = module._adopted(units.DROPIN, process.pid, "nobody-else", {})["adopted"]
+        finally:
+            process.kill()
+    assert kept["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
+    assert kept["slurmrestd_service_threads"] == 7
+    assert kept["slurm_common_config_dir"] == "/opt/slurm/etc"
+    assert ("slurm_common_slurmrestd_user" in kept) == (os.getuid() != 0)
+    dropin = host.write(host.root / "50-slurmrest.conf", f'{adoption.NOTE}{{"a": 1}}\n')
+    assert module._adopted(str(dropin), 0, "slurm", {}) == {"adopted": {"a": 1}, "not_adopted": {}}
+
+
+def wait_for_command(pid: int) -> None:
+    """Wait until the child has become its program."""
+    deadline = time.monotonic() + 10
+    while b"slurmrestd" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_without_a_process_nothing_is_kept(host: Host) -> None:
+    assert host.detect()["adopted"] == {}
+
+
+def test_an_instance_has_a_unit_of_its_own(host: Host) -> None:
+    host.unit("debian-24.11")
+    host.write(host.admin / "slurmrestd@.service", f"# {MARKER}\n[Service]\nExecStart=/bin/false\n")
+    host.write(host.admin / "slurmrestd@.service.d/all.conf", "[Service]\nUser=one\nGroup=one\n")
+    host.write(host.admin / "slurmrestd@alpha.service.d/50-slurmrest.conf", "[Service]\nUser=two\n")
+    host.write(host.admin / "slurmrestd@beta.service.d/50-slurmrest.conf", "[Service]\nUser=three\n")
+    unit = {name: host.detect(instance=name) for name in ("alpha", "beta", "")}
+    assert [facts["unit"]["user"] for facts in unit.values()] == ["one", "one", None]
+    assert unit["alpha"]["fragment_ours"]
+    assert not unit[""]["fragment_ours"]
+    assert unit["alpha"]["environment_file"]["path"] == "/etc/default/slurmrestd@alpha"
+    assert {item["setting"] for item in unit["alpha"]["contradictions"]} == {"User", "Group"}
+    assert unit[""]["contradictions"] == []
+
+
+@pytest.mark.parametrize("instance", ["a/b", "a b", "%i", "-a", "x" * 64])
+def test_what_cannot_be_an_instance_is_refused(host: Host, instance: str) -> None:
+    with pytest.raises(InputError, match="slurm_common_slurmrestd_instance"):
+        host.detect(instance=instance)
+
+
+# --- keys -----------------------------------------------------------------------------------------------------------
+
+
+def test_keys_that_the_account_can_read_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = host.write("etc/slurm.key", "secret", 0o600)
+    monkeypatch.setattr(module, "MUNGE_KEY", str(host.write("munge.key", "secret", 0o644)))
+    host.write("etc/slurm.conf", f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={key}\n")
+    monkeypatch.setattr(module, "_readable", lambda path, _account: Path(path).stat().st_mode & 0o004 != 0)
+    assert host.detect()["exposed"] == [str(host.root / "munge.key")]
+    key.chmod(0o644)
+    assert host.detect()["exposed"] == [str(key), str(host.root / "munge.key")]

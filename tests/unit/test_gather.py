@@ -103,7 +103,7 @@ def test_it_waits_for_a_unit_that_is_starting(monkeypatch: pytest.MonkeyPatch) -
     still = {"slurmctld": {"active": "activating", "sub": "start", "job": "", "age": 1.0}}
     there = {"slurmctld": {"active": "active", "sub": "running", "job": "", "age": 9.0}}
     answers = iter([still, still, there])
-    monkeypatch.setattr(module, "_units", lambda: next(answers))
+    monkeypatch.setattr(module, "_units", lambda _slurmrestd: next(answers))
     assert module._settled_units() == there
 
 

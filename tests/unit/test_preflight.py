@@ -523,3 +523,53 @@ def test_facts_are_evidence_when_they_tell_all_that_the_variables_are_about() ->
     assert not is_evidence(facts(groups={}), {"slurmrestd_service_socket_group": "portal"})
     assert not is_evidence(facts(), {USER: "portal"})
     assert not is_evidence({}, {})
+
+
+def test_the_environment_file_of_a_service_that_is_kept() -> None:
+    """It stays the site's: what it says is either said again or not used."""
+    file = {"path": "/etc/default/slurmrestd", "ours": False, "variables": ["SLURMRESTD_LISTEN", "SLURMRESTD_OPTIONS"]}
+    listen: Any = GOOD["slurmrestd_service_listen"]
+
+    def judged(setting: str, value: str, path: Any = file["path"]) -> list[str]:
+        line = {"setting": setting, "value": value, "file": path, "line": 3}
+        kept = facts(environment_file=file, adopted={"slurmrestd_service_threads": 4}, contradictions=[line])
+        return [problem.reason for problem in problems(GOOD, kept)]
+
+    assert judged("SLURMRESTD_LISTEN", ",".join(listen[::-1])) == []
+    assert judged("listener", "0.0.0.0:6820") == judged("-u", "rest") == []
+    assert judged("SLURMRESTD_LISTEN", ",".join(listen), "/etc/override.conf") == []
+    assert len(judged("-u", "rest", "/etc/override.conf")) == 1
+    assert len(judged("SLURMRESTD_LISTEN", "0.0.0.0:6820")) == 1
+    assert len(judged("SLURMRESTD_SECURITY", "disable_user_check")) == 1
+
+
+def test_a_drop_in_of_the_site_is_not_overruled_silently() -> None:
+    line = {"setting": "ExecStart", "value": "/usr/sbin/slurmrestd", "file": "/etc/override.conf", "line": 3}
+    kept = facts(adopted={"slurmrestd_service_threads": 4}, contradictions=[line])
+    assert "is kept as long as it runs" in str(only({}, kept))
+
+
+def test_a_socket_of_the_running_service_that_only_root_can_have_stops_the_run() -> None:
+    """It would be gone afterwards, and with it whoever uses it: the inventory has to say what comes instead."""
+    listen = ["unix:/run/slurmrestd.socket"]
+    run = {**DIRECTORY, **OWNED, "write": False}
+    known = facts(adopted={LISTEN: listen}, paths={"/run": run, "/run/slurmrestd.socket": {**ABSENT, "kind": "socket"}})
+    assert "cannot be written by slurmrestd" in only({LISTEN: listen}, known).reason
+
+
+ACCOUNT = {"name": "slurmrestd", "exists": True, "uid": 991, "gid": 991, "group": "slurmrestd"}
+
+
+def test_an_account_that_can_read_a_key_of_slurm_is_refused() -> None:
+    key = "/etc/slurm/slurm.key"
+    problem = only({}, facts(account=ACCOUNT, exposed=[key]))
+    assert problem.variable == USER
+    assert key in problem.reason
+    assert problems(GOOD, facts(account=ACCOUNT, exposed=[])) == []
+
+
+def test_an_account_that_cannot_read_slurm_conf_is_refused_where_the_file_is_the_site_s() -> None:
+    conf = {**facts()["slurm_conf"], "unreadable_by_account": ["/etc/slurm/conf.d/auth.conf"]}
+    assert "cannot read /etc/slurm/conf.d/auth.conf" in only({}, facts(account=ACCOUNT, slurm_conf=conf)).reason
+    assert problems(GOOD, facts(account=ACCOUNT, slurm_conf={**conf, "ours": True})) == []
+    assert only({}, facts(account=ACCOUNT, slurm_conf=conf)) == only({}, facts(slurm_conf=conf)), "still to be made"

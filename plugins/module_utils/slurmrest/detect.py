@@ -20,7 +20,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import keys, slurmconf, units
+from . import adoption, keys, processes, slurmconf, units
 from .errors import InputError
 from .releases import Version, lookup
 
@@ -32,6 +32,7 @@ MARKER = "slurmrest.toolkit wrote this file"
 DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
 DPKG = "/var/lib/dpkg"
+MUNGE_KEY = "/etc/munge/munge.key"
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 PROGRAM_TIMEOUT = 10.0
 """Seconds that a program may take before its answer counts as missing."""
@@ -52,20 +53,26 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         options: all optional. ``account``: the service account (default slurmrestd). ``slurmrestd``: path of the
-            binary. ``slurm_conf``: path of slurm.conf. ``paths``: paths whose owner, mode and use to the account are
-            wanted. ``groups``: group names to look up. ``owned``: paths of unit and environment files that count as
-            ours besides the usual ones.
+            binary. ``slurm_conf``: path of slurm.conf. ``instance``: that of slurmrestd@INSTANCE.service, where
+            several serve on this host. ``paths``: paths whose owner, mode and use to the account are wanted.
+            ``groups``: group names to look up. ``owned``: paths of unit and environment files that count as ours
+            besides the usual ones.
+
+    Raises:
+        InputError: an instance that can be none.
     """
+    names = units.unit_names(options.get("instance") or "")
     binaries = _binaries(options.get("slurmrestd"))
-    programs = _start_programs(binaries)
+    programs = _start_programs(binaries, names[0])
     account = account_facts(options.get("account") or "slurmrestd")
     os_release = _os_release()
-    fragment, dropins = _unit_files()
-    shown = _units(_finish(programs["systemctl"]), fragment, dropins)
-    unit_facts = _unit_facts(shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
+    fragment, dropins = _unit_files(names)
+    shown = _units(_finish(programs["systemctl"]), names[0], fragment, dropins)
+    unit_facts = _unit_facts(names, shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
     prefix = _prefix(binaries)
     slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
     slurm_conf, conf = _slurm_conf(slurm_conf_path, account)
+    pids = {name: fields.pop("pid") for name, fields in shown.items()}
     slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"))
     plugin_dir, plugins = _plugins(conf, prefix)
     packages = _dpkg() or _rpm(programs, binaries)
@@ -95,7 +102,12 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "systemd_version": _systemd_version(_finish(programs["systemd"])[1]),
         "units": shown,
         **unit_facts,
+        "dropin": _dropin(names),
+        **_adopted(
+            _dropin(names), pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit_facts["unit"]["environment"]
+        ),
         "account": account,
+        "exposed": _exposed(slurm_conf, account),
         "slurm_user": _slurm_user(slurm_conf, slurmdbd_conf),
         "groups": {name: _gid(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
@@ -161,10 +173,10 @@ def _find(name: str, first: Iterable[str]) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*first, *path, *usual]))
 
 
-def _start_programs(binaries: Mapping[str, str]) -> dict[str, _Process]:
+def _start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, _Process]:
     """Start all programs at once: together they take as long as the slowest."""
     programs = {name: _start([path, "-V"]) for name, path in binaries.items()}
-    names = [f"{name}.service" for name in DAEMONS]
+    names = [unit, *(f"{name}.service" for name in DAEMONS if name != "slurmrestd")]
     programs["systemctl"] = _start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
     programs["systemd"] = _start(["systemctl", "--version"])
     if binaries and shutil.which("rpm") and not os.path.exists(f"{DPKG}/status"):
@@ -390,15 +402,20 @@ def _above(path: str) -> list[dict[str, Any]]:
 # --- units -----------------------------------------------------------------------------------------------------------
 
 
-def _unit_files() -> tuple[str, list[str]]:
+def _unit_files(names: Sequence[str]) -> tuple[str, list[str]]:
     """Fragment and drop-ins of slurmrestd as they are on disk, loaded or not."""
-    fragments = (f"{directory}/{units.UNIT}" for directory in units.UNIT_PATHS)
+    fragments = (f"{directory}/{name}" for name in names for directory in units.UNIT_PATHS)
     fragment = next((path for path in fragments if os.path.lexists(path)), "")
-    dropins = (f"{directory}/{name}" for directory in units.dropin_directories() for name in _names(directory))
+    dropins = (f"{directory}/{name}" for directory in units.dropin_directories(names) for name in _names(directory))
     return fragment, units.order_dropins(dropins)
 
 
-def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _dropin(names: Sequence[str]) -> str:
+    """Our drop-in of this unit."""
+    return units.DROPIN.replace(units.UNIT, names[0])
+
+
+def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
     """State of each daemon's unit, from one call of systemctl; without systemd, what the disk says."""
     shown: dict[str, dict[str, str]] = {}
     for block in answer[1].split("\n\n"):
@@ -406,7 +423,7 @@ def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) 
         shown[fields.get("Id", "")] = fields
     result: dict[str, dict[str, Any]] = {}
     for name in DAEMONS:
-        fields = shown.get(f"{name}.service", {})
+        fields = shown.get(unit if name == "slurmrestd" else f"{name}.service", {})
         result[name] = {
             "load": fields.get("LoadState", "not-found"),
             "active": fields.get("ActiveState", "inactive"),
@@ -417,6 +434,7 @@ def _units(answer: tuple[int, str, str], fragment: str, dropins: Sequence[str]) 
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "outdated": _outdated(fields.get("MainPID", "0")),
+            "pid": int(fields.get("MainPID") or 0),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment
@@ -433,34 +451,57 @@ def _outdated(pid: str) -> bool:
 
 
 def _unit_facts(
-    fragment: str, dropins: Sequence[str], account: Mapping[str, Any], owned: Iterable[str]
+    names: Sequence[str], fragment: str, dropins: Sequence[str], account: Mapping[str, Any], owned: Iterable[str]
 ) -> dict[str, Any]:
     """The effective unit, the vendor's alone, the one without our drop-in, and what contradicts us."""
     path = fragment or None
     vendor = units.effective(path, [], _read, _glob)
-    ours = {units.DROPIN, OWN_UNIT, _environment_file(vendor), *owned}
+    dropin, own_unit = _dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
+    environment_file = _environment_file(vendor, names[0])
+    ours = {dropin, own_unit, environment_file, *owned}
     others = [dropin for dropin in dropins if dropin not in ours]
     wanted = _wanted_dropin(account)
 
     def as_wanted(path: str) -> str | None:
-        if path == units.DROPIN:
+        if path == dropin:
             return wanted
         return None if path in ours and path != fragment else _read(path)
 
-    contradictions = units.contradictions(units.effective(path, [*others, units.DROPIN], as_wanted, _glob), ours)
+    contradictions = units.contradictions(units.effective(path, [*others, dropin], as_wanted, _glob), ours)
     return {
         "unit": units.effective(path, dropins, _read, _glob).as_dict(),
         "vendor_unit": vendor.as_dict(),
         "unit_without_ours": units.effective(path, others, _read, _glob).as_dict(),
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
-        "environment_file": _environment_file_facts(_environment_file(vendor)),
-        "fragment_ours": fragment == OWN_UNIT and MARKER in _readable_text(OWN_UNIT),
+        "environment_file": _environment_file_facts(environment_file),
+        "fragment_ours": fragment == own_unit and MARKER in _readable_text(own_unit),
     }
 
 
-def _environment_file(vendor: units.EffectiveUnit) -> str:
-    """The environment file that is ours to write: the one the vendor's unit reads last."""
-    return vendor.environment_files[-1].path if vendor.environment_files else DEFAULT_ENVIRONMENT_FILE
+def _adopted(dropin: str, pid: int, slurm_user: str, unit_environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What is to stay of a service that ran before our drop-in came: what that remembers, or what the process says.
+
+    ``not_adopted`` is what it has and cannot keep.
+    """
+    ours = _read(dropin)
+    if ours is not None:
+        return {"adopted": adoption.remembered(ours), "not_adopted": {}}
+    running = processes.process(pid) if pid else None
+    if running is None:
+        return {"adopted": {}, "not_adopted": {}}
+    environment = running["environment"] or unit_environment
+    user, group = _user_name(running["uid"]), _group_name(running["gid"])
+    process = adoption.Process(running["command"], environment, user, group)
+    directories = (posixpath.dirname(listener.path) for listener in process.listeners if listener.path)
+    nobody = {"uid": None, "gid": None}
+    kept, lost = adoption.found(process, slurm_user, {path: describe(path, nobody) for path in directories})
+    return {"adopted": kept, "not_adopted": lost}
+
+
+def _environment_file(vendor: units.EffectiveUnit, unit: str) -> str:
+    """The environment file that is ours to write: the one the vendor's unit reads last, else one of the unit's name."""
+    usual = posixpath.join(posixpath.dirname(DEFAULT_ENVIRONMENT_FILE), unit.replace(".service", ""))
+    return vendor.environment_files[-1].path if vendor.environment_files else usual
 
 
 def _environment_file_facts(path: str) -> dict[str, Any]:
@@ -542,6 +583,8 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
     facts, found = _conf_facts(path)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     storage = conf.get("AccountingStorageType", "accounting_storage/none") or ""
+    # An account that is still to be made will be in no group that matters.
+    new = account if account["exists"] else {"exists": True, "uid": None, "gid": None}
     communication = (conf.get("CommunicationParameters") or "").lower().split(",")
     hosts = conf.all("SlurmctldHost") or [*conf.all("ControlMachine"), *conf.all("BackupController")]
     facts.update(
@@ -557,6 +600,7 @@ def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], 
         accounting=storage.endswith("slurmdbd"),
         ipv6="enableipv6" in communication,
         readable_by_account=_readable(path, account) if facts["exists"] else None,
+        unreadable_by_account=[file for file in dict.fromkeys(conf.files) if _readable(file, new) is False],
     )
     return facts, conf
 
@@ -601,6 +645,12 @@ def _readable(path: str, account: Mapping[str, Any]) -> bool | None:
     except OSError:
         return None
     return reach and keys.may({"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}, account, 4)
+
+
+def _exposed(conf: Mapping[str, Any], account: Mapping[str, Any]) -> list[str]:
+    """Keys of Slurm that the account may read, and must not."""
+    found = [posixpath.join(posixpath.dirname(conf["path"]), "slurm.key"), MUNGE_KEY, conf["jwt_key_path"]]
+    return [path for path in dict.fromkeys(found) if path and _readable(path, account)]
 
 
 def _plugins(conf: slurmconf.SlurmConf, prefix: str | None) -> tuple[str | None, dict[str, Any]]:

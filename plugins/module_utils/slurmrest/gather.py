@@ -74,7 +74,7 @@ def look(options: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of :func:`detect.detect`, of the sockets in ``listen`` and the names in ``groups`` too."""
     sockets = [entry for entry in map(read, options.get("listen") or ()) if entry and entry.kind == "unix"]
     paths = [path for entry in sockets for path in (entry.path, entry.directory)]
-    same = {name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf", "groups")}
+    same = {name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf", "instance", "groups")}
     return detect({**same, "paths": paths})
 
 
@@ -83,15 +83,17 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
 
     Args:
         found: what :func:`look` returned, where it has looked already.
-        options: all optional. ``account``, ``slurmrestd`` and ``slurm_conf`` as for :func:`detect.detect`. ``roles``:
-            which of the daemons this host is there for; those enabled or running where it is not given. ``salt``: text
-            for the fingerprints of keys; without one there are none. ``users``: names to look up. ``listen``: where
-            clients expect slurmrestd, to see who listens there, besides its own listeners. ``quick``: without
-            journals, and without waiting for units that are on their way.
+        options: all optional. ``account``, ``slurmrestd``, ``slurm_conf`` and ``instance`` as for
+            :func:`detect.detect`. ``roles``: which of the daemons this host is there for; those enabled or running
+            where it is not given. ``salt``: text for the fingerprints of keys; without one there are none. ``users``:
+            names to look up. ``listen``: where clients expect slurmrestd, to see who listens there, besides its own
+            listeners. ``quick``: without journals, and without waiting for units that are on their way.
     """
     quick = options.get("quick") or False
-    units_now = _units() if quick else _settled_units()
-    journals = {} if quick else {name: _journal(name) for name in (*DAEMONS, "munge", *_loaded(units_now, DATABASES))}
+    slurmrestd = units.unit_names(options.get("instance") or "")[0]
+    units_now = _units(slurmrestd) if quick else _settled_units(slurmrestd)
+    told_of = [] if quick else [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
+    journals = {name: _journal(slurmrestd if name == "slurmrestd" else name) for name in told_of}
     facts = dict(found or look(options))
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
@@ -136,11 +138,11 @@ def redact(line: str) -> str:
 # --- units and processes ---------------------------------------------------------------------------------------------
 
 
-def _settled_units() -> dict[str, dict[str, Any]]:
+def _settled_units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
     """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        shown = _units()
+        shown = _units(slurmrestd)
         moving = [name for name, fields in shown.items() if _moving(fields)]
         if not moving or time.monotonic() > deadline:
             return shown
@@ -155,15 +157,15 @@ def _moving(fields: Mapping[str, Any]) -> bool:
     return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
 
 
-def _units() -> dict[str, dict[str, Any]]:
-    names = [f"{name}.service" for name in UNITS]
+def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
+    names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
     _code, output, _errors = finish(start(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *names]))
     found = {}
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
     for block in output.split("\n\n"):
         fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        name = fields.get("Id", "").rpartition(".")[0]
-        if name not in UNITS:
+        name = names.get(fields.get("Id", ""))
+        if name is None:
             continue
         since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
         entered = int(fields.get(f"{since}EnterTimestampMonotonic") or 0) / 1e6

@@ -90,11 +90,15 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where a client on the same host asks: an address that means "any" is asked on loopback."""
+        """Where a client on the same host asks: an address that means "any" is asked on loopback.
+
+        An IPv6 wildcard on 127.0.0.1, too: it takes IPv4 on every release, and is bound to 0.0.0.0 alone where IPv6 is
+        not enabled.
+        """
         if self.kind == "unix":
             return self.format()
         if self.is_any:
-            return f"http://[::1]:{self.port}" if self.is_ipv6 else f"http://127.0.0.1:{self.port}"
+            return f"http://127.0.0.1:{self.port}"
         return f"http://{self.format()}"
 
     @property

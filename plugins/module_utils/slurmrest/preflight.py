@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import accounts, keys, listeners, units
+from . import accounts, adoption, keys, listeners, units
 from .errors import InputError
 from .releases import RELEASES, first_with
 
@@ -29,6 +29,7 @@ THREADS = "slurmrestd_service_threads"
 CONNECTIONS = "slurmrestd_service_max_connections"
 ENVIRONMENT = "slurmrestd_service_environment"
 DEBUG = "slurmrestd_service_debug"
+LISTEN_VARIABLE = "SLURMRESTD_LISTEN"
 EXTRA_OPTIONS = "slurmrestd_service_extra_options"
 AUTH = "slurmrestd_service_auth"
 OPENAPI = "slurmrestd_service_openapi_plugins"
@@ -249,6 +250,15 @@ def _account(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
     slurm = facts.get("slurm_user") or {"name": variables.get("slurm_common_slurm_user")}
     for refusal in accounts.refusals(user, group if group is not None else user, account, slurm):
         yield Problem(refusal.variable, refusal.value, refusal.allowed, refusal.reason, refusal.remedy)
+    for path in facts.get("exposed", ()) if account else ():
+        reason = f"it can read {path}, and whoever can is root on the cluster"
+        remedy = f"Take that right away (ls -l {path}), or choose another account."
+        yield Problem(accounts.USER_VARIABLE, user, "an account that can read no key of Slurm", reason, remedy)
+    conf = facts["slurm_conf"]
+    for path in conf.get("unreadable_by_account", ()) if not conf.get("ours") else ():
+        reason = f"it cannot read {path}, and slurmrestd ends without it"
+        remedy = f"On this host: chmod o+r {path} (and o+x above it)."
+        yield Problem(accounts.USER_VARIABLE, user, "an account that can read slurm.conf", reason, remedy)
     if variables.get("slurmrestd_user_manage") is False and account is None:
         allowed = "an account that exists, where slurmrestd_user_manage is false"
         yield Problem(accounts.USER_VARIABLE, user, allowed, "there is no such account on this host")
@@ -603,15 +613,19 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
     """What would beat our drop-in. Judged with the listeners: it is the service's concern, not the account's."""
     if LISTEN not in variables:
         return
+    adopted, file = facts.get("adopted"), facts["environment_file"]
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
+            continue
+        if adopted and _kept(item, variables, file["path"]):
             continue
         shown = item["value"] if len(item["value"]) <= _LONG_VALUE else f"{item['value'][:_LONG_VALUE]}…"
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
         remedy = f"Remove that line (systemctl cat {units.UNIT} shows all of it)."
+        if adopted:
+            remedy += " What the running service listens on and runs as is kept as long as it runs."
         yield Problem(units.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy)
-    file = facts["environment_file"]
-    if file["variables"] and not file["ours"]:
+    if file["variables"] and not file["ours"] and not adopted:
         reason = f"it holds {', '.join(file['variables'])}, which this toolkit did not write and would overwrite"
         remedy = f"Say the same with {ENVIRONMENT} and {EXTRA_OPTIONS}, and move the file away."
         yield Problem("EnvironmentFile", file["path"], "a file that this toolkit may write", reason, remedy)
@@ -620,3 +634,10 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
             allowed = "lines of NAME=value"
             reason = "it has a [Section] like a unit file, and what is below it does not do what it says"
             yield Problem("EnvironmentFile", file["path"], allowed, reason, "Move its directives to a drop-in.")
+
+
+def _kept(item: Mapping[str, Any], variables: Mapping[str, Any], environment_file: str) -> bool:
+    """Whether a line of the site does no harm: it says what our drop-in says, or is of a variable that is not used."""
+    if item["setting"] == LISTEN_VARIABLE:
+        return set(adoption.bound(item["value"].split(","))) == set(_parsed(variables))
+    return item["file"] == environment_file and item["setting"] in ("listener", "-u", "-g")

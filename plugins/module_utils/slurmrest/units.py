@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import listeners as _listeners
+from .errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ PLUGIN_VARIABLES = {
     "SLURMRESTD_DATA_PARSER_PLUGINS": "data_parser",
     "SLURMRESTD_AUTH_TYPES": "rest_auth",
 }
+
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 UNIT_PATHS = (
     "/etc/systemd/system.control",
@@ -288,9 +291,22 @@ def order_dropins(paths: Iterable[str]) -> list[str]:
     return [best[name] for name in sorted(best, key=lambda name: name.encode(errors="surrogateescape"))]
 
 
-def dropin_directories(unit: str = UNIT) -> list[str]:
-    """Every directory that may hold drop-ins of the unit, by precedence."""
-    return [f"{path}/{name}.d" for name in (unit, "service") for path in UNIT_PATHS]
+def unit_names(instance: str = "") -> list[str]:
+    """The unit that serves, and behind it the template that it comes from where it is one of several instances.
+
+    Raises:
+        InputError: an instance that cannot be part of a unit's name.
+    """
+    if not instance:
+        return [UNIT]
+    if not _INSTANCE.fullmatch(instance):
+        raise InputError("slurm_common_slurmrestd_instance", instance, "letters, digits, '_', '.' and '-', at most 63")
+    return [UNIT.replace(".", f"@{instance}.", 1), UNIT.replace(".", "@.", 1)]
+
+
+def dropin_directories(names: Sequence[str] = (UNIT,)) -> list[str]:
+    """Every directory that may hold drop-ins of a unit of these names (see :func:`unit_names`), by precedence."""
+    return [f"{path}/{name}.d" for name in (*names, "service") for path in UNIT_PATHS]
 
 
 def parse_environment_file(text: str, path: str) -> list[Variable]:
@@ -463,7 +479,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _precedence(path: str) -> tuple[int, int, str]:
     directory = posixpath.dirname(path)
-    general = posixpath.basename(directory) == "service.d"
+    name = posixpath.basename(directory)
+    general = 2 if name == "service.d" else int(name.endswith("@.service.d"))
     place = posixpath.dirname(directory)
     return general, UNIT_PATHS.index(place) if place in UNIT_PATHS else len(UNIT_PATHS), path
 

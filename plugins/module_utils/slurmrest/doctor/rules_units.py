@@ -89,10 +89,10 @@ def _writable(cluster: Cluster) -> Iterator[Sign]:
 
 def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        if units.DROPIN not in host.unit["dropins"]:
+        if host.facts.get("dropin", units.DROPIN) not in host.unit["dropins"]:
             continue
         for item in host.facts["contradictions"]:
-            if item["file"] in host.unit["dropins"] and item["file"] != units.DROPIN:
+            if item["file"] in host.unit["dropins"] and item["file"] != host.facts.get("dropin", units.DROPIN):
                 yield Sign(
                     host.name,
                     f"A drop-in that is not this toolkit's sorts later and decides {item['setting']}.",
