@@ -69,9 +69,9 @@ def test_first_the_run_says_what_it_found_and_what_it_would_change(cluster: Live
     play = cluster.playbook("deploy.yml", "--check", "--diff", inventory=site).good()
     assert cluster.ssh("node1", CONFIGURATION) == before
     for line in (
-        'slurm_common_slurmrestd_user: \\"rest\\" stays',
-        'slurmrestd_service_auth: \\"jwt\\" stays',
-        'slurmrestd_service_listen: [\\"0.0.0.0:6820\\", \\"unix:/run/restapi/api.socket\\"] stays',
+        'slurm_common_slurmrestd_user: "rest" stays',
+        'slurmrestd_service_auth: "jwt" stays',
+        'slurmrestd_service_listen: ["0.0.0.0:6820", "unix:/run/restapi/api.socket"] stays',
         "slurmrestd_service_threads: 12 stays",
         "slurmrestd_service_socket_everyone: true stays",
         "+User=rest",
