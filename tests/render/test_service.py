@@ -355,7 +355,8 @@ def test_an_environment_file_of_the_site_stays_and_is_not_used_for_options() -> 
     before = host.files[file]
     unit = host.apply()
     assert host.files[file] == before
-    assert [entry.text for entry in unit.listeners] == [":6820"]
+    assert [entry.text for entry in unit.listeners] == ["[::]:6820"]
+    assert unit.environment["SLURM_JWT"].value == "daemon"
     assert {option.flag for option in unit.options} >= {"-v", "-a", "-t"}
     assert "-u" not in {option.flag for option in unit.options}
     assert unit.environment["SLURMRESTD_DEBUG"].value == "info"
@@ -379,8 +380,8 @@ def test_a_configless_host_reads_what_sackd_fetched(vendor: str, tmp_path: Path)
 
 
 def test_no_key_is_there_for_the_service() -> None:
-    unit = Host("debian-24.11", slurm_common_jwt_key_path="/srv/jwt.key").apply()
-    assert set(unit.words("InaccessiblePaths")) >= {"-/etc/slurm/slurm.key", "-/srv/jwt.key", "-/etc/munge"}
+    unit = Host("debian-24.11", slurm_common_config_dir="/opt/etc").apply()
+    assert set(unit.words("InaccessiblePaths")) >= {"-/etc/slurm/slurm.key", "-/opt/etc/slurm.key", "-/etc/munge"}
 
 
 TEMPLATE = "/etc/systemd/system/slurmrestd@.service"

@@ -458,7 +458,8 @@ def _unit_facts(
     vendor = units.effective(path, [], _read, _glob)
     dropin, own_unit = _dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
     environment_file = _environment_file(vendor, names[0])
-    ours = {dropin, own_unit, environment_file, *owned}
+    stronger = f"{DEFAULT_ENVIRONMENT_FILE}-slurmrest".replace("slurmrestd", names[0].replace(".service", ""), 1)
+    ours = {dropin, own_unit, environment_file, stronger, *owned}
     others = [dropin for dropin in dropins if dropin not in ours]
     wanted = _wanted_dropin(account)
 

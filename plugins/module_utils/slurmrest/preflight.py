@@ -617,7 +617,7 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
             continue
-        if adopted and _kept(item, variables, file["path"]):
+        if adopted and _kept(item, variables):
             continue
         shown = item["value"] if len(item["value"]) <= _LONG_VALUE else f"{item['value'][:_LONG_VALUE]}…"
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
@@ -636,8 +636,8 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
             yield Problem("EnvironmentFile", file["path"], allowed, reason, "Move its directives to a drop-in.")
 
 
-def _kept(item: Mapping[str, Any], variables: Mapping[str, Any], environment_file: str) -> bool:
-    """Whether a line of the site does no harm: it says what our drop-in says, or is of a variable that is not used."""
-    if item["setting"] == LISTEN_VARIABLE:
-        return set(adoption.bound(item["value"].split(","))) == set(_parsed(variables))
-    return item["file"] == environment_file and item["setting"] in ("listener", "-u", "-g")
+def _kept(item: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
+    """Whether a line of the site does no harm: it says of the listeners what our drop-in says."""
+    return item["setting"] == LISTEN_VARIABLE and set(adoption.bound(item["value"].split(","))) == set(
+        _parsed(variables)
+    )
