@@ -48,10 +48,9 @@ def test_the_way_is_short() -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LiveCluster]:
-    with live_cluster("adopt-page", "24.11", "--layout", "split", "--nodes", "1") as live:
-        for node in ("db", "ctl", "c1", "rest"):
-            live.ssh(node, OWN_FILES)
-        live.ssh("rest", NO_REST)
+    with live_cluster("adopt-page", "24.11") as live:
+        live.ssh("node1", OWN_FILES)
+        live.ssh("node1", NO_REST)
         yield live
 
 
