@@ -190,20 +190,30 @@ def start(directory: Path, target: Target, limit: float = 20) -> subprocess.Comp
     )
 
 
+def wait_for_requests(daemon: FakeSlurmrestd, number: int) -> None:
+    """Return when the daemon has been asked so many times more."""
+    wanted, deadline = len(daemon.requests) + number, time.monotonic() + 10
+    while len(daemon.requests) < wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_the_sampler_outlives_its_parent_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"])
     directory = tmp_path / "watch"
     with serving(daemon) as target:
+        begin = time.monotonic()
         start(directory, target)
-        time.sleep(0.3)
+        wait_for_requests(daemon, 20)
         monkeypatch.setattr(fake_slurmrestd, "KEY", OTHER)
-        time.sleep(0.3)
+        wait_for_requests(daemon, 20)
         measured = Sampler(str(directory)).stop()
+        took = time.monotonic() - begin
         asked = len(daemon.requests)
         time.sleep(0.2)
         assert len(daemon.requests) == asked
     assert measured["changeover"] is not None
-    assert measured["changeover"] < 0.3
+    assert 0 < measured["changeover"] < took
     assert directory.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in directory.iterdir()] == ["lock"]
 
