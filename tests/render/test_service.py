@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from slurmrest import adoption, units
 from slurmrest.releases import lookup
 
+from tests.render.exposure import exposure
 from tests.render.roles import evaluate
 
 UNITS = Path(__file__).parent / "units"
@@ -281,15 +281,7 @@ def test_the_unit_as_shipped_is_confined(vendor: str, tmp_path: Path) -> None:
     host.apply()
     text = f"{host.files[VENDOR_UNIT]}\n{host.files[DROPIN]}"
     (tmp_path / "slurmrestd.service").write_text(text)
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / "slurmrestd.service")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    score = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
-    assert score, done.stdout + done.stderr
-    assert float(score[1]) <= 1.5, done.stdout
+    assert exposure(tmp_path / "slurmrestd.service") <= 1.5
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

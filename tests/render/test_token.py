@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest.service_token.fetch import CONFIG, Controller, Settings
 
+from tests.render.exposure import exposure
 from tests.render.roles import evaluate
 
 if TYPE_CHECKING:
@@ -98,15 +98,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 def test_the_unit_is_no_less_confined_than_slurmrestd(tmp_path: Path) -> None:
     """All but what it is for: the network, and giving a file to its owner."""
     (tmp_path / "slurmrest-token.service").write_text(rendered()[SERVICE])
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / "slurmrest-token.service")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    score = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
-    assert score, done.stdout + done.stderr
-    assert float(score[1]) <= 2.0, done.stdout
+    assert exposure(tmp_path / "slurmrest-token.service") <= 2.0
 
 
 def test_a_directory_of_the_site_is_writable_too() -> None:
