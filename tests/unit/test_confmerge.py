@@ -144,6 +144,74 @@ def test_a_link_is_followed(host: Host) -> None:
     assert [path.name for path in real.parent.iterdir()] == ["site.conf"]
 
 
+def test_links_over_several_levels_and_two_names_of_a_file(host: Host) -> None:
+    real = host.etc.parent / "nfs" / "v2" / "site.conf"
+    real.parent.mkdir(parents=True)
+    host.path.rename(real)
+    (real.parent.parent / "current").symlink_to("v2")
+    (host.etc / "link.conf").symlink_to(real.parent.parent / "current" / "site.conf")
+    (host.etc / "again.conf").symlink_to("link.conf")
+    host.path.write_text("Include link.conf\nInclude again.conf\n")
+    host.part().apply()
+    assert real.read_bytes().count(b"AuthAltTypes") == 2
+    assert host.path.read_text() == "Include link.conf\nInclude again.conf\n"
+    assert [path.name for path in real.parent.iterdir()] == ["site.conf"]
+    assert not host.part().look().changed
+    host.part(state="absent").apply()
+    assert real.read_bytes() == SITE
+    assert sorted(host.leftovers()) == ["again.conf", "link.conf", "slurm.conf"]
+
+
+@pytest.fixture
+def read_only(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host whose /etc/slurm nobody can write to, as on a read-only mount or with NFS's root_squash."""
+    access = os.access
+
+    def may(path: str, mode: int, **more: Any) -> bool:
+        return access(path, mode, **more) and not (mode == os.W_OK and str(path).startswith(str(host.etc)))
+
+    monkeypatch.setattr(os, "access", may)
+    return host
+
+
+def test_a_file_that_cannot_be_written_stops_before_anything_changes(read_only: Host) -> None:
+    problems = read_only.part().look().problems
+    assert len(problems) == 1
+    assert f"{read_only.path} cannot be replaced on this host" in problems[0]
+    with pytest.raises(SlurmrestError, match=r"cannot be replaced on this host.*Nothing was done"):
+        read_only.part().apply()
+    assert (read_only.path.read_bytes(), read_only.restarts) == (SITE, 0)
+
+
+def test_a_copy_on_a_read_only_mount_is_written_by_the_host_that_can(read_only: Host) -> None:
+    copy = read_only.part(kind="copy")
+    assert copy.look().problems == []
+    with pytest.raises(SlurmrestError, match="cannot be replaced on this host"):
+        copy.apply()
+    for path, text in copy.look().edit.texts.items():
+        Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert not copy.apply().changed
+
+
+def test_a_file_that_is_mounted_itself_cannot_be_replaced(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    escaped = str(host.path).replace("s", "\\163")
+    mounts.write_text(f"1 2 0:1 / / rw - ext4 x rw\n36 35 98:0 /x {escaped} rw,noatime - ext3 /dev/root rw\n")
+    monkeypatch.setattr(confmerge, "MOUNTS", str(mounts))
+    assert "is mounted by itself" in host.part().look().problems[0]
+
+
+def test_a_file_that_root_may_not_read_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, *_more: Any, **_names: Any) -> Any:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SlurmrestError, match=rf"{host.path} cannot be read.*root_squash"):
+        host.part().look()
+
+
 def test_what_the_daemon_refuses_comes_back_with_its_words(host: Host) -> None:
     host.refuses = True
     with pytest.raises(TransactionFailed, match="do not like it") as caught:

@@ -336,6 +336,19 @@ def test_slurm_conf(host: Host) -> None:
     assert facts["config_dir"] == str(host.root / "etc")
 
 
+@pytest.mark.parametrize(("version", "user", "missing"), [("22.05.8", "beside", []), ("24.11.5", "main", [])])
+def test_an_include_is_looked_for_where_the_release_does(
+    host: Host, version: str, user: str, missing: list[str]
+) -> None:
+    host.program("sbin/slurmctld", f"slurm-wlm {version}")
+    host.write(host.conf, "Include conf.d/users.conf\n")
+    host.write("etc/conf.d/users.conf", "Include user.conf\n")
+    host.write("etc/conf.d/user.conf", "SlurmUser=beside\n")
+    host.write("etc/user.conf", "SlurmUser=main\n")
+    conf = host.detect()["slurm_conf"]
+    assert (conf["slurm_user"], conf["missing_includes"]) == (user, missing)
+
+
 def test_defaults_of_slurm_conf(host: Host) -> None:
     host.write(host.conf, "ClusterName=test\nControlMachine=old\nBackupController=older\n")
     conf = host.detect()["slurm_conf"]
@@ -363,7 +376,7 @@ def test_a_configuration_that_may_not_be_read(host: Host, monkeypatch: pytest.Mo
     def refuse(path: str) -> str:
         raise PermissionError(path)
 
-    monkeypatch.setattr(slurmconf, "read", lambda path, _: refuse(path))
+    monkeypatch.setattr(slurmconf, "read", lambda path, _, **_more: refuse(path))
     conf = host.detect()["slurm_conf"]
     assert (conf["exists"], conf["readable"]) == (True, False)
 

@@ -82,6 +82,21 @@ def test_each_fault_has_one_cause(release: str, fault: str) -> None:
     assert "None" not in " ".join([finding.cause, *finding.evidence, finding.remedy])
 
 
+@pytest.mark.parametrize(("release", "fault"), FAULTS)
+def test_commands_name_the_instance_that_serves_here(release: str, fault: str) -> None:
+    data = evidence(fault, release=release, layout=RECORDED[release]["faults"][fault]["layout"])
+    plain = re.compile(
+        r"(systemctl|journalctl)[^;&]* slurmrestd(?![@\w-])|journal of slurmrestd:|start slurmrestd(?!@)"
+    )
+    told = [[*found.evidence, *found.consequences, found.remedy] for found in judge(data).findings]
+    for host in data["hosts"].values():
+        host["service"] = "slurmrestd@beta"
+    named = [[*found.evidence, *found.consequences, found.remedy] for found in judge(data).findings]
+    for before, after in zip(told, named, strict=True):
+        assert not [text for text in after if plain.search(text)]
+        assert [bool(plain.search(text)) for text in before] == ["slurmrestd@beta" in text for text in after]
+
+
 def test_rules_refer_to_each_other_by_ids_that_exist() -> None:
     rules = rules_by_id()
     assert len(rules) == len(catalogue())

@@ -141,10 +141,13 @@ def test_no_room_for_the_file_brings_the_former_back(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     full(config.parent, monkeypatch, after=after)
+    systemctl = Systemctl(config)
     with pytest.raises(TransactionFailed, match="No space left on device"):
-        transaction(tmp_path, Systemctl(config)).apply()
+        transaction(tmp_path, systemctl).apply()
     assert config.read_bytes() == OLD
     assert leftovers(tmp_path) == []
+    # The daemon has seen nothing of it: people who work with it shall not, either.
+    assert not any("restart" in call for call in systemctl.calls)
 
 
 def test_no_room_for_the_last_word_leaves_what_holds(

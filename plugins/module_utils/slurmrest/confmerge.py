@@ -57,8 +57,12 @@ PATIENCE = 120.0
 CHECK_SECONDS = 20
 """Seconds that a program may take to read a file."""
 
+MOUNTS = "/proc/self/mountinfo"
+
 SLACK_SECONDS = 1.0
 _TYPES, _PARAMETERS = "AuthAltTypes", "AuthAltParameters"
+_ASSERT = "Change it where it is made: slurm_conf_mode: assert names the lines."
+_OCTAL = re.compile(r"\\([0-7]{3})")
 _HASH = re.compile(
     r"^HASH_VAL\s*=\s*(?:(?P<match>Match)|Different Ours=\S+ Slurmctld=0x(?P<loaded>[0-9a-f]+))", re.MULTILINE
 )
@@ -130,14 +134,31 @@ class Look:
 
 
 def read_text(path: str) -> str | None:
-    """The text of a file with every byte kept; None where there is none. PermissionError passes."""
+    """The text of a file with every byte kept; None where there is none. SlurmrestError where it may not be read."""
     try:
         with open(path, "rb") as stream:
             return stream.read().decode("utf-8", "surrogateescape")
     except PermissionError:
-        raise
+        raise SlurmrestError(f"{path} cannot be read by root of this host: NFS with root_squash?", _ASSERT) from None
     except OSError:
         return None
+
+
+def _obstacle(file: str) -> str | None:
+    """Why a file cannot be replaced by rename; None when it can."""
+    real = os.path.realpath(file)
+    if not all(os.access(path, os.W_OK) for path in (real, os.path.dirname(real))):
+        why = "it or its directory cannot be written: a read-only mount, NFS with root_squash, an immutable file?"
+    elif real in _mount_points():
+        why = "it is mounted by itself, as into a container"
+    else:
+        return None
+    return f"{file} cannot be replaced on this host: {why} {_ASSERT}"
+
+
+def _mount_points() -> set[str]:
+    text = read_text(MOUNTS) or ""
+    return {_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split()[4]) for line in text.splitlines()}
 
 
 def _printable(text: str) -> str:
@@ -185,7 +206,9 @@ class Part:
                 }
             )
         if edit.texts:
-            look.problems = [problem for problem in (self._unloaded(look), self._refusal(edit)) if problem]
+            # A copy on a read-only mount is written by the host that can, before its own turn comes.
+            writable = [None] if self.request.kind == "copy" else map(_obstacle, sorted(edit.texts))
+            look.problems = [problem for problem in (*writable, self._unloaded(look), self._refusal(edit)) if problem]
         return look
 
     def _conf(self, edit: Edit | None = None) -> SlurmConf:
@@ -358,7 +381,7 @@ class Part:
             hold: keep the previous files until :meth:`commit` or :meth:`undo`.
 
         Raises:
-            SlurmrestError: a file changed meanwhile.
+            SlurmrestError: a file changed meanwhile, or cannot be replaced.
             TransactionFailed: the daemon refused, the previous files are back.
         """
         # What a killed run left, or held, is no state to start from.
@@ -367,6 +390,9 @@ class Part:
         for file in edit.texts:
             if digests is not None and not recovered and _digest(read_text(file) or "") != digests.get(file):
                 raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
+            obstacle = _obstacle(file)
+            if obstacle:
+                raise SlurmrestError(f"{obstacle} Nothing was done here.")
         secrets = self._conf().raw
         try:
             outcome = self._transaction(edit, force=force).apply(hold=hold)

@@ -70,15 +70,16 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     shown = _units(_finish(programs["systemctl"]), names[0], fragment, dropins)
     unit_facts = _unit_facts(names, shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
     prefix = _prefix(binaries)
-    slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
-    slurm_conf, conf = _slurm_conf(slurm_conf_path, account)
-    pids = {name: fields.pop("pid") for name, fields in shown.items()}
-    slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"))
-    plugin_dir, plugins = _plugins(conf, prefix)
     packages = _dpkg() or _rpm(programs, binaries)
     daemons = {name: _daemon(binaries.get(name), _finish(programs.get(name)), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = _release(version)
+    beside_includer = release is not None and bool(release["include_beside_includer"])
+    slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
+    slurm_conf, conf = _slurm_conf(slurm_conf_path, account, beside_includer)
+    pids = {name: fields.pop("pid") for name, fields in shown.items()}
+    slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"), beside_includer)
+    plugin_dir, plugins = _plugins(conf, prefix)
     packaging, package = _packaging(binaries, packages)
     found = {
         **daemons,
@@ -554,11 +555,11 @@ def _slurm_conf_path(unit: Mapping[str, Any], prefix: str | None) -> str:
     return next(existing, said[0] if said else "/etc/slurm/slurm.conf")
 
 
-def _conf_facts(path: str) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
+def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
     """What slurm.conf and slurmdbd.conf have in common."""
     facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path)}
     try:
-        conf = slurmconf.read(path, _read)
+        conf = slurmconf.read(path, _read, beside_includer=beside_includer)
     except PermissionError:
         conf = None
     facts.update(readable=conf is not None, ours=MARKER in _readable_text(path))
@@ -580,8 +581,10 @@ def _conf_facts(path: str) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
     return facts, conf
 
 
-def _slurm_conf(path: str, account: Mapping[str, Any]) -> tuple[dict[str, Any], slurmconf.SlurmConf]:
-    facts, found = _conf_facts(path)
+def _slurm_conf(
+    path: str, account: Mapping[str, Any], beside_includer: bool
+) -> tuple[dict[str, Any], slurmconf.SlurmConf]:
+    facts, found = _conf_facts(path, beside_includer)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     storage = conf.get("AccountingStorageType", "accounting_storage/none") or ""
     # An account that is still to be made will be in no group that matters.
@@ -619,8 +622,8 @@ def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> 
     return posixpath.join(state_save_location or "", "jwt_hs256.key")
 
 
-def _slurmdbd_conf(path: str) -> dict[str, Any]:
-    facts, found = _conf_facts(path)
+def _slurmdbd_conf(path: str, beside_includer: bool) -> dict[str, Any]:
+    facts, found = _conf_facts(path, beside_includer)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     facts.update(
         dbd_host=conf.get("DbdHost"),

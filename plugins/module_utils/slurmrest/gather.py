@@ -98,12 +98,14 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
     processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}
-    confs = {name: _conf(facts[name]["path"]) for name in ("slurm_conf", "slurmdbd_conf")}
+    beside_includer = bool(facts["release"] and facts["release"]["include_beside_includer"])
+    confs = {name: _conf(facts[name]["path"], beside_includer) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     expected = list(options.get("listen") or ())
     ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(entry.port for entry in map(read, expected) if entry)}
     return {
         "facts": facts,
+        "service": slurmrestd.rpartition(".")[0],
         "roles": roles,
         "expected": expected,
         "now": time.time(),
@@ -286,7 +288,7 @@ def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _conf(path: str) -> dict[str, Any] | None:
+def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
     """A configuration as (key in lower case, value, origin); None where it is not there or may not be read."""
 
     def read_file(name: str) -> str | None:
@@ -299,7 +301,7 @@ def _conf(path: str) -> dict[str, Any] | None:
             return None
 
     try:
-        conf = slurmconf.read(path, read_file)
+        conf = slurmconf.read(path, read_file, beside_includer=beside_includer)
     except PermissionError:
         return None
     if conf is None:

@@ -9,6 +9,7 @@ such as ``NodeName=…``, which have several. Only the white space of ASCII sepa
 
 from __future__ import annotations
 
+import binascii
 import posixpath
 import re
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ class Line:
     @property
     def text(self) -> str:
         """What Slurm works on, escapes resolved."""
-        return _ESCAPED.sub(r"\1", "".join(code for _offset, code in self.pieces))
+        code = "".join(code for _offset, code in self.pieces)
+        return _ESCAPED.sub(r"\1", code) if "\\" in code else code
 
     def spread(self) -> list[tuple[int, int]]:
         """Where each character of :attr:`text` comes from: start and end in the text of the file."""
@@ -286,8 +288,9 @@ def hash_values(raw: str) -> set[int]:
 
 
 def _hash(data: bytes, *, signed: bool) -> int:
-    value = 0
-    for byte in data:
+    # A CRC-CCITT, but for what is shifted beyond its 16 bits: that is of the last two bytes, whatever was before them.
+    value = binascii.crc_hqx(data[:-2], 0)
+    for byte in data[-2:]:
         value ^= ((byte - 256 if signed and byte > 127 else byte) << 8) & 0xFFFFFFFF
         for _bit in range(8):
             carry = value & 0x8000

@@ -24,8 +24,9 @@ from .errors import InputError, SlurmrestError
 from .slurmconf import WHITE, Line, SlurmConf, lines, pair, read
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
+_MARK = "# slurmrest.toolkit "
 _NOTE = re.compile(
-    rf"# slurmrest\.toolkit (?P<what>added the line|added to|replaced in) (?P<key>\w+): "
+    rf"{re.escape(_MARK)}(?P<what>added the line|added to|replaced in) (?P<key>\w+): "
     rf"(?P<item>{_STRING})(?: for (?P<old>{_STRING}))?[{WHITE}]*",
     re.ASCII,
 )
@@ -276,12 +277,14 @@ class _Value:
 
 def _notes(text: str) -> Iterator[tuple[int, int, Mapping[str, str | None]]]:
     """Start, end and content of each line that is a note."""
-    offset = 0
-    for raw in text.split("\n"):
-        match = _NOTE.fullmatch(raw)
-        if match is not None:
-            yield offset, min(offset + len(raw) + 1, len(text)), match.groupdict()
-        offset += len(raw) + 1
+    end = 0
+    while (start := text.find(_MARK, end)) >= 0:
+        stop = text.find("\n", start)
+        stop = len(text) if stop < 0 else stop
+        end = min(stop + 1, len(text))
+        match = _NOTE.fullmatch(text, start, stop)
+        if match is not None and text[start - 1 : start] in ("", "\n"):
+            yield start, end, match.groupdict()
 
 
 def _undo(text: str, file: str) -> tuple[str, list[Change]]:

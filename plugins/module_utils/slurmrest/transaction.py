@@ -467,11 +467,13 @@ class Transaction:
         since = time.time()
         before = {service.name: self._systemd.show(service.name) for service in self.services}
         self._begin(pending, before)
+        noticed = bool(outcome.stopped) or any(entry.afresh or entry.enabled is False for entry in self.services)
         try:
             for service in self.services:
                 self._bring_down(service, outcome)
             self._make_directories()
             self._write_files(pending)
+            noticed = True
             for argv in self.commands:
                 done = self.run(argv)
                 if done.returncode != 0:
@@ -484,7 +486,7 @@ class Transaction:
                 self._bring_up(service, outcome)
         except (SlurmrestError, OSError) as error:
             words = "\n".join(filter(None, (self._systemd.journal(service.name, since) for service in self.services)))
-            problems = self._roll_back(pending, before)
+            problems = self._roll_back(pending, before, noticed=noticed)
             restored = "The previous state is back" if pending else "No file was changed"
             if problems:
                 restored += ", but: {}".format("; ".join(problems))
@@ -614,12 +616,17 @@ class Transaction:
                     os.unlink(path)
 
     def _roll_back(
-        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
+        self,
+        pending: Sequence[tuple[FileSpec, Present | None]],
+        before: Mapping[str, Mapping[str, str]],
+        *,
+        noticed: bool,
     ) -> list[str]:
+        """Bring files and units back; units only where they have noticed anything. Returns what did not work."""
         problems: list[str] = []
         self._restore([{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending])
         self.run(["systemctl", "daemon-reload"])
-        for service in self.services:
+        for service in self.services if noticed else ():
             state = before[service.name]
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
                 self.run(["systemctl", "enable" if state["UnitFileState"] == "enabled" else "disable", service.name])

@@ -89,6 +89,15 @@ class Host:
         found: Sequence[str] = self.evidence["expected"]
         return found
 
+    @property
+    def rest_unit(self) -> str:
+        """What systemctl calls slurmrestd here: ``slurmrestd@CLUSTER`` where several serve."""
+        return str(self.evidence.get("service") or "slurmrestd")
+
+    def service(self, daemon: str) -> str:
+        """What systemctl calls a daemon here."""
+        return self.rest_unit if daemon == "slurmrestd" else daemon
+
     def state(self, daemon: str) -> str:
         """Of a daemon: running, looping, failed, stopped, skipped (by a condition), refused (by systemd), absent."""
         fields = self.evidence["units"].get(daemon)
@@ -133,7 +142,7 @@ class Host:
             line["text"] for line in self.journal(daemon) if line["run"] < runs and re.search(pattern, line["text"])
         ]
         lines = lines or [line for line in self.evidence["logs"].get(daemon) or () if re.search(pattern, line)]
-        return [f"journal of {daemon}: {text}" for text in dict.fromkeys(reversed(lines))]
+        return [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(reversed(lines))]
 
     def words(self, daemon: str) -> list[str]:
         """The words with which a daemon ended, the most telling first; at most three."""

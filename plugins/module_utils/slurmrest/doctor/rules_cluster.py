@@ -37,10 +37,10 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                     host.name,
                     f"{title}: {why}.",
                     [
-                        f"systemctl is-active {daemon}: {seen}",
+                        f"systemctl is-active {host.service(daemon)}: {seen}",
                         *host.said(daemon, r"[Ss]topped|Deactivated", runs=1)[:1],
                     ],
-                    f"systemctl enable --now {daemon}",
+                    f"systemctl enable --now {host.service(daemon)}",
                 )
 
     return look
@@ -50,13 +50,13 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host in cluster.role(daemon):
             if host.state(daemon) in states:
-                fields = host["units"][daemon]
+                fields, service = host["units"][daemon], host.service(daemon)
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
                 yield Sign(
                     host.name,
                     f"{cause}: see its own words.",
-                    [*host.words(daemon), f"systemctl show {daemon}: {seen}"],
-                    f"journalctl -u {daemon}; then: systemctl reset-failed {daemon}; systemctl start {daemon}",
+                    [*host.words(daemon), f"systemctl show {service}: {seen}"],
+                    f"journalctl -u {service}; then: systemctl reset-failed {service}; systemctl start {service}",
                 )
 
     return look
@@ -167,7 +167,7 @@ def _differences(cluster: Cluster) -> Iterator[Sign]:
                     *lines[:_MAX_DIFFERENCES],
                     *([f"and {len(lines) - _MAX_DIFFERENCES} more"] if lines[_MAX_DIFFERENCES:] else []),
                 ],
-                "Give all hosts the same slurm.conf (role slurm_conf), then restart slurmrestd and the daemons there.",
+                "Give all hosts the same slurm.conf (role slurm_conf), then restart all daemons that read it.",
             )
 
 
@@ -227,8 +227,8 @@ def _tokens_in_log(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "With DebugFlags=Network slurmrestd writes the headers of every request into its log, tokens included.",
                 where,
-                "Take Network out of DebugFlags, restart slurmrestd, and treat every token in the log as known: make a "
-                "new key (playbooks/rotate_jwt_key.yml) or wait until they have expired.",
+                f"Take Network out of DebugFlags, restart {host.rest_unit}, and treat every token in the log as known: "
+                "make a new key (playbooks/rotate_jwt_key.yml) or wait until they have expired.",
             )
 
 
@@ -260,7 +260,7 @@ def _refused(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmctld was asked with a fresh token of root and did not answer well.",
                 [_asked(host, answer), *_controllers_words(cluster)],
-                "journalctl -u slurmctld -u slurmrestd on their hosts; scontrol ping",
+                f"journalctl -u slurmctld -u {host.rest_unit} on their hosts; scontrol ping",
             )
 
 
@@ -280,7 +280,7 @@ def _accounting(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmdbd was asked with a fresh token of root and did not answer well.",
                 [_asked(host, answer), *host.said("slurmrestd", r"PersistInit|slurmdbd|persist", runs=1)[:1]],
-                "journalctl -u slurmdbd on its host; journalctl -u slurmrestd; sacctmgr show cluster",
+                f"journalctl -u slurmdbd on its host; journalctl -u {host.rest_unit}; sacctmgr show cluster",
             )
 
 
@@ -293,7 +293,7 @@ def _silent(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"slurmrestd runs, but {entry['url']} gives no answer.",
                     [f"{entry['url']}: {entry['kind']}: {entry['words']}"],
-                    "systemctl status slurmrestd; ss -lntxp; journalctl -u slurmrestd",
+                    f"systemctl status {host.rest_unit}; ss -lntxp; journalctl -u {host.rest_unit}",
                 )
 
 

@@ -80,7 +80,8 @@ def _extra_groups(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"The account is also in {', '.join(groups)}: slurmrestd would have their rights, and refuses some.",
                 [*_id(account), *(said[:1] if host.down("slurmrestd") else [])],
-                "; ".join(f"gpasswd -d {account['name']} {group}" for group in groups) + "; then restart slurmrestd.",
+                "; ".join(f"gpasswd -d {account['name']} {group}" for group in groups)
+                + f"; systemctl restart {host.rest_unit}",
             )
 
 
@@ -124,7 +125,8 @@ def _silence(host: Host) -> list[str]:
     unit = host["units"].get("slurmrestd", {})
     if unit.get("exit_status") != 1 or host.said("slurmrestd", r"(?i)fatal|error|unrecognized|unknown"):
         return []
-    reasons = [] if unit.get("unshare", True) else ["systemctl show slurmrestd: SystemCallFilter= denies unshare"]
+    denied = f"systemctl show {host.rest_unit}: SystemCallFilter= denies unshare"
+    reasons = [] if unit.get("unshare", True) else [denied]
     tried = host.evidence.get("unshare")
     reasons += [f"unshare(CLONE_SYSVSEM) on this host: {tried}"] if tried else []
     return [*reasons, "slurmrestd ends with status 1 and says nothing"] if reasons else []
@@ -246,8 +248,8 @@ def _permission(cluster: Cluster) -> Iterator[Sign]:
             "slurmrestd may not create what it shall listen on: the directory of the socket does not let the service "
             "account write, or its port is one of root's (below 1024).",
             evidence,
-            f"Use a directory of its own, such as unix:/run/slurmrestd/slurmrestd.socket, in slurmrestd_service_listen "
-            f"and run {DEPLOY}.",
+            f"Use a directory of its own, such as unix:/run/{host.rest_unit.replace('@', '-')}/slurmrestd.socket, "
+            f"in slurmrestd_service_listen and run {DEPLOY}.",
         )
 
 

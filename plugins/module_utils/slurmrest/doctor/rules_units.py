@@ -49,7 +49,7 @@ def _sectioned(cluster: Cluster) -> Iterator[Sign]:
                     "A unit file stands where an environment file belongs: systemd ignores its section and reads its "
                     "directives as variables.",
                     [f"{entry['path']} has a [Section]", f"{entry['origin']}: EnvironmentFile={entry['path']}"],
-                    f"Move its directives to a drop-in (systemctl edit slurmrestd), or remove it and run {DEPLOY}.",
+                    f"Move its directives to a drop-in (systemctl edit {host.rest_unit}), or remove it; run {DEPLOY}.",
                 )
 
 
@@ -121,8 +121,11 @@ def _needs_reload(cluster: Cluster) -> Iterator[Sign]:
             yield Sign(
                 host.name,
                 "A file of the unit has changed since systemd read it: what is on disk is not what runs.",
-                ["systemctl show slurmrestd: NeedDaemonReload=yes", f"{newest[1]} changed {newest[0]:.0f} s ago"],
-                "systemctl daemon-reload && systemctl restart slurmrestd",
+                [
+                    f"systemctl show {host.rest_unit}: NeedDaemonReload=yes",
+                    f"{newest[1]} changed {newest[0]:.0f} s ago",
+                ],
+                f"systemctl daemon-reload && systemctl restart {host.rest_unit}",
             )
 
 
@@ -138,7 +141,7 @@ def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd was not restarted after its unit or environment file changed.",
                 [f"the unit says SLURMRESTD_LISTEN={told}", f"process {process['pid']} has SLURMRESTD_LISTEN={has}"],
-                "systemctl daemon-reload && systemctl restart slurmrestd",
+                f"systemctl daemon-reload && systemctl restart {host.rest_unit}",
             )
 
 
@@ -148,7 +151,7 @@ def _condition(cluster: Cluster) -> Iterator[Sign]:
             yield Sign(
                 host.name,
                 "A condition of the unit does not hold, so systemd skips it without an error.",
-                [*host.unit["conditions"], "systemctl show slurmrestd: ConditionResult=no"],
+                [*host.unit["conditions"], f"systemctl show {host.rest_unit}: ConditionResult=no"],
                 "Create what the condition asks for (slurm.conf on this host: role slurm_conf), or set "
                 f"slurm_common_config_dir to where it is and run {DEPLOY}.",
             )
