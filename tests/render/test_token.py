@@ -101,6 +101,34 @@ def test_the_unit_is_no_less_confined_than_slurmrestd(tmp_path: Path) -> None:
     assert exposure(tmp_path / "slurmrest-token.service") <= 2.0
 
 
+def allowed_calls(lines: list[str]) -> set[str]:
+    """System calls that are left by the lines of SystemCallFilter=, the first of which allows (systemd.exec(5))."""
+
+    def calls(word: str) -> set[str]:
+        if not word.startswith("@"):
+            return {word}
+        done = subprocess.run(["systemd-analyze", "syscall-filter", word], capture_output=True, text=True, check=True)
+        members = [line.strip() for line in done.stdout.splitlines()[1:]]
+        return {call for member in members if member and member[0] != "#" for call in calls(member)}
+
+    left: set[str] = set()
+    for line in lines:
+        named = {call for word in line.lstrip("~").split() for call in calls(word)}
+        left = left - named if line.startswith("~") else left | named
+    return left
+
+
+def test_systemd_starts_the_unit_without_cap_sys_admin() -> None:
+    """It keeps that for a unit of another account whose filter lets it drop capabilities itself (systemd 255 on)."""
+    lines = [
+        line.partition("=")[2] for line in rendered()[SERVICE].splitlines() if line.startswith("SystemCallFilter=")
+    ]
+    left = allowed_calls(lines)
+    assert "capset" not in left
+    assert {"fchown", "connect", "rename", "prctl", "execve"} <= left
+    assert not left & {"setuid", "setresuid", "setgroups", "chroot", "bpf"}
+
+
 def test_a_directory_of_the_site_is_writable_too() -> None:
     text = rendered(slurmrest_token_path="/var/lib/portal-token/token")[SERVICE]
     assert "ReadWritePaths=/var/lib/slurmrest-token /var/lib/portal-token\n" in text

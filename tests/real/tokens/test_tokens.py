@@ -14,7 +14,7 @@ from tests.real.tokens.conftest import CONTROLLER, DATABASE, HOME, OWNER, PORTAL
 
 KEYS = f"/var/lib/slurmrest-token-users/{USER}/.ssh/authorized_keys"
 SSH = (
-    f"ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={HOME}/.ssh/id_ed25519 "
+    f"ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={HOME}/.ssh/id "
     f"-o UserKnownHostsFile={HOME}/known_hosts -o HostKeyAlias=ctl -o LogLevel=ERROR"
 )
 
@@ -65,10 +65,10 @@ def test_a_second_run_changes_nothing(portal: Portal) -> None:
 
 def test_nobody_else_reads_the_token_or_the_key(portal: Portal) -> None:
     account = "slurmrest-token"
-    for user, path in ((account, TOKEN), (OWNER, f"{HOME}/.ssh/id_ed25519"), ("slurmrestd", TOKEN), ("admin", TOKEN)):
+    for user, path in ((account, TOKEN), (OWNER, f"{HOME}/.ssh/id"), ("slurmrestd", TOKEN), ("admin", TOKEN)):
         said = portal.ssh(f"runuser -u {user} -- cat {path} 2>&1 || true")
         assert "Permission denied" in said, f"{user} {path}"
-    assert portal.ssh(f"stat -c '%U %a' {HOME}/.ssh/id_ed25519").split() == [account, "600"]
+    assert portal.ssh(f"stat -c '%U %a' {HOME}/.ssh/id").split() == [account, "600"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_key_forwards_nothing_and_gets_no_terminal(portal: Portal) -> None:
 def test_the_key_opens_no_other_account_and_the_controller_none_here(portal: Portal) -> None:
     for user in ("root", "admin", "slurm"):
         assert "Permission denied" in portal.ssh(f"{SSH} -l {user} ctl id 2>&1 </dev/null || true")
-    assert portal.ssh(f"ls {HOME}/.ssh").split() == ["id_ed25519", "id_ed25519.pub"], "no key of another host"
+    assert portal.ssh(f"ls {HOME}/.ssh").split() == ["id", "id.pub"], "no key of another host"
     shells = {line.split(":")[0]: line.split(":")[6] for line in portal.ssh("cat /etc/passwd").splitlines()}
     assert shells["slurmrest-token"] == "/usr/sbin/nologin"
 

@@ -22,7 +22,7 @@ from ..errors import SlurmrestError
 from ..files import write_atomically
 
 CONFIG = "/etc/slurmrest-token.json"
-KEY = ".ssh/id_ed25519"
+KEY = ".ssh/id"
 KNOWN_HOSTS = "known_hosts"
 RECORD = "record.json"
 METRICS = "slurmrest_token.prom"
