@@ -85,6 +85,7 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "host_keys": hosts.host_keys(sshd),
         "port": int(sshd.get("port", ["22"])[0]),
         "withdrawn": hosts.withdrawn([*users, *kept]),
+        "warnings": list(filter(None, [hosts.labels_needed()])),
     }
 
 

@@ -68,10 +68,12 @@ report: {description: "The report: ok, url, slurm_version, api_versions, checks.
 table: {description: The report as people read it., returned: always, type: str}
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest import confinement, units
 from ..module_utils.slurmrest.adoption import bound
 from ..module_utils.slurmrest.client import Credentials, Target
 from ..module_utils.slurmrest.detect import detect
@@ -121,8 +123,15 @@ def main() -> None:
             Options(accounting=accounting, job=JobOptions(timeout=wanted["job_timeout"]) if job else None),
             job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
         )
+        confined = confinement.look(units.unit_names(wanted["instance"] or "")[0])
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
+    if confined:
+        report = replace(
+            report,
+            warnings=(*report.warnings, *confined.warnings()),
+            limitations=(*report.limitations, *confined.notes()),
+        )
     result: dict[str, Any] = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
     if wanted["report_directory"]:  # taken out of the result by the action plugin
         result["documents"] = {"html": render_html(report, configuration(facts)), "xml": render_junit(report)}

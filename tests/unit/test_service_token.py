@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import jwt
+from slurmrest import confinement, jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.service_token import fetch, hosts
 from slurmrest.service_token.fetch import Controller, NotRenewed, Record, Settings
@@ -364,6 +364,21 @@ def test_a_key_pair_is_made_once() -> None:
     assert line.startswith("ssh-ed25519 ")
     assert stat.S_IMODE((Path(hosts.HOME) / fetch.KEY).stat().st_mode) == 0o600
     assert hosts.key_pair(ME) == (False, line)
+
+
+@pytest.mark.usefixtures("good")
+def test_in_fips_mode_the_key_is_of_a_kind_that_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "host", lambda: confinement.Host(fips=True))
+    assert hosts.key_pair(ME)[1].startswith("ecdsa-sha2-nistp256 ")
+
+
+def test_selinux_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "host", confinement.Host)
+    assert hosts.labels_needed() == ""
+    monkeypatch.setattr(confinement, "host", lambda: confinement.Host(selinux="enforcing"))
+    said = hosts.labels_needed()
+    assert said.startswith("SELinux is enforcing")
+    assert f"ssh_home_t '{hosts.HOMES}/[^/]+/.ssh(/.*)?'" in said
 
 
 class Unit:

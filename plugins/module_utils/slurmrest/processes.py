@@ -74,8 +74,8 @@ def process(pid: int) -> dict[str, Any] | None:
         return None
     ticks = int(stat.rpartition(")")[2].split()[19])
     uid, gid = int(status["Uid"][1]), int(status["Gid"][1])
-    environment = _private(pid, "environ", uid, gid)
-    maps = _private(pid, "maps", uid, gid)
+    environment = private(pid, "environ", uid, gid)
+    maps = private(pid, "maps", uid, gid)
     return {
         "pid": pid,
         "uid": uid,
@@ -86,6 +86,28 @@ def process(pid: int) -> dict[str, Any] | None:
         "environment": None if environment is None else _variables(environment),
         "mapped": None if maps is None else mapped_files(maps),
     }
+
+
+def private(pid: int, name: str, uid: int, gid: int) -> str | None:
+    """A file of /proc that only the process's user may read; in containers not even root. None where it is denied."""
+    path = f"/proc/{pid}/{name}"
+    text = read_text(path)
+    return text if text is not None or os.geteuid() != 0 else _as_owner(["cat", path], uid, gid)
+
+
+def link(pid: int, name: str, uid: int, gid: int) -> str | None:
+    """Where a link of /proc leads, such as ``ns/mnt``; read as the process's user where root may not."""
+    path = f"/proc/{pid}/{name}"
+    try:
+        return os.readlink(path)
+    except OSError:
+        found = _as_owner(["readlink", path], uid, gid) if os.geteuid() == 0 else None
+        return found.strip() if found else None
+
+
+def _as_owner(command: Sequence[str], uid: int, gid: int) -> str | None:
+    code, output, _errors = finish(start(command, user=uid, group=gid, extra_groups=[]))
+    return output if code == 0 else None
 
 
 def mapped_files(maps: str) -> list[dict[str, Any]]:
@@ -116,16 +138,6 @@ def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[s
 def _variables(text: str) -> dict[str, str]:
     pairs = (item.partition("=") for item in text.split("\0") if item)
     return {name: value for name, _, value in pairs}
-
-
-def _private(pid: int, name: str, uid: int, gid: int) -> str | None:
-    """A file of /proc that only the process's user may read; in containers not even root."""
-    path = f"/proc/{pid}/{name}"
-    text = read_text(path)
-    if text is not None or os.geteuid() != 0:
-        return text
-    code, output, _errors = finish(start(["cat", path], user=uid, group=gid, extra_groups=[]))
-    return output if code == 0 else None
 
 
 def _tcp() -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable
 
+from .confinement import refusal
 from .errors import InputError, SlurmrestError
 from .files import write_atomically
 from .probes import Probe, probe_error
@@ -491,7 +492,11 @@ class Transaction:
             if problems:
                 restored += ", but: {}".format("; ".join(problems))
             raise TransactionFailed(
-                "{}. {}.{}".format(error, restored, "\nThe daemon's own words:\n" + words if words else ""),
+                "\n".join(
+                    filter(
+                        None, (f"{error}. {restored}.", words and f"The daemon's own words:\n{words}", refusal(words))
+                    )
+                ),
                 rolled_back=[spec.path for spec, _now in pending],
                 journal=words,
             ) from error

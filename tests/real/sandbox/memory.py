@@ -1,8 +1,8 @@
 """How much memory slurmrestd takes for a large list of jobs: python -m tests.real.sandbox.memory RELEASE [JOBS…].
 
-Fills the queue of a test cluster with jobs that are records of their own, lets one client and then several ask for all
 Fills the queue of a test cluster with jobs that are records of their own, has one client and then several ask for all
-the unit is chosen by it.
+of them, and keeps the most that was ever resident in docs/data/security.json, of which docs/security.md is made.
+MemoryMax= of the unit is chosen by it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sandbox of the shipped unit is in force, and the daemon does all it should.
 
-An unprivileged container denies mount namespaces and systemd drops them silently, so this one has CAP_SYS_ADMIN. Inside
-An unprivileged container denies mount namespaces and systemd drops them silently: this one has CAP_SYS_ADMIN. Inside
-score is that of the unit as it is shipped.
+An unprivileged container denies mount namespaces and systemd drops them silently: one cluster's node has
+CAP_SYS_ADMIN. There a user namespace excludes a /proc of its own, so PrivateUsers= is relaxed by its variable; the
+score is that of the unit as it is shipped. Another cluster's node has no such right, and is told what it misses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.clusters import ROOT, LiveCluster, live_cluster
+from testcluster.cluster import engine_of
+from testcluster.progress import Progress
+from testcluster.state import load
+from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,16 @@ BAR = 1.5
 RECORDED = ROOT / "docs" / "data" / "security.json"
 UNIT = "/usr/lib/systemd/system/slurmrestd.service"
 DROPIN = "/etc/systemd/system/slurmrestd.service.d/50-slurmrest.conf"
+DENIED = "which is not in force here"
+STRANGER = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=5)
+except urllib.error.HTTPError:
+    print("answered")
+except OSError as error:
+    print("not answered")
+"""
 SCORE = re.compile(r"exposure level for \S+: ([\d.]+)")
 
 
@@ -35,6 +48,20 @@ class Confined:
 
     live: LiveCluster
     said: str
+
+    def deploy(self, **variables: Any) -> Play:
+        """Deploy with further variables, and with what this container cannot do left out."""
+        return self.live.playbook("deploy.yml", variables={**VARIABLES, **variables})
+
+    def stranger(self) -> str:
+        """What a container that is no part of the cluster gets from slurmrestd."""
+        cluster = load(self.live.name)
+        assert cluster is not None
+        engine = engine_of(cluster, Progress())
+        image = engine.call("inspect", "--format={{.Image}}", f"slurmrest-{cluster.name}-{NODE}").strip()
+        url = f"http://{self.ssh('hostname -I').split()[0]}:6820/openapi/v3"
+        network = f"--network={cluster.network}"
+        return engine.call("run", "--rm", network, image, "python3", "-c", STRANGER, url).strip()
 
     def ssh(self, command: str, *, check: bool = True) -> str:
         """Run a command as root on the node."""
@@ -68,6 +95,13 @@ def confined(release: str) -> Iterator[Confined]:
     with live_cluster("real-sandbox", release, "--bare", "--capability", "SYS_ADMIN") as live:
         play = live.playbook("cluster.yml", "deploy.yml", variables=VARIABLES).good()
         yield Confined(live, play.output)
+
+
+@pytest.fixture(scope="session")
+def unprivileged(release: str) -> Iterator[LiveCluster]:
+    """A cluster like any other, on nodes that may not make mount namespaces."""
+    with live_cluster("real-sandbox-plain", release) as live:
+        yield live
 
 
 def test_the_daemon_does_all_it_should(confined: Confined) -> None:
@@ -159,6 +193,47 @@ def test_it_comes_back_when_it_dies_and_gives_up_when_it_cannot(confined: Confin
     confined.ssh(
         f"rm {override}; systemctl daemon-reload; systemctl reset-failed slurmrestd; systemctl start slurmrestd"
     )
+
+
+def test_what_is_in_force_is_not_complained_of(confined: Confined) -> None:
+    """But for limits on control groups that the engine does not give to its containers, which the node shows itself."""
+    group = "/sys/fs/cgroup$(systemctl show -p ControlGroup --value slurmrestd)"
+    names = (("memory.max", "MemoryMax"), ("pids.max", "TasksMax"))
+    missing = [name for file, name in names if "yes" not in confined.ssh(f"test -e {group}/{file} && echo yes || true")]
+    told = [line for line in confined.said.splitlines() if DENIED in line]
+    assert [f"asks for {', '.join(missing)}, {DENIED}" in line for line in told] == ([True] if missing else []), told
+
+
+def test_a_container_without_the_right_is_told_what_it_misses(unprivileged: LiveCluster) -> None:
+    said = unprivileged.playbook("verify.yml").good().output
+    (told,) = (line for line in said.splitlines() if DENIED in line and "CAP_SYS_ADMIN" in line)
+    for directive in ("PrivateTmp", "ProtectHome", "ProtectSystem"):
+        assert directive in told
+    mounts = unprivileged.ssh(
+        NODE, "cat /proc/self/mountinfo; cat /proc/$(systemctl show -p MainPID --value slurmrestd)/mountinfo || true"
+    )
+    assert "systemd-private" not in mounts, "so they are not"
+    for directive in ("NoNewPrivileges", "SystemCallFilter"):
+        assert directive not in told
+
+
+def test_only_the_clients_that_are_named_are_answered(confined: Confined) -> None:
+    assert confined.stranger() == "answered"
+    play = confined.deploy(slurmrestd_service_clients=["192.0.2.0/24"]).good()
+    assert confined.stranger() == ("answered" if "IPAddressDeny" in play.output else "not answered"), play.output
+    network = confined.ssh("ip -o -4 route show scope link | cut -d' ' -f1").split()
+    confined.deploy(slurmrestd_service_clients=network).good()
+    assert confined.stranger() == "answered"
+    confined.deploy().good()
+
+
+def test_a_directive_that_the_host_does_not_allow_is_named_and_taken_back(confined: Confined) -> None:
+    before = confined.ssh(f"sha256sum {DROPIN}; systemctl is-active slurmrestd")
+    play = confined.deploy(slurmrestd_service_sandbox={})
+    assert play.status != 0
+    assert "217/USER" in play.output or "226/NAMESPACE" in play.output, play.output
+    assert "slurmrestd_service_sandbox" in play.output
+    assert confined.ssh(f"sha256sum {DROPIN}; systemctl is-active slurmrestd") == before
 
 
 def test_the_score_of_the_unit_as_shipped(confined: Confined, release: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import posixpath
 import pwd
 import re
 import shutil
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .. import confinement
 from ..detect import account_facts, detect
 from ..errors import SlurmrestError
 from ..preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
@@ -118,9 +120,10 @@ def host_keys(settings: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def key_pair(account: str, *, check: bool = False, run: Run = run_program) -> tuple[bool, str]:
-    """Have an ed25519 key pair for the account that fetches. Returns whether it was made, and the public key's line.
+    """Have a key pair for the account that fetches: ed25519, or ECDSA where FIPS mode forbids that.
 
-    In check mode the line is empty while there is none. Raises SlurmrestError when ssh-keygen fails.
+    Returns whether it was made, and the public key's line; in check mode the line is empty while there is none. Raises
+    SlurmrestError when ssh-keygen fails.
     """
     path = os.path.join(HOME, fetch.KEY)
     made = False
@@ -134,7 +137,8 @@ def key_pair(account: str, *, check: bool = False, run: Run = run_program) -> tu
             os.chmod(directory, mode)
         if os.path.lexists(path):
             os.unlink(path)
-        done = run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", account, "-f", path])
+        kind = "ecdsa" if confinement.host().fips else "ed25519"
+        done = run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", account, "-f", path])
         if done.returncode:
             raise SlurmrestError(f"ssh-keygen: {(done.stderr or done.stdout).strip()}")
         for name in (path, f"{path}.pub"):
@@ -142,6 +146,16 @@ def key_pair(account: str, *, check: bool = False, run: Run = run_program) -> tu
         made = True
     with open(f"{path}.pub", encoding="ascii") as stream:
         return made, " ".join(stream.read().split()[:2])
+
+
+def labels_needed() -> str:
+    """What is to be said of a controller with SELinux: sshd reads keys only under a label that homes elsewhere have."""
+    selinux = confinement.host().selinux
+    pattern = f"{HOMES}/[^/]+/{posixpath.dirname(AUTHORIZED_KEYS)}(/.*)?"
+    return selinux and (
+        f"SELinux is {selinux}: sshd reads the keys below {HOMES} when they have its label. Once: semanage fcontext -a "
+        f"-t ssh_home_t '{pattern}'; after each new {USER}: restorecon -R {HOMES}."
+    )
 
 
 def kept(names: Iterable[str]) -> dict[str, list[str]]:
