@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from testcluster.cluster import engine_of
+from testcluster.cluster import engine_of, refresh
+from testcluster.nodes import wait_for_ssh
 from testcluster.progress import Progress
 from testcluster.state import cluster_directory, load
 
@@ -118,8 +119,12 @@ class LiveCluster:
         return Play(done.returncode, done.stdout)
 
     def reboot(self, container: str) -> None:
-        """Restart a container, which boots its systemd anew and empties /run."""
-        engine_of(load(self.name), Progress()).call("restart", "--time=20", container)
+        """Restart a container, which boots its systemd anew and empties /run, and wait until it answers over SSH."""
+        cluster = load(self.name)
+        assert cluster is not None
+        engine_of(cluster, Progress()).call("restart", "--time=20", container)
+        refresh(cluster, Progress())  # on other ports perhaps
+        wait_for_ssh(cluster, next(node for node in cluster.nodes if node.container == container))
 
     def inventory(self) -> dict[str, Any]:
         """Return the inventory as data."""
