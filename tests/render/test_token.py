@@ -156,7 +156,7 @@ def test_the_installed_program_runs_by_itself_and_reads_its_settings(tmp_path: P
 
 
 def test_host_keys_are_pinned_by_the_name_that_is_asked_for() -> None:
-    text = rendered()["/var/lib/slurmrest-token/known_hosts"]
+    text = rendered()["/etc/slurmrest-token.known_hosts"]
     assert [line for line in text.splitlines() if not line.startswith("#")] == [f"ctl {KEY}", "ctl ssh-rsa AAAA"]
 
 

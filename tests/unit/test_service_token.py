@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import pwd
 import re
 import shutil
 import stat
 import subprocess
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,7 @@ from slurmrest.service_token import fetch, hosts
 from slurmrest.service_token.fetch import Controller, NotRenewed, Record, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KEY = jwt.Key(b"k" * 32)
 NOW = 1_800_000_000.0
@@ -379,6 +382,61 @@ def test_selinux_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     said = hosts.labels_needed()
     assert said.startswith("SELinux is enforcing")
     assert f"ssh_home_t '{hosts.HOMES}/[^/]+/.ssh(/.*)?'" in said
+
+
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of an account that somebody has taken over, beside a directory and a file of root's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has something to lose")
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        (top / "secret").write_text("root:$6$hash of root:19000:0\n")
+        (top / "secret").chmod(0o600)
+        (top / "etc").mkdir()
+        home = top / "home"
+        home.mkdir()
+        os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
+        monkeypatch.setattr(hosts, "HOME", str(home))
+        yield home
+
+
+def test_a_link_in_the_way_of_the_key_leads_root_nowhere(foreign: Path) -> None:
+    (foreign / ".ssh").symlink_to(foreign.parent / "etc")
+    with pytest.raises(SlurmrestError):
+        hosts.key_pair("nobody")
+    assert (foreign.parent / "etc").stat().st_uid == 0
+    assert list((foreign.parent / "etc").iterdir()) == []
+
+
+def test_a_link_in_the_place_of_the_public_key_shows_nobody_what_it_leads_to(foreign: Path) -> None:
+    for name in (fetch.KEY, f"{fetch.KEY}.pub"):
+        (foreign / name).parent.mkdir(exist_ok=True)
+        (foreign / name).symlink_to(foreign.parent / "secret")
+    os.chown(foreign / ".ssh", pwd.getpwnam("nobody").pw_uid, -1)
+    made, line = hosts.key_pair("nobody")
+    assert made
+    assert line.startswith("ssh-ed25519 ")
+    assert (foreign.parent / "secret").read_text().startswith("root:")
+
+
+def test_a_link_in_the_place_of_the_demand_is_not_written_through(foreign: Path, installed: Settings) -> None:
+    mine = {**installed.__dict__, "account": "nobody", "home": str(foreign)}
+    Path(fetch.CONFIG).write_text(json.dumps({**mine, "controllers": [one.__dict__ for one in CONTROLLERS]}))
+    (foreign / fetch.DEMAND).symlink_to(foreign.parent / "secret")
+    with pytest.raises(SlurmrestError):
+        hosts.renew_now(demand=True, run=Unit(replace(installed, home=str(foreign)), Asked(fresh(), fresh())))
+    assert (foreign.parent / "secret").read_text().startswith("root:")
+
+
+@pytest.mark.parametrize("key", ["", "ssh-ed25519 AAAA\nssh-ed25519 BBBB evil", 'command="id" ssh-ed25519', "x y"])
+@pytest.mark.usefixtures("good")
+def test_a_host_that_gives_something_else_than_a_key_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """What a host says ends in a file of the controller: it must not bring a line of its own."""
+    expected = [] if key == "" else ["public_key"]  # in check mode there may be none yet
+    assert controller(monkeypatch, {}, SSHD, public_key=key) == expected
+    assert controller(monkeypatch, {}, SSHD, public_key=f"ssh-ed25519 {'A' * 68}") == []
 
 
 class Unit:

@@ -13,9 +13,10 @@ from slurmrest import jwt
 from tests.real.tokens.conftest import CONTROLLER, DATABASE, HOME, OWNER, PORTAL, TOKEN, UNIT, USER, Portal
 
 KEYS = f"/var/lib/slurmrest-token-users/{USER}/.ssh/authorized_keys"
+KNOWN_HOSTS = "/etc/slurmrest-token.known_hosts"
 SSH = (
     f"ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={HOME}/.ssh/id "
-    f"-o UserKnownHostsFile={HOME}/known_hosts -o HostKeyAlias=ctl -o LogLevel=ERROR"
+    f"-o UserKnownHostsFile={KNOWN_HOSTS} -o HostKeyAlias=ctl -o LogLevel=ERROR"
 )
 
 
@@ -160,13 +161,13 @@ def test_a_failed_renewal_keeps_the_old_token_and_says_so(portal: Portal) -> Non
 
 def test_another_host_in_the_controller_s_place_is_not_asked(portal: Portal) -> None:
     before = portal.ssh(f"cat {TOKEN}")
-    portal.ssh(f"cp -p {HOME}/known_hosts /root/kept; ssh-keygen -q -t ed25519 -N '' -f /root/other")
-    portal.ssh(f"echo ctl $(cut -d' ' -f1,2 /root/other.pub) > {HOME}/known_hosts; touch {HOME}/renew")
+    portal.ssh(f"cp -p {KNOWN_HOSTS} /root/kept; ssh-keygen -q -t ed25519 -N '' -f /root/other")
+    portal.ssh(f"echo ctl $(cut -d' ' -f1,2 /root/other.pub) > {KNOWN_HOSTS}; touch {HOME}/renew")
     portal.ssh(f"systemctl start {UNIT}", check=False)
     said = portal.ssh(f"journalctl --quiet --output=cat --unit={UNIT} --lines=5")
     assert "Host key verification failed" in said
     assert portal.ssh(f"cat {TOKEN}") == before
-    portal.ssh(f"cp -p /root/kept {HOME}/known_hosts; rm -f /root/other* {HOME}/renew")
+    portal.ssh(f"cp -p /root/kept {KNOWN_HOSTS}; rm -f /root/other* {HOME}/renew")
 
 
 def test_the_unit_has_no_more_rights_than_it_needs(portal: Portal) -> None:

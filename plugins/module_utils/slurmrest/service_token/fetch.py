@@ -22,8 +22,8 @@ from ..errors import SlurmrestError
 from ..files import write_atomically
 
 CONFIG = "/etc/slurmrest-token.json"
+KNOWN_HOSTS = "/etc/slurmrest-token.known_hosts"
 KEY = ".ssh/id"
-KNOWN_HOSTS = "known_hosts"
 RECORD = "record.json"
 METRICS = "slurmrest_token.prom"
 DEMAND = "renew"
@@ -115,7 +115,7 @@ def ssh_command(settings: Settings, controller: Controller) -> list[str]:
         "ServerAliveInterval": "10",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
-        "UserKnownHostsFile": settings.below(KNOWN_HOSTS),
+        "UserKnownHostsFile": KNOWN_HOSTS,
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     return ["ssh", "-F", "/dev/null", "-a", "-T", "-x", *words, "-p", str(controller.port), "-l", settings.user,

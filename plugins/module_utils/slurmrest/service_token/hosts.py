@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import confinement
+from .. import confinement, processes
 from ..detect import account_facts, detect
 from ..errors import SlurmrestError
 from ..preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
@@ -47,6 +47,7 @@ CONTROLLERS = "slurm_common_controllers"
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PATH = re.compile(r"/[A-Za-z0-9_.@+~/-]*[A-Za-z0-9_@+~-]")
 _PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+")
+_PUBLIC_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{60,}={0,2}")
 _SHARED = ("root", "nobody", "nogroup", "slurm", "munge")
 _AN_ACCOUNT = "a name of lower-case letters, digits, '-' and '_', at most 32 long"
 _AN_OWN_ONE = "an account of its own, used by nothing else"
@@ -65,7 +66,7 @@ def controller_problems(
     """Why this controller cannot serve tokens for these consumers.
 
     Args:
-        consumers: ``user`` and ``lifespan`` (seconds) of each.
+        consumers: ``name``, ``user``, ``lifespan`` (seconds) and ``public_key`` of each.
         slurm_user: SlurmUser.
         slurm_conf: path of slurm.conf where it is not at a usual place.
         sshd: what :func:`sshd_settings` gave.
@@ -89,6 +90,10 @@ def controller_problems(
             allowed = f"at most {longest} (max_token_lifespan in AuthAltParameters)"
             found.append(Problem(LIFESPAN, consumer["lifespan"], allowed, "slurmctld would refuse it"))
         found += _minting_account(consumer["user"], slurm_user, sshd)
+        key = consumer.get("public_key", "")
+        if key and not _PUBLIC_KEY.fullmatch(key):
+            allowed = f"type and key, as {consumer['name']} made it"
+            found.append(Problem("public_key", key, allowed, "authorized_keys would get something else from there"))
     return found
 
 
@@ -119,33 +124,47 @@ def host_keys(settings: Mapping[str, Sequence[str]]) -> list[str]:
     return found
 
 
-def key_pair(account: str, *, check: bool = False, run: Run = run_program) -> tuple[bool, str]:
+def key_pair(account: str, *, check: bool = False) -> tuple[bool, str]:
     """Have a key pair for the account that fetches: ed25519, or ECDSA where FIPS mode forbids that.
 
-    Returns whether it was made, and the public key's line; in check mode the line is empty while there is none. Raises
-    SlurmrestError when ssh-keygen fails.
+    Returns whether it was made, and the public key's line; in check mode the line is empty while there is none. Below
+    its home the account itself does everything: what it may have put there cannot lead root anywhere. Raises
+    SlurmrestError when the key cannot be made.
     """
     path = os.path.join(HOME, fetch.KEY)
-    made = False
-    if not os.path.exists(f"{path}.pub") or not os.path.exists(path):
-        if check:
-            return True, ""
+    line = _public_key(account, path)
+    if line or check:
+        return not line, line
+    os.makedirs(HOME, exist_ok=True)
+    entry = pwd.getpwnam(account)
+    os.chown(HOME, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    kind = "ecdsa" if confinement.host().fips else "ed25519"
+    code, output, errors = _as(account, ["sh", "-c", _MAKE_KEY, kind, account, path])
+    line = _public_key(account, path)
+    if code or not line:
+        raise SlurmrestError(f"no key could be made in {posixpath.dirname(path)}: {(errors or output).strip()}")
+    return True, line
+
+
+_MAKE_KEY = """umask 077
+mkdir -p "${2%/*}" && rm -f "$2" "$2.pub" && exec ssh-keygen -q -t "$0" -N '' -C "$1" -f "$2" </dev/null"""
+
+
+def _public_key(account: str, path: str) -> str:
+    """Type and key where both halves are there, else nothing."""
+    code, text, _errors = _as(account, ["sh", "-c", 'test -s "$0" && exec cat "$0.pub"', path])
+    line = " ".join(text.split()[:2])
+    return line if code == 0 and _PUBLIC_KEY.fullmatch(line) else ""
+
+
+def _as(account: str, command: Sequence[str]) -> tuple[int, str, str]:
+    """Run a command as an account: exit code, output and errors; 127 where there is no such account yet."""
+    try:
         entry = pwd.getpwnam(account)
-        for directory, mode in ((HOME, 0o755), (os.path.dirname(path), 0o700)):
-            os.makedirs(directory, exist_ok=True)
-            os.chown(directory, entry.pw_uid, entry.pw_gid)
-            os.chmod(directory, mode)
-        if os.path.lexists(path):
-            os.unlink(path)
-        kind = "ecdsa" if confinement.host().fips else "ed25519"
-        done = run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", account, "-f", path])
-        if done.returncode:
-            raise SlurmrestError(f"ssh-keygen: {(done.stderr or done.stdout).strip()}")
-        for name in (path, f"{path}.pub"):
-            os.chown(name, entry.pw_uid, entry.pw_gid)
-        made = True
-    with open(f"{path}.pub", encoding="ascii") as stream:
-        return made, " ".join(stream.read().split()[:2])
+    except KeyError:
+        return 127, "", f"there is no account {account}"
+    who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    return processes.finish(processes.start(command, cwd="/", **who))
 
 
 def labels_needed() -> str:
@@ -191,8 +210,9 @@ def renew_now(*, demand: bool, check: bool = False, run: Run = run_program) -> t
         return demand or not fresh, 0
     mark = settings.below(fetch.DEMAND)
     if demand:
-        with open(mark, "w", encoding="ascii"):
-            pass
+        code, _output, errors = _as(settings.account, ["touch", mark])
+        if code:
+            raise SlurmrestError(f"{mark} cannot be written: {errors.strip()}")
     systemd = Systemd(run)
     began = time.time()
     # A run that had begun already may have looked before the mark was there.
