@@ -18,6 +18,7 @@ options:
   backups: {description: "Path of a backup by daemon (C(slurmdbd), C(slurmctld)).", type: dict, default: {}}
   slurmrestd: {description: "Path of C(slurmrestd), where it is not at a usual place.", type: path}
   slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   looks: {description: What this module saw on each host., type: dict}
   host: {description: Inventory name of this host., type: str}
   variables: {description: The variables of the roles by name., type: dict, default: {}}
@@ -69,6 +70,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
             "account": parameters["variables"].get("slurm_common_slurmrestd_user"),
             "slurmrestd": parameters["slurmrestd"],
             "slurm_conf": parameters["slurm_conf"],
+            "instance": parameters["instance"],
         }
     )
     if not facts["version"]:
@@ -87,6 +89,7 @@ def main() -> None:
             "backups": {"type": "dict", "default": {}},
             "slurmrestd": {"type": "path"},
             "slurm_conf": {"type": "path"},
+            "instance": {"type": "str"},
             "looks": {"type": "dict"},
             "host": {"type": "str"},
             "variables": {"type": "dict", "default": {}},

@@ -30,6 +30,7 @@ def facts(host: Host) -> dict[str, Any]:
     text = host.files.get(own, "")
     return {
         **host.facts(),
+        "dropin": DROPIN,
         "contradictions": [item.as_dict() for item in units.contradictions(host.unit(), ours)],
         "environment_file": {
             "path": own,

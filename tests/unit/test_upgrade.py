@@ -46,6 +46,7 @@ class Site:
         self.variables: dict[str, Any] = {"slurmrestd_service_listen": ["127.0.0.1:6820"]}
         self.owned = {units.DROPIN, ENVIRONMENT} if MARKER in self.files[ENVIRONMENT] else {units.DROPIN}
         self.active = "active"
+        self.dropin = units.DROPIN
         self.new = new
         self.rest = self.look("slurmrestd", versions={"slurmrestd": new}, upgraded_from=old)
         self.ctl = self.look("slurmctld", versions={"slurmctld": new}, state={"series": Version.parse(new).series})
@@ -65,11 +66,12 @@ class Site:
             "upgraded_from": None,
             "outdated": [],
             "restarts": False,
+            "others": {},
             **more,
         }
 
     def unit(self, without: str = "") -> units.EffectiveUnit:
-        dropins = [path for path in self.files if ".service.d/" in path and path != without]
+        dropins = [path for path in self.files if "service.d/" in path and path != without]
         return units.effective(FRAGMENT, dropins, self.files.get)
 
     def facts(self) -> dict[str, Any]:
@@ -77,11 +79,12 @@ class Site:
         row = lookup(self.new).release
         return {
             "version": self.new,
+            "dropin": self.dropin,
             "unit": self.unit().as_dict(),
-            "unit_without_ours": self.unit(units.DROPIN).as_dict(),
+            "unit_without_ours": self.unit(self.dropin).as_dict(),
             "vendor_unit": units.effective(FRAGMENT, [], self.files.get).as_dict(),
             "contradictions": [
-                item.as_dict() for item in units.contradictions(self.unit(), {units.DROPIN, ENVIRONMENT})
+                item.as_dict() for item in units.contradictions(self.unit(), {self.dropin, ENVIRONMENT})
             ],
             "environment_file": {
                 "path": ENVIRONMENT,
@@ -352,6 +355,48 @@ def test_variables_that_the_inventory_does_not_state_stop() -> None:
     site.variables.update(slurmrestd_service_environment={"TZ": "UTC"}, slurmrestd_service_extra_options="--generate-x")
     assert site.found("environment-unstated") == []
     assert [item.path for item in site.report().aside] == [ENVIRONMENT]
+
+
+def test_an_instance_is_judged_by_its_own_drop_in() -> None:
+    dropin = units.DROPIN.replace("slurmrestd.service", "slurmrestd@beta.service")
+    override = dropin.replace("50-slurmrest", "override")
+    site = Site(**{dropin: OURS, override: OF_22_05})
+    del site.files[units.DROPIN]
+    site.dropin = dropin
+    assert [(item.path, item.lines) for item in site.report().aside] == [(override, (3, 4, 5, 6, 7))]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/systemd/system/service.d/site.conf",
+        "/usr/lib/systemd/system/slurmrestd.service.d/site.conf",
+        "/etc/systemd/system/slurmrestd@.service.d/site.conf",
+    ],
+)
+@pytest.mark.parametrize("text", ["[Service]\nUser=www\n", "[Service]\nEnvironmentFile=/etc/site/rest\n"])
+def test_a_drop_in_that_is_not_of_this_unit_alone_stops(path: str, text: str) -> None:
+    site = Site(**{path: text, "/etc/site/rest": "SLURM_JWT=other\n"})
+    (finding,) = site.found("override-elsewhere")
+    assert finding.blocking
+    assert f"site.conf in {units.DROPIN.rpartition('/')[0]}" in finding.remedy
+    assert site.report().aside == ()
+    assert site.found("override-harmful") == []
+
+
+def test_instances_of_other_clusters_are_not_made_newer_unseen() -> None:
+    site = Site()
+    site.rest["others"] = {"slurmrestd@beta.service": False}
+    assert site.found("other-instances") == [], "they run on it already"
+    site.rest["others"] = {"slurmrestd@beta.service": True, "slurmrestd@gamma.service": False}
+    (finding,) = site.found("other-instances")
+    assert not finding.blocking
+    assert "beta" in finding.what
+    assert "gamma" not in finding.what
+    site.rest.update(versions={"slurmrestd": "24.11.5"}, candidates={"slurmrestd": "26.05.5"})
+    (finding,) = site.found("other-instances")
+    assert finding.blocking
+    assert "gamma" in finding.what
 
 
 def test_an_environment_file_that_only_an_override_reads() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.releases import RELEASES
-from slurmrest.upgrade_look import backup, candidates, protocol_series, state, upgraded_from, usage
+from slurmrest.upgrade_look import backup, candidates, others, protocol_series, state, upgraded_from, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,30 @@ Conf slurmrestd (26.05.5-1 Debian:testing [amd64])
 
     assert candidates(run, ["slurmrestd"]) == {"slurmrestd": "26.05.5-1", "slurmctld": "26.05.5-1"}
     assert asked == [["apt-get", "--simulate", "--only-upgrade", "install", "slurmrestd"]]
+
+
+def test_other_instances_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = """\
+MainPID=70
+Id=slurmrestd.service
+ActiveState=active
+
+MainPID=71
+Id=slurmrestd@alpha.service
+ActiveState=active
+
+MainPID=72
+Id=slurmrestd@beta.service
+ActiveState=active
+
+MainPID=0
+Id=slurmrestd@gone.service
+ActiveState=inactive
+"""
+    monkeypatch.setattr("slurmrest.upgrade_look.outdated", "71".__eq__)
+    found = others(lambda argv: subprocess.CompletedProcess(argv, 0, said, ""), "slurmrestd@beta.service")
+    assert found == {"slurmrestd.service": False, "slurmrestd@alpha.service": True}
+    assert others(lambda argv: subprocess.CompletedProcess(argv, 0, "\n", ""), "slurmrestd.service") == {}
 
 
 def test_backups(tmp_path: Path) -> None:

@@ -434,7 +434,7 @@ def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequ
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
-            "outdated": _outdated(fields.get("MainPID", "0")),
+            "outdated": outdated(fields.get("MainPID", "0")),
             "pid": int(fields.get("MainPID") or 0),
         }
     restd = result["slurmrestd"]
@@ -443,7 +443,7 @@ def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequ
     return result
 
 
-def _outdated(pid: str) -> bool:
+def outdated(pid: str) -> bool:
     """Whether a process still runs from a binary that was replaced since it was started."""
     try:
         return os.readlink(f"/proc/{pid}/exe").endswith(" (deleted)")

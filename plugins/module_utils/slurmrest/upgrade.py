@@ -6,6 +6,7 @@ changes, the consequence and a remedy. A blocking one stops the run until its ca
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -241,6 +242,24 @@ def _versions(case: Case) -> Iterator[Finding]:
             )
 
 
+def _others(case: Case) -> Iterator[Finding]:
+    others = case.own["others"]
+    if not others or (case.installed and not any(others.values())):
+        return
+    names = ", ".join(others if not case.installed else [name for name, outdated in others.items() if outdated])
+    yield Finding(
+        "other-instances",
+        f"{names} on {case.host} runs from the same binary, for a cluster that this inventory does not know"
+        if not case.installed
+        else f"{names} on {case.host} still runs from the binary that was replaced",
+        f"its next start is on Slurm {case.target}, whether the slurmctld of its cluster serves that or not",
+        "upgrade the controllers of these clusters first, then accept it: slurmrest_upgrade_accept: [other-instances]"
+        if not case.installed
+        else "run this playbook with the inventory of that cluster, too",
+        blocking=not case.installed,
+    )
+
+
 def _jumps(case: Case) -> Iterator[Finding]:
     for daemon, thing, before in (("slurmdbd", "database", "versions"), ("slurmctld", "state", "state")):
         for host, look in case.daemons(daemon):
@@ -333,7 +352,12 @@ def _spoken(value: object) -> str:
 
 def _foreign(case: Case) -> list[str]:
     """The site's drop-ins."""
-    return [path for path in case.facts["unit"]["dropins"] if path != units.DROPIN]
+    return [path for path in case.facts["unit"]["dropins"] if path != case.facts["dropin"]]
+
+
+def _elsewhere(case: Case, path: str) -> bool:
+    """Whether a drop-in is not this unit's alone, or not the site's: that of a template, of all services, of a package."""
+    return path in _foreign(case) and posixpath.dirname(path) != posixpath.dirname(case.facts["dropin"])
 
 
 def _harm(case: Case) -> dict[str, list[tuple[int, str]]]:
@@ -342,7 +366,7 @@ def _harm(case: Case) -> dict[str, list[tuple[int, str]]]:
     for item in case.facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and case.variables.get("slurmrestd_service_auth") == "local":
             continue
-        if item["file"] not in (units.DROPIN, case.facts["vendor_unit"]["fragment"]):
+        if item["file"] not in (case.facts["dropin"], case.facts["vendor_unit"]["fragment"]):
             found.setdefault(item["file"], []).append((item["line"], item["setting"]))
     for file in case.facts["unit"]["environment_files"]:
         if file["sectioned"]:
@@ -361,6 +385,8 @@ def set_aside(case: Case) -> list[Aside]:
     lines: dict[str, set[int]] = {}
     whole = [own_file["path"]] if own_file["variables"] and not own_file["ours"] else []
     for path, blamed in _harm(case).items():
+        if _elsewhere(case, _stated_in(case, path)):
+            continue  # blocks, see _overrides
         if path in _foreign(case):
             lines.setdefault(path, set()).update(_identity_lines(case, path), (line for line, _setting in blamed))
         elif path in read_by and read_by[path][0] in _foreign(case):
@@ -372,6 +398,12 @@ def set_aside(case: Case) -> list[Aside]:
         stated = {entry.origin.line for entry in units.parse_unit(case.texts.get(path, ""), path)}
         found.append(Aside(path, () if going >= stated else tuple(sorted(going))))
     return found
+
+
+def _stated_in(case: Case, path: str) -> str:
+    """The drop-in of the site that reads an environment file; any other file states for itself."""
+    origins = {file["path"]: file["origin"].rpartition(":")[0] for file in case.facts["unit"]["environment_files"]}
+    return origins[path] if origins.get(path) in _foreign(case) else path
 
 
 def _identity_lines(case: Case, path: str) -> list[int]:
@@ -399,6 +431,17 @@ def _overrides(case: Case) -> Iterator[Finding]:
             if twice and any(setting == "ExecStart" for _line, setting in blamed)
             else "it decides over this toolkit's drop-in: the service fails, or is not what the inventory says"
         )
+        place = _stated_in(case, path)
+        if _elsewhere(case, place):
+            yield Finding(
+                "override-elsewhere",
+                f"{path} states {settings}",
+                f"{consequence}; {place} is not a drop-in of this unit alone, so this run does not change it",
+                f"take it away there, or hide it from this unit by a file {posixpath.basename(place)} in "
+                f"{posixpath.dirname(case.facts['dropin'])}, with what of it shall stay",
+                blocking=True,
+            )
+            continue
         yield Finding(
             "override-harmful",
             f"{path} states {settings}",
@@ -490,7 +533,7 @@ def _covers(wanted: listeners.Listener, told: listeners.Listener) -> bool:
 
 
 def _plugins(case: Case) -> Iterator[Finding]:
-    ours = {units.DROPIN, case.facts["environment_file"]["path"] if case.facts["environment_file"]["ours"] else ""}
+    ours = {case.facts["dropin"], case.facts["environment_file"]["path"] if case.facts["environment_file"]["ours"] else ""}
     aside = {item.path for item in set_aside(case)}
     for origin, kind, name in units.asked_plugins(case.facts["unit"]):
         known = _known(case, kind)
@@ -570,6 +613,7 @@ def _options(case: Case) -> Iterator[Finding]:
 _JUDGES: Sequence[Callable[[Case], Iterator[Finding]]] = (
     _outdated,
     _versions,
+    _others,
     _jumps,
     _apis,
     _style,
@@ -583,7 +627,8 @@ _JUDGES: Sequence[Callable[[Case], Iterator[Finding]]] = (
 IDS = (
     *("daemon-outdated", "slurmrestd-newer", "slurmrestd-too-old"),
     *("jump-database", "jump-state", "backup-database", "backup-state"),
-    *("api-gone", "api-unused", "api-deprecated", "unit-style", "override-harmful", "override-needless"),
+    *("api-gone", "api-unused", "api-deprecated", "unit-style"),
+    *("other-instances", "override-harmful", "override-elsewhere", "override-needless"),
     *("environment-unstated", "listener-lost", "plugin-gone", "option-gone"),
 )
 """Ids of all findings."""

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .detect import detect
+from .detect import detect, outdated
 from .releases import RELEASES
 from .transaction import Run, run_program
+from .units import unit_names
 
 USAGE_DAYS = 30
 JOURNAL_SECONDS = 60
@@ -34,10 +35,11 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
 
     Args:
         options: ``components``: daemons that this host is there for. ``backups``: path by daemon. ``packages``: whether
-            its packages are to be upgraded. ``slurm_conf`` and ``slurmrestd`` as for :func:`detect`.
+            its packages are to be upgraded. ``slurm_conf``, ``slurmrestd`` and ``instance`` as for :func:`detect`.
         run: runs a program.
     """
-    facts = detect({name: options.get(name) for name in ("slurmrestd", "slurm_conf")})
+    facts = detect({name: options.get(name) for name in ("slurmrestd", "slurm_conf", "instance")})
+    unit = unit_names(options.get("instance") or "")[0]
     components = list(options.get("components") or ())
     names = [name for name in facts["packages"] if "slurm" in name]
     seen: dict[str, Any] = {
@@ -53,6 +55,7 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
         "usage_known": False,
         "usage_days": USAGE_DAYS,
         "upgraded_from": upgraded_from("slurmrestd"),
+        "others": others(run, unit) if "slurmrestd" in components else {},
     }
     if "slurmctld" in components:
         seen["state"] = state(facts["slurm_conf"]["state_save_location"] or "")
@@ -62,7 +65,7 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
     if "slurmrestd" in components:
         asked = " /slurm(db)?/v0[.]0[.]|attempting user_name"
         words = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--since=-{USAGE_DAYS}d"]
-        done = run(["timeout", str(JOURNAL_SECONDS), *words, f"--grep={asked}", "--unit=slurmrestd.service"])
+        done = run(["timeout", str(JOURNAL_SECONDS), *words, f"--grep={asked}", f"--unit={unit}"])
         # 1 means that no line matches.
         seen["usage_known"] = done.returncode in (0, 1) and not done.stderr.strip()
         seen["usage"] = usage(done.stdout.splitlines())
@@ -74,6 +77,18 @@ def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
     done = run(["apt-get", "--simulate", "--only-upgrade", "install", *packages])
     found = {match["name"].removeprefix("slurm-smd-"): match["new"] for match in _INST.finditer(done.stdout)}
     return {name: version for name, version in found.items() if name in DAEMONS}
+
+
+def others(run: Run, unit: str) -> dict[str, bool]:
+    """The other slurmrestd units that run on this host; whether from a binary that was replaced since."""
+    patterns = ["slurmrestd.service", "slurmrestd@*.service"]
+    shown = run(["systemctl", "show", "--property=Id,ActiveState,MainPID", *patterns]).stdout
+    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in shown.split("\n\n")]
+    return {
+        block["Id"]: outdated(block.get("MainPID", "0"))
+        for block in blocks
+        if block.get("ActiveState") in ("active", "activating") and block["Id"] != unit
+    }
 
 
 def state(directory: str) -> dict[str, Any]:
