@@ -42,6 +42,9 @@ WITH_FULL = (
 ONE_RELEASE = {"upstream_unit": "26.05"}
 """The release for what is not run on each: that of the command line's default where it is not listed."""
 
+UPGRADES = ("upgrade", "24.11")
+"""The scenario that ends on another release than it begins with, and the only release that it can begin with."""
+
 LONGEST = ("deploy",)
 """Begin first, so that nothing runs alone at the end."""
 
@@ -147,10 +150,11 @@ def containers(options: Options) -> Iterator[Command]:
     parts = [*((name, True) for name in scenarios()), *((name, False) for name in topics())]
     for name, molecule in sorted(parts, key=lambda part: part[0] not in LONGEST):
         for release in options.releases:
-            if not wanted(name, release, options):
+            if not wanted(name, release, options) or (molecule and name == UPGRADES[0] and release != UPGRADES[1]):
                 continue
             if molecule:
-                yield python(f"{name} {release}", *scenario, "--scenario-name", name, **environment(name, release))
+                title = f"molecule {name} {release}" if name in topics() else f"{name} {release}"
+                yield python(title, *scenario, "--scenario-name", name, **environment(name, release))
             else:
                 topic = ("-m", "pytest", f"tests/real/{name}", "--capture=no", f"--release={release}", *flags)
                 yield python(f"{name} {release}", *topic)

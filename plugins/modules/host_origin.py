@@ -17,6 +17,14 @@ description:
 options:
   name: {description: Name of the role or transaction., type: str}
   state: {description: Whether to remember or to bring back., type: str, choices: [present, absent], default: present}
+  shared:
+    description:
+      - With O(state=absent) nothing happens as long as something else is remembered under a name that begins like this,
+        since it stands on the same things.
+    type: str
+  own:
+    description: Name among those of O(shared) that is gone by now; in check mode, one that would be.
+    type: str
   units: {description: Units that are about to change., type: list, elements: str, default: []}
   users:
     description: Accounts that are about to be made, where they do not exist.
@@ -44,6 +52,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+shared_by: {description: Names because of which nothing happened., returned: success, type: list, elements: str}
 changed_paths: {description: What changed., returned: success, type: list, elements: str}
 packages: {description: Packages that were installed; they stay., returned: success, type: list, elements: str}
 stopped: {description: Units that were stopped., returned: success, type: list, elements: str}
@@ -80,6 +89,11 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if name is None:
         origin.sweep(check=check)
         return {"changed": False}
+    shared = (
+        origin.others(parameters["shared"], *([parameters["own"]] if check else [])) if parameters["shared"] else []
+    )
+    if shared:
+        return {"changed": False, "shared_by": shared}
     packages = sorted(origin.remembered(name).get("packages", {}))
     outcome = origin.bring_back(name, check=check)
     return {
@@ -98,6 +112,8 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "shared": {"type": "str"},
+            "own": {"type": "str"},
             **{kind: {"type": "list", "elements": "str", "default": []} for kind in KINDS},
         },
         required_if=[("state", "present", ["name"])],

@@ -286,6 +286,18 @@ def test_an_account_in_use_is_said_with_the_words_of_userdel(accounts: Accounts)
     assert accounts.origin.remembered("user")
 
 
+def test_what_else_stands_on_it_is_known(accounts: Accounts) -> None:
+    with host_lock(accounts.origin.state_dir):
+        for name in ("slurm_conf", "slurmrestd_service", "slurmrestd_service-beta"):
+            accounts.origin.remember(name, packages=["x"])
+    others = accounts.origin.others
+    assert others("slurmrestd_service") == ["slurmrestd_service", "slurmrestd_service-beta"]
+    assert others("slurmrestd_service", "slurmrestd_service-beta") == ["slurmrestd_service"]
+    accounts.origin.bring_back("slurmrestd_service")
+    accounts.origin.bring_back("slurmrestd_service-beta")
+    assert others("slurmrestd_service") == []
+
+
 def test_the_lock_of_a_removed_directory_locks_nobody_out(host: Host) -> None:
     host.deploy()
     host.origin.bring_back("service")

@@ -110,7 +110,17 @@ def test_what_takes_longest_begins_first(monkeypatch: pytest.MonkeyPatch) -> Non
     assert titles(full=True, releases=("24.11",)) == ["long 24.11", "default 24.11", "brief 24.11"]
 
 
+def test_a_scenario_and_a_topic_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario that ends on another release begins on one release only, whatever is asked for."""
+    monkeypatch.setattr(run, "scenarios", lambda: ["upgrade"])
+    monkeypatch.setattr(run, "topics", lambda: ["upgrade"])
+    wanted = ["molecule upgrade 24.11", "upgrade 22.05", "upgrade 24.11"]
+    assert titles(full=True) == wanted
+    assert titles(scenarios=("upgrade",)) == wanted
+
+
 def test_the_tables_name_what_exists() -> None:
     """A part that was renamed must not drop out of the matrix unseen."""
+    assert run.UPGRADES[0] in run.scenarios()
     assert {*run.EVERY_RELEASE, *run.ONE_RELEASE} <= {*run.scenarios(), *run.topics()}
     assert set(run.ONE_RELEASE.values()) <= set(run.RELEASES)

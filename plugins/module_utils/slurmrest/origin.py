@@ -105,6 +105,10 @@ class Origin:
         found: Mapping[str, Any] = self._load().get(name, {})
         return found
 
+    def others(self, prefix: str, *but: str) -> list[str]:
+        """The names remembered that begin with ``prefix``, such as the services of several clusters."""
+        return sorted(name for name in self._load() if name.startswith(prefix) and name not in but)
+
     def bring_back(self, name: str, *, check: bool = False) -> Outcome:
         """Make everything as it was before, or with ``check`` say what that would change.
 

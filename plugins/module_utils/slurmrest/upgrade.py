@@ -356,7 +356,7 @@ def _foreign(case: Case) -> list[str]:
 
 
 def _elsewhere(case: Case, path: str) -> bool:
-    """Whether a drop-in is not this unit's alone, or not the site's: that of a template, of all services, of a package."""
+    """Whether a drop-in is not this unit's alone, or no admin's: that of a template, of all services, of a package."""
     return path in _foreign(case) and posixpath.dirname(path) != posixpath.dirname(case.facts["dropin"])
 
 
@@ -533,7 +533,8 @@ def _covers(wanted: listeners.Listener, told: listeners.Listener) -> bool:
 
 
 def _plugins(case: Case) -> Iterator[Finding]:
-    ours = {case.facts["dropin"], case.facts["environment_file"]["path"] if case.facts["environment_file"]["ours"] else ""}
+    file = case.facts["environment_file"]
+    ours = {case.facts["dropin"], file["path"] if file["ours"] else ""}
     aside = {item.path for item in set_aside(case)}
     for origin, kind, name in units.asked_plugins(case.facts["unit"]):
         known = _known(case, kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import posixpath
 import re
@@ -11,12 +13,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .detect import detect, outdated
+from .errors import SlurmrestError
 from .releases import RELEASES
-from .transaction import Run, run_program
+from .transaction import POLL_SECONDS, Run, run_program
 from .units import unit_names
 
 USAGE_DAYS = 30
 JOURNAL_SECONDS = 60
+DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
+DPKG_SECONDS = 900
+"""Patience for a package manager that is at work."""
 DPKG_LOG = "/var/log/dpkg.log"
 STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
@@ -37,7 +43,12 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
         options: ``components``: daemons that this host is there for. ``backups``: path by daemon. ``packages``: whether
             its packages are to be upgraded. ``slurm_conf``, ``slurmrestd`` and ``instance`` as for :func:`detect`.
         run: runs a program.
+
+    Raises:
+        SlurmrestError: apt is at work for too long, or cannot tell what it would upgrade.
     """
+    if options.get("packages"):
+        settle()
     facts = detect({name: options.get(name) for name in ("slurmrestd", "slurm_conf", "instance")})
     unit = unit_names(options.get("instance") or "")[0]
     components = list(options.get("components") or ())
@@ -59,7 +70,9 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
     }
     if "slurmctld" in components:
         seen["state"] = state(facts["slurm_conf"]["state_save_location"] or "")
-    if "slurmdbd" in components and facts["units"]["slurmdbd"]["active"] != "active":
+    if "slurmdbd" in components and (
+        facts["units"]["slurmdbd"]["active"] != "active" or "slurmdbd" in seen["outdated"]
+    ):
         # It has not started on what is installed: its database is still that of the version before.
         seen["upgraded_from_slurmdbd"] = upgraded_from("slurmdbd")
     if "slurmrestd" in components:
@@ -72,9 +85,34 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
     return seen
 
 
+def settle(path: str = DPKG_LOCK, timeout: float = DPKG_SECONDS) -> None:
+    """Wait until no package manager is at work: that of a run whose controller was killed goes on to its end."""
+    deadline = time.monotonic() + timeout
+    while _held(path):
+        if time.monotonic() > deadline:
+            raise SlurmrestError(
+                f"A package manager has held {path} for {timeout:.0f} s.", "Run this again when it has ended."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _held(path: str) -> bool:
+    with contextlib.suppress(FileNotFoundError), open(path, "r+b") as stream:
+        try:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
     """The versions that apt would upgrade the daemons to, by daemon; those that stay are not there."""
     done = run(["apt-get", "--simulate", "--only-upgrade", "install", *packages])
+    if done.returncode != 0:
+        raise SlurmrestError(
+            f"apt-get cannot tell what it would upgrade: {done.stderr.strip()}",
+            "Mend that first: dpkg --configure --pending ends what was interrupted.",
+        )
     found = {match["name"].removeprefix("slurm-smd-"): match["new"] for match in _INST.finditer(done.stdout)}
     return {name: version for name, version in found.items() if name in DAEMONS}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,8 +13,8 @@ import pytest
 from testcluster.cluster import engine_of
 from testcluster.progress import Progress
 from testcluster.state import load
-from tests.real.clusters import ROOT, LiveCluster, live_cluster, slurmrest
-from tests.real.rotation.rotating import kill_tree
+from tests.real.clusters import LiveCluster, live_cluster, slurmrest
+from tests.real.interrupted.killing import killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,38 +82,6 @@ def healed(cluster: LiveCluster, variables: Mapping[str, Any]) -> None:
     assert leftovers(cluster) == ""
 
 
-def killed(cluster: LiveCluster, playbook: str, task: int, delay: float, variables: Mapping[str, Any]) -> str:
-    """Kill the controller ``delay`` seconds after its n-th task has begun; return that task, or nothing at the end."""
-    command = [
-        *(sys.executable, "-P", "-m", "ansible", "playbook", f"playbooks/{playbook}"),
-        *("--inventory", str(cluster.directory / "inventory" / "hosts.yml"), "--extra-vars", json.dumps(variables)),
-    ]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**environment, "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            seen = 0
-            for line in process.stdout:
-                seen += line.startswith("TASK [")
-                if line.startswith("PLAY [Verify"):
-                    return ""
-                if seen == task and line.startswith("TASK ["):
-                    time.sleep(delay)
-                    return line.strip(" *\n")
-            return ""
-        finally:
-            kill_tree(process.pid)
-
-
 def test_the_controller_is_killed_at_each_task_of_a_deployment(cluster: LiveCluster, full: bool) -> None:
     healed(cluster, BEFORE)
     task, variables, seen = 0, AFTER, []
@@ -134,21 +101,66 @@ def test_the_controller_is_killed_at_each_task_of_a_deployment(cluster: LiveClus
 
 def test_the_controller_is_killed_while_the_service_restarts(cluster: LiveCluster) -> None:
     healed(cluster, BEFORE)
-    number = 0
     for delay in (0.1, 0.3, 0.6, 0.9, 1.3):
         variables = BEFORE if shape(cluster) == "after" else AFTER
-        number = number or service_task(cluster, variables)
-        assert "Write drop-in" in killed(cluster, "deploy.yml", number, delay, variables)
+        assert killed(cluster, "deploy.yml", "Write drop-in", delay, variables)
         whole(cluster, "before", "after")
         healed(cluster, variables)
     healed(cluster, BEFORE)
 
 
-def service_task(cluster: LiveCluster, variables: Mapping[str, Any]) -> int:
-    """Return the number of the task that changes the service, among those that begin."""
-    listed = cluster.playbook("deploy.yml", "--check", variables=variables).good().output
-    names = [line for line in listed.splitlines() if line.startswith("TASK [")]
-    return next(number for number, line in enumerate(names, start=1) if "Write drop-in" in line)
+HOLDER = r"""
+for process in /proc/[0-9]*; do
+    if [ -n "$(find $process/fd -lname /var/lib/slurmrest/lock 2>/dev/null)" ]; then echo ${process#/proc/}; fi
+done
+"""
+JOURNAL = "/var/lib/slurmrest/journal-slurmrestd_service.json"
+
+
+@pytest.fixture
+def slow(cluster: LiveCluster) -> Iterator[LiveCluster]:
+    """Return the cluster with a slurmrestd that takes a while to start: so long is the module at work."""
+    healed(cluster, BEFORE)
+    cluster.ssh(NODE, f"printf '[Service]\nExecStartPre=/bin/sleep 15\n' > {OVERRIDE}; systemctl daemon-reload")
+    yield cluster
+    cluster.ssh(NODE, f"rm -f {OVERRIDE}; systemctl daemon-reload; systemctl restart slurmrestd")
+
+
+def killed_in_the_middle(cluster: LiveCluster) -> str:
+    """Kill the controller when the new files are there and the journal still says how to undo them."""
+
+    def in_the_middle() -> None:
+        cluster.ssh(NODE, f"timeout 60 sh -c 'until [ -e {JOURNAL} ] && grep -q 6821 {DROPIN}; do sleep 0.1; done'")
+
+    assert killed(cluster, "deploy.yml", "Write drop-in", in_the_middle, AFTER)
+    holder = cluster.ssh(NODE, HOLDER).split()
+    assert len(holder) == 1, holder
+    assert "rollback" in leftovers(cluster)
+    return holder[0]
+
+
+def test_a_module_outlives_its_controller_and_the_next_run_waits_for_it(slow: LiveCluster) -> None:
+    module = killed_in_the_middle(slow)
+    began = time.monotonic()
+    play = slow.playbook("deploy.yml", *SERVICE, variables=AFTER).good()
+    assert slow.ssh(NODE, f"test -e /proc/{module} || echo gone").strip() == "gone"
+    assert play.changed == 0, "the module went on alone, and the next run waited until it had done all of it"
+    assert time.monotonic() - began > 8
+    assert whole(slow, "after") == "after"
+    assert leftovers(slow) == ""
+
+
+@pytest.mark.parametrize("wanted", [BEFORE, AFTER], ids=["back", "on"])
+def test_a_module_killed_with_its_controller_is_undone_by_the_next_run(
+    slow: LiveCluster, wanted: dict[str, Any]
+) -> None:
+    slow.ssh(NODE, f"kill -9 {killed_in_the_middle(slow)}")
+    assert "journal" in leftovers(slow)
+    play = slow.playbook("deploy.yml", *SERVICE, variables=wanted).good()
+    assert play.changed == 1
+    assert whole(slow, "before" if wanted == BEFORE else "after")
+    assert leftovers(slow) == ""
+    assert slow.playbook("deploy.yml", *SERVICE, variables=wanted).good().changed == 0
 
 
 def test_the_controller_is_killed_at_each_task_of_an_upgrade(cluster: LiveCluster, full: bool) -> None:
@@ -224,7 +236,7 @@ def test_the_host_drops_out(cluster: LiveCluster, delay: float) -> None:
     state = load(cluster.name)
     assert state is not None
     engine = engine_of(state, Progress())
-    killed(cluster, "deploy.yml", service_task(cluster, AFTER), delay, AFTER)
+    assert killed(cluster, "deploy.yml", "Write drop-in", delay, AFTER)
     engine.call("restart", "--time=0", state.nodes[0].container)
     # The files of the transaction are renamed one after the other: it may serve with some of them until the next run.
     whole(cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,28 +20,9 @@ CONSENT = {**SITE, "slurmrest_allow_controller_restart": True}
 WITH_KEY = {**CONSENT, "slurmrest_uninstall_key": True}
 WITHOUT_REST = {"slurm_common_components": ["slurmctld", "slurmdbd", "slurmd"]}
 
-TO_SITE = r"""
-set -e
-sed -i -e '/^#/d' -e '/^AuthAlt/d' /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf
-rm -rf /var/lib/slurm/jwt /var/lib/slurmrest
-systemctl restart slurmdbd slurmctld slurmd
-for n in $(seq 150); do sacctmgr -n list cluster && scontrol ping && exit; sleep 0.2; done; exit 1
-"""
-# Files with owners and modes; what accounts there are; which units run and start at boot. Copies that the account tools
-# keep of their files, and what a package brings, are not ours.
-LOOK = r"""
-find /etc /var/lib/slurm /var/lib/slurmrest -path '/var/lib/slurm/slurm*' -prune \
-    -o ! -type d ! -name '*shadow*' ! -name 'passwd-' ! -name 'group-' \
-    ! -name .pwd.lock ! -name ld.so.cache -printf '%p %u:%g %m %l\n' -exec sha256sum {} + 2>/dev/null | sort
-find /etc /var/lib/slurm /run/slurmrestd /var/lib/slurmrest -path '/var/lib/slurm/slurm*' -prune \
-    -o -type d -printf '%p %u:%g %m\n' 2>/dev/null | grep -v -e ' /etc/.*apt' -e /etc/ssl | sort
-getent passwd slurmrestd; getent group slurmrestd
-for unit in munge mariadb slurmdbd slurmctld slurmd slurmrestd; do
-    echo "$unit $(systemctl is-active $unit) $(systemctl is-enabled $unit 2>/dev/null | grep -x enabled)"
-done
-ss -Hltn 'sport = :6820'; ls /run/slurmrestd 2>/dev/null; find / -xdev -name '*slurmrest-rollback*'
-true
-"""
+HERE = Path(__file__).parent
+TO_SITE = (HERE / "become_site.sh").read_text()
+LOOK = (HERE / "look.sh").read_text()
 CHANGED = re.compile(r"^changed: \[(\S+?)\]", re.MULTILINE)
 TASK = re.compile(r"^TASK \[(.+?)\]", re.MULTILINE)
 
@@ -89,7 +71,7 @@ def test_a_host_that_never_had_it_is_left_alone(site: LiveCluster) -> None:
 def test_all_is_as_before(site: LiveCluster) -> None:
     before = look(site)
     assert not any("slurmrestd.service.d" in line for line in before)
-    site.ssh(NODE, "sbatch --parsable -D /tmp -o /dev/null --uid=alice --wrap 'sleep 900'")
+    site.ssh(NODE, "sbatch --parsable -D /tmp -o /dev/null --uid=alice --wrap 'sleep 3600'")
     assert "all good" in site.playbook("deploy.yml", variables=CONSENT).good().output
     deployed = look(site)
     assert deployed != before
@@ -101,8 +83,9 @@ def test_all_is_as_before(site: LiveCluster) -> None:
     play = site.playbook("uninstall.yml", variables=CONSENT).good()
     assert changes(play) == changes(announced)
     assert without_key(look(site)) == before
+    assert site.ssh(NODE, "squeue -h -o %T").split() == ["RUNNING"]
+    site.ssh(NODE, "scancel --user alice")
     answers(site)
-    assert "RUNNING" in site.ssh(NODE, "squeue -h -o %T")
     again = site.playbook("uninstall.yml", variables=CONSENT).good()
     assert again.changed == 0, again.output
 
@@ -125,6 +108,26 @@ def test_what_the_site_had_stays(site: LiveCluster) -> None:
     site.playbook("deploy.yml", variables=CONSENT).good()
     play = site.playbook("uninstall.yml", variables=WITH_KEY).good()
     assert look(site) == before, play.output
+
+
+def test_an_instance_goes_alone(site: LiveCluster) -> None:
+    before = look(site)
+    beta = {**CONSENT, "slurm_common_slurmrestd_instance": "beta"}
+    site.playbook("deploy.yml", variables=CONSENT).good()
+    plain = look(site)
+    pid = site.ssh(NODE, "systemctl show -p MainPID slurmrestd")
+    site.playbook("deploy.yml", variables=beta).good()
+    mine = ("--tags", "slurmrestd_service,slurmrestd_user")
+    announced = site.playbook("uninstall.yml", *mine, "--check", variables=beta).good()
+    play = site.playbook("uninstall.yml", *mine, variables=beta).good()
+    assert changes(play) == changes(announced)
+    assert [line for line in look(site) if "origin.json" not in line] == [
+        line for line in plain if "origin.json" not in line
+    ]
+    assert site.ssh(NODE, "systemctl show -p MainPID slurmrestd") == pid
+    site.playbook("verify.yml", variables=CONSENT).good()
+    site.playbook("uninstall.yml", variables=WITH_KEY).good()
+    assert look(site) == before
 
 
 def test_without_consent_the_daemons_are_left_alone(site: LiveCluster) -> None:

@@ -122,3 +122,32 @@ def test_what_the_daemon_refuses_is_not_left_behind(clean: LiveCluster) -> None:
     assert clean.ssh(NODE, "systemctl is-active slurmrestd").strip() == "active"
     clean.playbook("verify.yml", variables={"slurmrestd_service_listen": ["0.0.0.0:6820"]}).good()
     assert "all good" in upgrade(clean).good().output
+
+
+def test_an_instance_is_upgraded_alone(clean: LiveCluster) -> None:
+    beta = {"slurm_common_slurmrestd_instance": "beta", "slurmrestd_service_listen": ["127.0.0.1:6821"]}
+    clean.playbook("deploy.yml", variables=beta).good()
+    directory = DIRECTORY.replace("slurmrestd", "slurmrestd@beta")
+    override = OF_22_05.replace("0.0.0.0:6820", "127.0.0.1:6821")
+    clean.ssh(NODE, f"cat > {directory}/override.conf <<'END'\n{override}END\nsystemctl daemon-reload")
+    clean.ssh(NODE, "systemctl restart slurmrestd@beta", check=False)
+    before = clean.ssh(NODE, f"systemctl show -p MainPID slurmrestd; sha256sum {DIRECTORY}/* {ENVIRONMENT}")
+    assert upgrade(clean).good().changed == 0
+    play = upgrade(clean, **beta).good()
+    assert "all good" in play.output
+    assert clean.ssh(NODE, f"ls {directory}").split() == [
+        "50-slurmrest.conf",
+        "override.conf",
+        "override.conf.slurmrest-kept",
+    ]
+    assert "ExecStart" not in clean.ssh(NODE, f"cat {directory}/override.conf")
+    assert clean.ssh(NODE, f"systemctl show -p MainPID slurmrestd; sha256sum {DIRECTORY}/* {ENVIRONMENT}") == before
+
+    shared = "/etc/systemd/system/slurmrestd@.service.d"
+    clean.ssh(NODE, f"mkdir {shared}; printf '[Service]\\nUser=nobody\\n' > {shared}/zz.conf; systemctl daemon-reload")
+    play = upgrade(clean, **beta)
+    assert play.status != 0
+    assert "override-elsewhere" in play.output
+    clean.ssh(NODE, f"rm -r {shared}; systemctl daemon-reload")
+    clean.playbook("uninstall.yml", "--tags", "slurmrestd_service", variables=beta).good()
+    assert clean.ssh(NODE, "systemctl show --value -p ActiveState slurmrestd@beta").strip() == "inactive"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testcluster.suites import SUITES
 from tests.real.clusters import LiveCluster, live_cluster, slurmrest
+from tests.real.interrupted.killing import killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ NODE = "node1"
 NEXT = {"22.05": "24.11", "24.11": "26.05"}
 DUMP, COPY = "/root/slurm_acct_db.sql", "/root/slurmctld-state"
 BACKUPS = {"slurmrest_upgrade_database_backup": DUMP, "slurmrest_upgrade_state_backup": COPY}
+NEXT_SUITE = Path(__file__).with_name("next_suite.sh").read_text()
 PACKAGES: dict[str, Any] = {"slurmrest_upgrade_packages": True}
 RUN = "sbatch --parsable --chdir=/tmp --output=/dev/null --uid=alice"
 
@@ -28,15 +31,7 @@ def cluster(release: str) -> Iterator[LiveCluster]:
     if release not in NEXT:
         pytest.skip(f"no suite comes after that of {release}")
     with live_cluster("upgrade", release) as live:
-        old, new = SUITES[release], SUITES[NEXT[release]]
-        live.ssh(
-            NODE,
-            f"""set -e
-            sources=$(grep -rlw {old} /etc/apt/sources.list /etc/apt/sources.list.d)
-            sed -i -e '/{old}-/d' -e 's/\\b{old}\\b/{new}/g' $sources
-            echo 'Acquire::Check-Valid-Until "false";' > /etc/apt/apt.conf.d/99upgrade
-            apt-get -qq update""",
-        )
+        live.ssh(NODE, f"set -- {SUITES[release]} {SUITES[NEXT[release]]}\n{NEXT_SUITE}")
         yield live
 
 
@@ -72,7 +67,7 @@ def test_what_slurm_does_not_allow_is_not_done(cluster: LiveCluster) -> None:
     assert look(cluster) == before
 
 
-def test_packages_are_upgraded_under_running_jobs(cluster: LiveCluster) -> None:
+def test_packages_are_upgraded_under_running_jobs_whatever_kills_the_run(cluster: LiveCluster) -> None:
     if cluster.release != "24.11":
         pytest.skip("this jump is not allowed")
     running = cluster.ssh(NODE, f"{RUN} --wrap 'sleep 3600'").strip()
@@ -101,10 +96,20 @@ def test_packages_are_upgraded_under_running_jobs(cluster: LiveCluster) -> None:
     announced = cluster.playbook("upgrade.yml", "--check", variables=accepted).good()
     assert "Would upgrade" in announced.output
     assert look(cluster) == before
+
+    def half_way() -> None:
+        cluster.ssh(
+            NODE, "timeout 300 sh -c 'until grep -q \" upgrade slurmctld\" /var/log/dpkg.log; do sleep 0.1; done'"
+        )
+
+    assert killed(cluster, "upgrade.yml", "Upgrade the packages and leave", half_way, accepted)
+    asked = slurmrest("cluster", "curl", "--name", cluster.name, "diag")
+    assert asked.returncode == 0, f"the former daemons serve: {asked.stderr}"
     play = cluster.playbook("upgrade.yml", variables={**accepted, "slurmrest_verify_job_user": "alice"}).good()
     assert "all good" in play.output
     assert "Slurm 24.11.5 -> 26.05" in play.output
     assert "of alice: COMPLETED" in play.output
+    assert cluster.ssh(NODE, "dpkg --audit; ls /usr/sbin/policy-rc.d", check=False) == ""
     for daemon in ("slurmrestd", "slurmctld", "slurmdbd", "slurmd"):
         assert f" {NEXT[cluster.release]}." in cluster.ssh(NODE, f"{daemon} -V"), daemon
         pid = cluster.ssh(NODE, f"systemctl show --value -p MainPID {daemon}").strip()
