@@ -70,8 +70,13 @@ def private(action: ActionBase) -> Iterator[None]:
 
     They travel through standard input and output only: without pipelining Ansible would put a module's parameters into
     temporary files on both sides, and from -vvv on it would print what a module returns. Raises AnsibleError where the
-    connection or the become method cannot work like this.
+    connection or the become method cannot work like this, and where Ansible's debug output would show them whatever is
+    asked of it.
     """
+    if constants.config.get_config_value("DEFAULT_DEBUG"):
+        raise AnsibleError(
+            "A secret would be shown: ANSIBLE_DEBUG is set, which prints all that modules get and return."
+        )
     connection = action._connection
     context = connection._play_context
     before = connection.always_pipeline_modules, context.no_log
