@@ -32,6 +32,9 @@ class ActionModule(ActionBase):
             return result_on(self, here, MODULE, arguments, self._variables)
         self._arguments = {name: arguments[name] for name in PASSED_ON if arguments.get(name) is not None}
         self._rest_host = arguments.get("rest_host") or ""
+        # The unit of an instance says where its slurm.conf is, which is not where the primary controller has it.
+        asked_by = ("user", "instance") if arguments.get("instance") else ("user", "slurm_conf")
+        self._asked = {name: arguments[name] for name in asked_by if arguments.get(name)}
         self._tokens: dict[str, str] = {}
         self._primary = arguments.get("primary") or here
         if not self._rest_host:
@@ -91,10 +94,7 @@ class ActionModule(ActionBase):
         if step == "sign":
             self._tokens = self._call(self._primary, "sign", {})["tokens"]
             return {}
-        given: dict[str, Any] = {
-            name: self._arguments[name] for name in ("user", "slurm_conf") if name in self._arguments
-        }
-        result = self._result(self._rest_host, WATCH_MODULE, {**given, **self._tokens, "step": step})
+        result = self._result(self._rest_host, WATCH_MODULE, {**self._asked, **self._tokens, "step": step})
         found: dict[str, Any] = result.get("measurement") or result.get("paths") or {}
         return found
 

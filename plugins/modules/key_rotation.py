@@ -35,6 +35,9 @@ options:
   nonce: {description: A word that is the same for all hosts of a run., type: str, default: ""}
   hosts: {description: What C(look) returned for each host (read by the action plugin)., type: dict, default: {}}
   rest_host: {description: Inventory name of the host of slurmrestd (read by the action plugin)., type: str}
+  instance:
+    description: That of C(slurmrestd@INSTANCE.service) there, where several serve (read by the action plugin).
+    type: str
   confirm: {description: Whether to end every token (read by the action plugin)., type: bool, default: false}
   consent: {description: Whether daemons may be restarted (read by the action plugin)., type: bool, default: false}
   clusters:
@@ -162,6 +165,7 @@ def main() -> None:
             "nonce": {"type": "str", "default": ""},
             "hosts": {"type": "dict", "default": {}},
             "rest_host": {"type": "str"},
+            "instance": {"type": "str"},
             "confirm": no,
             "consent": no,
             "clusters": words,

@@ -22,6 +22,7 @@ options:
   old: {description: A token of the key that is in force., type: str}
   new: {description: A token of the key that is to come., type: str}
   slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
 attributes:
   check_mode: {support: full, description: Asks only.}
 author: slurmrest-toolkit contributors
@@ -54,7 +55,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
     """Do one step."""
     if wanted["step"] == "stop":
         return {"measurement": Sampler().stop()}
-    facts = detect({"slurm_conf": wanted["slurm_conf"]})
+    facts = detect({"slurm_conf": wanted["slurm_conf"], "instance": wanted["instance"]})
     listeners = facts["unit"]["listeners"]
     if not listeners:
         raise SlurmrestError("the unit slurmrestd has no listener")
@@ -77,6 +78,7 @@ def main() -> None:
             "old": {"type": "str", "no_log": True},
             "new": {"type": "str", "no_log": True},
             "slurm_conf": {"type": "path"},
+            "instance": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -1,0 +1,51 @@
+"""The action that leads a rotation: which service it asks on the REST host."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.plugins.action import ActionBase
+
+rotation = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.key_rotation")
+
+
+class Asking:
+    """A conductor that asks the REST host once."""
+
+    def __init__(self, _looks: object, _primary: str, _call: object, watch: Any, _say: object) -> None:
+        self.watch = watch
+
+    def rotate(self) -> dict[str, Any]:
+        self.watch("start")
+        return {"changeover": 0.1, "gap": {}, "requests": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, {}),
+        ({"slurm_conf": "/opt/slurm/etc/slurm.conf"}, {"slurm_conf": "/opt/slurm/etc/slurm.conf"}),
+        ({"instance": "beta"}, {"instance": "beta"}),
+        ({"instance": "beta", "slurm_conf": "/opt/slurm/etc/slurm.conf"}, {"instance": "beta"}),
+    ],
+)
+def test_the_service_of_this_cluster_is_asked(
+    given: dict[str, str], asked: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def result_on(_action: object, host: str, module: str, arguments: dict[str, Any], _variables: object) -> Any:
+        seen.append((host, module, arguments))
+        return {"paths": {}}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(rotation, "Conductor", Asking)
+    monkeypatch.setattr(rotation, "result_on", result_on)
+    action = object.__new__(rotation.ActionModule)
+    arguments = {"step": "rotate", "hosts": {}, "primary": "ctl", "rest_host": "rest", "user": "root", **given}
+    action._task = SimpleNamespace(args=arguments, check_mode=False)
+    assert action.run(task_vars={"inventory_hostname": "ctl"})["changed"]
+    assert seen == [("rest", "slurmrest.toolkit.token_watch", {"user": "root", "step": "start", **asked})]
