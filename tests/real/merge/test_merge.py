@@ -160,21 +160,20 @@ def test_with_consent_rest_works_and_absent_gives_every_byte_back(site: LiveClus
 
 
 def test_what_slurmctld_refuses_comes_back_on_all_hosts(site: LiveCluster) -> None:
-    # A key that the site names but does not have: the files are sound, and slurmctld ends on them.
-    site.ssh("ctl", "sed -i 's/disable_token_creation/jwt_key=\\/etc\\/slurm\\/gone.key/' /etc/slurm/conf.d/auth.conf")
+    # A key that the site names, and has for slurmdbd only: the files are sound, slurmdbd takes them, slurmctld ends.
+    gone = "/etc/slurm/gone.key"
+    site.ssh("ctl", f"sed -i 's|disable_token_creation|jwt_key={gone}|' /etc/slurm/conf.d/auth.conf")
     site.ssh("ctl", "systemctl restart slurmctld")
-    site.ssh(
-        "db", f"install -d -o slurm -m 0700 {Path(KEY).parent}; head -c 32 /dev/urandom > {KEY}; chown slurm: {KEY}"
-    )
-    site.ssh("db", f"chmod 0600 {KEY}")
+    site.ssh("db", f"umask 077; head -c 32 /dev/urandom > {gone}; chown slurm: {gone}")
     answers(site)
-    before = files(site)
+    before, slurmdbd = files(site), state(site)["db"].splitlines()[-4:]
     play = deploy(site, CONSENT, "--tags", "slurm_conf", "-vvv")
     assert play.status != 0
     assert "/etc/slurm/gone.key" in play.output
     assert "The daemon's own words" in play.output
     assert "The previous files are back on db as well" in play.output
     assert files(site) == before
+    assert state(site)["db"].splitlines()[-4:] != slurmdbd, "it ran on the new files, and was started again on the old"
     answers(site)
     assert site.ssh("ctl", "systemctl show -p NRestarts slurmctld").strip() == "NRestarts=0"
 
