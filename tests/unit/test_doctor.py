@@ -294,6 +294,19 @@ def test_a_daemon_that_ends_without_a_word_was_denied_unshare_where_that_is_deni
     assert ids(judge(data)) == ["restart-loop"]
 
 
+@pytest.mark.parametrize("step", ["217/USER", "226/NAMESPACE", "228/SECCOMP"])
+def test_a_sandbox_that_systemd_cannot_set_up_is_told_from_a_daemon_that_fails(step: str) -> None:
+    data = evidence("unshare-denied")
+    host = data["hosts"]["node1"]
+    host["unshare"] = None
+    host["units"]["slurmrestd"]["unshare"] = True
+    ended = f"slurmrestd.service: Main process exited, code=exited, status={step}"
+    host["journal"]["slurmrestd"] = [{"age": 1.0, "run": 0, "text": ended}]
+    (finding,) = judge(data).findings
+    assert finding.id == "sandbox-refused"
+    assert any(step in line for line in finding.evidence)
+
+
 @pytest.mark.parametrize(
     ("names", "found"),
     [([], ["cluster-not-registered"]), (["another"], ["cluster-not-registered"]), (["another", "SlurmREST"], [])],

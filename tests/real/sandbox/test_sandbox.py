@@ -234,6 +234,17 @@ def test_a_directive_that_the_host_does_not_allow_is_named_and_taken_back(confin
     assert "217/USER" in play.output or "226/NAMESPACE" in play.output, play.output
     assert "slurmrestd_service_sandbox" in play.output
     assert confined.ssh(f"sha256sum {DROPIN}; systemctl is-active slurmrestd") == before
+    # The same by hand, which the doctor is asked about.
+    confined.ssh(
+        f"cp {DROPIN} /run/kept; sed -i 's/^PrivateUsers=no/PrivateUsers=yes/' {DROPIN}; systemctl daemon-reload"
+    )
+    confined.ssh(
+        "systemctl restart slurmrestd; for i in $(seq 100); do "
+        "test $(systemctl show -p NRestarts --value slurmrestd) -gt 0 && exit 0; sleep 0.1; done; exit 1"
+    )
+    assert "[sandbox-refused]" in confined.live.playbook("doctor.yml").output
+    confined.ssh(f"cp /run/kept {DROPIN}; systemctl daemon-reload; systemctl reset-failed slurmrestd")
+    confined.ssh("systemctl restart slurmrestd")
 
 
 def test_the_score_of_the_unit_as_shipped(confined: Confined, release: str) -> None:

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from .. import listeners, units
+from .. import confinement, listeners, units
 from ..errors import InputError
 from .model import Cluster, Host, Rule, Sign
 from .rules_units import DEPLOY, DOWN
@@ -118,6 +118,21 @@ def _unshare(cluster: Cluster) -> Iterator[Sign]:
                 "Allow it, or set slurmrestd_service_environment: {SLURMRESTD_SECURITY: "
                 f'"disable_unshare_sysv,disable_unshare_files"}} and run {DEPLOY}.',
             )
+
+
+def _unconfinable(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        if host.down("slurmrestd") and not _identity(host):
+            said = host.said("slurmrestd", r"Failed to set up|Failed at step|status=\d+/[A-Z]+")
+            if confinement.refusal("\n".join(said)):
+                yield Sign(
+                    host.name,
+                    "systemd gives the unit up before slurmrestd runs: a container or the kernel does not allow what "
+                    "its sandbox asks for.",
+                    said[:2],
+                    "Change the directive or leave it out, as slurmrestd_service_sandbox: "
+                    f'{{PrivateUsers: "no"}} does, and run {DEPLOY}.',
+                )
 
 
 def _silence(host: Host) -> list[str]:
@@ -405,6 +420,13 @@ RULES = (
         "slurmrestd loads the plugin for slurmdbd, and there is none",
         "rest_quickstart.html, Basic Setup",
         _without_accounting,
+        _STARTS,
+    ),
+    Rule(
+        "sandbox-refused",
+        "systemd cannot confine slurmrestd here",
+        "systemd.exec(5), Process Exit Codes",
+        _unconfinable,
         _STARTS,
     ),
     Rule("unshare-denied", "unshare(2) is forbidden", "slurmrestd(8), SLURMRESTD_SECURITY", _unshare, _STARTS),
