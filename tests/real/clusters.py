@@ -118,6 +118,13 @@ class LiveCluster:
         )
         return Play(done.returncode, done.stdout)
 
+    def privileged(self, node: str, script: str) -> str:
+        """Run a shell script as root on a node, with more rights than its container has, and return what it prints."""
+        cluster = load(self.name)
+        assert cluster is not None
+        engine = engine_of(cluster, Progress())
+        return engine.call("exec", "--privileged", cluster.node(node).container, "sh", "-c", script)
+
     def reboot(self, container: str) -> None:
         """Restart a container, which boots its systemd anew and empties /run, and wait until it answers over SSH."""
         cluster = load(self.name)

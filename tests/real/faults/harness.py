@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest import jwt
 
-from testcluster.cluster import engine_of, refresh
+from testcluster.cluster import refresh
 from testcluster.nodes import wait_for_ssh
 from testcluster.progress import Progress
 from testcluster.state import Cluster, choose
@@ -143,8 +143,7 @@ class Patient:
 
     def _privileged(self, role: str, script: str) -> None:
         """Run a script with more rights than the container gives: to mount a file system of its own."""
-        container = next(node.container for node in self.cluster.nodes if role in node.roles)
-        engine_of(self.cluster, Progress()).call("exec", "--privileged", container, "sh", "-c", script)
+        self.live.privileged(next(node.name for node in self.cluster.nodes if role in node.roles), script)
 
     def wait_for_ssh(self) -> None:
         """Wait until every node answers, after a reboot on other ports perhaps."""
