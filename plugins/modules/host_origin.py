@@ -63,9 +63,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.transaction import Systemd, TransactionFailed, host_lock
+from ..module_utils.slurmrest.transaction import Systemd, host_lock
 
 KINDS = ("units", "users", "groups", "packages")
 
@@ -119,12 +119,7 @@ def main() -> None:
         required_if=[("state", "present", ["name"])],
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run(module.params, check=module.check_mode))
-    except TransactionFailed as error:
-        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -57,11 +57,6 @@ options:
     description: Whether to remember what was there before the first change, for M(slurmrest.toolkit.host_origin).
     type: bool
     default: false
-  commands:
-    description: Commands to run after the files are written and before units restart.
-    type: list
-    elements: list
-    default: []
   services:
     description: Units in the order in which they are restarted.
     type: list
@@ -117,14 +112,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.aside import aside
-from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
     ServiceSpec,
     Transaction,
-    TransactionFailed,
     octal,
 )
 
@@ -141,6 +135,34 @@ def _file(data: dict[str, Any]) -> FileSpec:
         mode=octal(data["mode"]),
         sensitive=secret is not None,
     )
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Apply it; SlurmrestError when it cannot be done."""
+    parameters = module.params
+    files = [_file(entry) for entry in parameters["files"]]
+    asides = [spec for entry in parameters["set_aside"] for spec in aside(entry["path"], entry["lines"], files)]
+    outcome = Transaction(
+        name=parameters["name"],
+        files=[*files, *asides],
+        directories=[
+            DirectorySpec(entry["path"], entry["owner"], entry["group"], octal(entry["mode"]))
+            for entry in parameters["directories"]
+        ],
+        services=[ServiceSpec.from_mapping(entry) for entry in parameters["services"]],
+        origin=Origin() if parameters["remember"] else None,
+    ).apply(check=module.check_mode)
+    if outcome.recovered:
+        module.warn("An earlier run was killed half-way; undone first: {}".format(", ".join(outcome.recovered)))
+    return {
+        "changed": outcome.changed,
+        "diff": outcome.diff,
+        "changed_paths": outcome.changed_paths,
+        "restarted": outcome.restarted,
+        "started": outcome.started,
+        "recovered": outcome.recovered,
+        "seconds": round(outcome.seconds, 3),
+    }
 
 
 def main() -> None:
@@ -182,7 +204,6 @@ def main() -> None:
                 },
             },
             "remember": {"type": "bool", "default": False},
-            "commands": {"type": "list", "elements": "list", "default": []},
             "services": {
                 "type": "list",
                 "elements": "dict",
@@ -199,36 +220,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    parameters = module.params
-    try:
-        files = [_file(entry) for entry in parameters["files"]]
-        asides = [spec for entry in parameters["set_aside"] for spec in aside(entry["path"], entry["lines"], files)]
-        outcome = Transaction(
-            name=parameters["name"],
-            files=[*files, *asides],
-            directories=[
-                DirectorySpec(entry["path"], entry["owner"], entry["group"], octal(entry["mode"]))
-                for entry in parameters["directories"]
-            ],
-            commands=parameters["commands"],
-            services=[ServiceSpec.from_mapping(entry) for entry in parameters["services"]],
-            origin=Origin() if parameters["remember"] else None,
-        ).apply(check=module.check_mode)
-    except TransactionFailed as error:
-        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
-    if outcome.recovered:
-        module.warn("An earlier run was killed half-way; undone first: {}".format(", ".join(outcome.recovered)))
-    module.exit_json(
-        changed=outcome.changed,
-        diff=outcome.diff,
-        changed_paths=outcome.changed_paths,
-        restarted=outcome.restarted,
-        started=outcome.started,
-        recovered=outcome.recovered,
-        seconds=round(outcome.seconds, 3),
-    )
+    finish(module, lambda: run(module))
 
 
 if __name__ == "__main__":

@@ -87,9 +87,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.rotation import (
     KeyOnHost,
-    SwitchFailed,
     clusters,
     controllers,
     daemon_ports,
@@ -178,14 +178,7 @@ def main() -> None:
     )
     wanted = module.params
     daemons = [ServiceSpec.from_mapping(entry) for entry in wanted["daemons"] if entry["name"] in wanted["components"]]
-    try:
-        key = KeyOnHost(wanted["path"], wanted["reader"], daemons, ports=wanted["ports"])
-        module.exit_json(**run(key, wanted))
-    except SwitchFailed as error:
-        said = f"\nThe daemon's own words:\n{error.words}" if error.words else ""
-        module.fail_json(msg="; ".join([str(error), *error.problems]) + said)
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(KeyOnHost(wanted["path"], wanted["reader"], daemons, ports=wanted["ports"]), wanted))
 
 
 if __name__ == "__main__":

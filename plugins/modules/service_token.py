@@ -58,7 +58,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.service_token import hosts
 
 
@@ -104,10 +104,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run(module.params, check=module.check_mode))
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.keys import MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.rotation import KeyOnHost
 from ..module_utils.slurmrest.transaction import (
@@ -177,10 +178,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**place(module.params, check=module.check_mode))
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: place(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -53,11 +53,25 @@ RETURN = r"""
 http: {description: What it answered., returned: success, type: dict}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.inquiry import inquire
 from ..module_utils.slurmrest.jwt import Token
+from ..module_utils.slurmrest.module import finish
+
+
+def ask(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Ask each address; SlurmrestError when it cannot be done."""
+    return inquire(
+        wanted["urls"],
+        Token(wanted["token"]) if wanted["token"] else None,
+        accounting=wanted["accounting"],
+        patience=wanted["patience"],
+        client=wanted["request"],
+        client_token=Token(wanted["request_token"]) if wanted["request_token"] else None,
+    )
 
 
 def main() -> None:
@@ -84,19 +98,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = module.params
-    try:
-        answers = inquire(
-            wanted["urls"],
-            Token(wanted["token"]) if wanted["token"] else None,
-            accounting=wanted["accounting"],
-            patience=wanted["patience"],
-            client=wanted["request"],
-            client_token=Token(wanted["request_token"]) if wanted["request_token"] else None,
-        )
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, http=answers)
+    finish(module, lambda: {"http": ask(module.params)})
 
 
 if __name__ == "__main__":

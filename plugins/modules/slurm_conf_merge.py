@@ -86,7 +86,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.confmerge import KINDS, Look, Part, Request, advice
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.transaction import TransactionFailed
+from ..module_utils.slurmrest.module import finish
 
 REQUEST = ("parts", "jwt_key", "parameters", "replace_key", "state", "bare_jwt", "beside_includer", "prefix")
 
@@ -177,12 +177,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run(module.params, check=module.check_mode))
-    except TransactionFailed as error:
-        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -48,10 +48,20 @@ ansible_facts:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.errors import InputError
+from ..module_utils.slurmrest.module import finish
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look at the host; InputError for a parameter that is refused."""
+    facts = detect(module.params)
+    if facts["warning"]:
+        module.warn(facts["warning"])
+    return {"ansible_facts": {"slurmrest": facts}}
 
 
 def main() -> None:
@@ -66,13 +76,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        facts = detect(module.params)
-    except InputError as error:
-        module.fail_json(msg=str(error))
-    if facts["warning"]:
-        module.warn(facts["warning"])
-    module.exit_json(changed=False, ansible_facts={"slurmrest": facts})
+    finish(module, lambda: run(module))
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest import jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
 from ..module_utils.slurmrest.bundle import bundle, interpreter
-from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.jwks_refresh import Settings, refresh
-from ..module_utils.slurmrest.transaction import FileSpec, Transaction, TransactionFailed
+from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.transaction import FileSpec, Transaction
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -117,12 +117,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(**run(module.params, check=module.check_mode))
-    except TransactionFailed as error:
-        module.fail_json(msg=str(error), rolled_back=error.rolled_back)
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.upgrade import Case, report
 from ..module_utils.slurmrest.upgrade_look import look
 
@@ -98,10 +99,7 @@ def main() -> None:
         required_together=[("looks", "host")],
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(changed=False, **run(module.params))
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params))
 
 
 if __name__ == "__main__":

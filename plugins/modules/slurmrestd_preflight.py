@@ -61,10 +61,29 @@ problems:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, verdict, without
+
+
+def run(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Judge; InputError for a parameter that is refused."""
+    variables = parameters["variables"]
+    facts = detect(
+        {
+            "account": variables.get("slurm_common_slurmrestd_user", "slurmrestd"),
+            "slurmrestd": parameters["slurmrestd"],
+            "slurm_conf": parameters["slurm_conf"],
+            "instance": parameters["instance"],
+            "paths": paths_of_interest(variables),
+            "groups": groups_of_interest(variables),
+        }
+    )
+    return verdict(variables, without(facts, parameters["set_aside"]), installed=parameters["installed"])
 
 
 def main() -> None:
@@ -80,19 +99,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    variables = module.params["variables"]
-    facts = detect(
-        {
-            "account": variables.get("slurm_common_slurmrestd_user", "slurmrestd"),
-            "slurmrestd": module.params["slurmrestd"],
-            "slurm_conf": module.params["slurm_conf"],
-            "instance": module.params["instance"],
-            "paths": paths_of_interest(variables),
-            "groups": groups_of_interest(variables),
-        }
-    )
-    facts = without(facts, module.params["set_aside"])
-    module.exit_json(**verdict(variables, facts, installed=module.params["installed"]))
+    finish(module, lambda: run(module.params))
 
 
 if __name__ == "__main__":

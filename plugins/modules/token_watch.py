@@ -48,6 +48,7 @@ from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.listeners import parse
+from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.watch import NEW, OLD, Sampler, prove, routes
 
 
@@ -82,10 +83,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        module.exit_json(changed=False, **run(module.params))
-    except SlurmrestError as error:
-        module.fail_json(msg=str(error))
+    finish(module, lambda: run(module.params))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ from __future__ import annotations
 class SlurmrestError(Exception):
     """Base of everything the engine raises on purpose.
 
-    ``message`` is one sentence for the person at the terminal; ``remedy`` is what that person can do, or None.
+    ``message`` is one sentence for the person at the terminal; ``remedy`` is what that person can do, or None;
+    ``details`` are for programs that read the result of a module.
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.details: dict[str, object] = {}
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}" if self.remedy else self.message

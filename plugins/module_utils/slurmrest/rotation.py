@@ -64,6 +64,10 @@ class SwitchFailed(SlurmrestError):
         self.words = words
         self.problems = list(problems)
 
+    def __str__(self) -> str:
+        said = "; ".join([self.message, *self.problems])
+        return f"{said}\nThe daemon's own words:\n{self.words}" if self.words else said
+
 
 def without_token(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a program of Slurm as its root or SlurmUser: with SLURM_JWT set it would log in by that token instead."""

@@ -46,6 +46,7 @@ class TransactionFailed(SlurmrestError):
     def __init__(self, message: str, *, rolled_back: Sequence[str], journal: str) -> None:
         super().__init__(message)
         self.rolled_back = list(rolled_back)
+        self.details["rolled_back"] = self.rolled_back
         self.journal = journal
 
 
@@ -346,7 +347,6 @@ class Transaction:
     files: Sequence[FileSpec] = ()
     directories: Sequence[DirectorySpec] = ()
     services: Sequence[ServiceSpec] = ()
-    commands: Sequence[Sequence[str]] = ()
     state_dir: str = STATE_DIR
     run: Run = run_program
     origin: Origin | None = None
@@ -475,10 +475,6 @@ class Transaction:
             self._make_directories()
             self._write_files(pending)
             noticed = True
-            for argv in self.commands:
-                done = self.run(argv)
-                if done.returncode != 0:
-                    raise SlurmrestError("{}: {}".format(" ".join(argv), (done.stderr or done.stdout).strip()))
             if any(state.get("NeedDaemonReload") == "yes" for state in before.values()) or any(
                 "/systemd/" in spec.path for spec, _now in pending
             ):
