@@ -114,7 +114,8 @@ def full(path: Path, monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> None
             left[0] -= 1
         write_atomically(target, *arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("slurmrest.transaction.write_atomically", write)
+    for user in ("transaction", "files"):
+        monkeypatch.setattr(f"slurmrest.{user}.write_atomically", write)
 
 
 def test_a_full_disk_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

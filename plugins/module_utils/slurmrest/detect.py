@@ -16,12 +16,13 @@ import pwd
 import re
 import shutil
 import stat
-import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from . import adoption, keys, processes, slurmconf, units
 from .errors import InputError
+from .files import read_if_there
+from .processes import Started, finish, start
 from .releases import Version, lookup
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
 DPKG = "/var/lib/dpkg"
 MUNGE_KEY = "/etc/munge/munge.key"
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
-PROGRAM_TIMEOUT = 10.0
-"""Seconds that a program may take before its answer counts as missing."""
 
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/slurm*/sbin", "/opt/slurm*/*/sbin")
 _PLUGIN_DIRECTORIES = ("lib/*/slurm-wlm", "lib/*/slurm", "lib64/slurm", "lib/slurm", "lib64/slurm-wlm", "lib/slurm-wlm")
@@ -45,7 +44,6 @@ _UNIT_PROPERTIES = (
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[^:\s]+)")
 _INSTALLED = "\nStatus: install ok installed\n"
 _STANZA_LINE = re.compile(r"^(Package|Version): (\S+)$", re.MULTILINE)
-_Process = Optional["subprocess.Popen[str]"]
 
 
 def detect(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,11 +65,11 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     account = account_facts(options.get("account") or "slurmrestd")
     os_release = _os_release()
     fragment, dropins = _unit_files(names)
-    shown = _units(_finish(programs["systemctl"]), names[0], fragment, dropins)
+    shown = _units(finish(programs["systemctl"]), names[0], fragment, dropins)
     unit_facts = _unit_facts(names, shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
     prefix = _prefix(binaries)
     packages = _dpkg() or _rpm(programs, binaries)
-    daemons = {name: _daemon(binaries.get(name), _finish(programs.get(name)), packages) for name in DAEMONS}
+    daemons = {name: _daemon(binaries.get(name), finish(programs.get(name)), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = _release(version)
     beside_includer = release is not None and bool(release["include_beside_includer"])
@@ -100,7 +98,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "slurm_conf": slurm_conf,
         "slurmdbd_conf": slurmdbd_conf,
         "systemd": os.path.isdir("/run/systemd/system"),
-        "systemd_version": _systemd_version(_finish(programs["systemd"])[1]),
+        "systemd_version": _systemd_version(finish(programs["systemd"])[1]),
         "units": shown,
         **unit_facts,
         "dropin": _dropin(names),
@@ -174,46 +172,16 @@ def _find(name: str, first: Iterable[str]) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*first, *path, *usual]))
 
 
-def _start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, _Process]:
+def _start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, Started]:
     """Start all programs at once: together they take as long as the slowest."""
-    programs = {name: _start([path, "-V"]) for name, path in binaries.items()}
+    programs = {name: start([path, "-V"]) for name, path in binaries.items()}
     names = [unit, *(f"{name}.service" for name in DAEMONS if name != "slurmrestd")]
-    programs["systemctl"] = _start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
-    programs["systemd"] = _start(["systemctl", "--version"])
+    programs["systemctl"] = start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
+    programs["systemd"] = start(["systemctl", "--version"])
     if binaries and shutil.which("rpm") and not os.path.exists(f"{DPKG}/status"):
-        programs["owners"] = _start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
-        programs["packages"] = _start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
+        programs["owners"] = start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
+        programs["packages"] = start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
     return programs
-
-
-def _start(command: Sequence[str]) -> _Process:
-    pipe = subprocess.PIPE
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
-            env=environment,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except OSError:
-        return None
-
-
-def _finish(process: _Process) -> tuple[int, str, str]:
-    """Exit code, output and errors; 127 for a program that is not there or too slow."""
-    if process is None:
-        return 127, "", ""
-    try:
-        output, errors = process.communicate(timeout=PROGRAM_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, errors = process.communicate()
-        return 127, output, errors
-    return process.returncode, output, errors
 
 
 def _systemd_version(answer: str) -> int | None:
@@ -267,7 +235,7 @@ class _Packages:
 
 def _dpkg() -> _Packages | None:
     """Read from dpkg's own files, which takes a tenth of the time of asking it. Owners of Slurm's files only."""
-    text = _read(f"{DPKG}/status")
+    text = read_if_there(f"{DPKG}/status")
     if text is None:
         return None
     stanzas = (dict(_STANZA_LINE.findall(stanza)) for stanza in text.split("\n\n") if _INSTALLED in stanza)
@@ -276,14 +244,14 @@ def _dpkg() -> _Packages | None:
     for name in versions:
         if "slurm" in name:
             lists = glob.glob(f"{DPKG}/info/{name}.list") + glob.glob(f"{DPKG}/info/{name}:*.list")
-            owners.update((path, name) for file in lists for path in (_read(file) or "").split("\n"))
+            owners.update((path, name) for file in lists for path in (read_if_there(file) or "").split("\n"))
     return _Packages("dpkg", versions, owners)
 
 
-def _rpm(programs: Mapping[str, _Process], binaries: Mapping[str, str]) -> _Packages:
+def _rpm(programs: Mapping[str, Started], binaries: Mapping[str, str]) -> _Packages:
     """From the programs that were started; nothing where there is no rpm."""
-    lines = [line.split() for line in _finish(programs.get("packages"))[1].splitlines()]
-    owners = zip(binaries.values(), _finish(programs.get("owners"))[1].splitlines())
+    lines = [line.split() for line in finish(programs.get("packages"))[1].splitlines()]
+    owners = zip(binaries.values(), finish(programs.get("owners"))[1].splitlines())
     return _Packages(
         "rpm",
         {line[0]: line[1] for line in lines if len(line) == 2},
@@ -306,7 +274,7 @@ def _packaging(binaries: Mapping[str, str], packages: _Packages) -> tuple[str, s
 
 def _os_release() -> dict[str, str]:
     """Which distribution: ``family`` is Debian, RedHat, Suse or empty."""
-    text = next(filter(None, map(_read, OS_RELEASE)), "")
+    text = next(filter(None, map(read_if_there, OS_RELEASE)), "")
     fields = {item.name: item.value for item in units.parse_environment_file(text, OS_RELEASE[0])}
     kin = {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()}
     families = (("Debian", {"debian", "ubuntu"}), ("RedHat", {"rhel", "fedora", "centos"}), ("Suse", {"suse", "sles"}))
@@ -362,21 +330,10 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def _read(path: str) -> str | None:
-    """Text of a file, None where there is none; PermissionError passes."""
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="") as stream:
-            return stream.read()
-    except PermissionError:
-        raise
-    except OSError:
-        return None
-
-
 def _readable_text(path: str) -> str:
     """Text of a file, nothing where there is none or it may not be read."""
     try:
-        return _read(path) or ""
+        return read_if_there(path) or ""
     except PermissionError:
         return ""
 
@@ -456,7 +413,7 @@ def _unit_facts(
 ) -> dict[str, Any]:
     """The effective unit, the vendor's alone, the one without our drop-in, and what contradicts us."""
     path = fragment or None
-    vendor = units.effective(path, [], _read, _glob)
+    vendor = units.effective(path, [], read_if_there, _glob)
     dropin, own_unit = _dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
     environment_file = _environment_file(vendor, names[0])
     stronger = f"{DEFAULT_ENVIRONMENT_FILE}-slurmrest".replace("slurmrestd", names[0].replace(".service", ""), 1)
@@ -467,13 +424,13 @@ def _unit_facts(
     def as_wanted(path: str) -> str | None:
         if path == dropin:
             return wanted
-        return None if path in ours and path != fragment else _read(path)
+        return None if path in ours and path != fragment else read_if_there(path)
 
     contradictions = units.contradictions(units.effective(path, [*others, dropin], as_wanted, _glob), ours)
     return {
-        "unit": units.effective(path, dropins, _read, _glob).as_dict(),
+        "unit": units.effective(path, dropins, read_if_there, _glob).as_dict(),
         "vendor_unit": vendor.as_dict(),
-        "unit_without_ours": units.effective(path, others, _read, _glob).as_dict(),
+        "unit_without_ours": units.effective(path, others, read_if_there, _glob).as_dict(),
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
         "environment_file": _environment_file_facts(environment_file),
         "fragment_ours": fragment == own_unit and MARKER in _readable_text(own_unit),
@@ -485,7 +442,7 @@ def _adopted(dropin: str, pid: int, slurm_user: str, unit_environment: Mapping[s
 
     ``not_adopted`` is what it has and cannot keep.
     """
-    ours = _read(dropin)
+    ours = read_if_there(dropin)
     if ours is not None:
         return {"adopted": adoption.remembered(ours), "not_adopted": {}}
     running = processes.process(pid) if pid else None
@@ -559,7 +516,7 @@ def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurm
     """What slurm.conf and slurmdbd.conf have in common."""
     facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path)}
     try:
-        conf = slurmconf.read(path, _read, beside_includer=beside_includer)
+        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
     except PermissionError:
         conf = None
     facts.update(readable=conf is not None, ours=MARKER in _readable_text(path))

@@ -1,10 +1,13 @@
-"""Write a file so that whoever reads it sees the old one or the new one, and nobody else a secret in between."""
+"""Files that are written so that readers see the old one or the new one, and nobody else a secret in between."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 
 def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *, copy_of: str | None = None) -> None:
@@ -34,6 +37,32 @@ def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def save_record(path: str, record: Mapping[str, Any]) -> None:
+    """Write what a later run has to know, for this account alone."""
+    write_atomically(path, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
+
+
+def load_record(path: str) -> dict[str, Any] | None:
+    """Read what :func:`save_record` wrote; None where there is nothing."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record: dict[str, Any] = json.load(stream)
+            return record
+    except FileNotFoundError:
+        return None
+
+
+def read_if_there(path: str) -> str | None:
+    """Text of a file of the site as it is, None where there is none; PermissionError passes."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as stream:
+            return stream.read()
+    except PermissionError:
+        raise
+    except OSError:
+        return None
 
 
 def _keep_attributes(path: str, descriptor: int) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import keys, slurmconf, units
 from .detect import account_facts, describe, detect
+from .files import read_if_there
 from .listeners import DEFAULT_PORT, read
 from .processes import finish, listening_sockets, process, read_text, start
 
@@ -290,18 +291,8 @@ def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
 
 def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
     """A configuration as (key in lower case, value, origin); None where it is not there or may not be read."""
-
-    def read_file(name: str) -> str | None:
-        try:
-            with open(name, encoding="utf-8", errors="replace", newline="") as stream:
-                return stream.read()
-        except PermissionError:
-            raise
-        except OSError:
-            return None
-
     try:
-        conf = slurmconf.read(path, read_file, beside_includer=beside_includer)
+        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
     except PermissionError:
         return None
     if conf is None:

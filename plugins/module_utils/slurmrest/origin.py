@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import SlurmrestError
-from .files import write_atomically
+from .files import load_record, save_record
 from .transaction import (
     STATE_DIR,
     FileSpec,
@@ -175,16 +175,11 @@ class Origin:
             raise SlurmrestError(f"{program} {name}: {(done.stderr or done.stdout).strip()}")
 
     def _load(self) -> dict[str, Any]:
-        try:
-            with open(self._path, encoding="utf-8") as stream:
-                record: dict[str, Any] = json.load(stream)
-                return record
-        except FileNotFoundError:
-            return {}
+        return load_record(self._path) or {}
 
     def _save(self, record: Mapping[str, Any]) -> None:
         if record:
-            write_atomically(self._path, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
+            save_record(self._path, record)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import json
 import os
 import pwd
 import re
@@ -26,7 +25,7 @@ from typing import Any, Callable
 
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
-from .files import write_atomically
+from .files import load_record, save_record
 from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, host_lock, restart
 
 NEXT_SUFFIX = ".slurmrest-next"
@@ -137,12 +136,7 @@ class KeyOnHost:
 
     def record(self) -> dict[str, Any] | None:
         """The journal of a rotation that has begun and not ended on this host, or None."""
-        try:
-            with open(self._journal, encoding="utf-8") as stream:
-                record: dict[str, Any] = json.load(stream)
-                return record
-        except FileNotFoundError:
-            return None
+        return load_record(self._journal)
 
     def _describe(self, path: str, nonce: str) -> dict[str, Any]:
         try:
@@ -194,9 +188,9 @@ class KeyOnHost:
                     self._swap(record)
                 for name in names:
                     record["touched"].append(name)
-                    self._save(record)
+                    save_record(self._journal, record)
                     self._load(name, reconfigure=reconfigure)
-                self._save(record)  # when a step ended tells whether its run is still alive
+                save_record(self._journal, record)  # when a step ended tells whether its run is still alive
             except (SlurmrestError, OSError) as error:
                 words = "\n".join(filter(None, (self._systemd.journal(name, since) for name in names)))
                 problems = self._go_back(record, reconfigure=reconfigure)
@@ -209,7 +203,7 @@ class KeyOnHost:
             if record is None or record["rotation"] != rotation:
                 raise SlurmrestError(f"the rotation {rotation} is not under way on this host")
             record["phase"] = "decided"
-            self._save(record)
+            save_record(self._journal, record)
 
     def keep(self) -> None:
         """Forget the old key. The rollback copy goes first and the journal last."""
@@ -243,11 +237,8 @@ class KeyOnHost:
         if self.record() is not None:
             raise SlurmrestError("an interrupted rotation has to be repaired on this host first")
         record = {"rotation": rotation, "phase": "begun", "switched": False, "touched": []}
-        self._save(record)
+        save_record(self._journal, record)
         return record
-
-    def _save(self, record: Mapping[str, Any]) -> None:
-        write_atomically(self._journal, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
 
     def _swap(self, record: dict[str, Any]) -> None:
         """Rename the waiting key over the one in force, which stays linked as the rollback copy."""
@@ -265,7 +256,7 @@ class KeyOnHost:
         if refusals or not readable_as(self._next, self.reader):
             raise SlurmrestError("the new key is refused: " + ("; ".join(refusals) or f"{self.reader} cannot read it"))
         record["switched"] = True
-        self._save(record)
+        save_record(self._journal, record)
         _remove(self._copy)
         os.link(self._real, self._copy)
         os.rename(self._next, self._real)
@@ -308,7 +299,7 @@ class KeyOnHost:
         ]
         if not problems:
             record.update(switched=False, touched=[])
-        self._save(record)
+        save_record(self._journal, record)
         return problems
 
     def _load_again(self, name: str, *, reconfigure: bool) -> SlurmrestError | None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import grp
-import json
 import os
 import pwd
 import stat
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from .confinement import refusal
 from .errors import InputError, SlurmrestError
-from .files import write_atomically
+from .files import load_record, save_record, write_atomically
 from .probes import Probe, probe_error
 
 if TYPE_CHECKING:
@@ -377,7 +376,7 @@ class Transaction:
 
     def unfinished(self) -> bool:
         """Whether a transaction of this name is held, or was left half-way by a killed run."""
-        record = self._load_journal()
+        record = load_record(self._journal)
         return record is not None and not record["committed"]
 
     def commit(self) -> None:
@@ -500,11 +499,11 @@ class Transaction:
             self._commit()
 
     def _commit(self) -> None:
-        record = self._load_journal()
+        record = load_record(self._journal)
         if record is not None:
             record["committed"] = True
             try:
-                self._save_journal(record)
+                save_record(self._journal, record)
             except OSError:
                 # A full disk: without a journal nobody takes what holds for something half-way.
                 os.unlink(self._journal)
@@ -576,22 +575,11 @@ class Transaction:
                 for name, state in before.items()
             },
         }
-        self._save_journal(record)
-
-    def _save_journal(self, record: Mapping[str, Any]) -> None:
-        write_atomically(self._journal, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600)
-
-    def _load_journal(self) -> dict[str, Any] | None:
-        try:
-            with open(self._journal, encoding="utf-8") as stream:
-                record: dict[str, Any] = json.load(stream)
-                return record
-        except FileNotFoundError:
-            return None
+        save_record(self._journal, record)
 
     def _recover(self, outcome: Outcome) -> list[str]:
         """Undo what a killed run left behind; return the services that must be restarted because of it."""
-        record = self._load_journal()
+        record = load_record(self._journal)
         if record is None:
             return []
         if record["committed"]:

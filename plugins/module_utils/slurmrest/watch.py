@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 from . import answers
 from .client import ClientError, Credentials, Target, request
 from .errors import SlurmrestError
-from .files import write_atomically
+from .files import load_record, save_record
 from .releases import RELEASES
 
 RUN_DIR = "/run/slurmrest-watch"
@@ -237,11 +236,9 @@ class Sampler:
         """End the sampler and return its measurement. Raises SlurmrestError when it left none."""
         self._ask_to_stop()
         with self._lock(REQUEST_SECONDS * 2 + 5):
-            try:
-                with open(self._path("result"), encoding="utf-8") as stream:
-                    result: dict[str, Any] = json.load(stream)
-            except FileNotFoundError:
-                raise SlurmrestError("the measurement is lost: its process was ended from outside") from None
+            result = load_record(self._path("result"))
+            if result is None:
+                raise SlurmrestError("the measurement is lost: its process was ended from outside")
             for name in ("stop", "result"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path(name))
@@ -278,7 +275,7 @@ class Sampler:
 
         threading.Thread(target=wait, daemon=True).start()
         result = summary(sample(where, tokens, stop))
-        write_atomically(self._path("result"), json.dumps(result).encode(), os.geteuid(), os.getegid(), 0o600)
+        save_record(self._path("result"), result)
 
 
 def _close_others(keep: Sequence[int]) -> None:
