@@ -224,7 +224,11 @@ def test_a_container_without_the_right_is_told_what_it_misses(unprivileged: Live
 def test_only_the_clients_that_are_named_are_answered(confined: Confined) -> None:
     assert confined.stranger() == "answered"
     play = confined.deploy(slurmrestd_service_clients=["192.0.2.0/24"]).good()
-    assert confined.stranger() == ("answered" if "IPAddressDeny" in play.output else "not answered"), play.output
+    if "IPAddressDeny" in play.output:
+        assert confined.stranger() == "answered"
+        confined.deploy().good()
+        pytest.skip("this kernel filters no packets for systemd, which the verification says")
+    assert confined.stranger() == "not answered"
     network = confined.ssh("ip -o -4 route show scope link | cut -d' ' -f1").split()
     confined.deploy(slurmrestd_service_clients=network).good()
     assert confined.stranger() == "answered"
@@ -254,15 +258,12 @@ def test_a_directive_that_the_host_does_not_allow_is_named_and_taken_back(confin
 def test_the_score_of_the_unit_as_shipped(confined: Confined, release: str) -> None:
     """Scored on this release's systemd: the shipped drop-in, so with PrivateUsers=, and the vendor's unit alone."""
     scores = {}
-    confined.ssh(
-        f"mkdir -p /run/score/ours /run/score/vendor; cp $(readlink -f {UNIT}) /run/score/vendor/slurmrestd.service"
-    )
+    # Under names of their own: drop-ins of the unit's name would be added to what is in the file.
     shipped = f"sed 's/^PrivateUsers=no/PrivateUsers=yes/' {DROPIN}"
-    confined.ssh(
-        f"{{ cat /run/score/vendor/slurmrestd.service; echo; {shipped}; }} > /run/score/ours/slurmrestd.service"
-    )
-    for name in ("ours", "vendor"):
-        said = confined.ssh(f"systemd-analyze security --offline=true --no-pager /run/score/{name}/slurmrestd.service")
+    vendor = f"cat $(readlink -f {UNIT})"
+    for name, text in (("ours", f"{vendor}; echo; {shipped}"), ("vendor", vendor)):
+        unit = f"/run/score-{name}.service"
+        said = confined.ssh(f"{{ {text}; }} > {unit}; systemd-analyze security --offline=true --no-pager {unit}")
         found = SCORE.search(said)
         assert found, said
         scores[name] = float(found[1])
