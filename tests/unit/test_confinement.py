@@ -175,15 +175,19 @@ def test_security_modules_are_named(host: Host, label: str, words: str | None) -
 
 def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The edge, on this process: nothing of a sandbox is in force, and nothing else is claimed."""
-    shown = "".join(f"{name}={value}\n" for name, value in WANTED.items())
-    monkeypatch.setattr(processes, "start", lambda *_, **__: None)
-    monkeypatch.setattr(processes, "finish", lambda _: (0, f"{shown}MainPID={os.getpid()}\nControlGroup=/none\n", ""))
+    known = {name: value for name, value in WANTED.items() if name not in ("ProcSubset", "ProtectProc")}
+    shown = "".join(f"{name}={value}\n" for name, value in known.items())
+    cat = "# /lib/x\n[Service]\n" + "".join(f"{name}={value}\n" for name, value in WANTED.items())
+    answers = {"show": f"{shown}MainPID={os.getpid()}\nControlGroup=/none\n", "cat": f"{cat}#ProtectNothing=yes\n"}
+    monkeypatch.setattr(processes, "start", lambda words, **_: words[1] if words[0] == "systemctl" else None)
+    monkeypatch.setattr(processes, "finish", lambda word: (0, answers.get(word, ""), ""))
     seen = confinement.look("slurmrestd.service")
     assert seen is not None
     assert seen.process.status["Pid"] == str(os.getpid())
     assert seen.verdicts()["NoNewPrivileges"] is (seen.process.status["NoNewPrivs"] == "1")
     for name in ("ProtectSystem", "PrivateTmp", "PrivateDevices", "MemoryMax"):
         assert not seen.verdicts()[name], name
+    assert any(line.startswith("This systemd does not know ProcSubset, ProtectProc,") for line in seen.warnings())
 
 
 def test_a_unit_that_does_not_run_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:

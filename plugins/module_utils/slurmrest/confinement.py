@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from . import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 CLIENTS = "slurmrestd_service_clients"
 MOUNTS, LIMITS, FILTER = "mounts", "limits", "filter"
@@ -28,6 +28,12 @@ _UNWANTED = ("", "no", "default", "all", "infinity")
 """What ``systemctl show`` says of a directive that asks for nothing."""
 
 _SETTING_UP = re.compile(r"status=(217/USER|218/CAPABILITIES|226/NAMESPACE|228/SECCOMP)")
+
+_CONFINING = re.compile(
+    r"(?m)^((?:CapabilityB|IPAddress|LockP|MemoryDeny|MemoryMax|NoNew|Private|Proc|Protect|RemoveIPC|Restrict|SystemCall"
+    r"|TasksMax)[A-Za-z]*)="
+)
+"""Lines of a unit that take rights away."""
 
 _BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}  # bpf(2), by architecture
 _BPF_PROG_QUERY, _INGRESS = 16, 0
@@ -75,7 +81,8 @@ class Confinement:
     """A running service: its directives as systemd has read them, its main process, and the first one of the host.
 
     ``room``: what its control group allows by the directive that says so, None without a limit. ``filters``: programs
-    in the kernel that look at its packets, None where it cannot be told.
+    in the kernel that look at its packets, None where it cannot be told. ``unknown``: directives that this systemd is
+    too old for, which it passes over.
     """
 
     wanted: Mapping[str, str]
@@ -84,6 +91,7 @@ class Confinement:
     room: Mapping[str, int | None] = field(default_factory=dict)
     filters: int | None = None
     host: Host = field(default_factory=Host)
+    unknown: Sequence[str] = ()
 
     def verdicts(self) -> Mapping[str, Verdict]:
         """Of each directive that is asked for, and can be judged from outside: whether it is in force."""
@@ -114,6 +122,8 @@ class Confinement:
             for group, names in missing.items()
             if names
         ]
+        if self.unknown:
+            found.append(f"This systemd does not know {', '.join(self.unknown)}, which is not in force here.")
         unseen = [name for name, value in verdicts.items() if value is None]
         if unseen:
             found.append(f"Nobody here may see whether these are in force: {', '.join(unseen)}.")
@@ -236,19 +246,20 @@ def look(unit: str) -> Confinement | None:
     Args:
         unit: its name, such as ``slurmrestd.service``.
     """
-    names = ",".join((*_JUDGES, "MainPID", "ControlGroup"))
-    _code, output, _errors = processes.finish(processes.start(["systemctl", "show", f"--property={names}", unit]))
+    programs = [processes.start(["systemctl", *words, unit]) for words in (("show", "--all"), ("cat",))]
+    (_code, output, _errors), (_code, text, _errors) = map(processes.finish, programs)
     shown = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    pid, group = int(shown.pop("MainPID", "0")), shown.pop("ControlGroup", "")
+    pid, group = int(shown.get("MainPID", "0")), shown.get("ControlGroup", "")
     if not pid:
         return None
     return Confinement(
-        shown,
+        {name: shown[name] for name in _JUDGES if name in shown},
         _process(pid),
         _process(1),
         {name: _room(group, *files) for name, files in _ROOM.items()},
         _filters(group) if shown.get("IPAddressDeny") else None,
         host(),
+        tuple(sorted({name for name in _CONFINING.findall(text) if name not in shown})),
     )
 
 
