@@ -68,6 +68,12 @@ def test_a_release_without_an_option_stops_the_run_by_the_name_of_the_variable(r
             conf("slurm.conf", release.last_known, **{variable: value})
 
 
+@pytest.mark.parametrize("value", ["1h", "-5", -1, 2**31, "infinite"])
+def test_a_limit_that_is_none_is_refused_and_not_taken_for_no_limit(value: Any) -> None:
+    with pytest.raises(AnsibleError, match=rf"slurm_conf_max_token_lifespan: '?{value}'? is refused. Allowed: 0 "):
+        conf("slurm.conf", slurm_conf_max_token_lifespan=value)
+
+
 def test_a_site_s_own_files_are_asked_for_the_same() -> None:
     known = facts(release={"auth_prefix_required": False, "include_beside_includer": False}, prefix="/usr")
     request = evaluate("slurm_conf", "__slurm_conf_request", {"slurm_jwks_issuers": ISSUERS}, known)
