@@ -7,9 +7,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from testcluster.progress import Progress
 from testcluster.state import cluster_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -93,30 +94,47 @@ class LiveCluster:
             inventory: another inventory than the cluster's.
             environment: more variables of Ansible's environment.
         """
+        done = subprocess.run(**self._run(words, variables, inventory, environment), check=False)
+        return Play(done.returncode, done.stdout)
+
+    @contextmanager
+    def running(
+        self, *words: str, variables: Mapping[str, Any], inventory: Path | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start what :meth:`playbook` runs, to read its output while it comes; all of it is killed at the end."""
+        unbuffered = {"PYTHONUNBUFFERED": "1"}
+        how = self._run(words, variables, inventory, unbuffered)
+        with subprocess.Popen(**how, start_new_session=True) as process:
+            try:
+                yield process
+            finally:
+                kill_tree(process.pid)
+
+    def _run(
+        self,
+        words: Sequence[str],
+        variables: Mapping[str, Any] | None,
+        inventory: Path | None,
+        environment: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        """What subprocess is told to run playbooks."""
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
         names = [f"playbooks/{word}" if word.endswith(".yml") else word for word in words]
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("ansible-playbook")),
-                "--inventory",
-                str(inventory or self.directory / "inventory" / "hosts.yml"),
-                *names,
-                *extra,
-            ],
-            cwd=ROOT,
-            env={
+        hosts = str(inventory or self.directory / "inventory" / "hosts.yml")
+        return {
+            "args": [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", hosts, *names, *extra],
+            "cwd": ROOT,
+            "env": {
                 **os.environ,
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
                 **(environment or {}),
             },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Play(done.returncode, done.stdout)
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
 
     def privileged(self, node: str, script: str) -> str:
         """Run a shell script as root on a node, with more rights than its container has, and return what it prints."""
@@ -137,6 +155,22 @@ class LiveCluster:
         """Return the inventory as data."""
         data: dict[str, Any] = yaml.safe_load((self.directory / "inventory" / "hosts.yml").read_text())
         return data
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all below it, by their numbers: Ansible's workers have sessions of their own."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    doomed = [pid]
+    for one in doomed:
+        doomed += children.get(one, [])
+    for one in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 def slurmrest(*words: str) -> subprocess.CompletedProcess[str]:

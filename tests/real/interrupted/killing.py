@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.real.clusters import ROOT, LiveCluster
-from tests.real.rotation.rotating import kill_tree
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tests.real.clusters import LiveCluster
 
 
 def killed(
@@ -28,36 +23,19 @@ def killed(
         when: how many seconds after its begin, or what returns at the right moment.
         variables: extra variables.
     """
-    command = [
-        *(sys.executable, "-P", "-m", "ansible", "playbook", f"playbooks/{playbook}"),
-        *("--inventory", str(cluster.directory / "inventory" / "hosts.yml"), "--extra-vars", json.dumps(variables)),
-    ]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**environment, "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            seen = 0
-            for line in process.stdout:
-                if line.startswith("PLAY [Verify"):
-                    return ""
-                if not line.startswith("TASK ["):
-                    continue
-                seen += 1
-                if task == seen or (isinstance(task, str) and task in line):
-                    if callable(when):
-                        when()
-                    else:
-                        time.sleep(when)
-                    return line.strip(" *\n")
-            return ""
-        finally:
-            kill_tree(process.pid)
+    with cluster.running(playbook, variables=variables) as process:
+        assert process.stdout is not None
+        seen = 0
+        for line in process.stdout:
+            if line.startswith("PLAY [Verify"):
+                return ""
+            if not line.startswith("TASK ["):
+                continue
+            seen += 1
+            if task == seen or (isinstance(task, str) and task in line):
+                if callable(when):
+                    when()
+                else:
+                    time.sleep(when)
+                return line.strip(" *\n")
+        return ""

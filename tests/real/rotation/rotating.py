@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,7 +16,7 @@ from slurmrest.client import Credentials, Target
 from slurmrest.watch import Routes, prove, routes
 
 from testcluster.state import load
-from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster
+from tests.real.clusters import LiveCluster, Play, kill_tree, live_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,22 +28,6 @@ LAYOUTS = {"single": (), "split": ("--layout", "split")}
 MEASURED = re.compile(r"first to the new key's: ([\d.]+) s\. .*: /slurm ([\d.]+) s, /slurmdb ([\d.]+) s")
 BOUNDARY = re.compile(r"^TASK \[|: replace the key by rename, |^Proving over HTTP|^From the last answer")
 """Lines that tell a next step: tasks, and what one task says when it goes on to another host."""
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and all below it, by their numbers: Ansible's workers have sessions of their own."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    doomed = [pid]
-    for one in doomed:
-        doomed += children.get(one, [])
-    for one in doomed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
 
 
 @dataclass
@@ -135,31 +115,10 @@ class Rotating:
     @contextlib.contextmanager
     def process(self, *words: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
         """The playbook as a process group of its own, whose output can be read while it runs."""
-        command = [
-            *(sys.executable, "-P", "-m", "ansible", "playbook", "playbooks/rotate_jwt_key.yml"),
-            *("--inventory", str(self.inventory)),
-            *("--extra-vars", json.dumps({**CONFIRM, **variables}), *words),
-        ]
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+        with self.live.running(
+            "rotate_jwt_key.yml", *words, variables={**CONFIRM, **variables}, inventory=self.inventory
         ) as process:
-            try:
-                yield process
-            finally:
-                kill_tree(process.pid)
+            yield process
 
     def kill_at(self, boundary: int, delay: float) -> str:
         """Run and kill everything on this side ``delay`` seconds after a step was announced; returns the announcement.
