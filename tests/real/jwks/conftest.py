@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     from slurmrest.releases import ApiVersion, Release
 
-NODE, USER = "node1", "alice"
+USER = "alice"
+DAEMONS = ("slurmdbd", "slurmctld")
+LAYOUTS = ("single", "split")
+"""All on one host; controller, slurmdbd, REST host and compute node apart."""
+
 AUTHORITY = "/etc/slurmrest-test-ca.pem"
 JWKS = "/var/lib/slurm/jwks/jwks.json"
 PATIENCE = 60.0
@@ -31,11 +35,15 @@ PATIENCE = 60.0
 
 @dataclass
 class Issued:
-    """A cluster, the provider, and what the roles are told about it."""
+    """A cluster, the provider, and what the roles are told about it.
+
+    ``hosts`` are those with keys, each with the daemons that read them.
+    """
 
     live: LiveCluster
     provider: Provider
     release: Release = field(init=False)
+    hosts: dict[str, list[str]] = field(init=False)
     variables: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,12 +51,18 @@ class Issued:
         assert state is not None
         self.state = state
         self.release = lookup(state.slurm_version).release
+        daemons = {node.name: [name for name in DAEMONS if name in node.roles] for node in state.nodes}
+        self.hosts = {host: found for host, found in daemons.items() if found}
         self.target = Target.parse(state.base_url)
         self.variables = {
             "slurm_jwks_issuers": [{"name": "login", "url": f"{self.provider.url}/jwks", "ca_file": AUTHORITY}],
             "slurm_jwks_acknowledged": True,
             **({"slurm_conf_userclaimfield": self.provider.claim} if self.release.userclaimfield else {}),
         }
+
+    def having(self, role: str) -> str:
+        """The first host with a daemon."""
+        return next(node.name for node in self.state.nodes if role in node.roles)
 
     @property
     def api(self) -> ApiVersion:
@@ -67,34 +81,52 @@ class Issued:
         method = "POST" if body else "GET"
         return request(self.target, method, f"/{family}/{self.api.name}/{path}", headers=headers, body=body)
 
-    def refresh(self, *, good: bool = True) -> str:
-        """Run the service once as its timer does; returns what it said."""
-        began = self.ssh("date +%s").strip()
-        self.ssh("systemctl start slurmrest-jwks.service", check=good)
-        result = self.ssh("systemctl show -p Result --value slurmrest-jwks.service").strip()
-        words = self.ssh(
-            f"journalctl --sync; journalctl --no-pager --output=cat --since=@{began} --unit=slurmrest-jwks.service"
-        )
-        assert (result == "success") is good, words
-        return words
+    def refresh(self, *, good: bool = True) -> dict[str, str]:
+        """Run the service once as its timer does, on each host with keys; returns what it said there."""
+        said = {}
+        for host in self.hosts:
+            began = self.ssh("date +%s", host).strip()
+            self.ssh("systemctl start slurmrest-jwks.service", host, check=good)
+            result = self.ssh("systemctl show -p Result --value slurmrest-jwks.service", host).strip()
+            journal = "journalctl --no-pager --output=cat --unit=slurmrest-jwks.service"
+            said[host] = self.ssh(f"journalctl --sync; {journal} --since=@{began}", host)
+            assert (result == "success") is good, said
+        return said
 
-    def ssh(self, command: str, *, check: bool = True) -> str:
-        """Run a command as root on the host."""
-        return self.live.ssh(NODE, command, check=check)
+    def loaded(self, keys: str) -> dict[str, str]:
+        """Refresh, and insist that the daemons of each host load these keys; returns what was said."""
+        said = self.refresh()
+        for host, daemons in self.hosts.items():
+            assert f"changed; loaded by {', '.join(daemons)}: {keys}\n" in said[host], said
+        return said
 
-    def pids(self) -> list[str]:
+    def unchanged(self, keys: str) -> None:
+        """Refresh, and insist that these are the keys already."""
+        for said in self.refresh().values():
+            assert f"as before: {keys}\n" in said
+
+    def ssh(self, command: str, host: str = "", *, check: bool = True) -> str:
+        """Run a command as root on a host, the controller where none is named."""
+        return self.live.ssh(host or self.having("slurmctld"), command, check=check)
+
+    def everywhere(self, command: str) -> dict[str, str]:
+        """Run a command as root on each host with keys."""
+        return {host: self.ssh(command, host) for host in self.hosts}
+
+    def pids(self) -> dict[str, str]:
         """The main processes of both daemons."""
-        return self.ssh("systemctl show -p MainPID --value slurmctld slurmdbd").split()
-
-    def kids(self) -> list[str]:
-        """The keys in place."""
-        words = "import json, sys; print(*(key['kid'] for key in json.load(sys.stdin)['keys']))"
-        return self.ssh(f'python3 -c "{words}" < {JWKS}').split()
+        return self.everywhere("systemctl show -p MainPID --value slurmctld slurmdbd")
 
     def logged(self, since: float) -> str:
         """What both daemons wrote about since a time (seconds since the epoch)."""
-        daemons = "--unit=slurmctld --unit=slurmdbd"
-        return self.ssh(f"journalctl --sync; journalctl --no-pager --output=cat --since=@{int(since)} {daemons}")
+        journal = f"journalctl --no-pager --output=cat --since=@{int(since)} --unit=slurmctld --unit=slurmdbd"
+        return "".join(self.everywhere(f"journalctl --sync; {journal}").values())
+
+
+def takes_any_type(issued: Issued) -> bool:
+    """Tell whether the header of a token may name another type than JWT: libjwt refuses others before 1.12."""
+    version = issued.ssh("dpkg-query --show --showformat='${Version}' 'libjwt*'")
+    return tuple(map(int, version.partition("-")[0].split("."))) >= (1, 12)
 
 
 def eventually(question: Any, what: str) -> Any:
@@ -107,12 +139,12 @@ def eventually(question: Any, what: str) -> Any:
 
 
 @contextmanager
-def tunnel(live: LiveCluster, port: int) -> Iterator[None]:
-    """Let a port of the node's loopback be the same port of this host's."""
+def tunnel(live: LiveCluster, host: str, port: int) -> Iterator[None]:
+    """Let a port of a host's loopback be the same port of this host's."""
     config = str(live.directory / "ssh_config")
     forward = f"127.0.0.1:{port}:127.0.0.1:{port}"
     options = ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"]
-    command = ["ssh", "-F", config, *options, "-R", forward, NODE, "echo there; exec cat"]
+    command = ["ssh", "-F", config, *options, "-R", forward, host, "echo there; exec cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -124,18 +156,18 @@ def tunnel(live: LiveCluster, port: int) -> Iterator[None]:
             process.wait(timeout=PATIENCE)
 
 
-@pytest.fixture(scope="session")
-def issued(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
+@pytest.fixture(scope="session", params=LAYOUTS[:1])
+def issued(request: pytest.FixtureRequest, release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
     """A cluster made as any, to which the issuer was added by deploy.yml."""
     knows_field = lookup(release).release.userclaimfield
     provider = Provider(tmp_path_factory.mktemp("provider"), "preferred_username" if knows_field else "username")
-    with live_cluster("jwks", release) as live:
+    with live_cluster(f"jwks-{request.param}", release, "--layout", request.param) as live, ExitStack() as stack:
+        one = Issued(live, provider)
+        provider.typ = "at+jwt" if takes_any_type(one) else "JWT"
         provider.start()
-        try:
-            with tunnel(live, provider.port):
-                live.ssh(NODE, f"cat > {AUTHORITY} <<'END'\n{provider.certificate.read_text()}END\n")
-                one = Issued(live, provider)
-                one.deploy().good()
-                yield one
-        finally:
-            provider.stop()
+        stack.callback(provider.stop)
+        for host in one.hosts:
+            stack.enter_context(tunnel(live, host, provider.port))
+            one.ssh(f"cat > {AUTHORITY} <<'END'\n{provider.certificate.read_text()}END\n", host)
+        one.deploy().good()
+        yield one

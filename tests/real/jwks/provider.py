@@ -112,6 +112,7 @@ class Provider:
         self.claim = claim
         self.port = _free_port()
         self.seconds = 600
+        self.typ = "at+jwt"  # of access tokens, RFC 9068
         self.keys = [SigningKey("first")]
         self.process: subprocess.Popen[bytes] | None = None
         self.certificate = directory / "ca.pem"
@@ -134,6 +135,7 @@ class Provider:
             "port": self.port,
             "redirect": REDIRECT,
             "claim": self.claim,
+            "typ": self.typ,
             "seconds": self.seconds,
             "cert": str(self.certificate),
             "key": str(self.directory / "tls.pem"),

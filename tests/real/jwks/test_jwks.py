@@ -18,13 +18,15 @@ from slurmrest import answers
 from slurmrest.jwt import Token, with_forged_signature, with_other_claims, without_signature
 from slurmrest.payloads import job_submission
 
-from tests.real.jwks.conftest import JWKS, NODE, USER, Issued, eventually
+from tests.real.jwks.conftest import JWKS, LAYOUTS, USER, Issued, eventually, takes_any_type
 from tests.real.jwks.load import FAILED, FAMILIES, GOOD, Load, judge
 from tests.real.jwks.provider import SigningKey, with_hmac
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+on_every_layout = pytest.mark.parametrize("issued", LAYOUTS, indirect=True)
 
 BAR_SECONDS = 5.0
 SCORE = 3.0
@@ -68,10 +70,11 @@ def assert_refused(issued: Issued, token: str, what: str) -> None:
 # --- what a token is good for ----------------------------------------------------------------------------------------
 
 
+@on_every_layout
 def test_a_token_of_the_login_flow_lists_nodes_and_runs_a_job(issued: Issued) -> None:
     token = issued.provider.login(USER)
     nodes = issued.ask(token, "nodes")
-    assert NODE in [name for name, _states in answers.nodes(nodes.json())]
+    assert issued.having("slurmd") in [name for name, _states in answers.nodes(nodes.json())], nodes.text
     body = job_submission(
         issued.api,
         name="from-the-portal",
@@ -88,21 +91,37 @@ def test_a_token_of_the_login_flow_lists_nodes_and_runs_a_job(issued: Issued) ->
         f"job {job} to end",
     )
     assert not done.failed
-    assert issued.ssh("cat /tmp/portal.out") == f"{USER}\n"
+    assert issued.ssh("cat /tmp/portal.out", issued.having("slurmd")) == f"{USER}\n"
     assert issued.ssh(f"scontrol show job {job} | grep -o 'UserId=[a-z]*'").strip() == f"UserId={USER}"
     assert_good(issued, token)
+
+
+def test_the_type_of_a_token_matters_to_an_old_libjwt_only(issued: Issued) -> None:
+    verdicts = {}
+    for typ in ("JWT", "at+jwt", ""):
+        token = issued.provider.keys[0].sign(claims(issued), typ=typ)
+        verdicts[typ] = {judge(issued, token, family)[0] == GOOD for family in FAMILIES}
+    assert verdicts == {"JWT": {True}, "at+jwt": {takes_any_type(issued)}, "": {True}}
 
 
 def test_tokens_of_scontrol_stay_good_beside_them(issued: Issued) -> None:
     assert_good(issued, scontrol_token(issued))
 
 
+@on_every_layout
 def test_a_second_run_changes_nothing(issued: Issued) -> None:
     pids = issued.pids()
     play = issued.deploy("--diff").good()
     assert play.changed == 0, play.output
     assert issued.pids() == pids
-    assert issued.ssh(f"stat -c '%U %G %a' {JWKS}").split() == ["root", "root", "644"]
+
+
+@on_every_layout
+def test_keys_are_where_daemons_read_them_and_nowhere_else(issued: Issued) -> None:
+    look = f"stat -c '%U %G %a' {JWKS} 2>/dev/null; systemctl is-active slurmrest-jwks.timer"
+    found = {node.name: issued.ssh(look, node.name, check=False).split() for node in issued.state.nodes}
+    assert {host for host, words in found.items() if words == ["root", "root", "644", "active"]} == {*issued.hosts}
+    assert {host for host, words in found.items() if words == ["inactive"]} == {*found} - {*issued.hosts}
 
 
 def test_the_service_is_sandboxed(issued: Issued) -> None:
@@ -113,7 +132,7 @@ def test_the_service_is_sandboxed(issued: Issued) -> None:
     assert score <= SCORE
     timer = issued.ssh("systemctl show -p UnitFileState,ActiveState --value slurmrest-jwks.timer").split()
     assert sorted(timer) == ["active", "enabled"]
-    assert "as before: first" in issued.refresh()
+    issued.unchanged("first")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -214,6 +233,28 @@ def test_options_of_the_release_are_in_force_and_go_again(issued: Issued) -> Non
     assert_good(issued, scontrol_token(issued))
 
 
+def test_claims_say_who_somebody_is_where_the_release_can(issued: Issued) -> None:
+    if not issued.release.use_jwt_client_ids:
+        refused = issued.deploy(slurm_conf_client_ids="only")
+        assert "slurm_conf_client_ids: 'only' is refused" in refused.output
+        assert refused.changed == 0
+        return
+    uid, gid = issued.ssh(f"id -u {USER}; id -g {USER}").split()
+    person = {"name": USER, "gecos": "", "dir": f"/home/{USER}", "shell": "/bin/sh", "gids": [int(gid)]}
+    whole = issued.provider.keys[0].sign(claims(issued, uid=int(uid), gid=int(gid), id=person))
+    plain, scontrols = issued.provider.login(USER), scontrol_token(issued)
+    verdicts = {}
+    for value in ("use", "only", "ignore"):
+        play = issued.deploy(slurm_conf_client_ids=value).good()
+        assert ("Nothing was asked" in play.output) is (value == "only")
+        tokens = {"whole": whole, "plain": plain, "scontrol's": scontrols}
+        verdicts[value] = [
+            name for name, token in tokens.items() if {judge(issued, token, family)[0] for family in FAMILIES} == {GOOD}
+        ]
+    everything = ["whole", "plain", "scontrol's"]
+    assert verdicts == {"use": everything, "only": ["whole"], "ignore": everything}
+
+
 def test_issuers_alone_make_tokens_where_hs256_is_off(issued: Issued, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(issued.provider.login("root"))
@@ -260,12 +301,13 @@ def impostor(issued: Issued, answer: bytes, status: int = 200) -> Iterator[None]
         issued.provider.start()
 
 
+@on_every_layout
 def test_the_set_stays_when_the_issuer_fails(issued: Issued) -> None:
-    token, pids, before = issued.provider.login(USER), issued.pids(), issued.ssh(f"cat {JWKS}")
+    token, pids, before = issued.provider.login(USER), issued.pids(), issued.everywhere(f"cat {JWKS}")
     published = issued.provider.published()
     private = {"keys": [{**published["keys"][0], "d": "AQAB"}]}
     unusable = {"keys": [{"kty": "EC", "kid": "x"}]}
-    said = {}
+    said: dict[str, dict[str, str]] = {}
     for name, answer, status in (
         ("malformed", b"<html>", 200),
         ("an error", b"", 503),
@@ -277,17 +319,24 @@ def test_the_set_stays_when_the_issuer_fails(issued: Issued) -> None:
     issued.provider.stop()
     said["down"] = issued.refresh(good=False)
     issued.provider.start()
-    assert "this is not JSON" in said["malformed"]
-    assert "status 503" in said["an error"]
-    assert "no key for RS256" in said["nothing to use"]
-    assert "private parts (d)" in said["a private key"]
-    assert all("login (https://127.0.0.1:" in words for words in said.values()), said
-    assert issued.ssh(f"cat {JWKS}") == before
+    expected = {
+        "malformed": "this is not JSON",
+        "an error": "status 503",
+        "nothing to use": "no key for RS256",
+        "a private key": "private parts (d)",
+        "down": "login (https://127.0.0.1:",
+    }
+    for name, words in expected.items():
+        for text in said[name].values():
+            assert words in text
+            assert "login (https://127.0.0.1:" in text
+    assert issued.everywhere(f"cat {JWKS}") == before
     assert issued.pids() == pids
     assert_good(issued, token)
-    assert "as before" in issued.refresh()
+    issued.unchanged("first")
 
 
+@on_every_layout
 def test_keys_rotate_and_no_good_token_is_refused(issued: Issued) -> None:
     provider = issued.provider
     first, second = provider.keys[0], SigningKey("second")
@@ -298,15 +347,14 @@ def test_keys_rotate_and_no_good_token_is_refused(issued: Issued) -> None:
         provider.keys = [first, second]
         provider.start()
         restarting = time.monotonic()
-        words = issued.refresh()
+        issued.loaded("first, second")
         restarted = time.monotonic()
-        assert "changed; loaded by slurmdbd, slurmctld: first, second" in words
         eventually(lambda: load.goods(restarted) > 20, "the old token to be good with both keys")
         provider.keys = [second, first]
         provider.start()
         new = provider.login(USER)
         load.add("new", new)
-        assert "as before: first, second" in issued.refresh()
+        issued.unchanged("first, second")
         eventually(lambda: load.goods(restarted) > 20, "both tokens to be good")
     lines = [line for line in issued.logged(began).splitlines() if REFUSALS.search(line)]
     assert lines == []
@@ -317,16 +365,17 @@ def test_keys_rotate_and_no_good_token_is_refused(issued: Issued) -> None:
     asked = sum(map(len, load.samples.values()))
     gaps = {family: load.longest_gap(family) for family in FAMILIES}
     how = "reconfigure" if issued.release.reconfigure_rereads_key else "restart"
+    hosts = len(issued.state.nodes)
     say(
-        f"rotation on {issued.live.release}: {asked} requests, {len(bad)} while daemons came back, none refused; "
+        f"rotation on {issued.live.release}, {hosts} host(s): {asked} requests, none refused, {len(bad)} while daemons "
+        "came back; "
         + ", ".join(f"{family} {gap:.2f} s" for family, gap in gaps.items())
         + f" without an answer (slurmctld: {how}, slurmdbd: restart)"
     )
     assert max(gaps.values()) < bar
     provider.keys = [second]
     provider.start()
-    assert "changed; loaded by slurmdbd, slurmctld: second" in issued.refresh()
-    assert issued.kids() == ["second"]
+    issued.loaded("second")
     eventually(lambda: judge(issued, new, "slurm")[0] == GOOD, "slurmctld")
     assert_refused(issued, old, "a token of the key that is gone")
     assert_good(issued, new)

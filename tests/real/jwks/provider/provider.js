@@ -1,5 +1,5 @@
 // An OpenID provider for the tests: one public client, any login, access tokens as JWT signed with RS256.
-// Usage: node provider.js SETTINGS (JSON: port, cert, key, claim, seconds, keys: private keys, the signing one first)
+// Usage: node provider.js SETTINGS (JSON: port, cert, key, claim, typ, seconds, keys: private keys, the signing one first)
 
 import fs from 'node:fs'
 import https from 'node:https'
@@ -20,6 +20,7 @@ const provider = new Provider(`https://127.0.0.1:${settings.port}`, {
   scopes: ['openid', 'jobs'],
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   extraTokenClaims: (_, token) => ({ [settings.claim]: token.accountId }),
+  formats: { customizers: { jwt: (_ctx, _token, parts) => { parts.header = { typ: settings.typ } } } },
   features: {
     devInteractions: { enabled: true },
     resourceIndicators: {
