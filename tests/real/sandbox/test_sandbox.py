@@ -102,6 +102,13 @@ def confined(release: str) -> Iterator[Confined]:
 
 
 @pytest.fixture(scope="session")
+def thorough(full: bool) -> None:
+    """Skip what deploys again and again, unless it is asked for."""
+    if not full:
+        pytest.skip("takes longer: --full")
+
+
+@pytest.fixture(scope="session")
 def unprivileged(release: str) -> Iterator[LiveCluster]:
     """A cluster like any other, on nodes that may not make mount namespaces."""
     with live_cluster("real-sandbox-plain", release) as live:
@@ -208,6 +215,7 @@ def test_what_is_in_force_is_not_complained_of(confined: Confined) -> None:
     assert [f"asks for {', '.join(missing)}, {DENIED}" in line for line in told] == ([True] if missing else []), told
 
 
+@pytest.mark.usefixtures("thorough")
 def test_a_container_without_the_right_is_told_what_it_misses(unprivileged: LiveCluster) -> None:
     said = unprivileged.playbook("verify.yml").good().output
     (told,) = (line for line in said.splitlines() if DENIED in line and "CAP_SYS_ADMIN" in line)
@@ -221,6 +229,7 @@ def test_a_container_without_the_right_is_told_what_it_misses(unprivileged: Live
         assert directive not in told
 
 
+@pytest.mark.usefixtures("thorough")
 def test_only_the_clients_that_are_named_are_answered(confined: Confined) -> None:
     assert confined.stranger() == "answered"
     play = confined.deploy(slurmrestd_service_clients=["192.0.2.0/24"]).good()
@@ -235,6 +244,7 @@ def test_only_the_clients_that_are_named_are_answered(confined: Confined) -> Non
     confined.deploy().good()
 
 
+@pytest.mark.usefixtures("thorough")
 def test_a_directive_that_the_host_does_not_allow_is_named_and_taken_back(confined: Confined) -> None:
     before = confined.ssh(f"sha256sum {DROPIN}; systemctl is-active slurmrestd")
     play = confined.deploy(slurmrestd_service_sandbox={})
