@@ -5,11 +5,13 @@ The tests follow each other on one cluster, as a site would go.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from slurmrest import jwt
 
+from tests.real.clusters import ROOT
 from tests.real.tokens.conftest import CONTROLLER, DATABASE, HOME, OWNER, PORTAL, TOKEN, UNIT, USER, Portal
 
 KEYS = f"/var/lib/slurmrest-token-users/{USER}/.ssh/authorized_keys"
@@ -210,3 +212,8 @@ def test_a_host_that_left_the_group_can_ask_no_longer(portal: Portal) -> None:
     portal.tokens().good()
     assert portal.ssh(f"test ! -e {KEYS} && echo none", CONTROLLER).strip() == "none"
     assert "Permission denied" in portal.ssh(f"{SSH} -l {USER} ctl id 2>&1 </dev/null || true")
+    page = (ROOT / "docs" / "tokens.md").read_text()
+    block = re.search(r"```\n(  systemctl disable .*?)```", page, re.DOTALL)
+    assert block
+    portal.ssh(f"set -e\n{block[1]}")
+    assert portal.ssh("find / -xdev -name 'slurmrest-token*'").strip() == ""
