@@ -1,4 +1,4 @@
-"""Which layouts a test of rotations is run on: what depends on it on each of them, with --full everything."""
+"""Which layouts a test of rotations is run on: those that its mark names, one without it, with --full everything."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from tests.real.rotation.rotating import LAYOUTS
 if TYPE_CHECKING:
     import pytest
 
-EACH_LAYOUT = "each_layout"
+MARK = "layouts"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
-    config.addinivalue_line("markers", f"{EACH_LAYOUT}: runs on each layout of hosts, also without --full")
+    words = "layouts of hosts to run on without --full; with `only` never on another one"
+    config.addinivalue_line("markers", f"{MARK}(*names, only=False): {words}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on one layout, or on each; all tests of a layout share one cluster."""
+    """Run a test on its layouts; all tests of a layout share one cluster."""
     if "layout" in metafunc.fixturenames:
-        each = metafunc.config.getoption("--full") or metafunc.definition.get_closest_marker(EACH_LAYOUT)
-        metafunc.parametrize("layout", list(LAYOUTS) if each else list(LAYOUTS)[:1], scope="module")
+        mark = metafunc.definition.get_closest_marker(MARK)
+        chosen = mark.args if mark else list(LAYOUTS)[:1]
+        if metafunc.config.getoption("--full") and not (mark and mark.kwargs.get("only")):
+            chosen = list(LAYOUTS)
+        metafunc.parametrize("layout", chosen, scope="module")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import os
+import itertools
 import re
-import subprocess
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ from slurmrest.client import Credentials, Target
 from slurmrest.watch import Routes, prove, routes
 
 from testcluster.state import load
-from tests.real.clusters import LiveCluster, Play, kill_tree, live_cluster
+from tests.real.clusters import LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
@@ -26,8 +26,14 @@ STATE = "/var/lib/slurm/slurmctld"
 CONFIRM = {"slurm_jwt_key_rotate_confirm": True}
 LAYOUTS = {"single": (), "split": ("--layout", "split")}
 MEASURED = re.compile(r"first to the new key's: ([\d.]+) s\. .*: /slurm ([\d.]+) s, /slurmdb ([\d.]+) s")
-BOUNDARY = re.compile(r"^TASK \[|: replace the key by rename, |^Proving over HTTP|^From the last answer")
-"""Lines that tell a next step: tasks, and what one task says when it goes on to another host."""
+SWITCHING = re.compile(r"^\S+: replace the key by rename, ")
+CHANGING = re.compile(rf"{SWITCHING.pattern}|^Proving over HTTP|^From the last answer")
+"""What the task that changes the key says as it goes on, from host to host."""
+
+STEP = re.compile(rf"^TASK \[|{CHANGING.pattern}")
+
+ROTATION_ONLY = ("--tags", "slurm_jwt_key")
+"""Without new tokens for services and without verify.yml."""
 
 
 @dataclass
@@ -50,20 +56,19 @@ class Rotating:
 
     def add_backup(self, host: str) -> None:
         """Make a node a backup controller, too: it stands by, and has the key."""
-        # It waits for the heartbeat of the primary, which a site has on a file system that both share.
-        beat = self.live.fetch(self.primary, f"cat {STATE}/heartbeat")
-        heartbeat = "".join(f"\\{byte:03o}" for byte in beat)
-        self.live.ssh(host, f"mkdir -p {STATE}; printf '{heartbeat}' > {STATE}/heartbeat")
-        self.live.ssh(host, f"chown -R slurm:slurm {STATE}; chmod 0700 {STATE}")
         content = self.live.inventory()
         content["all"]["children"]["slurmctld"]["hosts"][host] = {}
         self.inventory.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         self.live.playbook("cluster.yml").good()
+        # It waits for the heartbeat of the primary, which a site has on a file system that both share.
+        beat = base64.b64encode(self.live.fetch(self.primary, f"cat {STATE}/heartbeat")).decode()
+        self.live.ssh(host, f"echo {beat} | base64 -d > {STATE}/heartbeat; chown slurm:slurm {STATE}/heartbeat")
         self.hosts.insert(1, host)
 
-    def rotate(self, *words: str, **variables: Any) -> Play:
-        """Run the playbook with the confirmation."""
-        return self.live.playbook("rotate_jwt_key.yml", *words, variables={**CONFIRM, **variables})
+    def rotate(self, *words: str, whole: bool = False, **variables: Any) -> Play:
+        """Run the playbook with the confirmation: all that it does, or the rotation alone."""
+        only = () if whole else ROTATION_ONLY
+        return self.live.playbook("rotate_jwt_key.yml", *only, *words, variables={**CONFIRM, **variables})
 
     def key(self, host: str | None = None) -> bytes:
         """The key of a host, in this process's memory only."""
@@ -83,18 +88,24 @@ class Rotating:
         Requests go in through the published port of the REST host, so they use nothing of what is tested.
         """
         for host in self.hosts:
-            assert self.key(host) == good, f"{host} has another key"
-            assert self.leftovers(host) == [], host
-            said = self.live.ssh(host, f"stat -c '%U %G %a %h' {KEY}").split()
-            assert said == ["slurm", "slurm", "600", "1"], host
-        proven = prove(self.routes(good), self.credentials(good), self.credentials(bad) if bad else None)
-        assert sorted(path.split("/")[1] for path in proven) == ["slurm", "slurmdb"]
+            key, *seen = self.found(host)
+            same = key == good  # which one it is has no place in a report
+            assert same, f"{host} has another key"
+            assert seen == [["slurm", "slurm", "600", "1"], []], (host, seen)
+        self.assert_accepted(good, bad)
         assert self.live.ssh(self.rest, f"test ! -e {KEY} || hostname").strip() in ("", *self.hosts)
 
-    def leftovers(self, host: str) -> list[str]:
-        """What a rotation may leave in the key's directory and beside the journals."""
-        names = self.live.ssh(host, f"ls -A {os.path.dirname(KEY)} /var/lib/slurmrest").split()  # noqa: PTH120 - remote
-        return [name for name in names if not name.startswith("lock") and ("slurmrest-" in name or "rotation-" in name)]
+    def assert_accepted(self, good: bytes, bad: bytes | None = None) -> None:
+        """Both daemons accept tokens of the one key, and refuse those of the other."""
+        proven = prove(self.routes(good), self.credentials(good), self.credentials(bad) if bad else None)
+        assert sorted(path.split("/")[1] for path in proven) == ["slurm", "slurmdb"]
+
+    def found(self, host: str) -> tuple[bytes, list[str], list[str]]:
+        """The key of a host, its owner, group, mode and links, and what a rotation left beside it and the journals."""
+        look = f"base64 -w 0 {KEY}; echo; stat -c '%U %G %a %h' {KEY}; ls -A $(dirname {KEY}) /var/lib/slurmrest"
+        key, status, *names = self.live.ssh(host, look).splitlines()
+        left = [name for name in names if re.search("slurmrest-|rotation-", name) and not name.startswith("lock")]
+        return base64.b64decode(key), status.split(), left
 
     def pids(self) -> dict[str, str]:
         """The main processes of all daemons."""
@@ -108,40 +119,26 @@ class Rotating:
         }
 
     def age(self) -> None:
-        """Let the journals of a killed run look old, so that the next one need not wait to see whether it is dead."""
+        """Let a killed run look old once its last step on a host has ended: the next one need not wait and see."""
+        old = "flock lock true && find . -name 'rotation-*' -exec touch -d '1 hour ago' {} +"
         for host in self.hosts:
-            self.live.ssh(host, "find /var/lib/slurmrest -name 'rotation-*' -exec touch -d '1 hour ago' {} +")
+            self.live.ssh(host, f"cd /var/lib/slurmrest && {old}")
 
     @contextlib.contextmanager
-    def process(self, *words: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
-        """The playbook as a process group of its own, whose output can be read while it runs."""
-        with self.live.running(
-            "rotate_jwt_key.yml", *words, variables={**CONFIRM, **variables}, inventory=self.inventory
-        ) as process:
-            yield process
+    def process(self, until: re.Pattern[str], times: int = 1) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """A run that has just said, for the n-th time, a line like this; killed with all below it at the end.
 
-    def kill_at(self, boundary: int, delay: float) -> str:
-        """Run and kill everything on this side ``delay`` seconds after a step was announced; returns the announcement.
-
-        An empty string means that the run was over before. What the hosts were doing goes on there.
+        Gives the process and the line, which is empty where the run came to its end, or to verify.yml, before.
         """
-        seen = 0
-        with self.process() as process:
+        with self.live.running("rotate_jwt_key.yml", *ROTATION_ONLY, variables=CONFIRM) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                if BOUNDARY.search(line):
-                    seen += 1
-                    if seen == boundary:
-                        time.sleep(delay)
-                        kill_tree(process.pid)
-                        return line.strip()
-                if line.startswith("PLAY [Verify"):
-                    return ""
-        return ""
+            said = itertools.takewhile(lambda line: not line.startswith("PLAY [Verify"), process.stdout)
+            matching = filter(until.search, said)
+            yield process, next(itertools.islice(matching, times - 1, None), "").strip(" *\n")
 
 
 @contextlib.contextmanager
-def rotating(release: str, layout: str, what: str = "") -> Iterator[Rotating]:
-    """Start a cluster for rotations; ``what`` is done with it names it where that is not its layout."""
-    with live_cluster(f"real-rotation-{what or layout}", release, *LAYOUTS[layout]) as live:
+def rotating(release: str, layout: str) -> Iterator[Rotating]:
+    """Start a cluster for rotations."""
+    with live_cluster(f"real-rotation-{layout}", release, *LAYOUTS[layout]) as live:
         yield Rotating(live, layout)

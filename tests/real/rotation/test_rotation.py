@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.releases import lookup
 
 from tests.real.clusters import slurmrest
-from tests.real.rotation.rotating import KEY, MEASURED, Rotating, rotating
+from tests.real.rotation.rotating import CHANGING, KEY, MEASURED, STEP, SWITCHING, Rotating, rotating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BAR_SECONDS = 5.0
 
@@ -43,11 +45,13 @@ def test_without_confirmation_nothing_happens(cluster: Rotating) -> None:
     assert "slurm_jwt_key_rotate_confirm: false is refused" in play.output
     assert "ends every outstanding token at once" in play.output
     assert "restart slurmdbd" in play.output
+    check = cluster.rotate("--check", slurm_jwt_key_rotate_confirm=False).good()
+    assert "A real run refuses: slurm_jwt_key_rotate_confirm: false" in check.output
     cluster.assert_in_force(key)
     assert cluster.pids() == pids
 
 
-@pytest.mark.each_layout
+@pytest.mark.layouts("single", "split")
 def test_check_mode_says_what_would_be_done_and_does_nothing(cluster: Rotating, release: str) -> None:
     key, pids = cluster.key(), cluster.pids()
     play = cluster.rotate("--check", "--diff").good()
@@ -61,14 +65,12 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(cluster: Rotating, 
     assert play.changed == len(cluster.hosts) + 1, play.output
     cluster.assert_in_force(key)
     assert cluster.pids() == pids
-    unconfirmed = cluster.rotate("--check", slurm_jwt_key_rotate_confirm=False).good()
-    assert "A real run refuses: slurm_jwt_key_rotate_confirm: false" in unconfirmed.output
 
 
-@pytest.mark.each_layout
+@pytest.mark.layouts("single", "split")
 def test_the_new_key_is_in_force_everywhere_and_the_old_one_nowhere(cluster: Rotating) -> None:
     old, pids = cluster.key(), cluster.pids()
-    play = cluster.rotate().good()
+    play = cluster.rotate(whole=True).good()
     new = cluster.key()
     assert new != old
     assert len(new) == 32
@@ -82,27 +84,6 @@ def test_the_new_key_is_in_force_everywhere_and_the_old_one_nowhere(cluster: Rot
     assert "all good" in play.output
 
 
-def test_owner_and_mode_of_the_site_stay(cluster: Rotating) -> None:
-    for host in cluster.hosts:
-        cluster.live.ssh(host, f"chown root:slurm {KEY}; chmod 0440 {KEY}")
-    cluster.rotate().good()
-    for host in cluster.hosts:
-        assert cluster.live.ssh(host, f"stat -c '%U %G %a' {KEY}").split() == ["root", "slurm", "440"]
-        cluster.live.ssh(host, f"chown slurm:slurm {KEY}; chmod 0600 {KEY}")
-
-
-def test_a_key_of_the_site_is_used_once(cluster: Rotating, tmp_path_factory: pytest.TempPathFactory) -> None:
-    old = cluster.key()
-    file = tmp_path_factory.mktemp("vault") / "key"
-    file.write_bytes(b"from the vault, more than 32 bytes")
-    cluster.rotate(slurm_jwt_key_supplied=str(file)).good()
-    cluster.assert_in_force(file.read_bytes(), old)
-    again = cluster.rotate(slurm_jwt_key_supplied=str(file))
-    assert again.status != 0
-    assert "the new key is the old one (slurm_jwt_key_supplied" in again.output
-    cluster.assert_in_force(file.read_bytes(), old)
-
-
 # --- hosts that refuse ------------------------------------------------------------------------------------------------
 
 REFUSE_TO_START = """
@@ -111,6 +92,11 @@ cat > /etc/systemd/system/{unit}.service.d/99-refuse.conf <<'END'
 [Service]
 ExecStartPre=/bin/sh -c 'test $$(stat -c %%i {key}) = {inode}'
 END
+systemctl daemon-reload
+"""
+TAKE_TIME_TO_START = """
+mkdir -p /etc/systemd/system/{unit}.service.d
+printf '[Service]\\nExecStartPre=/bin/sleep 10\\n' > /etc/systemd/system/{unit}.service.d/99-slow.conf
 systemctl daemon-reload
 """
 BE_GOOD = """
@@ -127,7 +113,7 @@ chmod 0755 /usr/local/bin/scontrol
 """
 
 
-@pytest.mark.each_layout
+@pytest.mark.layouts("split")
 @pytest.mark.parametrize("unit", ["slurmdbd", "slurmctld"])
 def test_a_daemon_that_refuses_the_new_key_brings_the_old_one_back_everywhere(
     cluster: Rotating, release: str, unit: str
@@ -147,70 +133,67 @@ def test_a_daemon_that_refuses_the_new_key_brings_the_old_one_back_everywhere(
         cluster.assert_in_force(old)
     finally:
         cluster.live.ssh(host, BE_GOOD.format(unit=unit))
-    cluster.rotate().good()
-    cluster.assert_in_force(cluster.key(), old)
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# --- a site of its own ------------------------------------------------------------------------------------------------
+
+CONF = "/etc/slurm/slurm.conf"
+QUIETLY = "for f in /etc/slurm/slurm*.conf; do cp -p $f /root/was; sed -i 's/{0}/{1}/' $f; touch -r /root/was $f; done"
+OTHER_CLUSTER = "mysql slurm_acct_db -e \"update cluster_table set control_host='{}' where name='elsewhere'\""
 
 
-def refused(cluster: Rotating, *words: str, **variables: object) -> None:
-    """Run, and see that it is refused with these words and that nothing has changed."""
-    key, pids = cluster.key(), cluster.pids()
-    play = cluster.rotate(**variables)
-    assert play.status != 0
-    assert [word for word in words if word not in play.output] == [], play.output
-    cluster.assert_in_force(key)
-    assert cluster.pids() == pids
-
-
-def test_an_edit_that_nobody_has_loaded_does_not_come_into_force(cluster: Rotating) -> None:
-    conf = "/etc/slurm/slurm.conf"
-    cluster.live.ssh(cluster.primary, f"stat -c %Y {conf} > /root/when; touch {conf}")
-    try:
-        refused(cluster, f"{conf} changed after slurmctld began")
-    finally:
-        cluster.live.ssh(cluster.primary, f"touch -d @$(cat /root/when) {conf}")
-
-
-def test_a_cluster_of_the_same_slurmdbd_has_to_be_named(cluster: Rotating) -> None:
-    cluster.live.ssh(cluster.primary, "sacctmgr -i add cluster elsewhere")
-    try:
-        refused(cluster, "slurmdbd also serves elsewhere", "slurm_jwt_key_rotate_clusters")
-        old = cluster.key()
-        cluster.rotate(slurm_jwt_key_rotate_clusters=["elsewhere"]).good()
-        cluster.assert_in_force(cluster.key(), old)
-    finally:
-        cluster.live.ssh(cluster.primary, "sacctmgr -i delete cluster elsewhere")
-
-
-def test_a_cluster_that_is_connected_and_not_in_the_run_is_no_matter_of_naming(cluster: Rotating) -> None:
-    database = "mysql slurm_acct_db -e \"update cluster_table set control_host='{}' where name='elsewhere'\""
-    cluster.live.ssh(cluster.primary, "sacctmgr -i add cluster elsewhere")
-    cluster.live.ssh(cluster.hosts[-1], database.format("192.0.2.9"))
-    try:
-        words = "elsewhere (slurmctld on 192.0.2.9) would be left with the old key"
-        refused(cluster, words, slurm_jwt_key_rotate_clusters=["elsewhere"])
-    finally:
-        cluster.live.ssh(cluster.hosts[-1], database.format(""))
-        cluster.live.ssh(cluster.primary, "sacctmgr -i delete cluster elsewhere")
-
-
-def test_a_cluster_of_others_is_restarted_with_consent_only(cluster: Rotating) -> None:
-    mark = "slurmrest.toolkit wrote"
-    quietly = (
-        "for f in /etc/slurm/slurm*.conf; do cp -p $f /root/was; sed -i 's/{0}/{1}/' $f; touch -r /root/was $f; done"
-    )
+@pytest.fixture
+def site(cluster: Rotating) -> Iterator[Rotating]:
+    """Files that nobody's tool wrote, a key of another owner, and a second cluster in the database, gone long ago."""
+    words = ["slurmrest.toolkit wrote", "the site wrote"]
     for host in cluster.hosts:
-        cluster.live.ssh(host, quietly.format(mark, "the site wrote"))
-    try:
-        refused(cluster, "slurmrest_allow_controller_restart: false is refused")
-        old = cluster.key()
-        cluster.rotate(slurmrest_allow_controller_restart=True).good()
-        cluster.assert_in_force(cluster.key(), old)
-    finally:
-        for host in cluster.hosts:
-            cluster.live.ssh(host, quietly.format("the site wrote", mark))
+        cluster.live.ssh(host, f"{QUIETLY.format(*words)}; chown root:slurm {KEY}; chmod 0440 {KEY}")
+    cluster.live.ssh(cluster.primary, "sacctmgr -i add cluster elsewhere")
+    yield cluster
+    cluster.live.ssh(cluster.primary, "sacctmgr -i delete cluster elsewhere")
+    for host in cluster.hosts:
+        cluster.live.ssh(host, f"{QUIETLY.format(*reversed(words))}; chown slurm:slurm {KEY}; chmod 0600 {KEY}")
+
+
+def test_a_cluster_of_others(site: Rotating, tmp_path: Path) -> None:
+    def refused(*words: str, **variables: Any) -> None:
+        play = site.rotate(**variables)
+        assert play.status != 0
+        assert [word for word in words if word not in play.output] == [], play.output
+        same = (site.found(site.primary), site.pids()) == before
+        assert same, play.output
+
+    before, old = (site.found(site.primary), site.pids()), site.key()
+    file = tmp_path / "key"
+    file.write_bytes(b"from the vault, more than 32 bytes")
+    allowed: dict[str, Any] = {
+        "slurmrest_allow_controller_restart": True,
+        "slurm_jwt_key_rotate_clusters": ["elsewhere"],
+        "slurm_jwt_key_supplied": str(file),
+    }
+
+    site.live.ssh(site.primary, f"stat -c %Y {CONF} > /root/when; touch {CONF}")
+    refused(
+        f"{CONF} changed after slurmctld began",
+        "slurmrest_allow_controller_restart: false is refused",
+        "slurmdbd also serves elsewhere",
+        "slurm_jwt_key_rotate_clusters",
+    )
+    site.live.ssh(site.primary, f"touch -d @$(cat /root/when) {CONF}")
+
+    site.live.ssh(site.hosts[-1], OTHER_CLUSTER.format("192.0.2.9"))
+    refused("elsewhere (slurmctld on 192.0.2.9) would be left with the old key", **allowed)
+    site.live.ssh(site.hosts[-1], OTHER_CLUSTER.format(""))
+
+    site.rotate(**allowed).good()
+    for host in site.hosts:
+        key, *seen = site.found(host)
+        assert key == file.read_bytes()
+        assert seen == [["root", "slurm", "440", "1"], []]
+    site.assert_accepted(file.read_bytes(), old)
+
+    before = site.found(site.primary), site.pids()
+    refused("the new key is the old one (slurm_jwt_key_supplied", **allowed)
 
 
 def test_a_service_that_does_not_answer_is_left_alone(cluster: Rotating) -> None:
@@ -247,62 +230,91 @@ def test_the_command_rotates_and_renews_the_tokens_of_the_cluster(cluster: Rotat
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.each_layout
-def test_a_killed_run_is_waited_for_and_then_repaired(cluster: Rotating) -> None:
-    old = cluster.key()
-    with cluster.process() as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if ": replace the key by rename, " in line and not line.startswith("  "):
-                break
-        time.sleep(0.3)
-    second = cluster.rotate().good()
-    assert "A rotation was at work" in second.output
-    assert "An interrupted rotation is undone first, the old key comes back" in second.output
-    cluster.assert_in_force(cluster.key(), old)
-
-
 def test_a_run_whose_workers_outlive_it_comes_to_its_end(cluster: Rotating) -> None:
-    old = cluster.key()
-    with cluster.process() as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if ": replace the key by rename, " in line and not line.startswith("  "):
-                break
-        process.kill()
-        second = cluster.rotate().good()
+    old, host = cluster.key(), cluster.hosts[-1]
+    cluster.live.ssh(host, TAKE_TIME_TO_START.format(unit="slurmdbd"))
+    try:
+        with cluster.process(SWITCHING) as (process, said):
+            assert said
+            process.kill()
+            second = cluster.rotate().good()
+    finally:
+        cluster.live.ssh(host, BE_GOOD.format(unit="slurmdbd"))
     assert "A rotation was at work" in second.output
     told = [words for words in ("has come to its end meanwhile", "is undone first") if words in second.output]
     assert len(told) == 1, second.output
     cluster.assert_in_force(cluster.key(), old)
 
 
-@pytest.mark.each_layout
+@pytest.mark.layouts("split")
 def test_killed_at_any_step_the_second_run_repairs(cluster: Rotating, full: bool) -> None:
-    """Kill at each announcement of a task or a step, at once and a little later; a subset unless all is asked for."""
-    told = set()
-    boundary, step = (1, 1) if full else (9, 4)
-    while True:
+    """Kill where daemons load the key and where it is proven; with --full at each task, too. At once or a bit later."""
+    told: list[str] = []
+    waited = False
+    for times in itertools.count(1) if full else range(1, len(cluster.hosts) + 2):
         old = cluster.key()
-        began = cluster.kill_at(boundary, 0.0 if boundary % 2 else 0.4)
-        if not began:
+        with cluster.process(STEP if full else CHANGING, times) as (_process, said):
+            time.sleep(0.4 * (times % 2))
+        if not said:
             break
-        cluster.age()
+        if waited:  # once is enough to see that a run which may still be alive is waited for
+            cluster.age()
         second = cluster.rotate().good()
-        new = cluster.key()
         finished = "finishing it, the new key stays" in second.output
-        undone = "An interrupted rotation is undone first" in second.output
+        undone = "An interrupted rotation is undone first, the old key comes back" in second.output
         assert not (finished and undone)
-        told.add("finished" if finished else "undone" if undone else "nothing to repair")
-        say(f"killed at {began!r}: finished {finished}, undone {undone}")
+        waited = waited or "A rotation was at work" in second.output
+        told.append("finished" if finished else "undone" if undone else "nothing to repair")
+        say(f"killed at {said!r}: {told[-1]}")
+        new = cluster.key()
         assert new != old
         cluster.assert_in_force(new, old)
-        boundary += step
+    assert len(told) > len(cluster.hosts)
     assert "undone" in told
+    assert waited
 
 
-@pytest.mark.each_layout
+@pytest.mark.layouts("single", "split")
 def test_no_process_is_left_behind(cluster: Rotating) -> None:
     watch = "/run/slurmrest-watch"
     left = cluster.live.ssh(cluster.rest, f"ls -A {watch}; flock --nonblock {watch}/lock echo free")
     assert left.split() == ["lock", "free"]
+
+
+# --- a backup controller, which has the key as well and is restarted before the primary -------------------------------
+
+BACKUP = "c1"
+PATIENCE_SECONDS = 60.0
+
+
+def assert_both_up(cluster: Rotating) -> None:
+    """The backup says that it has started before it answers."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (said := cluster.live.ssh(cluster.primary, "scontrol ping")).count(" is UP") != 2:
+        journal = cluster.live.ssh(BACKUP, "journalctl --unit slurmctld --lines 30 --no-pager")
+        assert time.monotonic() < deadline, said + journal
+        time.sleep(0.5)
+
+
+@pytest.mark.layouts("split", only=True)  # it stays as it is afterwards: the last test
+def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> None:
+    without = cluster.inventory.read_text(encoding="utf-8")
+    cluster.add_backup(BACKUP)
+    both = cluster.inventory.read_text(encoding="utf-8")
+    assert_both_up(cluster)
+    old, pids = cluster.key(), cluster.pids()
+
+    cluster.inventory.write_text(without, encoding="utf-8")
+    forgotten = cluster.rotate()
+    assert forgotten.status != 0
+    assert f"slurmctld runs on {cluster.primary}, {BACKUP} by the configuration" in forgotten.output
+    assert cluster.pids() == pids
+    cluster.assert_in_force(old)
+
+    cluster.inventory.write_text(both, encoding="utf-8")
+    play = cluster.rotate(whole=True).good()
+    assert f"1. {BACKUP}: replace the key by rename, restart slurmctld" in play.output
+    assert MEASURED.search(play.output)
+    cluster.assert_in_force(cluster.key(), old)
+    assert cluster.pids()[f"{BACKUP} slurmctld"] not in ("0", pids[f"{BACKUP} slurmctld"])
+    assert_both_up(cluster)
