@@ -57,6 +57,7 @@ BY_HAND = r"""
 set -e
 systemctl stop slurmrestd
 rm -rf /etc/systemd/system/slurmrestd.service.d /etc/default/slurmrestd
+if getent passwd slurmrestd > /dev/null; then userdel slurmrestd; fi
 getent passwd rest > /dev/null || useradd --system --user-group --no-create-home --home-dir /nonexistent \
     --shell /usr/sbin/nologin rest
 cat > /etc/systemd/system/slurmrestd.service <<'END'
