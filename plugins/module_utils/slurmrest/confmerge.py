@@ -150,7 +150,7 @@ def _obstacle(file: str) -> str | None:
     if not all(os.access(path, os.W_OK) for path in (real, os.path.dirname(real))):
         why = "it or its directory cannot be written: a read-only mount, NFS with root_squash, an immutable file?"
     elif real in _mount_points():
-        why = "it is mounted by itself, as into a container"
+        why = "it is mounted by itself, as into a container."
     else:
         return None
     return f"{file} cannot be replaced on this host: {why} {_ASSERT}"
