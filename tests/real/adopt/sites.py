@@ -25,7 +25,7 @@ def inventory(
     for group, hosts in (groups or {}).items():
         data["all"]["children"][group] = {"hosts": {host: {} for host in hosts}}
     path = directory / "hosts.yml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
 
 
