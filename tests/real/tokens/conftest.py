@@ -22,6 +22,8 @@ USER, OWNER = "portal", "webportal"
 HOME = "/var/lib/slurmrest-token"
 TOKEN = f"{HOME}/token"
 UNIT = "slurmrest-token.service"
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Check-Valid-Until=false"
+INSTALL_SSH = f"{APT} update && {APT} install -y --no-install-recommends openssh-client"
 VARIABLES = {"slurmrest_token_user": USER, "slurmrest_token_owner": OWNER, "slurmrest_token_interval": 30}
 
 
@@ -95,4 +97,5 @@ def portal(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with live_cluster("real-tokens", release, "--layout=split") as live:
         one = Portal(live, group)
         one.ssh(f"useradd --system --user-group --shell /bin/sh {OWNER}; command -v curl")
+        one.ssh(f"command -v ssh || {{ {INSTALL_SSH}; }}")  # sshd needs no client on every distribution
         yield one
