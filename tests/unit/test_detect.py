@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from slurmrest import adoption, slurmconf, units
 from slurmrest import detect as module
-from slurmrest.detect import DAEMONS, MARKER, describe, detect
+from slurmrest.detect import DAEMONS, MARKER, describe, detect, outdated
 from slurmrest.errors import InputError
 
 UNITS = Path(__file__).resolve().parents[1] / "render" / "units"
@@ -538,3 +538,28 @@ def test_keys_that_the_account_can_read_are_named(host: Host, monkeypatch: pytes
     assert host.detect()["exposed"] == [str(host.root / "munge.key")]
     key.chmod(0o644)
     assert host.detect()["exposed"] == [str(key), str(host.root / "munge.key")]
+
+
+def test_a_binary_that_was_replaced_shows_also_where_root_may_not_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "daemon"
+    binary.write_bytes(Path("/bin/sleep").read_bytes())
+    binary.chmod(0o755)
+    with subprocess.Popen([binary, "60"]) as process:
+        try:
+            assert not outdated(str(process.pid))
+            binary.unlink()
+            assert outdated(str(process.pid))
+
+            def refuse(path: str) -> str:
+                raise PermissionError(path)
+
+            # As for processes of others in a container without CAP_SYS_PTRACE.
+            monkeypatch.setattr("slurmrest.processes.os.readlink", refuse)
+            if os.geteuid() == 0:
+                assert outdated(str(process.pid))
+        finally:
+            process.kill()
+    assert not outdated(str(process.pid))
+    assert not outdated("0")

@@ -403,9 +403,11 @@ def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequ
 def outdated(pid: str) -> bool:
     """Whether a process still runs from a binary that was replaced since it was started."""
     try:
-        return os.readlink(f"/proc/{pid}/exe").endswith(" (deleted)")
+        owner = os.stat(f"/proc/{pid}")
     except OSError:
         return False
+    found = processes.link(int(pid), "exe", owner.st_uid, owner.st_gid)
+    return found is not None and found.endswith(" (deleted)")
 
 
 def _unit_facts(

@@ -86,8 +86,8 @@ def test_the_controller_is_killed_at_each_task_of_a_deployment(cluster: LiveClus
     healed(cluster, BEFORE)
     task, variables, seen = 0, AFTER, []
     while True:
-        task += 1 if full else 2
-        began = killed(cluster, "deploy.yml", task, 0.0 if task % 4 < 2 else 0.4, variables)
+        task += 1 if full else 5
+        began = killed(cluster, "deploy.yml", task, 0.0 if task % 2 else 0.4, variables)
         now = whole(cluster, "before", "after")
         if not began:
             break
@@ -95,7 +95,7 @@ def test_the_controller_is_killed_at_each_task_of_a_deployment(cluster: LiveClus
         healed(cluster, variables)
         variables = BEFORE if variables == AFTER else AFTER
     sys.stdout.write("\n".join([*seen, ""]))
-    assert len(seen) > 5
+    assert len(seen) > 3
     healed(cluster, BEFORE)
 
 
@@ -167,7 +167,7 @@ def test_the_controller_is_killed_at_each_task_of_an_upgrade(cluster: LiveCluste
     healed(cluster, BEFORE)
     task, seen = 0, []
     while True:
-        task += 1 if full else 3
+        task += 1 if full else 5
         cluster.ssh(NODE, f"printf '{SITE_S}' > {OVERRIDE}; systemctl daemon-reload; systemctl restart slurmrestd")
         whole(cluster, "before")
         began = killed(cluster, "upgrade.yml", task, 0.3, BEFORE)
@@ -230,13 +230,13 @@ def test_a_daemon_that_refuses_the_new_files(cluster: LiveCluster, playbook: str
     assert whole(cluster, "after") == "after"
 
 
-@pytest.mark.parametrize("delay", [0.2, 0.7, 1.2])
-def test_the_host_drops_out(cluster: LiveCluster, delay: float) -> None:
+@pytest.mark.parametrize(("playbook", "delay"), [("deploy.yml", 0.2), ("upgrade.yml", 0.7), ("deploy.yml", 1.2)])
+def test_the_host_drops_out(cluster: LiveCluster, playbook: str, delay: float) -> None:
     healed(cluster, BEFORE)
     state = load(cluster.name)
     assert state is not None
     engine = engine_of(state, Progress())
-    assert killed(cluster, "deploy.yml", "Write drop-in", delay, AFTER)
+    assert killed(cluster, playbook, "Write drop-in", delay, AFTER)
     engine.call("restart", "--time=0", state.nodes[0].container)
     # The files of the transaction are renamed one after the other: it may serve with some of them until the next run.
     whole(cluster)

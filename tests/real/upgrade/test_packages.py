@@ -21,6 +21,7 @@ NEXT = {"22.05": "24.11", "24.11": "26.05"}
 DUMP, COPY = "/root/slurm_acct_db.sql", "/root/slurmctld-state"
 BACKUPS = {"slurmrest_upgrade_database_backup": DUMP, "slurmrest_upgrade_state_backup": COPY}
 NEXT_SUITE = Path(__file__).with_name("next_suite.sh").read_text()
+BINARY = Path(__file__).with_name("binary.sh").read_text()
 PACKAGES: dict[str, Any] = {"slurmrest_upgrade_packages": True}
 RUN = "sbatch --parsable --chdir=/tmp --output=/dev/null --uid=alice"
 
@@ -112,8 +113,9 @@ def test_packages_are_upgraded_under_running_jobs_whatever_kills_the_run(cluster
     assert cluster.ssh(NODE, "dpkg --audit; ls /usr/sbin/policy-rc.d", check=False) == ""
     for daemon in ("slurmrestd", "slurmctld", "slurmdbd", "slurmd"):
         assert f" {NEXT[cluster.release]}." in cluster.ssh(NODE, f"{daemon} -V"), daemon
-        pid = cluster.ssh(NODE, f"systemctl show --value -p MainPID {daemon}").strip()
-        assert "deleted" not in cluster.ssh(NODE, f"readlink /proc/{pid}/exe"), f"{daemon} still runs from before"
+        runs = cluster.ssh(NODE, f"set -- {daemon}\n{BINARY}").strip()
+        assert daemon in runs
+        assert "deleted" not in runs, f"{daemon} still runs from before"
     assert state(cluster, running) == "RUNNING"
     assert state(cluster, waiting) == "PENDING"
     cluster.ssh(NODE, f"scancel {running}; scontrol release {waiting}")
