@@ -236,6 +236,13 @@ def test_inspect_tells_expired_from_badly_signed(
     assert "signature   good" in shown
 
 
+def test_inspect_warns_of_a_type_that_an_old_libjwt_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect(TOKEN, tmp_path) == cli.OK
+    assert "type" not in capsys.readouterr().out
+    assert inspect(jwt.encode(jwt.claims_for("alice"), KEY, {"typ": "at+jwt"}), tmp_path) == cli.OK
+    assert "type        at+jwt, which libjwt before 1.12 refuses\n" in capsys.readouterr().out
+
+
 def test_inspect_of_tokens_that_slurm_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect(jwt.encode({"sun": "alice"}, KEY), tmp_path) == cli.FAILED
     assert "takes it for expired" in capsys.readouterr().out

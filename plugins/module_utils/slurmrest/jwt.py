@@ -108,6 +108,12 @@ class Inspected:
         return _text(self.header.get("alg"))
 
     @property
+    def foreign_type(self) -> str:
+        """The ``typ`` of the header where it is another than JWT: libjwt before 1.12 refuses such a token."""
+        kind = _text(self.header.get("typ"))
+        return "" if kind.upper() == "JWT" else kind
+
+    @property
     def user(self) -> str:
         """The user name as Slurm looks for it (``sun``, else ``username``), or an empty string."""
         return _text(self.claims.get("sun")) or _text(self.claims.get("username"))

@@ -263,6 +263,8 @@ def run_inspect(arguments: argparse.Namespace) -> int:
         print(f"user        {_plain(found['user']) or 'none'}")
         print(f"expires     {_clock(found['expires'])} ({rests})")
         print(f"algorithm   {_plain(found['algorithm']) or 'none'}")
+        if found["foreign_type"]:
+            print(f"type        {_plain(found['foreign_type'])}, which libjwt before 1.12 refuses")
         print(f"signature   {found['signature']}")
         print(f"claims      {json.dumps(found['claims'], ensure_ascii=True)}")
     return OK if found["usable"] else FAILED

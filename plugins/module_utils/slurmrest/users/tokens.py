@@ -152,10 +152,10 @@ def write_private(path: str, text: str) -> None:
 
 
 def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None = None) -> dict[str, Any]:
-    """What a token says: ``algorithm``, ``user``, ``claims``, ``expires``, ``remaining`` (seconds), ``expired``.
+    """What a token says: ``algorithm``, ``foreign_type``, ``user``, ``claims``, ``expires``, ``remaining`` (seconds).
 
-    ``signature`` is "good", "bad" or "not checked"; ``usable`` is False when the token has expired, names no user or
-    has a bad signature. Raises TokenError when it is no JWT.
+    Also ``expired``; ``signature``: "good", "bad" or "not checked"; ``usable``: False when the token has expired, names
+    no user or has a bad signature. Raises TokenError when it is no JWT.
     """
     found = jwt.inspect(token)
     instant = time.time() if now is None else now
@@ -167,6 +167,7 @@ def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None =
     expired = remaining is None or remaining < 0
     return {
         "algorithm": found.algorithm,
+        "foreign_type": found.foreign_type,
         "user": found.user,
         "claims": dict(found.claims),
         "expires": found.expires,
