@@ -68,7 +68,7 @@ class Source:
         if "@" in self.url:
             raise InputError(variable, "…@…", _ALLOWED, "a user or password does not belong into it")
         if not _URL.match(self.url):
-            raise InputError(variable, self.url, _ALLOWED, "it holds blanks or control characters")
+            raise InputError(variable, self.url, _ALLOWED, "it is not plain ASCII without blanks")
         try:
             parts = urlsplit(self.url)
             host, port = parts.hostname, parts.port
