@@ -418,3 +418,23 @@ def test_a_site_s_own_files_take_it_and_give_it_back(issued: Issued) -> None:
     assert "jwks" not in issued.ssh(
         "find /etc/systemd /etc/slurmrest /usr/local/lib/slurmrest -name '*jwks*'", check=False
     )
+
+
+def test_uninstalling_takes_the_keys_away(issued: Issued) -> None:
+    confs = "/etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf"
+    site = issued.ssh(f"cat {confs}")
+    own = {"slurm_conf_cluster_name": "", "slurm_conf_mode": "merge", "slurmrest_allow_controller_restart": True}
+    issued.deploy(**own).good()
+    assert f"jwks={JWKS}" in issued.ssh(f"cat {confs}")
+    variables = {**issued.variables, **own}
+    del variables["slurmrest_allow_controller_restart"]
+    issued.live.playbook("uninstall.yml", variables=variables).good()
+    assert f"jwks={JWKS}" in issued.ssh(f"cat {confs}"), "what daemons read stays without consent"
+    assert issued.ssh(f"cat {JWKS}")
+    issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
+    assert issued.ssh(f"cat {confs}") == site
+    left = issued.ssh("find /var/lib/slurm /var/lib/slurmrest /etc /usr/local -name '*jwks*'", check=False)
+    assert left == ""
+    assert issued.ssh("systemctl is-active slurmctld slurmdbd").split() == ["active", "active"]
+    again = issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
+    assert again.changed == 0, again.output
