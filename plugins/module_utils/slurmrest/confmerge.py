@@ -139,7 +139,10 @@ def read_text(path: str) -> str | None:
         with open(path, "rb") as stream:
             return stream.read().decode("utf-8", "surrogateescape")
     except PermissionError:
-        raise SlurmrestError(f"{path} cannot be read by root of this host: NFS with root_squash?", _ASSERT) from None
+        raise SlurmrestError(
+            f"{path} cannot be read by root of this host (NFS with root_squash?), so that nobody knows what it lacks.",
+            "Let root read it while this runs.",
+        ) from None
     except OSError:
         return None
 
