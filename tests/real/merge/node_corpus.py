@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from slurmrest.confmerge import Part, Request, read_text
+from slurmrest.confmerge import CHECK_SECONDS, Part, Request, read_text
 from slurmrest.errors import SlurmrestError
 from slurmrest.releases import lookup
 from slurmrest.slurmconf import hash_values, read
@@ -21,35 +22,39 @@ KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 
 def main() -> None:
     """Write for each case what Slurm says before and after, and whether the checksums are its own."""
+    cases = sorted(Path(sys.argv[1]).iterdir())
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = zip(cases, pool.map(verdict, cases), strict=True)
+        sys.stdout.write(json.dumps({case.name: said for case, said in verdicts}))
+
+
+def verdict(case: Path) -> dict[str, object]:
+    """What Slurm says of one case before and after, or why the engine refuses it."""
+    path = next(file for file in (case / "slurm.conf", case / "slurmdbd.conf") if file.exists())
+    kind = "slurmdbd" if path.name == "slurmdbd.conf" else "slurmctld"
+    for file in case.rglob("*"):
+        if kind == "slurmdbd":
+            shutil.chown(file, "slurm", "slurm")
+            file.chmod(0o600)
     beside_includer = lookup(sys.argv[2]).release.include_beside_includer
-    verdicts: dict[str, dict[str, object]] = {}
-    for case in sorted(Path(sys.argv[1]).iterdir()):
-        path = next(file for file in (case / "slurm.conf", case / "slurmdbd.conf") if file.exists())
-        kind = "slurmdbd" if path.name == "slurmdbd.conf" else "slurmctld"
-        for file in case.rglob("*"):
-            if kind == "slurmdbd":
-                shutil.chown(file, "slurm", "slurm")
-                file.chmod(0o600)
-        part = Part(Request(kind, str(path), KEY, beside_includer=beside_includer))
-        try:
-            after = part._parse(part._edit())
-        except SlurmrestError as error:
-            verdicts[case.name] = {"refused": str(error)}
-            continue
-        verdicts[case.name] = {"before": part._parse(Edit()), "after": after, "checksum": checksum(kind, str(path))}
-    sys.stdout.write(json.dumps(verdicts))
+    part = Part(Request(kind, str(path), KEY, beside_includer=beside_includer))
+    try:
+        after = part._parse(part._edit())
+    except SlurmrestError as error:
+        return {"refused": str(error)}
+    return {"before": part._parse(Edit()), "after": after, "checksum": checksum(kind, str(path))}
 
 
 def checksum(kind: str, path: str) -> bool | None:
     """Tell whether our checksum of a file is the one that scontrol has; None where it has none."""
+    # Releases that take a pattern for a name look for such a file for a minute.
     shown = subprocess.run(
-        ["scontrol", "show", "config"],
+        ["timeout", str(CHECK_SECONDS), "scontrol", "show", "config"],
         env={**os.environ, "SLURM_CONF": path},
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         check=False,
-        timeout=30,
     ).stdout
     ours = re.search(r"Different Ours=0x([0-9a-f]+)", shown)
     conf = read(path, read_text)
