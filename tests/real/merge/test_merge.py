@@ -203,12 +203,12 @@ def test_what_slurm_s_parser_refuses_never_goes_live(site: LiveCluster) -> None:
 
 
 def test_what_cannot_be_written_is_named_before_anything_changes(site: LiveCluster) -> None:
-    site.ssh("ctl", "mount --bind /etc/slurm /etc/slurm; mount -o remount,bind,ro /etc/slurm")
+    site.privileged("ctl", "mount --bind /etc/slurm /etc/slurm && mount -o remount,bind,ro /etc/slurm")
     try:
         before = state(site)
         play = deploy(site, CONSENT, *ROLES)
     finally:
-        site.ssh("ctl", "umount /etc/slurm")
+        site.privileged("ctl", "umount /etc/slurm")
     assert play.status != 0
     assert "/etc/slurm/conf.d/auth.conf cannot be replaced on this host" in " ".join(play.output.split())
     assert state(site) == before
