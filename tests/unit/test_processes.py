@@ -60,6 +60,21 @@ def test_tcp_listeners_have_their_process(family: socket.AddressFamily, host: st
     assert processes.listening_sockets([port], []) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
+def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        (found,) = processes.listening_sockets([server.getsockname()[1]], [])
+    assert found["pid"] == os.getpid()
+
+
 def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as server:

@@ -178,16 +178,15 @@ def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int,
 
 
 def _descriptors(directory: str, uids: Collection[int | None]) -> list[str]:
+    found = []
     try:
-        names = os.listdir(directory)
-    except PermissionError:
+        for name in os.listdir(directory):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"{directory}/{name}"))
+    except PermissionError:  # of the directory, or, for root in a container, only of the links in it
         return _descriptors_as_owner(directory, uids)
     except OSError:
         return []
-    found = []
-    for name in names:
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(f"{directory}/{name}"))
     return found
 
 

@@ -216,7 +216,8 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
                         f"{entry['host']}:{entry['port']} belongs to {program}, process {entry['pid'] or 'unknown'}",
                         *said[:1],
                     ],
-                    f"Stop {program}, or choose another port in slurmrestd_service_listen and run {DEPLOY}.",
+                    f"Stop {entry['program'] or 'it'}, or choose another port in slurmrestd_service_listen, and run "
+                    f"{DEPLOY}.",
                 )
 
 
