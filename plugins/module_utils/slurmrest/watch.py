@@ -25,7 +25,10 @@ from .releases import RELEASES
 RUN_DIR = "/run/slurmrest-watch"
 PAUSE_SECONDS = 0.02
 LIMIT_SECONDS = 300.0
-REQUEST_SECONDS = 10.0
+REQUEST_SECONDS = 90.0
+"""More than a request takes that meets a restarting primary while a backup stands by: Slurm's client library then
+sleeps for half of SlurmctldTimeout (60 s by default) before it tries again, and keeps a thread of slurmrestd."""
+
 PATIENCE_SECONDS = 15.0
 OLD, NEW = "old", "new"
 

@@ -100,16 +100,18 @@ printf '[Service]\\nExecStartPre=/bin/sleep 10\\n' > /etc/systemd/system/{unit}.
 systemctl daemon-reload
 """
 BE_GOOD = """
-rm -rf /etc/systemd/system/{unit}.service.d /usr/local/bin/scontrol
+rm -rf /etc/systemd/system/{unit}.service.d
+if [ -e /usr/bin/scontrol.real ]; then mv /usr/bin/scontrol.real /usr/bin/scontrol; fi
 systemctl daemon-reload
 """
 SPOIL_BEFORE_RECONFIGURE = """
-cat > /usr/local/bin/scontrol <<'END'
+mv /usr/bin/scontrol /usr/bin/scontrol.real
+cat > /usr/bin/scontrol <<'END'
 #!/bin/sh
 [ "$1" = reconfigure ] && [ "$(stat -c %i {key})" != {inode} ] && chmod 0644 {key}
-exec /usr/bin/scontrol "$@"
+exec /usr/bin/scontrol.real "$@"
 END
-chmod 0755 /usr/local/bin/scontrol
+chmod 0755 /usr/bin/scontrol
 """
 
 
