@@ -316,7 +316,9 @@ def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> N
     cluster.inventory.write_text(both, encoding="utf-8")
     play = cluster.rotate(whole=True).good()
     assert f"1. {BACKUP}: replace the key by rename, restart slurmctld" in play.output
-    assert MEASURED.search(play.output)
+    match = MEASURED.search(play.output)
+    assert match, play.output
+    say(f"measured on {cluster.live.release} with a backup: {match[0]}")
     cluster.assert_in_force(cluster.key(), old)
     assert cluster.pids()[f"{BACKUP} slurmctld"] not in ("0", pids[f"{BACKUP} slurmctld"])
     assert_both_up(cluster)
