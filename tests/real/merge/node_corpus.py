@@ -42,23 +42,23 @@ def verdict(case: Path) -> dict[str, object]:
         after = part._parse(part._edit())
     except SlurmrestError as error:
         return {"refused": str(error)}
-    return {"before": part._parse(Edit()), "after": after, "checksum": checksum(kind, str(path))}
+    return {"before": part._parse(Edit()), "after": after, "checksum": checksum(part.request)}
 
 
-def checksum(kind: str, path: str) -> bool | None:
+def checksum(request: Request) -> bool | None:
     """Tell whether our checksum of a file is the one that scontrol has; None where it has none."""
     # Releases that take a pattern for a name look for such a file for a minute.
     shown = subprocess.run(
         ["timeout", str(CHECK_SECONDS), "scontrol", "show", "config"],
-        env={**os.environ, "SLURM_CONF": path},
+        env={**os.environ, "SLURM_CONF": request.path},
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         check=False,
     ).stdout
     ours = re.search(r"Different Ours=0x([0-9a-f]+)", shown)
-    conf = read(path, read_text)
-    if kind == "slurmdbd" or ours is None or conf is None:
+    conf = read(request.path, read_text, beside_includer=request.beside_includer)
+    if request.kind == "slurmdbd" or ours is None or conf is None:
         return None
     return int(ours[1], 16) in hash_values(conf.raw)
 
