@@ -424,10 +424,22 @@ def interrupted(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line. What a shell on a node is to run begins after ``--``, which argparse only half knows."""
+    words: Sequence[str] = ()
+    if list(arguments[:2]) == ["cluster", "shell"] and "--" in arguments:
+        dashes = arguments.index("--")
+        arguments, words = arguments[:dashes], arguments[dashes + 1 :]
+    options = build_parser().parse_args(arguments)
+    if words:
+        options.words += words
+    return options
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        options = build_parser().parse_args(argv)
+        options = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as end:
         raise SystemExit(verification.refused(sys.argv[1:] if argv is None else argv, end)) from None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

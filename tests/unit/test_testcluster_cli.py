@@ -169,3 +169,18 @@ def test_phases_add_up_and_the_running_one_is_named(capsys: pytest.CaptureFixtur
     progress.finish()
     assert (list(progress.timings), progress.current) == (["host", "image"], "")
     assert "base [image]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "node", "words"),
+    [
+        (["node1"], "node1", []),
+        (["node1", "--name", "one"], "node1", []),
+        (["--name", "one", "node1", "--", "ls", "-l"], "node1", ["ls", "-l"]),
+        (["node1", "--name", "one", "--", "ls", "--name", "--", "x"], "node1", ["ls", "--name", "--", "x"]),
+        (["--name", "one", "node1", "hostname"], "node1", ["hostname"]),
+    ],
+)
+def test_a_command_for_a_node_begins_after_the_dashes(arguments: list[str], node: str, words: list[str]) -> None:
+    options = cli.parse(["cluster", "shell", *arguments])
+    assert (options.node, options.words) == (node, words)
