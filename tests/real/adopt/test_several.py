@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testcluster.state import load
 from tests.real.adopt.sites import inventory
 from tests.real.clusters import LiveCluster, live_cluster
 
@@ -143,3 +145,45 @@ def test_an_instance_is_changed_alone(cluster: LiveCluster, tmp_path: Path) -> N
     assert play.changed == 1
     assert pid(cluster, "rest") == serving
     assert pid(cluster, "rest", "slurmrestd@beta") not in ("0", instance)
+
+
+def test_clusters_of_one_slurmdbd_get_a_new_key_together_or_not_at_all(cluster: LiveCluster, tmp_path: Path) -> None:
+    def keys() -> set[str]:
+        return {cluster.ssh(node, KEY) for node in ("ctl", "db", "c2")}
+
+    def accepted(token: str) -> list[bool]:
+        headers = f"-H 'X-SLURM-USER-NAME: root' -H 'X-SLURM-USER-TOKEN: {token}'"
+        answers = [
+            json.loads(cluster.ssh("rest", f"curl -s --unix-socket {socket} {headers} http://x/{path}/{newest}/diag"))
+            for socket in ("/run/slurmrestd/slurmrestd.socket", "/run/slurmrestd-beta/slurmrestd.socket")
+            for path in ("slurm", "slurmdb")
+        ]
+        return [bool(answer.get("statistics")) and not answer.get("errors") for answer in answers]
+
+    state = load(cluster.name)
+    assert state is not None
+    newest = state.api_versions[-1]
+    token = "scontrol token lifespan=600 | cut -d= -f2"
+    old, before = cluster.ssh("ctl", token).strip(), keys()
+    assert len(before) == 1
+    assert accepted(old) == [True] * 4
+
+    confirmed: dict[str, Any] = {"slurm_jwt_key_rotate_confirm": True}
+    for hosts, other in ((None, "beta"), (second(cluster, tmp_path / "beta"), "slurmrest")):
+        alone = cluster.playbook("rotate_jwt_key.yml", inventory=hosts, variables=confirmed)
+        assert alone.status != 0
+        assert f"slurmdbd also serves {other}" in alone.output
+        named = {**confirmed, "slurm_jwt_key_rotate_clusters": [other]}
+        left_out = cluster.playbook("rotate_jwt_key.yml", inventory=hosts, variables=named)
+        assert left_out.status != 0
+        assert re.search(rf"{other} \(slurmctld on \S+\) would be left with the old key", left_out.output)
+    assert keys() == before
+
+    known = {name: value for name, value in cluster.inventory()["all"]["vars"].items() if name.startswith("slurm")}
+    both = inventory(cluster, tmp_path, {"slurmctld": ["ctl", "c2"]}, **known, slurm_jwt_key_rotate_clusters=["beta"])
+    cluster.playbook("rotate_jwt_key.yml", inventory=both, variables=confirmed).good()
+    assert len(keys()) == 1
+    assert keys() != before
+    assert accepted(cluster.ssh("ctl", token).strip()) == [True] * 4
+    assert accepted(cluster.ssh("c2", token).strip()) == [True] * 4
+    assert not any(accepted(old))
