@@ -71,6 +71,7 @@ from ..module_utils.slurmrest import jwks_cli  # noqa: F401 - Ansible brings wha
 from ..module_utils.slurmrest.bundle import bundle, interpreter
 from ..module_utils.slurmrest.jwks_refresh import Settings, refresh
 from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.transaction import FileSpec, Transaction
 
 
@@ -82,7 +83,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     outcomes = [done.outcome]
     if parameters["program"]:
         program = FileSpec(parameters["program"], bundle("jwks_cli"), mode=0o755, shown=False)
-        outcomes.append(Transaction("slurm_jwks-program", files=[program]).apply(check=check))
+        outcomes.append(Transaction("slurm_jwks-program", files=[program], origin=Origin()).apply(check=check))
     return {
         "changed": any(outcome.changed for outcome in outcomes),
         "diff": [difference for outcome in outcomes for difference in outcome.diff],

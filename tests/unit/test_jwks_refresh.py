@@ -11,7 +11,8 @@ import pytest
 from slurmrest import jwks_cli
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.jwks import JwksError, PublicKey
-from slurmrest.jwks_refresh import Refreshed, Settings, refresh
+from slurmrest.jwks_refresh import SET, Refreshed, Settings, refresh
+from slurmrest.origin import FILE, Origin
 from slurmrest.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Host:
         return refresh(settings, run=self, state_dir=str(self.state), look=self.look, **how)
 
     def leftovers(self) -> list[str]:
-        known = {"lock", "jwks.json"}
+        known = {"lock", "jwks.json", FILE}
         return [path.name for root in (self.directory, self.state) for path in root.iterdir() if path.name not in known]
 
 
@@ -109,6 +110,16 @@ def test_the_first_set_is_written_for_all_to_read(host: Host) -> None:
     assert [key["kid"] for key in json.loads(host.path.read_bytes())["keys"]] == ["1"]
     assert [path.stat().st_mode & 0o777 for path in (host.path, host.directory)] == [0o644, 0o755]
     assert host.leftovers() == []
+
+
+def test_what_was_there_before_comes_back_and_no_daemon_hears_of_it(host: Host) -> None:
+    host.refresh(OLD, NEW)
+    assert host.calls
+    host.calls.clear()
+    done = Origin(str(host.state), host).bring_back(SET)
+    assert (done.changed, done.restarted, done.stopped) == (True, [], [])
+    assert not host.directory.exists()
+    assert not [call for call in host.calls if "show" not in call]
 
 
 def test_nothing_restarts_and_nobody_looks_while_the_keys_are_the_same(host: Host) -> None:

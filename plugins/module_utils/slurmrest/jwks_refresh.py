@@ -22,6 +22,7 @@ from .detect import detect
 from .errors import InputError, SlurmrestError
 from .jwks import KeySet
 from .jwks_sources import TIMEOUT, Source, read_all, sources
+from .origin import Origin
 from .rotation import CONTROLLER, RECONFIGURE, loaded_before, without_token
 from .transaction import (
     STATE_DIR,
@@ -33,10 +34,14 @@ from .transaction import (
     Systemd,
     Transaction,
     group_name,
+    host_lock,
     owner_name,
+    read_present,
 )
 
 DATABASE = "slurmdbd"
+SET = "slurm_jwks-set"
+"""Under which it is remembered what was there before the first set."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,10 @@ def refresh(
             f"The keys changed, and the former set stays: {files}, and loading keys would bring that edit into force.",
             "Look at it, have the daemon load it, and the next refresh goes on.",
         )
+    if not check:
+        # Not the daemons: they are not to restart when the set goes, since nobody reads it then.
+        with host_lock(state_dir):
+            Origin(state_dir, run).remember(SET, files={settings.path: read_present(settings.path)})
     return Refreshed(keys, _transaction(settings, keys, daemons, run, state_dir).apply(check=check))
 
 

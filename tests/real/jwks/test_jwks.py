@@ -240,7 +240,7 @@ def test_claims_say_who_somebody_is_where_the_release_can(issued: Issued) -> Non
         assert refused.changed == 0
         return
     uid, gid = issued.ssh(f"id -u {USER}; id -g {USER}").split()
-    person = {"name": USER, "gecos": "", "dir": f"/home/{USER}", "shell": "/bin/sh", "gids": [int(gid)]}
+    person = {"name": USER, "gecos": "Alice", "dir": f"/home/{USER}", "shell": "/bin/sh", "gids": [int(gid)]}
     whole = issued.provider.keys[0].sign(claims(issued, uid=int(uid), gid=int(gid), id=person))
     plain, scontrols = issued.provider.login(USER), scontrol_token(issued)
     verdicts = {}
@@ -433,8 +433,8 @@ def test_uninstalling_takes_the_keys_away(issued: Issued) -> None:
     assert issued.ssh(f"cat {JWKS}")
     issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
     assert issued.ssh(f"cat {confs}") == site
-    left = issued.ssh("find /var/lib/slurm /var/lib/slurmrest /etc /usr/local -name '*jwks*'", check=False)
-    assert left == ""
+    where = "/var/lib/slurm /var/lib/slurmrest /etc /usr/local"
+    assert issued.ssh(f"find {where} -name '*jwks*' -o -path /usr/local/lib/slurmrest", check=False) == ""
     assert issued.ssh("systemctl is-active slurmctld slurmdbd").split() == ["active", "active"]
     again = issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
     assert again.changed == 0, again.output
