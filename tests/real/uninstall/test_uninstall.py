@@ -112,7 +112,8 @@ def test_what_the_site_had_stays(site: LiveCluster) -> None:
 
 def test_an_instance_goes_alone(site: LiveCluster) -> None:
     before = look(site)
-    beta = {**CONSENT, "slurm_common_slurmrestd_instance": "beta"}
+    own = {"slurm_common_slurmrestd_instance": "beta", "slurmrestd_service_listen": ["127.0.0.1:6821"]}
+    beta = {**CONSENT, **own}
     site.playbook("deploy.yml", variables=CONSENT).good()
     plain = look(site)
     pid = site.ssh(NODE, "systemctl show -p MainPID slurmrestd")
