@@ -116,7 +116,7 @@ def test_what_the_inventory_says_wins(cluster: LiveCluster, site: Path) -> None:
 
 def test_one_that_was_started_by_hand_is_named(cluster: LiveCluster, site: Path) -> None:
     cluster.ssh("node1", "systemctl stop slurmrestd")
-    cluster.ssh("node1", "rm -r /etc/systemd/system/slurmrestd.service.d /etc/default/slurmrestd")
+    cluster.ssh("node1", "rm -rf /etc/systemd/system/slurmrestd.service.d /etc/default/slurmrestd")
     command = "env SLURM_JWT=daemon /usr/sbin/slurmrestd -a rest_auth/jwt 127.0.0.1:6820"
     cluster.ssh("node1", f"systemctl daemon-reload; systemd-run -q -u by-hand -p User=rest {command}")
     cluster.ssh("node1", "until curl -s -o /dev/null http://127.0.0.1:6820/; do sleep 0.1; done")
