@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CALLBACKS = Path(__file__).with_name("callbacks")
 SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
 STATE = r"""
-find /etc /var/lib/slurm /run/slurmrestd /usr/lib/tmpfiles.d ! -type s -printf '%p %u:%g %m %T@\n' | sort
+find /etc /run/slurmrestd /usr/lib/tmpfiles.d /var/lib/slurm ! -type s ! -path '/var/lib/slurm/slurm*/*' \
+    -printf '%p %u:%g %m %T@\n' | sort
 for unit in slurmdbd slurmctld slurmd slurmrestd; do systemctl show -p Id -p MainPID $unit; done
 getent passwd; getent group
 """
@@ -44,6 +45,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def cluster(release: str) -> Iterator[LiveCluster]:
     with live_cluster("adopt-check", release) as live:
         live.ssh("node1", "groupadd --system portal")
+        live.playbook("deploy.yml").good()
         yield live
 
 
