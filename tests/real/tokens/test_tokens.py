@@ -167,7 +167,7 @@ def test_another_host_in_the_controller_s_place_is_not_asked(portal: Portal) -> 
     portal.ssh(f"cp -p {KNOWN_HOSTS} /root/kept; ssh-keygen -q -t ed25519 -N '' -f /root/other")
     portal.ssh(f"echo ctl $(cut -d' ' -f1,2 /root/other.pub) > {KNOWN_HOSTS}; touch {HOME}/renew")
     portal.ssh(f"systemctl start {UNIT}", check=False)
-    said = portal.ssh(f"journalctl --quiet --output=cat --unit={UNIT} --lines=5")
+    said = portal.ssh(f"journalctl --quiet --output=cat --unit={UNIT} --lines=20")
     assert "Host key verification failed" in said
     assert portal.ssh(f"cat {TOKEN}") == before
     portal.ssh(f"cp -p /root/kept {KNOWN_HOSTS}; rm -f /root/other* {HOME}/renew")
