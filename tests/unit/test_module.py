@@ -18,6 +18,12 @@ class Ended(Exception):
 class Module:
     """What of AnsibleModule a module ends with."""
 
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, warning: str) -> None:
+        self.warned.append(warning)
+
     def exit_json(self, **result: Any) -> NoReturn:
         raise Ended(("good", result))
 
@@ -40,6 +46,15 @@ def end(outcome: dict[str, Any] | Exception) -> tuple[str, dict[str, Any]]:
 def test_the_result_says_whether_something_changed() -> None:
     assert end({"look": 1}) == ("good", {"changed": False, "look": 1})
     assert end({"changed": True}) == ("good", {"changed": True})
+
+
+def test_warnings_are_given_to_ansible_one_by_one() -> None:
+    """As a key of the result they are deprecated."""
+    module = Module()
+    with pytest.raises(Ended) as ended:
+        finish(module, lambda: {"warnings": ["a label is missing", "another"], "port": 22})
+    assert ended.value.args[0] == ("good", {"changed": False, "port": 22})
+    assert module.warned == ["a label is missing", "another"]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ def finish(module: Any, work: Callable[[], Mapping[str, Any]]) -> None:
 
     Args:
         module: the AnsibleModule.
-        work: returns the result, ``changed`` being false where it does not say; a SlurmrestError that it raises fails
-            the module with its words and its ``details``.
+        work: returns the result, ``changed`` being false where it does not say, ``warnings`` being said to the user; a
+            SlurmrestError that it raises fails the module with its words and its ``details``.
     """
     try:
-        result = work()
+        result = dict(work())
     except SlurmrestError as error:
         module.fail_json(msg=str(error), **error.details)
     else:
+        for warning in result.pop("warnings", ()):
+            module.warn(warning)
         module.exit_json(**{"changed": False, **result})
