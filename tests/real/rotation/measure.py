@@ -30,7 +30,8 @@ def machine() -> str:
     memory = re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE)
     gigabytes = int(memory[1]) / 2**20 if memory else 0
     name = model[1] if model else platform.machine()
-    return f"{os.cpu_count()} processors ({name}), {gigabytes:.0f} GiB, Linux {platform.release().partition("-")[0]}"
+    kernel = platform.release().partition("-")[0]
+    return f"{os.cpu_count()} processors ({name}), {gigabytes:.0f} GiB, Linux {kernel}"
 
 
 def measured(release: str, layout: str, times: int) -> dict[str, Any]:
