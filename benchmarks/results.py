@@ -130,14 +130,21 @@ def commit_here() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
+def hardware() -> tuple[str, str, str]:
+    """Model of the processors, memory, and version of the kernel; no name of the machine."""
+    models = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
+    model = models[0].partition(":")[2].strip() if models else platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return model, f"{memory:.0f} GiB", platform.release().partition("-")[0]
+
+
 def machine(engine: Engine) -> dict[str, str]:
     """Describe this machine, without its name."""
-    models = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model, memory, kernel = hardware()
     return {
-        "processors": f"{os.cpu_count()}, {models[0].partition(':')[2].strip() if models else platform.machine()}",
-        "memory": f"{memory:.0f} GiB",
-        "kernel": platform.release().partition("-")[0],
+        "processors": f"{os.cpu_count()}, {model}",
+        "memory": memory,
+        "kernel": kernel,
         "engine": engine.call("--version").strip(),
         "Python": platform.python_version(),
     }

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import sys
-from pathlib import Path
 from typing import Any
 
+from benchmarks.results import hardware
 from testcluster.state import load
 from testcluster.suites import SUITES
 from tests.real.clusters import ROOT
@@ -26,12 +24,8 @@ DATA = ROOT / "docs" / "data" / "rotation.json"
 
 def machine() -> str:
     """Name this machine in one line."""
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    memory = re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE)
-    gigabytes = int(memory[1]) / 2**20 if memory else 0
-    name = model[1] if model else platform.machine()
-    kernel = platform.release().partition("-")[0]
-    return f"{os.cpu_count()} processors ({name}), {gigabytes:.0f} GiB, Linux {kernel}"
+    model, memory, kernel = hardware()
+    return f"{os.cpu_count()} processors ({model}), {memory}, Linux {kernel}"
 
 
 def measured(release: str, layout: str, times: int) -> dict[str, Any]:
