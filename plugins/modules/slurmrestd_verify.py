@@ -115,15 +115,20 @@ def main() -> None:
             wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"]).reveal() if job else None
         facts = detect({"instance": wanted["instance"]})
         told = bound(entry["text"] for entry in facts["unit"]["listeners"])
+        unit = units.unit_names(wanted["instance"] or "")[0]
         urls = wanted["urls"] or [listener.url for listener in told]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             [Target.parse(url) for url in urls],
             Credentials(wanted["user"], Token(wanted["token"] or "")),
-            Options(accounting=accounting, job=JobOptions(timeout=wanted["job_timeout"]) if job else None),
+            Options(
+                accounting=accounting,
+                job=JobOptions(timeout=wanted["job_timeout"]) if job else None,
+                unit=unit.removesuffix(".service"),
+            ),
             job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
         )
-        confined = confinement.look(units.unit_names(wanted["instance"] or "")[0])
+        confined = confinement.look(unit)
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
     if confined:

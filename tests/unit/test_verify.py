@@ -451,6 +451,18 @@ def test_the_expected_statuses(release: str) -> None:
     assert check(report, "bad-token").detail == f"garbage: {status}, forged signature: {status}"
 
 
+def test_remedies_name_the_service_of_the_cluster(tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        closed = Target("http", "127.0.0.1", server.getsockname()[1])
+        nowhere = Target.parse(f"unix:{tmp_path}/socket")
+        report = verify.verify([closed, nowhere], ROOT, Options(unit="slurmrestd@blue"))
+    assert "systemctl status slurmrestd@blue;" in check(report, "reach").remedy
+    assert "systemctl cat slurmrestd@blue;" in check(report, f"reach@{nowhere}").remedy
+    silent = FakeSlurmrestd(STYLES["24.11"], instead={"diag": (200, {"errors": [], "statistics": {}})})
+    assert check(run(silent, unit="slurmrestd@blue"), "slurm-diag").remedy.endswith("-u slurmctld -u slurmrestd@blue")
+
+
 def test_what_proves_nothing_while_the_good_token_is_refused() -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], faults={"no-alt-auth"}), job=JobOptions())
     for check_id in ("nodes", "partitions", "no-token", "bad-token", "alg-none", "other-user", "latency", "job"):

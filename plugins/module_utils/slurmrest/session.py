@@ -52,7 +52,7 @@ class Options:
 
     `timeout` (seconds) bounds each request; `job` None means that no job is submitted. `samples` is how many answers
     the latency is taken from, `idle_clients` how many connections are held open to see whether others are answered
-    still (0: none). InputError for a bad value.
+    still (0: none). `unit` is the service that remedies name. InputError for a bad value.
     """
 
     timeout: float = DEFAULT_TIMEOUT
@@ -61,6 +61,7 @@ class Options:
     job: JobOptions | None = None
     samples: int = 10
     idle_clients: int = 0
+    unit: str = "slurmrestd"
 
     def __post_init__(self) -> None:
         if self.api_version is not None and not _API_VERSION.match(self.api_version):

@@ -9,6 +9,7 @@ Expectations that differ between releases come from the release table, by the ve
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ LIMITATIONS = (
     "Slurm does not look at the claims nbf, iat, iss and aud: until its exp a token is good, whatever they say.",
 )
 INSECURE = "--insecure: the certificate was not checked, so anybody on the way could have answered and read the tokens."
+
+_NAMED = re.compile(r"(-u |systemctl \w+ )slurmrestd\b")
+"""The service in the commands of a remedy."""
 
 SCHEMA = 1  # of Report.as_dict(); rises when a key changes its meaning or goes
 
@@ -188,7 +192,7 @@ def _run(session: Session, check: Check) -> Result:
         round(session.waited, 3),
         session.clean(outcome.detail),
         session.clean(outcome.cause),
-        session.clean(outcome.remedy),
+        _NAMED.sub(rf"\1{session.options.unit}", session.clean(outcome.remedy)),
         tuple(session.exchanges),
         outcome.cause_id,
         check.minor,

@@ -384,14 +384,20 @@ def test_keys_rotate_and_no_good_token_is_refused(issued: Issued) -> None:
 # --- a site's own files ----------------------------------------------------------------------------------------------
 
 
-def test_a_site_s_own_files_take_it_and_give_it_back(issued: Issued) -> None:
+def as_a_site(issued: Issued) -> tuple[str, str]:
+    """Make slurm.conf and slurmdbd.conf the site's own, without public keys; returns their paths and what they say."""
     confs = "/etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf"
     issued.ssh(
         f"sed -i -e 's/slurmrest.toolkit wrote/the site wrote/' -e 's/,jwks=.*//' {confs}; "
-        "systemctl restart slurmdbd slurmctld; rm -r /var/lib/slurm/jwks"
+        "systemctl restart slurmdbd slurmctld; rm -rf /var/lib/slurm/jwks"
     )
     eventually(lambda: judge(issued, scontrol_token(issued), "slurmdb")[0] == GOOD, "the site's cluster")
-    site, pids = issued.ssh(f"cat {confs}"), issued.pids()
+    return confs, issued.ssh(f"cat {confs}")
+
+
+def test_a_site_s_own_files_take_it_and_give_it_back(issued: Issued) -> None:
+    confs, site = as_a_site(issued)
+    pids = issued.pids()
     own = {"slurm_conf_cluster_name": "", "slurm_conf_mode": "merge"}
     token = issued.provider.login(USER)
 
@@ -421,8 +427,7 @@ def test_a_site_s_own_files_take_it_and_give_it_back(issued: Issued) -> None:
 
 
 def test_uninstalling_takes_the_keys_away(issued: Issued) -> None:
-    confs = "/etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf"
-    site = issued.ssh(f"cat {confs}")
+    confs, site = as_a_site(issued)
     own = {"slurm_conf_cluster_name": "", "slurm_conf_mode": "merge", "slurmrest_allow_controller_restart": True}
     issued.deploy(**own).good()
     assert f"jwks={JWKS}" in issued.ssh(f"cat {confs}")
