@@ -54,7 +54,14 @@ class ActionModule(ActionBase):
         done: list[tuple[str, dict[str, Any]]] = []
         for host, part in steps:
             try:
-                outcome = call(host, part, digests=part["digests"], force=part["running"], hold=len(steps) > 1)
+                outcome = call(
+                    host,
+                    part,
+                    digests=part["digests"],
+                    force=part["running"],
+                    hold=len(steps) > 1,
+                    wait=bool(part["obstacles"]),
+                )
             except AnsibleError as error:
                 raise AnsibleError(self._undone(str(error), [*done, (host, part)], call)) from None
             done.append((host, part))
@@ -68,7 +75,11 @@ class ActionModule(ActionBase):
     def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:
         """Take back what the hosts before the one that failed have done; returns what is to be said."""
         back, left = [], []
-        for host, part in [*reversed(steps[:-1]), steps[-1]]:
+        # Whoever wrote a file that others share goes first: the others' daemons then start on the former one.
+        before = steps[:-1]
+        before.reverse()
+        before.sort(key=lambda step: bool(step[1]["obstacles"]))
+        for host, part in [*before, steps[-1]]:
             try:
                 call(host, part, step="undo")
                 back.append(host)
@@ -81,11 +92,15 @@ class ActionModule(ActionBase):
 
 
 def in_order(plans: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what has to change as (host, part): slurmdbd, then controllers, then copies, hosts in the order given."""
+    """Return what has to change as (host, part): slurmdbd, then controllers, then copies, hosts in the order given.
+
+    Of each, hosts that cannot write their file come after those that can: a shared file may have been written for them.
+    """
     return [
         (host, part)
         for kind in ORDER
+        for shared in (False, True)
         for host, plan in plans.items()
         for part in plan["parts"]
-        if part["kind"] == kind and part["changed"]
+        if part["kind"] == kind and part["changed"] and bool(part["obstacles"]) == shared
     ]

@@ -139,10 +139,12 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     for part, look in zip(parts, looks):
         if not look.changed and not parameters["force"]:
             continue
-        if look.problems and parameters["digests"] is None:
-            raise SlurmrestError("Nothing was changed. {}".format(" ".join(look.problems)))
+        if parameters["digests"] is None and (against := [*look.obstacles, *look.problems]):
+            raise SlurmrestError("Nothing was changed. {}".format(" ".join(against)))
         digests = look.digests if parameters["digests"] is None else parameters["digests"]
-        outcome = part.apply(digests=digests, force=parameters["force"], hold=parameters["hold"])
+        outcome = part.apply(
+            digests=digests, force=parameters["force"], hold=parameters["hold"], wait=parameters["wait"]
+        )
         result["restarted"] += outcome.restarted
         result["recovered"] += outcome.recovered
         result["changed"] = result["changed"] or outcome.changed
@@ -173,6 +175,7 @@ def main() -> None:
             "step": {"type": "str", "choices": ["apply", "commit", "undo"], "default": "apply"},
             "force": {"type": "bool", "default": False},
             "hold": {"type": "bool", "default": False},
+            "wait": {"type": "bool", "default": False},
             "digests": {"type": "dict"},
         },
         supports_check_mode=True,

@@ -11,9 +11,16 @@ from ansible.errors import AnsibleError
 merge = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_conf_merge")
 
 
-def part(kind: str, *, changed: bool = True, running: bool = True) -> dict[str, Any]:
+def part(kind: str, *, changed: bool = True, running: bool = True, obstacles: tuple[str, ...] = ()) -> dict[str, Any]:
     path = "/etc/slurm/slurmdbd.conf" if kind == "slurmdbd" else "/etc/slurm/slurm.conf"
-    return {"kind": kind, "path": path, "changed": changed, "running": running, "digests": {path: kind}}
+    return {
+        "kind": kind,
+        "path": path,
+        "changed": changed,
+        "running": running,
+        "digests": {path: kind},
+        "obstacles": [*obstacles],
+    }
 
 
 def plan(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +101,24 @@ def test_who_refuses_takes_all_before_him_back_and_is_seen_to_last(monkeypatch: 
     assert hosts.steps("commit") == []
     assert "fatal: no" in str(caught.value)
     assert "The previous files are back on db, primary, backup as well" in str(caught.value)
+
+
+def test_a_shared_file_is_written_before_those_who_only_read_it_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = plan(part("slurmctld", obstacles=("a read-only mount",)))
+    plans = {"one": reader, "two": reader, "primary": plan(part("slurmctld")), "db": plan(part("slurmdbd"))}
+    hosts = Hosts(refuses="two slurmctld")
+    with pytest.raises(AnsibleError):
+        run(hosts, plans, monkeypatch)
+    assert hosts.steps("apply") == ["db slurmdbd", "primary slurmctld", "one slurmctld", "two slurmctld"]
+    assert [arguments["wait"] for _where, step, arguments in hosts.calls if step == "apply"] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert hosts.steps("undo") == ["primary slurmctld", "db slurmdbd", "one slurmctld", "two slurmctld"]
 
 
 def test_the_first_who_refuses_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,9 +175,9 @@ def read_only(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_a_file_that_cannot_be_written_stops_before_anything_changes(read_only: Host) -> None:
-    problems = read_only.part().look().problems
-    assert len(problems) == 1
-    assert f"{read_only.path} cannot be replaced on this host" in problems[0]
+    look = read_only.part().look()
+    assert (len(look.obstacles), look.problems) == (1, [])
+    assert f"{read_only.path} cannot be replaced on this host" in look.as_dict()["obstacles"][0]
     with pytest.raises(SlurmrestError, match=r"cannot be replaced on this host.*Nothing was done"):
         read_only.part().apply()
     assert (read_only.path.read_bytes(), read_only.restarts) == (SITE, 0)
@@ -185,12 +185,35 @@ def test_a_file_that_cannot_be_written_stops_before_anything_changes(read_only: 
 
 def test_a_copy_on_a_read_only_mount_is_written_by_the_host_that_can(read_only: Host) -> None:
     copy = read_only.part(kind="copy")
-    assert copy.look().problems == []
     with pytest.raises(SlurmrestError, match="cannot be replaced on this host"):
         copy.apply()
     for path, text in copy.look().edit.texts.items():
         Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert not copy.apply().changed
+
+
+def test_a_host_waits_until_it_sees_what_another_wrote(read_only: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = read_only.part()
+    texts = part.look().edit.texts
+    rounds = iter(range(100))
+
+    def later(_seconds: float) -> None:
+        if next(rounds) == 3:
+            for path, text in texts.items():
+                Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    monkeypatch.setattr(confmerge.time, "sleep", later)
+    outcome = part.apply(digests={}, force=True, hold=True, wait=True)
+    assert (outcome.changed_paths, outcome.restarted) == ([], ["slurmctld"])
+    assert next(rounds) == 4
+
+
+def test_a_host_does_not_wait_for_ever(read_only: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confmerge, "SHARED_SECONDS", 0.01)
+    part = read_only.part()
+    with pytest.raises(SlurmrestError, match=r"cannot be replaced on this host.*Nothing was done"):
+        part.apply(digests=part.look().digests, force=True, hold=True, wait=True)
+    assert (read_only.path.read_bytes(), read_only.restarts) == (SITE, 0)
 
 
 def test_a_file_that_is_mounted_itself_cannot_be_replaced(
@@ -200,7 +223,7 @@ def test_a_file_that_is_mounted_itself_cannot_be_replaced(
     escaped = str(host.path).replace("s", "\\163")
     mounts.write_text(f"1 2 0:1 / / rw - ext4 x rw\n36 35 98:0 /x {escaped} rw,noatime - ext3 /dev/root rw\n")
     monkeypatch.setattr(confmerge, "MOUNTS", str(mounts))
-    assert "is mounted by itself" in host.part().look().problems[0]
+    assert "is mounted by itself" in host.part().look().obstacles[0]
 
 
 def test_a_file_that_root_may_not_read_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from .probes import Probe
 from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
 from .slurmconf_edit import Edit, Wish, merge, unmerge
 from .transaction import (
+    POLL_SECONDS,
     STATE_DIR,
     FileSpec,
     Outcome,
@@ -53,6 +54,9 @@ KINDS = ("slurmdbd", "slurmctld", "copy")
 
 PATIENCE = 120.0
 """Seconds that a daemon may take for its first answer: slurmctld reads the state of all jobs first."""
+
+SHARED_SECONDS = 90.0
+"""How long a host may not see yet what another one wrote: NFS keeps attributes of files for up to a minute."""
 
 CHECK_SECONDS = 20
 """Seconds that a program may take to read a file."""
@@ -106,6 +110,7 @@ class Look:
     diff: list[dict[str, str]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
     problems: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)  # why this host cannot write it, which another one may do for it
     unfinished: bool = False  # an earlier run was killed before it was done
     digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
 
@@ -130,6 +135,7 @@ class Look:
             "digest": self.digest,
             "unfinished": self.unfinished,
             "problems": self.problems,
+            "obstacles": self.obstacles,
         }
 
 
@@ -209,9 +215,8 @@ class Part:
                 }
             )
         if edit.texts:
-            # A copy on a read-only mount is written by the host that can, before its own turn comes.
-            writable = [None] if self.request.kind == "copy" else map(_obstacle, sorted(edit.texts))
-            look.problems = [problem for problem in (*writable, self._unloaded(look), self._refusal(edit)) if problem]
+            look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
+            look.problems = [problem for problem in (self._unloaded(look), self._refusal(edit)) if problem]
         return look
 
     def _conf(self, edit: Edit | None = None) -> SlurmConf:
@@ -375,13 +380,21 @@ class Part:
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
-    def apply(self, *, digests: Mapping[str, str] | None = None, force: bool = False, hold: bool = False) -> Outcome:
+    def apply(
+        self,
+        *,
+        digests: Mapping[str, str] | None = None,
+        force: bool = False,
+        hold: bool = False,
+        wait: bool = False,
+    ) -> Outcome:
         """Write, restart the daemon if it runs, and wait for its answer; all of it or nothing.
 
         Args:
             digests: of the files as :meth:`look` saw them; when one has changed since, nothing is done.
             force: restart the daemon also when the files are right already (another host wrote them).
             hold: keep the previous files until :meth:`commit` or :meth:`undo`.
+            wait: another host wrote the files; wait until this one sees that.
 
         Raises:
             SlurmrestError: a file changed meanwhile, or cannot be replaced.
@@ -389,7 +402,7 @@ class Part:
         """
         # What a killed run left, or held, is no state to start from.
         recovered = self._transaction(Edit()).undo().recovered
-        edit = self._edit()
+        edit = self._seen() if wait else self._edit()
         for file in edit.texts:
             if digests is not None and not recovered and _digest(read_text(file) or "") != digests.get(file):
                 raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
@@ -406,6 +419,13 @@ class Part:
             ) from None
         outcome.recovered = recovered
         return outcome
+
+    def _seen(self) -> Edit:
+        """What is left to do once this host sees what another one wrote, or has waited long enough."""
+        deadline = time.monotonic() + SHARED_SECONDS
+        while (edit := self._edit()).texts and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return edit
 
     def commit(self) -> None:
         """Forget the previous files."""

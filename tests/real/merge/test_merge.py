@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +213,46 @@ def test_what_cannot_be_written_is_named_before_anything_changes(site: LiveClust
     assert play.status != 0
     assert "/etc/slurm/conf.d/auth.conf cannot be replaced on this host" in " ".join(play.output.split())
     assert state(site) == before
+
+
+def test_read_only_copies_follow_the_file_that_they_share_and_others_stay(site: LiveCluster) -> None:
+    # rest sees what ctl writes seconds later, as over NFS; what c1 has is its own.
+    site.ssh("c1", "printf '\\n# of this node\\n' >> /etc/slurm/slurm.conf")
+    for node in ("rest", "c1"):
+        site.privileged(
+            node,
+            "mkdir -p /run/server && mount --bind /etc/slurm /run/server"
+            " && mount --bind /etc/slurm /etc/slurm && mount -o remount,bind,ro /etc/slurm",
+        )
+    own = files(site)["c1"]
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve, site)
+            play = deploy(site, CONSENT)
+            served.result()
+        said = " ".join(play.output.split())
+        assert play.status == 0, play.output
+        assert "all good" in said
+        assert files(site)["c1"] == own
+        assert "/etc/slurm/conf.d/auth.conf cannot be replaced on this host" in said
+        assert "so nobody writes it for this host" in said
+        assert site.ssh("rest", "sha256sum < /etc/slurm/conf.d/auth.conf") == site.ssh(
+            "ctl", "sha256sum < /etc/slurm/conf.d/auth.conf"
+        )
+        assert deploy(site, CONSENT).good().changed == 0
+    finally:
+        for node in ("rest", "c1"):
+            site.privileged(node, "umount /etc/slurm; umount /run/server")
+
+
+def serve(site: LiveCluster) -> None:
+    """Let rest see what ctl wrote, three seconds later."""
+    written = site.ssh(
+        "ctl",
+        "for n in $(seq 300); do grep -qs jwt_key= /etc/slurm/conf.d/auth.conf && break; sleep 0.2; done; sleep 3; "
+        "tar -C /etc/slurm -cf - slurm.conf conf.d | base64",
+    )
+    site.ssh("rest", f"base64 -d <<'END' | tar -C /run/server -xf -\n{written}\nEND")
 
 
 def test_assert_names_the_lines_and_writes_nothing(site: LiveCluster) -> None:
