@@ -199,6 +199,15 @@ def test_keys_are_compared_without_being_shown(tmp_path: Path) -> None:
     assert (seen["one"]["inode"], seen["one"]["size"]) == (one.stat().st_ino, 32)
 
 
+def test_a_key_in_a_rotation_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.keys, "rotation_record", lambda path: f"{path}.record")
+    key = tmp_path / "key"
+    key.write_bytes(b"a" * 32)
+    assert module._key(str(key), ME, "")["rotating"] is False
+    (tmp_path / "key.record").touch()
+    assert module._key(str(key), ME, "")["rotating"] is True
+
+
 def test_a_key_that_cannot_be_looked_at(tmp_path: Path) -> None:
     assert "no-such-account" in module._key(str(tmp_path), "no-such-account", "")["error"]
     missing = module._key(str(tmp_path / "missing"), ME, "salt")

@@ -9,6 +9,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+STATE_DIR = "/var/lib/slurmrest"
+"""What this toolkit notes of a host, for root only."""
+
 
 def write_atomically(path: str, content: bytes, uid: int, gid: int, mode: int, *, copy_of: str | None = None) -> None:
     """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one.

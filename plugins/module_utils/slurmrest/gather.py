@@ -406,6 +406,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
             status = os.stat(seen["real_path"])
             facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
             facts["readable"] = keys.may(seen, account, 4)
+            facts["rotating"] = os.path.exists(keys.rotation_record(path))
             facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
     except (OSError, KeyError) as error:
         facts["error"] = str(error)

@@ -15,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .files import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ def generate(size: int = MINIMUM_BYTES) -> bytes:
     if not MINIMUM_BYTES <= size <= MAXIMUM_BYTES:
         raise InputError("size of the JWT key", size, f"{MINIMUM_BYTES} to {MAXIMUM_BYTES} bytes")
     return secrets.token_bytes(size)
+
+
+def rotation_record(path: str, state_dir: str = STATE_DIR) -> str:
+    """The file that is there while a rotation of the key at ``path`` has begun and not ended."""
+    return posixpath.join(state_dir, f"rotation-{posixpath.basename(path)}.json")
 
 
 def inspect(path: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class KeyOnHost:
         self._real = os.path.realpath(self.path)
         self._next = self._real + NEXT_SUFFIX
         self._copy = self._real + ROLLBACK_SUFFIX
-        self._journal = os.path.join(self.state_dir, f"rotation-{os.path.basename(self.path)}.json")
+        self._journal = keys.rotation_record(self.path, self.state_dir)
 
     # -- looking ------------------------------------------------------------------------------------------------------
 

@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from .confinement import refusal
 from .errors import InputError, SlurmrestError
-from .files import load_record, save_record, write_atomically
+from .files import STATE_DIR, load_record, save_record, write_atomically
 from .probes import Probe, probe_error
 
 if TYPE_CHECKING:
     from .origin import Origin
 
-STATE_DIR = "/var/lib/slurmrest"
 ROLLBACK_SUFFIX = ".slurmrest-rollback"
 POLL_SECONDS = 0.05
 JOURNAL_LINES = 12
