@@ -202,7 +202,7 @@ def test_a_host_waits_until_it_sees_what_another_wrote(read_only: Host, monkeypa
             for path, text in texts.items():
                 Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
 
-    monkeypatch.setattr(confmerge.time, "sleep", later)
+    monkeypatch.setattr(time, "sleep", later)
     outcome = part.apply(digests={}, force=True, hold=True, wait=True)
     assert (outcome.changed_paths, outcome.restarted) == ([], ["slurmctld"])
     assert next(rounds) == 4

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest import detect as detection
 from slurmrest import gather as module
-from slurmrest import jwt, slurmconf, units
+from slurmrest import jwt, keys, slurmconf, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,7 +200,7 @@ def test_keys_are_compared_without_being_shown(tmp_path: Path) -> None:
 
 
 def test_a_key_in_a_rotation_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.keys, "rotation_record", lambda path: f"{path}.record")
+    monkeypatch.setattr(keys, "rotation_record", lambda path: f"{path}.record")
     key = tmp_path / "key"
     key.write_bytes(b"a" * 32)
     assert module._key(str(key), ME, "")["rotating"] is False

@@ -30,12 +30,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InputError, SlurmrestError
+from .files import STATE_DIR
 from .probes import Probe
 from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
 from .slurmconf_edit import Edit, Wish, merge, unmerge
 from .transaction import (
     POLL_SECONDS,
-    STATE_DIR,
     FileSpec,
     Outcome,
     Run,

@@ -20,12 +20,12 @@ from typing import Any
 from . import keys as key_files
 from .detect import detect
 from .errors import InputError, SlurmrestError
+from .files import STATE_DIR
 from .jwks import KeySet
 from .jwks_sources import TIMEOUT, Source, read_all, sources
 from .origin import Origin
 from .rotation import CONTROLLER, RECONFIGURE, loaded_before, without_token
 from .transaction import (
-    STATE_DIR,
     DirectorySpec,
     FileSpec,
     Outcome,

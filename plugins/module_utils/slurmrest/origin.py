@@ -1,6 +1,6 @@
 """What a host was like before this toolkit changed it, remembered so that it can be brought back.
 
-One file below :data:`~.transaction.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
+One file below :data:`~.files.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
 and never again: the first word counts. Names are those of transactions, so that each role takes back what it did. A
 secret is never copied: of a sensitive file it is only remembered whether it was there.
 """
@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import SlurmrestError
-from .files import load_record, save_record
+from .files import STATE_DIR, load_record, save_record
 from .transaction import (
-    STATE_DIR,
     FileSpec,
     Outcome,
     Present,

@@ -1,7 +1,7 @@
 """One host's part in giving a cluster a new JWT key: look, switch daemon by daemon, go back, or keep.
 
 A rotation spans hosts, so a host cannot decide alone when it is over. It keeps a journal under
-:data:`~.transaction.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
+:data:`~.files.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
 key stays beside the new one as a hard link: the same file, so the same owner and mode, and no secret is copied. What is
 done in which order on which host is in :mod:`.conductor`.
 
@@ -25,8 +25,8 @@ from typing import Any, Callable
 
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
-from .files import load_record, save_record
-from .transaction import ROLLBACK_SUFFIX, STATE_DIR, Run, ServiceSpec, Systemd, host_lock, restart
+from .files import STATE_DIR, load_record, save_record
+from .transaction import ROLLBACK_SUFFIX, Run, ServiceSpec, Systemd, host_lock, restart
 
 NEXT_SUFFIX = ".slurmrest-next"
 RECONFIGURE = ("scontrol", "reconfigure")
