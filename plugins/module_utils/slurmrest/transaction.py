@@ -5,8 +5,9 @@ rename, reload systemd, restart, ask every daemon for an answer, and only then f
 refuses the new files the previous ones come back, the daemons run on them again, and :class:`TransactionFailed` carries
 the daemon's own words.
 
-State on the host: a lock file and one journal per transaction under :data:`~.files.STATE_DIR`. The rollback copy of a file lies
-beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a second directory.
+State on the host: a lock file and one journal per transaction under :data:`~.files.STATE_DIR`. The rollback copy of a
+file lies beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a second
+directory.
 """
 
 from __future__ import annotations
