@@ -87,10 +87,12 @@ class Profile:
     tasks: Sequence[tuple[str, float]]
     changed: int
 
-    def since(self, name: str) -> float:
-        """Return the seconds of the first task of this name and of all that follow."""
-        names = [task for task, _ in self.tasks]
-        return sum(seconds for _, seconds in self.tasks[names.index(name) :])
+    def of(self, name: str) -> float:
+        """Return the seconds of a task; where it is left out in one play and done in another, both together."""
+        found = [seconds for task, seconds in self.tasks if task == name]
+        if not found:
+            raise MeasurementError(f"There was no task {name!r}.")
+        return sum(found)
 
 
 def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Profile:

@@ -103,7 +103,7 @@ def each_further(medians: Mapping[str, float]) -> float | None:
 
 
 BARS = (
-    Bar("warm up, single, jobs included", 4, "s", one("warm up")),
+    Bar("warm up, single, all but the jobs", 4, "s", one("warm up: without the job check")),
     Bar("container start to both diags", 2.5, "s", one("warm up: container start to both diags")),
     Bar("warm up, split, two compute nodes", 8, "s", one("warm up, split, 5 containers")),
     Bar(
