@@ -6,6 +6,7 @@ calls only, a mount namespace with a pure cgroup v2 tree, runc, and lower limits
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 CAP_SYS_RESOURCE = 24
 """Number of the capability that raising resource limits takes (linux/capability.h)."""
+
+NEARLY = 0.8
+"""Part of a limit from which on it is the likely cause: what failed gave back what it had."""
 
 PACKAGES = {
     "podman": ("podman", "netavark", "aardvark-dns", "iptables"),
@@ -83,6 +87,22 @@ class Host:
         """One line for people."""
         limits = "" if self.can_raise_limits else ", no CAP_SYS_RESOURCE"
         return f"{'root' if self.root else 'not root'}, cgroups {self.cgroups}{limits}"
+
+
+def too_many_containers(proc: Path = Path("/proc")) -> tuple[str, str] | None:
+    """Say why no further container boots, and what helps, where the kernel's limit for inotify is nearly reached.
+
+    systemd ends at once when it gets no instance; in a container it takes about seven with its services.
+    """
+    limit = int((proc / "sys/fs/inotify/max_user_instances").read_text(encoding="ascii"))
+    used = 0
+    for folder in proc.glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):  # a process that ends meanwhile, or of somebody else
+            used += sum(str(entry.readlink()) == "anon_inode:inotify" for entry in folder.iterdir())
+    if used < limit * NEARLY:
+        return None
+    cause = f"{used} of this host's {limit} inotify instances for a user are taken, and each container needs about 7."
+    return cause, "Allow more (as root: sysctl fs.inotify.max_user_instances=1024), or remove other clusters."
 
 
 def cgroup_mode(mounts: str) -> tuple[str, str | None]:

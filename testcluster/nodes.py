@@ -12,6 +12,7 @@ from slurmrest.releases import lookup
 from testcluster import inventory
 from testcluster.engine import REST_PORT, SSH_PORT, Engine, EngineError
 from testcluster.errors import ClusterFailedError
+from testcluster.host import too_many_containers
 from testcluster.locks import state_directory
 from testcluster.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
 
@@ -66,7 +67,13 @@ def start_nodes(
             ports.result()
         return key
 
-    keys = dict(zip((node.name for node in cluster.nodes), in_parallel(start, cluster.nodes), strict=True))
+    try:
+        found = in_parallel(start, cluster.nodes)
+    except EngineError as error:
+        if cause := too_many_containers():
+            raise ClusterFailedError(f"{error}\n{cause[0]}", cause[1]) from error
+        raise
+    keys = dict(zip((node.name for node in cluster.nodes), found, strict=True))
     write_private(cluster.directory / "known_hosts", inventory.render_known_hosts(cluster, keys))
     write_access_files(cluster)
 

@@ -107,12 +107,12 @@ def test_plot_has_a_bar_for_each_measurement_and_release() -> None:
     root = ET.fromstring(report.plot(RESULTS))
     name = "{http://www.w3.org/2000/svg}"
     labels = [text.text for text in root.iter(f"{name}text") if text.get("text-anchor") == "end"]
-    assert labels[:4] == ["warm up", "22.05", "24.11", "by hand <all>"]
+    assert labels[:4] == ["warm up", "22.05", "24.11", ALONE]
     bars = [float(bar.get("width", 0)) for bar in root.iter(f"{name}rect")][1:]
-    assert len(bars) == 5
+    assert len(bars) == 7
     assert bars[0] * 2.5 == pytest.approx(bars[1], abs=0.2)
     lines = [(float(line.get("x1", 0)), float(line.get("x2", 0))) for line in root.iter(f"{name}line")]
-    assert [low < high for low, high in lines] == [True, True, False, False, False]
+    assert [low < high for low, high in lines] == [True, True, *[False] * 5]
 
 
 def test_page_and_plot_of_nothing() -> None:

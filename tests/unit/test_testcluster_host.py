@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from testcluster import host as hosts
 from testcluster.errors import CannotRunError
 from testcluster.host import Host, cgroup_mode, containers_conf, has_capability
 from testcluster.progress import Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PURE = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
 HYBRID = """tmpfs /sys/fs/cgroup tmpfs rw 0 0
@@ -54,6 +58,22 @@ def test_ordinary_hosts_are_not_awkward() -> None:
     assert not USER.awkward
     assert AWKWARD.awkward
     assert Host(root=True, cgroups="v2", can_raise_limits=False, pids_controller=True).awkward
+
+
+def test_containers_that_do_not_fit_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "sys/fs/inotify").mkdir(parents=True)
+    (tmp_path / "sys/fs/inotify/max_user_instances").write_text("10\n")
+    for process, instances in (("1", 3), ("22", 4), ("self", 9)):
+        folder = tmp_path / process / "fd"
+        folder.mkdir(parents=True)
+        for number in range(instances):
+            (folder / str(number)).symlink_to("anon_inode:inotify")
+        (folder / "9").symlink_to("/dev/null")
+    assert hosts.too_many_containers(tmp_path) is None
+    (tmp_path / "22/fd/8").symlink_to("anon_inode:inotify")
+    cause, remedy = hosts.too_many_containers(tmp_path) or ("", "")
+    assert "8 of the 10 inotify instances" in cause
+    assert "fs.inotify.max_user_instances" in remedy
 
 
 def test_only_what_the_host_lacks_is_switched_off() -> None:
