@@ -72,7 +72,7 @@ def test_containers_that_do_not_fit_are_explained(tmp_path: Path) -> None:
     assert hosts.too_many_containers(tmp_path) is None
     (tmp_path / "22/fd/8").symlink_to("anon_inode:inotify")
     cause, remedy = hosts.too_many_containers(tmp_path) or ("", "")
-    assert "8 of the 10 inotify instances" in cause
+    assert "8 of this host's 10 inotify instances" in cause
     assert "fs.inotify.max_user_instances" in remedy
 
 
