@@ -208,10 +208,16 @@ def phases(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def tasks(results: Mapping[str, Any]) -> Iterator[str]:
-    """Yield where the time of the second deploy.yml goes, on one release."""
-    for release, record in reversed(records(results, "start").items()):
+    """Yield where the time of the second deploy.yml and of the first deployment goes, on one release."""
+    yield from profile(results, "start", "second deploy.yml, single node")
+    yield from profile(results, "first", "first cluster.yml and deploy.yml, packages from the network")
+
+
+def profile(results: Mapping[str, Any], part: str, name: str) -> Iterator[str]:
+    """Yield where the time of one run of playbooks goes: the last one of this name, on the latest release."""
+    for release, record in reversed(records(results, part).items()):
         if "tasks" in record and not busy(record):
-            whole = record["seconds"]["second deploy.yml, single node"][-1]
+            whole = record["seconds"][name][-1]
             shown = [
                 [name.replace(" |", ":"), f"{seconds:.2f}"]
                 for name, seconds in record["tasks"]
@@ -219,7 +225,7 @@ def tasks(results: Mapping[str, Any]) -> Iterator[str]:
             ]
             start = whole - sum(seconds for _, seconds in record["tasks"])
             rest = sum(seconds for _, seconds in record["tasks"] if seconds < SHOWN_SECONDS)
-            yield f"## Where the time of the second deploy.yml goes ({release}, one run of {whole:.2f} s)\n"
+            yield f"## Where the time goes: {name} ({release}, one run of {whole:.2f} s)\n"
             rows = [["start of ansible-playbook", f"{start:.2f}"], *shown, ["all other tasks", f"{rest:.2f}"]]
             yield table(["", "seconds"], rows)
             return
