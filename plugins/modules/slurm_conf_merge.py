@@ -51,6 +51,7 @@ options:
   step: {description: Used by the action plugin., type: str, choices: [apply, commit, undo], default: apply}
   force: {description: Used by the action plugin., type: bool, default: false}
   hold: {description: Used by the action plugin., type: bool, default: false}
+  wait: {description: Used by the action plugin., type: bool, default: false}
   digests: {description: Used by the action plugin., type: dict}
 attributes:
   check_mode: {support: full, description: "Compares, asks Slurm's parser, and writes nothing."}

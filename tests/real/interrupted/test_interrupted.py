@@ -28,7 +28,7 @@ SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
 BEFORE: dict[str, Any] = {"slurmrestd_service_listen": ["0.0.0.0:6820", SOCKET]}
 AFTER: dict[str, Any] = {
     "slurmrestd_service_listen": ["0.0.0.0:6820", SOCKET, "127.0.0.1:6821"],
-    "slurmrestd_service_debug": "verbose",
+    "slurmrestd_service_environment": {"SITE_WORD": "verbose"},
 }
 # AF_UNIX alone: the daemon cannot bind its port.
 REFUSED = {**AFTER, "slurmrestd_service_sandbox": {"RestrictAddressFamilies": "AF_UNIX"}}
