@@ -112,7 +112,7 @@ BARS = (
         "times",
         ratio("first cluster.yml and deploy.yml, packages from the network", "by hand, packages from the network"),
     ),
-    Bar("second deploy.yml, 1 host", 5, "s", one("second deploy.yml, 1 host")),
+    Bar("second deploy.yml, 1 host", 5, "s", one("second deploy.yml, single node")),
     Bar("of that the verification", 1, "s", one("second deploy.yml: the verification in it")),
     Bar("second deploy.yml, 5 hosts", 12, "s", one("second deploy.yml, 5 hosts")),
     Bar("each further host, as against one", 0.5, "times", each_further),
