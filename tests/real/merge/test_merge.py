@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -247,12 +248,11 @@ def test_read_only_copies_follow_the_file_that_they_share_and_others_stay(site: 
 
 def serve(site: LiveCluster) -> None:
     """Let rest see what ctl wrote, three seconds later."""
-    written = site.ssh(
-        "ctl",
-        "for n in $(seq 300); do grep -qs jwt_key= /etc/slurm/conf.d/auth.conf && break; sleep 0.2; done; sleep 3; "
-        "tar -C /etc/slurm -cf - slurm.conf conf.d | base64",
-    )
-    site.ssh("rest", f"base64 -d <<'END' | tar -C /run/server -xf -\n{written}\nEND")
+    site.ssh("ctl", "for n in $(seq 300); do grep -qs jwt_key= /etc/slurm/conf.d/auth.conf && exit; sleep 0.2; done")
+    time.sleep(3)
+    for name in ("slurm.conf", "conf.d/auth.conf"):
+        text = site.ssh("ctl", f"base64 /etc/slurm/{name}")
+        site.ssh("rest", f"base64 -d > /run/server/{name} <<'END'\n{text}\nEND")
 
 
 def test_assert_names_the_lines_and_writes_nothing(site: LiveCluster) -> None:
