@@ -33,8 +33,11 @@ AFTER: dict[str, Any] = {
 # AF_UNIX alone: the daemon cannot bind its port.
 REFUSED = {**AFTER, "slurmrestd_service_sandbox": {"RestrictAddressFamilies": "AF_UNIX"}}
 SERVICE = ("--tags", "slurmrestd_service")
-# Serves, and decides over the toolkit's drop-in.
-SITE_S = "[Service]\nExecStart=\nExecStart=/usr/sbin/slurmrestd -a rest_auth/jwt 0.0.0.0:6820\n"
+# Serves, and decides over the toolkit's drop-in; some releases would open a port twice that is in both places.
+SITE_S = (
+    "[Service]\nUnsetEnvironment=SLURMRESTD_LISTEN\n"
+    "ExecStart=\nExecStart=/usr/sbin/slurmrestd -a rest_auth/jwt 0.0.0.0:6820\n"
+)
 PATIENCE = 60.0
 
 
