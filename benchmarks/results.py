@@ -125,9 +125,13 @@ def _processor_times() -> tuple[int, int]:
 
 
 def commit_here() -> str:
-    """Return the commit of this clone; ``-dirty`` is behind it where files were changed."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """Return the commit of this clone; ``-dirty`` is behind it where files were changed that are not results."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+
+    changed = git("diff", "--quiet", "HEAD", "--", ".", ":!docs/data/benchmarks.json", ":!docs/benchmarks.*")
+    return git("rev-parse", "--short=12", "HEAD").stdout.strip() + ("-dirty" if changed.returncode else "")
 
 
 def hardware() -> tuple[str, str, str]:
