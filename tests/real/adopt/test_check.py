@@ -28,7 +28,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "slurmrestd_service_threads": 8,
         "slurmrestd_service_debug": "5",
         "slurmrestd_service_extra_options": "-v",
-        "slurmrestd_service_environment": {"SLURM_DEBUG_FLAGS": "network"},
+        "slurmrestd_service_environment": {"SITE_WORD": "yes"},
         "slurmrestd_service_sandbox": {"PrivateUsers": "no"},
     },
     "group": {"slurmrestd_service_socket_group": "portal"},
