@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest.releases import lookup
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from testcluster.engine import Engine
 
 HAND = "bench-hand"
+NOTHING = Path(__file__).with_name("nothing.yml")
 STALE = "/etc/apt/apt.conf.d/99-bench"
 BOOTED = ("running", "degraded")
 VERIFICATION = "verify | Ask slurmrestd over every listener"
@@ -51,6 +53,8 @@ def first(engine: Engine, records: Mapping[str, Record], count: int, deadline: f
                 record.listen()
                 commands.down(engine)
                 commands.up(release, "--bare")
+                nothing = commands.play(str(NOTHING))
+                record.add("floor: ansible-playbook with 24 modules that do nothing", nothing.seconds)
                 profile = commands.play("cluster.yml", "deploy.yml")
                 record.add("first cluster.yml and deploy.yml, packages from the network", profile.seconds)
                 record.keep("tasks", profile.tasks)
