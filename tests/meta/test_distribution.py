@@ -62,5 +62,5 @@ def test_collection_holds_what_a_site_needs(tmp_path: Path) -> None:
     (archive,) = tmp_path.glob("slurmrest-toolkit-*.tar.gz")
     with tarfile.open(archive) as tar:
         top = {name.split("/")[0] for name in tar.getnames()}
-    needed = {"roles", "playbooks", "plugins", "meta", "docs", "README.md", "LICENSE", "CHANGELOG.md"}
+    needed = {"roles", "playbooks", "plugins", "meta", "docs", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"}
     assert top == needed | {"CONTRIBUTING.md", "MANIFEST.json", "FILES.json"}
