@@ -13,40 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from testcluster.suites import DEFAULT_SERIES, SUITES
+from testcluster.suites import SUITES
+from tests import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".slurmrest" / "tests"
+COUNTER = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "slurmrest" / "tests" / "runs"
 RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
-
-EVERY_RELEASE = ("default", "split", "command_line")
-"""What has to be seen on each release; everything else on one of them, unless asked for by name or with --full."""
-
-WITH_FULL = (
-    "adopt",
-    "attacks",
-    "interrupted",
-    "jwks",
-    "leaks",
-    "merge",
-    "rotation",
-    "sandbox",
-    "tokens",
-    "uninstall",
-    "upgrade",
-    "warm",
-)
-"""What runs with --full or by name only, until it has been seen to pass within the time that a usual run may take."""
-
-ONE_RELEASE = {"upstream_unit": "26.05"}
-"""The release for what is not run on each: that of the command line's default where it is not listed."""
-
-UPGRADES = ("upgrade", "24.11")
-"""The scenario that ends on another release than it begins with, and the only release that it can begin with."""
-
-LONGEST = ("deploy",)
-"""Begin first, so that nothing runs alone at the end."""
 
 SHOWN_LINES = 3
 """Of the output of a command that passed, when several run side by side."""
@@ -63,6 +37,7 @@ class Options:
     scenarios: Sequence[str]  # empty: all of them
     keep: bool
     full: bool
+    share: int = 0  # which of the shares of what takes turns
 
 
 @dataclass(frozen=True)
@@ -117,23 +92,15 @@ def render(_: Options) -> Iterator[Command]:
     yield python("render", "-m", "pytest", "tests/render")
 
 
-def scenarios() -> list[str]:
-    """Return the names of the molecule scenarios."""
-    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-
-
-def topics() -> list[str]:
-    """Return the names of the folders of tests that start clusters themselves."""
-    return sorted({path.parent.name for path in ROOT.glob("tests/real/*/test_*.py")})
-
-
-def wanted(name: str, release: str, options: Options) -> bool:
-    """Tell whether to run a scenario or topic on a release."""
+def chosen(options: Options) -> list[parts.Part]:
+    """Return the parts to run: those asked for, all of them, or what each run has and this run's share of the rest."""
+    everything = parts.matrix(options.releases)
     if options.scenarios:
-        return name in options.scenarios
-    if options.full or name in EVERY_RELEASE:
-        return True
-    return name not in WITH_FULL and release == ONE_RELEASE.get(name, DEFAULT_SERIES)
+        return [part for part in everything if {part.name, part.folder} & set(options.scenarios)]
+    if options.full:
+        return everything
+    turns = parts.share([part for part in everything if not part.every], options.share)
+    return [part for part in everything if part.every or part in turns]
 
 
 def environment(scenario: str, release: str) -> dict[str, str]:
@@ -146,18 +113,14 @@ def containers(options: Options) -> Iterator[Command]:
     """Yield scenarios and topics on their releases."""
     scenario = ("-m", "molecule", "test", "--no-command-borders", *(["--destroy=never"] if options.keep else []))
     flags = [flag for flag, given in (("--keep", options.keep), ("--full", options.full)) if given]
-    # By release last: what runs side by side then builds different images instead of waiting for the same one.
-    parts = [*((name, True) for name in scenarios()), *((name, False) for name in topics())]
-    for name, molecule in sorted(parts, key=lambda part: part[0] not in LONGEST):
-        for release in options.releases:
-            if not wanted(name, release, options) or (molecule and name == UPGRADES[0] and release != UPGRADES[1]):
-                continue
-            if molecule:
-                title = f"molecule {name} {release}" if name in topics() else f"{name} {release}"
-                yield python(title, *scenario, "--scenario-name", name, **environment(name, release))
-            else:
-                topic = ("-m", "pytest", f"tests/real/{name}", "--capture=no", f"--release={release}", *flags)
-                yield python(f"{name} {release}", *topic)
+    for part in chosen(options):
+        if part.molecule:
+            yield python(
+                part.title, *scenario, "--scenario-name", part.folder, **environment(part.folder, part.release)
+            )
+        else:
+            topic = ("-m", "pytest", f"tests/real/{part.folder}", "--capture=no", f"--release={part.release}", *flags)
+            yield python(part.title, *topic)
 
 
 def faults(options: Options) -> Iterator[Command]:
@@ -260,13 +223,23 @@ def run(stages: Sequence[str], options: Options, jobs: int) -> list[Outcome]:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; a value that is not known ends the program with exit status 2."""
+    names = sorted({*parts.table(), *(name.removeprefix(parts.MOLECULE) for name in parts.table())})
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"run these only: {', '.join(STAGES)}")
     parser.add_argument("--release", action="append", choices=RELEASES, help="Slurm series for the containers")
-    parser.add_argument("--scenario", action="append", choices=[*scenarios(), *topics()], help="one part of them")
+    parser.add_argument(
+        "--scenario", action="append", choices=names, metavar="PART", help=f"one part of them: {', '.join(names)}"
+    )
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="side by side (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the containers of a scenario running")
-    parser.add_argument("--full", action="store_true", help="run what takes longer, too")
+    parser.add_argument("--full", action="store_true", help="run everything on every release, and what takes longer")
+    parser.add_argument(
+        "--share",
+        type=int,
+        choices=range(parts.SHARES),
+        help=f"which of the {parts.SHARES} shares of the parts that take turns (default: the next one)",
+    )
+    parser.add_argument("--record", action="store_true", help="keep the seconds of container parts that passed")
     arguments = parser.parse_args(argv)
     for stage in arguments.stages:
         if stage not in STAGES:
@@ -277,18 +250,30 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Run what the command line asks for; returns 0 when everything passed, else 1."""
     arguments = parse(argv)
-    options = Options(arguments.release or RELEASES, arguments.scenario or (), arguments.keep, arguments.full)
+    stages = arguments.stages or [name for name in STAGES if name not in ON_REQUEST]
+    share = arguments.share
+    if share is None:
+        turns = "containers" in stages and not (arguments.full or arguments.scenario)
+        share = parts.run_number(COUNTER) % parts.SHARES if turns else 0
+    releases, scenarios = arguments.release or RELEASES, arguments.scenario or ()
+    options = Options(releases, scenarios, arguments.keep, arguments.full, share)
+    if "containers" in stages:
+        names = ", ".join(part.title for part in chosen(options) if not part.every) or "nothing"
+        which = (
+            "what was asked for" if options.full or options.scenarios else f"share {share} of 0 to {parts.SHARES - 1}"
+        )
+        print(f"Besides what each run has, {which}: {names}", flush=True)
     # The tools find each other on PATH, and Ansible its configuration by name, whatever the folder's mode.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
     start = time.monotonic()
     try:
-        outcomes = run(
-            arguments.stages or [name for name in STAGES if name not in ON_REQUEST], options, max(1, arguments.jobs)
-        )
+        outcomes = run(stages, options, max(1, arguments.jobs))
     except KeyboardInterrupt:
         return 130
     print("\n" + "\n".join(map(str, outcomes)))
+    if arguments.record:
+        parts.record({done.title: done.seconds for done in outcomes if done.stage == "containers" and done.status == 0})
     failed = sum(outcome.status != 0 for outcome in outcomes)
     print(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - start:.0f} s")
     return 1 if failed else 0

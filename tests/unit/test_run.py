@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests import run
+from tests import parts, run
 
 OPTIONS = run.Options(("24.11",), (), keep=False, full=False)
 
@@ -85,42 +86,112 @@ def test_unknown_values_are_refused(argv: list[str], capsys: pytest.CaptureFixtu
     assert f"'{argv[-1]}'" in capsys.readouterr().err
 
 
+TABLE = """
+["molecule default"]
+every = true
+["molecule odd"]
+only = "22.05"
+["molecule keys"]
+releases = ["24.11"]
+[keys]
+[long]
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small table of parts, of which one is known to take long."""
+    (tmp_path / "parts.toml").write_text(TABLE)
+    (tmp_path / "parts.json").write_text('{"long 24.11": 900}')
+    monkeypatch.setattr(parts, "TABLE", tmp_path / "parts.toml")
+    monkeypatch.setattr(parts, "SECONDS", tmp_path / "parts.json")
+
+
 def titles(**asked: Any) -> list[str]:
     """Return what the containers stage would run."""
     options = {"releases": ("22.05", "24.11"), "scenarios": (), "keep": False, "full": False, **asked}
     return [command.title for command in run.containers(run.Options(**options))]
 
 
-def test_what_matters_runs_on_every_release_and_the_rest_on_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is lost: without more, each part runs at least once; --full runs all on all."""
-    monkeypatch.setattr(run, "scenarios", lambda: ["default", "odd"])
-    monkeypatch.setattr(run, "topics", lambda: ["keys"])
-    monkeypatch.setattr(run, "ONE_RELEASE", {"odd": "22.05"})
-    assert titles() == ["default 22.05", "default 24.11", "odd 22.05", "keys 24.11"]
-    assert titles(full=True) == [
-        f"{name} {release}" for name in ("default", "odd", "keys") for release in ("22.05", "24.11")
-    ]
-    assert titles(scenarios=("keys",), releases=("22.05",)) == ["keys 22.05"]
+ALL = [
+    "long 24.11",
+    "keys 22.05",
+    "long 22.05",
+    "molecule default 22.05",
+    "molecule odd 22.05",
+    "keys 24.11",
+    "molecule default 24.11",
+    "molecule keys 24.11",
+]
 
 
-def test_what_takes_longest_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "scenarios", lambda: ["default"])
-    monkeypatch.setattr(run, "topics", lambda: ["brief", "long"])
-    monkeypatch.setattr(run, "LONGEST", ("long",))
-    assert titles(full=True, releases=("24.11",)) == ["long 24.11", "default 24.11", "brief 24.11"]
+@pytest.mark.usefixtures("table")
+def test_full_runs_all_and_what_takes_longest_begins_first() -> None:
+    """Everything on every release where it can run."""
+    assert titles(full=True) == ALL
 
 
-def test_a_scenario_and_a_topic_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scenario that ends on another release begins on one release only, whatever is asked for."""
-    monkeypatch.setattr(run, "scenarios", lambda: ["upgrade"])
-    monkeypatch.setattr(run, "topics", lambda: ["upgrade"])
-    wanted = ["molecule upgrade 24.11", "upgrade 22.05", "upgrade 24.11"]
-    assert titles(full=True) == wanted
-    assert titles(scenarios=("upgrade",)) == wanted
+@pytest.mark.usefixtures("table")
+def test_runs_in_a_row_have_run_everything() -> None:
+    """Nothing is lost: each part is in each run or in exactly one share."""
+    runs = [titles(share=number) for number in range(parts.SHARES)]
+    every = {"molecule default 22.05", "molecule default 24.11"}
+    assert all(every < set(names) for names in runs)
+    turns = [name for names in runs for name in names if name not in every]
+    assert sorted(turns) == sorted(set(ALL) - every)
+    assert ["long 24.11"] in [[name for name in names if name not in every] for names in runs]
+    assert titles(share=1) == titles(share=1 + parts.SHARES) == titles(share=1)
 
 
-def test_the_tables_name_what_exists() -> None:
-    """A part that was renamed must not drop out of the matrix unseen."""
-    assert run.UPGRADES[0] in run.scenarios()
-    assert {*run.EVERY_RELEASE, *run.ONE_RELEASE} <= {*run.scenarios(), *run.topics()}
-    assert set(run.ONE_RELEASE.values()) <= set(run.RELEASES)
+@pytest.mark.usefixtures("table")
+def test_a_scenario_and_a_topic_of_one_name_are_told_apart() -> None:
+    """Asked for by the name that both have, both run; asked for by its own, one."""
+    assert titles(scenarios=("keys",)) == ["keys 22.05", "keys 24.11", "molecule keys 24.11"]
+    assert titles(scenarios=("molecule keys",)) == ["molecule keys 24.11"]
+
+
+def test_the_table_names_what_exists() -> None:
+    """A part that was renamed, or is new, must not drop out of the matrix unseen."""
+    assert sorted(parts.table()) == parts.found()
+    for name, row in parts.table().items():
+        assert set(row) <= {"every", "releases", "only"}, name
+        assert {*row.get("releases", ()), *([row["only"]] if "only" in row else ())} <= set(run.RELEASES)
+
+
+def test_the_nightly_run_has_a_job_for_each_part() -> None:
+    """The hosted workflow cannot read the table."""
+    workflow = yaml.safe_load((run.ROOT / ".github/workflows/ci.yml").read_text())
+    assert sorted(workflow["jobs"]["nightly"]["strategy"]["matrix"]["part"]) == parts.found()
+
+
+def test_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other on a machine, or as the variable says."""
+    for name in parts.RUN_NUMBER:
+        monkeypatch.delenv(name, raising=False)
+    counter = tmp_path / "state" / "runs"
+    assert [parts.run_number(counter) for _ in range(3)] == [0, 1, 2]
+    counter.write_text("nonsense")
+    assert parts.run_number(counter) == 0
+    monkeypatch.setenv("GITHUB_RUN_NUMBER", "41")
+    assert parts.run_number(counter) == 41
+
+
+@pytest.mark.usefixtures("table")
+def test_seconds_are_kept() -> None:
+    """What was measured anew replaces what was known; the rest stays."""
+    parts.record({"keys 22.05": 61.7})
+    assert {part.title: part.seconds for part in parts.matrix(("22.05", "24.11")) if part.seconds != 300} == {
+        "keys 22.05": 62,
+        "long 24.11": 900,
+    }
+
+
+def test_a_share_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The output names what takes its turn, before it begins."""
+    monkeypatch.setattr(run, "COUNTER", tmp_path / "runs")
+    monkeypatch.setattr(run, "run", lambda *_: [])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("ANSIBLE_CONFIG", "")
+    assert run.main(["containers", "--share", "2"]) == 0
+    assert "share 2 of 0 to 4: " in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
