@@ -75,7 +75,7 @@ def matrix(releases: Sequence[str]) -> list[Part]:
 
 
 def share(parts: Iterable[Part], number: int) -> list[Part]:
-    """Return what run ``number`` takes of the parts that take turns; shares are about equally long, a part is in one."""
+    """Return what run ``number`` takes of the parts that take turns: one of about equally long shares."""
     shares: list[list[Part]] = [[] for _ in range(SHARES)]
     for part in parts:
         min(shares, key=lambda chosen: sum(other.seconds for other in chosen)).append(part)
