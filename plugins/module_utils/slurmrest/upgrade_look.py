@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import posixpath
 import re
@@ -13,16 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .detect import detect, outdated
-from .errors import SlurmrestError
+from .package_manager import Apt, Request, settle
+from .package_plan import refusal, refused
 from .releases import RELEASES
-from .transaction import POLL_SECONDS, Run, run_program
+from .transaction import Run, run_program
 from .units import unit_names
 
 USAGE_DAYS = 30
 JOURNAL_SECONDS = 60
-DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
-DPKG_SECONDS = 900
-"""Patience for a package manager that is at work."""
 DPKG_LOG = "/var/log/dpkg.log"
 STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
@@ -32,7 +28,6 @@ _USER = re.compile(r"\w+: \[(?P<client>.+?)\] attempting user_name (?P<user>\S+)
 _STAMP = re.compile(r"(?P<time>\d{4}-\d\d-\d\d)T\S+ \S+ [^:]+: (?P<words>.*)")
 _PREFIX = re.compile(r"^(?:slurmrestd: |\[\d{4}-\d\d-\d\dT[\d:.]+\] |rest_auth/\w+: )+")
 _ADDRESS = re.compile(r"^(?P<host>\[[^\]]*\]|[^:]*):(?P<port>\d+)")
-_INST = re.compile(r"^Inst (?P<name>\S+)(?: \[(?P<old>[^\]]*)\])? \((?P<new>\S+)", re.MULTILINE)
 _MAGIC = b"PROTOCOL_VERSION\0"
 
 
@@ -85,35 +80,18 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
     return seen
 
 
-def settle(path: str = DPKG_LOCK, timeout: float = DPKG_SECONDS) -> None:
-    """Wait until no package manager is at work: that of a run whose controller was killed goes on to its end."""
-    deadline = time.monotonic() + timeout
-    while _held(path):
-        if time.monotonic() > deadline:
-            raise SlurmrestError(
-                f"A package manager has held {path} for {timeout:.0f} s.", "Run this again when it has ended."
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _held(path: str) -> bool:
-    with contextlib.suppress(FileNotFoundError), open(path, "r+b") as stream:
-        try:
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
 def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
-    """The versions that apt would upgrade the daemons to, by daemon; those that stay are not there."""
-    done = run(["apt-get", "--simulate", "--only-upgrade", "install", *packages])
-    if done.returncode != 0:
-        raise SlurmrestError(
-            f"apt-get cannot tell what it would upgrade: {done.stderr.strip()}",
-            "Mend that first: dpkg --configure --pending ends what was interrupted.",
-        )
-    found = {match["name"].removeprefix("slurm-smd-"): match["new"] for match in _INST.finditer(done.stdout)}
+    """The versions that apt would upgrade the daemons to, by daemon; those that stay are not there.
+
+    Raises:
+        SlurmrestError: apt cannot tell, or would remove or downgrade something.
+    """
+    names = tuple(packages)
+    plan = Apt(run).plan(Request(names, upgrade=True))
+    reasons = refused(plan, upgrade=True)
+    if reasons:
+        raise refusal(names, plan, reasons, "Mend the package sources: nothing of Slurm is removed or downgraded.")
+    found = {change.package.removeprefix("slurm-smd-"): change.after for change in plan.changes}
     return {name: version for name, version in found.items() if name in DAEMONS}
 
 
