@@ -21,7 +21,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT)]
 
-from slurmrest import doctor, releases  # noqa: E402  # found only through the path set above
+from slurmrest import releases  # noqa: E402  # found only through the path set above
+from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
 
 from tests.real.faults import faults  # noqa: E402  # likewise
 
@@ -187,7 +188,7 @@ def release_summary() -> str:
 
 def findings_table() -> str:
     """Return the table of everything that the doctor can name."""
-    rows = [(f"`{one['id']}`", one["title"], one["documentation"]) for one in doctor.catalogue()]
+    rows = [(f"`{one['id']}`", one["title"], one["documentation"]) for one in diagnosis.catalogue()]
     return table(("id", "Finding", "Documentation"), rows)
 
 

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from slurmrest import jwt
-from slurmrest.client import TOKEN_HEADER, USER_HEADER
 from slurmrest.errors import InputError
+from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
 
 from testcluster.errors import ClusterFailedError
 from testcluster.inventory import ORDINARY_USER

@@ -11,7 +11,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slurmrest.doctor import Cluster, diagnose
+from ..module_utils.slurmrest.doctor.diagnosis import diagnose
+from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.doctor.render import render_text
 
 

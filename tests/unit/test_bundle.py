@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
+from slurmrest import bundle as bundling
 from slurmrest.bundle import bundle, interpreter
 from slurmrest.errors import InputError
 
@@ -31,6 +32,30 @@ def test_the_program_has_what_it_imports_and_no_more() -> None:
     assert bundle("jwks_cli") == bundle("jwks_cli")
     with zipfile.ZipFile(BytesIO(bundle("errors"))) as archive:
         assert sorted(archive.namelist()) == ["__main__.py", "slurmrest/__init__.py", "slurmrest/errors.py"]
+
+
+def test_a_module_of_a_package_runs_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "fetch.pyz"
+    program.write_bytes(bundle("service_token.fetch"))
+    with zipfile.ZipFile(program) as archive:
+        names = archive.namelist()
+    assert {"slurmrest/service_token/__init__.py", "slurmrest/errors.py"} <= set(names)
+    assert "slurmrest/service_token/hosts.py" not in names, "nobody imports it"
+    shown = subprocess.run(
+        [sys.executable, "-I", str(program), "--help"], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert "Traceback" not in shown.stderr
+
+
+def test_what_an_import_does_not_find_ends_the_making(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("room/__init__.py", ""), ("room/first.py", "from ..nowhere import x\n"), ("__init__.py", "")):
+        path = tmp_path / "house" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(bundling, "__package__", "house")
+    with pytest.raises(InputError, match="entry: 'nowhere'"):
+        bundle("room.first")
 
 
 def test_the_interpreter_has_a_name_that_lasts(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from slurmrest import units
-from slurmrest.doctor import SCHEMA, Cluster, Report, catalogue, diagnose, diagnosis
-from slurmrest.doctor.diagnosis import rules_by_id
+from slurmrest.doctor import diagnosis
+from slurmrest.doctor.diagnosis import SCHEMA, Report, catalogue, diagnose, rules_by_id
+from slurmrest.doctor.model import Cluster
 from slurmrest.doctor.render import render_text
 
 from tests.real.faults.record import apply

@@ -128,7 +128,7 @@ def test_rotations_are_shown_as_median_and_maximum() -> None:
 
 
 def test_every_finding_that_a_fault_shall_lead_to_exists() -> None:
-    known = {one["id"] for one in render_docs.doctor.catalogue()}
+    known = {one["id"] for one in render_docs.diagnosis.catalogue()}
     assert {fault.expect for fault in render_docs.faults.FAULTS} <= known
     assert all(f"`{one}`" in render_docs.findings_table() for one in known)
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slurmrest import causes, checks_capacity, checks_jobs, jwt, verify
-from slurmrest.client import TOKEN_HEADER, Credentials, Target
+from slurmrest.client import Credentials, Target
 from slurmrest.errors import InputError
+from slurmrest.jwt import TOKEN_HEADER
 from slurmrest.session import NOT_ORDINARY
 from slurmrest.verify import CHECKS, JobOptions, Options, Report, Result
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 import stat
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import jwt
-from .client import DEFAULT_TIMEOUT, TOKEN_HEADER, Credentials, Target, Tls
+from .client import DEFAULT_TIMEOUT, Credentials, Target, Tls
+from .command.token_options import STDIN, UsageError, read_secret, token_from_environment, token_from_file, user_in
 from .errors import SlurmrestError
 from .formats import (
     NAGIOS_UNKNOWN,
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 OK, CHECK_FAILED, COULD_NOT_RUN = 0, 1, 2
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 SIGNED_LIFESPAN = 600  # seconds; more than a run needs, less than a leaked token is worth
-_MAX_SECRET = 65536  # bytes of a token or key file
-_STDIN = "-"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 DESCRIPTION = "Prove over HTTP that a slurmrestd works: what it serves, that it refuses bad tokens, that jobs run."
 EPILOG = """\
@@ -63,10 +59,6 @@ examples:
   %(prog)s --token-file token --nagios
   %(prog)s --token-file token --show-curl
 """
-
-
-class UsageError(SlurmrestError):
-    """The command cannot run as it was asked to."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -334,73 +326,18 @@ def _job_credentials(
 
 def _again(path: str | None) -> str:
     """The file when it can be read a second time, which standard input cannot."""
-    return "" if path in (None, _STDIN) else str(path)
+    return "" if path in (None, STDIN) else str(path)
 
 
 def _key(path: str) -> jwt.Key:
     """The key in a file. Refuses one that others could read: it would be no secret."""
-    data, mode = _read(path, "--key-file")
+    data, mode = read_secret(path, "--key-file")
     if mode & stat.S_IRWXO:
         raise UsageError(
             f"--key-file {path}: mode {mode:04o} lets everybody on this host at the key.",
             f"chmod o= {path}, and make a new key: this one may be known.",
         )
     return jwt.Key(data)
-
-
-def token_from_environment(name: str) -> jwt.Token:
-    """The token in an environment variable of this name. Raises UsageError."""
-    if not _NAME.match(name):
-        raise UsageError("--token-env wants the name of an environment variable, such as SLURM_JWT, not its value.")
-    if not os.environ.get(name):
-        raise UsageError(f"--token-env: the environment variable {name} is not set.")
-    return token_from_text(os.environ[name], f"--token-env {name}")
-
-
-def token_from_file(path: str, option: str) -> jwt.Token:
-    """The token in a file, or from standard input for ``-``; warns when everybody can read it. Raises UsageError."""
-    if path == _STDIN:
-        return token_from_text(sys.stdin.read(_MAX_SECRET), f"{option} -")
-    data, mode = _read(path, option)
-    if mode & stat.S_IROTH:
-        print(f"warning: {path} has mode {mode:04o}: everybody on this host can use the token in it", file=sys.stderr)
-    return token_from_text(data.decode("utf-8", "replace"), f"{option} {path}")
-
-
-def token_from_text(text: str, origin: str) -> jwt.Token:
-    """The token in a file's text: alone, as `scontrol token` prints it, or in header lines. Raises UsageError."""
-    value = text.strip().split("SLURM_JWT=", 1)[-1].split(f"{TOKEN_HEADER}: ", 1)[-1]
-    try:
-        return jwt.Token(value)
-    except jwt.TokenError as error:
-        raise UsageError(f"{origin}: {error.message}.", "Get one with: scontrol token lifespan=600") from None
-
-
-def user_in(token: jwt.Token, option: str) -> str:
-    """The user a token names; old releases want the name beside the token. Raises UsageError."""
-    try:
-        user = jwt.inspect(token).user
-    except jwt.TokenError as error:
-        raise UsageError(f"the token does not name its user ({error.message}).", f"Give {option} NAME.") from None
-    if not user:
-        raise UsageError("the token does not name its user (neither sun nor username).", f"Give {option} NAME.")
-    return user
-
-
-def _read(path: str, option: str) -> tuple[bytes, int]:
-    """Content and permission bits of a file that holds a secret."""
-    try:
-        with Path(path).open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            data = stream.read(_MAX_SECRET + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{option} {path}: {why}.") from None
-    if not data:
-        raise UsageError(f"{option} {path}: the file is empty.")
-    if len(data) > _MAX_SECRET:
-        raise UsageError(f"{option} {path}: more than {_MAX_SECRET} bytes, this is something else.")
-    return data, mode
 
 
 def _seconds(text: str) -> float:

@@ -21,14 +21,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import InputError, SlurmrestError
-from .jwt import Token
+from .jwt import TOKEN_HEADER, USER_HEADER, Token
 
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
 MAX_BODY = 128 * 1024 * 1024  # bytes; the node list of a very large cluster is some ten MiB
 MAX_SOCKET_PATH = 107  # bytes, sockaddr_un.sun_path without its final zero (unix(7))
 
-USER_HEADER = "X-SLURM-USER-NAME"
-TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a secret
 
 _PIECE = 65536  # bytes
 _ALLOWED = "http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:/absolute/path"

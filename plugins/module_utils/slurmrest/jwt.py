@@ -21,6 +21,8 @@ from .errors import SlurmrestError
 
 ALGORITHM = "HS256"
 DEFAULT_LIFESPAN = 1800  # seconds; what `scontrol token` gives when it is not asked for another
+USER_HEADER = "X-SLURM-USER-NAME"
+TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a secret
 
 _REDACTED = "<redacted>"
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")

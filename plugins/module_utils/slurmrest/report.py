@@ -7,7 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .client import TOKEN_HEADER, USER_HEADER, Tls
+from .client import Tls
+from .jwt import TOKEN_HEADER, USER_HEADER
 from .session import (
     ALG_NONE,
     BAD_FORGED,

@@ -14,9 +14,20 @@ from typing import Any, Callable
 
 from . import answers, causes, payloads
 from .causes import Cause
-from .client import DEFAULT_TIMEOUT, USER_HEADER, ClientError, Credentials, Response, Target, request
+from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request
 from .errors import InputError
-from .jwt import Key, Token, TokenError, claims_for, encode, expired, inspect, with_forged_signature, without_signature
+from .jwt import (
+    USER_HEADER,
+    Key,
+    Token,
+    TokenError,
+    claims_for,
+    encode,
+    expired,
+    inspect,
+    with_forged_signature,
+    without_signature,
+)
 from .releases import RELEASES, ApiVersion, Row, Version, lookup
 
 OPENAPI = "/openapi/v3"

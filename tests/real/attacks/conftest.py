@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest import answers, jwt
-from slurmrest.client import TOKEN_HEADER, USER_HEADER, Response, Target, request
+from slurmrest.client import Response, Target, request
+from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
 from slurmrest.releases import lookup
 
 from testcluster.state import load

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import cli as verification
 from .. import jwt
 from ..client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
+from ..command.token_options import UsageError, token_from_environment, token_from_file, user_in
 from ..errors import InputError, SlurmrestError
 from ..listeners import DEFAULT_PORT
 from ..payloads import Resources, job_submission
@@ -210,7 +210,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the parsed arguments say, and return the exit code."""
     try:
         return int(arguments.face(arguments))
-    except (InputError, verification.UsageError, batch.ScriptError) as error:
+    except (InputError, UsageError, batch.ScriptError) as error:
         return _say(str(error), CANNOT_RUN)
     except SlurmrestError as error:
         return _say(str(error), FAILED)
@@ -226,7 +226,7 @@ def run_token(arguments: argparse.Namespace) -> int:
     seconds = tokens.lifespan(arguments.lifespan, long=arguments.long)
     if arguments.key_file:
         if not arguments.user:
-            raise verification.UsageError("--key-file needs --user: whom shall the token name?")
+            raise UsageError("--key-file needs --user: whom shall the token name?")
         token = tokens.signed(arguments.key_file, arguments.user, seconds)
     else:
         token = tokens.from_scontrol(arguments.user, seconds)
@@ -244,14 +244,12 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     """Show what a token says."""
     token = _given_token(arguments)
     if token is None:
-        raise verification.UsageError(
-            "there is no token.", f"Give --token-file or --token-env, or set {TOKEN_VARIABLE}."
-        )
+        raise UsageError("there is no token.", f"Give --token-file or --token-env, or set {TOKEN_VARIABLE}.")
     key = tokens.read_key(arguments.verify_key) if arguments.verify_key else None
     try:
         found = tokens.inspection(token, key)
     except jwt.TokenError as error:
-        raise verification.UsageError(f"{error.message}.") from None
+        raise UsageError(f"{error.message}.") from None
     if arguments.json:
         _json(found)
     else:
@@ -466,16 +464,16 @@ def _access(arguments: argparse.Namespace) -> Access:
     url = arguments.url or os.environ.get(URL_VARIABLE) or f"http://127.0.0.1:{DEFAULT_PORT}"
     target = Target.parse(url, "--url" if arguments.url else URL_VARIABLE)
     token = _given_token(arguments) or tokens.from_scontrol(None, jwt.DEFAULT_LIFESPAN)
-    user = arguments.user or verification.user_in(token, "--user")
+    user = arguments.user or user_in(token, "--user")
     return Access(target, Credentials(user, token), arguments.api_version, arguments.timeout)
 
 
 def _given_token(arguments: argparse.Namespace) -> jwt.Token | None:
     if arguments.token_file:
-        return verification.token_from_file(arguments.token_file, "--token-file")
+        return token_from_file(arguments.token_file, "--token-file")
     if arguments.token_env:
-        return verification.token_from_environment(arguments.token_env)
-    return verification.token_from_environment(TOKEN_VARIABLE) if os.environ.get(TOKEN_VARIABLE) else None
+        return token_from_environment(arguments.token_env)
+    return token_from_environment(TOKEN_VARIABLE) if os.environ.get(TOKEN_VARIABLE) else None
 
 
 def _script_text(path: str) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from .. import jwt, keys, slurmconf
-from ..client import TOKEN_HEADER, USER_HEADER
 from ..errors import InputError, SlurmrestError
+from ..jwt import TOKEN_HEADER, USER_HEADER
 from ..releases import first_with, lookup
 
 LONGEST = 86400  # seconds that a token is given without being asked twice
