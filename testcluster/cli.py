@@ -16,9 +16,9 @@ from slurmrest.doctor.render import render_text
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.users import cli as users
 
+from testcluster import archive, inventory, nodes, rest, rotation, tokens
 from testcluster import cluster as clusters
 from testcluster import doctor as doctors
-from testcluster import inventory, nodes, rest, rotation, tokens
 from testcluster.errors import CannotRunError
 from testcluster.progress import Progress
 from testcluster.state import LAYOUTS, Cluster, choose, cluster_names, load, validate_name, write_private
@@ -185,7 +185,11 @@ def add_image_commands(
     save = directions.add_parser("save", parents=[kind], help="write what such a cluster starts from, without keys")
     save.add_argument("file", metavar="FILE")
     save.set_defaults(run=run_cache_save)
-    load_images = directions.add_parser("load", help="read it; up then starts from it, with the same clone")
+    load_images = directions.add_parser(
+        "load",
+        help="read it; up then starts from it, with the same clone. Trusted like code",
+        description=f"Reads images of converged nodes, under this command's own names only. {archive.TRUST}",
+    )
     load_images.add_argument("file", metavar="FILE")
     load_images.set_defaults(run=run_cache_load)
 

@@ -153,8 +153,8 @@ def load_images(source: Path, progress: Progress) -> list[str]:
     """Read warm images from an archive, and return the names of those that were not there.
 
     Raises:
-        CannotRunError: there is no such file.
-        EngineError: it is no archive of images.
+        CannotRunError: there is no such file, or it holds something else than warm images; nothing was loaded.
+        EngineError: the engine refuses it.
     """
     return warm.load(hosts.find_engine(None, hosts.Host.detect(), progress, install=True), source)
 

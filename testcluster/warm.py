@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from slurmrest import jwt
 
-from testcluster import inventory
+from testcluster import archive, inventory
+from testcluster.archive import WARM
 from testcluster.errors import CannotRunError, ClusterFailedError
 from testcluster.images import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest, sources
 from testcluster.locks import locked, runtime_directory
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     from testcluster.engine import Engine
     from testcluster.state import Node
-
-WARM = "localhost/slurmrest-warm"
-"""Repository of the warm images; a tag is the suite, the key of the recipe and the roles of the node."""
 
 KEYS_LABEL = "slurmrest.keys"
 MACHINE_LABEL = "slurmrest.machine"
@@ -242,14 +240,13 @@ def save_arguments(engine: str) -> list[str]:
 
 
 def load(engine: Engine, source: Path) -> list[str]:
-    """Read images from an archive of :func:`save`, and return their names.
+    """Read images from an archive of :func:`save`, and return the names of those that were not there.
 
     Raises:
-        CannotRunError: there is no such file.
-        EngineError: it is no archive of images.
+        CannotRunError: there is no such file, or it holds something else; nothing was loaded.
+        EngineError: the engine refuses it.
     """
-    if not source.is_file():
-        raise CannotRunError(f"There is no file {source}.")
+    archive.names_in(source)
     before = set(engine.tags(WARM))
     engine.call("load", f"--input={source}")
     return [f"{WARM}:{tag}" for tag in engine.tags(WARM) if tag not in before]
