@@ -104,7 +104,7 @@ def test_the_lists_of_each_engine_are_read(file: Path, members: list[tuple[str, 
 @pytest.mark.parametrize(
     "name",
     [
-        "docker.io/library/debian:12",
+        "registry.example/library/debian:12",
         "localhost/slurmrest-base:trixie-0123456789ab",
         f"{archive.WARM}:latest",
         f"{OURS}\n",
