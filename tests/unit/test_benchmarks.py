@@ -304,7 +304,7 @@ def test_load_client_counts_answers_and_failures(daemon: str, path: str, body: s
 
 
 def test_load_client_ends_in_time(daemon: str) -> None:
-    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, "/good", "2", "0.2"]
+    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, "/good", "2", "2"]
     done = subprocess.run(argv, input="alice\nsesame\n\n", capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["requests"] > 0
