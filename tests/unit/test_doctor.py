@@ -98,6 +98,58 @@ def test_commands_name_the_instance_that_serves_here(release: str, fault: str) -
         assert [bool(plain.search(text)) for text in before] == ["slurmrestd@beta" in text for text in after]
 
 
+@pytest.mark.parametrize("daemon", ["slurmrestd", "slurmctld", "slurmdbd", "slurmd"])
+def test_a_daemon_that_runs_from_what_was_replaced(daemon: str) -> None:
+    data = evidence()
+    facts = data["hosts"]["node1"]["facts"]
+    facts["units"] = {daemon: {"active": "active", "outdated": True}}
+    (finding,) = judge(data).findings
+    assert finding.id == "daemon-outdated"
+    assert finding.cause.startswith(f"{daemon} still runs from a binary or library that was replaced")
+    assert finding.remedy == f"systemctl restart {daemon}"
+    facts["units"][daemon]["active"] = "inactive"
+    assert judge(data).healthy, "it does not run at all, which others tell"
+
+
+def test_slurm_user_has_to_be_on_the_rest_host_too() -> None:
+    data = split()
+    data["hosts"]["rest"]["facts"] = copy.deepcopy(data["hosts"]["rest"]["facts"])
+    account = data["hosts"]["rest"]["facts"]["slurm_user"]
+    uid = data["hosts"]["ctl"]["facts"]["slurm_user"]["uid"]
+    account.update(exists=False, uid=None, gid=None)
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("slurm-user-missing", "rest")
+    assert f"useradd --system --uid {uid} " in finding.remedy
+    assert [found.id for found in judge(data, preflight=True).findings] == ["slurm-user-missing"]
+    data["hosts"]["rest"]["facts"]["slurmrestd"]["path"] = ""
+    assert judge(data, preflight=True).healthy, "a package that is still to come makes it"
+
+
+def test_a_daemon_that_runs_is_never_said_not_to_run() -> None:
+    data = evidence()
+    unit = data["hosts"]["node1"]["units"]["slurmrestd"]
+    unit.update(load="bad-setting", load_error="Unit has a bad unit file setting.")
+    assert unit["active"] == "active"
+    text = render_text(judge(data).as_dict())
+    assert "unit-refused" in text
+    assert "does not run" not in text
+    unit.update(active="inactive", sub="dead")
+    assert ids(judge(data)) == ["slurmrestd-stopped"]
+
+
+@pytest.mark.parametrize(
+    ("family", "package"), [("debian", "slurm-wlm-jwt-plugin"), ("schedmd-deb", "slurm-smd, built with libjwt-dev")]
+)
+def test_remedies_name_the_package_of_the_family(family: str, package: str) -> None:
+    data = evidence()
+    facts = data["hosts"]["node1"]["facts"]
+    facts["packaging"] = family
+    facts["plugins"]["auth_jwt"] = False
+    (finding,) = judge(data).findings
+    assert finding.id == "jwt-plugin-missing"
+    assert package in finding.remedy
+
+
 def test_rules_refer_to_each_other_by_ids_that_exist() -> None:
     rules = rules_by_id()
     assert len(rules) == len(catalogue())

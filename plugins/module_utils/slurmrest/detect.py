@@ -33,6 +33,8 @@ MARKER = "slurmrest.toolkit wrote this file"
 DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
 DPKG = "/var/lib/dpkg"
+GONE = " (deleted)"
+"""Of what /proc says of a file whose name leads to another one by now, or to none."""
 MUNGE_KEY = "/etc/munge/munge.key"
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
@@ -401,13 +403,21 @@ def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequ
 
 
 def outdated(pid: str) -> bool:
-    """Whether a process still runs from a binary that was replaced since it was started."""
+    """Whether a process still runs from a binary, or with a library of Slurm, that was replaced or removed since."""
     try:
         owner = os.stat(f"/proc/{pid}")
     except OSError:
         return False
     found = processes.link(int(pid), "exe", owner.st_uid, owner.st_gid)
-    return found is not None and found.endswith(" (deleted)")
+    if found is not None and found.endswith(GONE):
+        return True
+    return replaced_library(processes.private(int(pid), "maps", owner.st_uid, owner.st_gid) or "")
+
+
+def replaced_library(maps: str) -> bool:
+    """Whether a /proc/PID/maps has a shared library or plugin of Slurm that is not there any more."""
+    paths = (line.split(None, 5)[5:] for line in maps.splitlines() if line.endswith(GONE) and "slurm" in line)
+    return any(".so" in posixpath.basename(path[0]) for path in paths if path)
 
 
 def _unit_facts(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import InputError, SlurmrestError
 
@@ -45,6 +46,18 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 BESIDE = {"munge": ("munge",), "mariadb": ("mariadb-server",)}
 """What every distribution has itself, under one name."""
+
+_PARTS = {
+    "debian": ("slurmrestd", "slurm-wlm-basic-plugins", "slurm-wlm-jwt-plugin (Debian 11: slurm-wlm-basic-plugins)"),
+    "schedmd-deb": ("slurm-smd-slurmrestd", "slurm-smd", "slurm-smd, built with libjwt-dev"),
+    "rpm": ("slurm-slurmrestd, built --with slurmrestd", "slurm", "slurm, built --with jwt"),
+    "source": (
+        "a build with ./configure --enable-slurmrestd",
+        "make install of the same build, and ldconfig where it is in a place of its own",
+        "a build with ./configure --with-jwt",
+    ),
+}
+_BY_DISTRIBUTION = {"Debian": "debian", "RedHat": "rpm", "Suse": "rpm"}
 
 FAMILY_WORDS = {
     "debian": "Debian's packages",
@@ -114,7 +127,7 @@ class Decision:
 def decide(
     source: str,
     components: Iterable[str],
-    host: Mapping[str, object],
+    host: Mapping[str, Any],
     others: Mapping[str, str] | None = None,
 ) -> Decision:
     """The source and the packages of a host.
@@ -140,7 +153,7 @@ def decide(
             "distribution", "Slurm came from nowhere else")  # fmt: skip
     if source in ("none", "files"):
         return Decision(source, why, (), ())
-    operating_system: Mapping[str, str] = host["os"]  # type: ignore[assignment]
+    operating_system: Mapping[str, str] = host["os"]
     families = {"Debian": "debian" if source == "distribution" else "schedmd-deb", "RedHat": "rpm"}
     try:
         known = {**NAMES[families[operating_system["family"]]], **BESIDE}
@@ -152,8 +165,16 @@ def decide(
             f"names of packages are not known for {operating_system.get('id') or 'this distribution'}",
         ) from None
     names = tuple(dict.fromkeys(name for component in components for name in known[component]))
-    present: Collection[str] = host["packages"]  # type: ignore[assignment]
+    present: Collection[str] = host["packages"]
     return Decision(source, why, names, tuple(name for name in names if name not in present))
+
+
+def parts(host: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What brings slurmrestd, its plugins and that of JWT to a host; facts as for :func:`decide`."""
+    family = host.get("packaging") or "none"
+    if family == "none":
+        family = _BY_DISTRIBUTION.get((host.get("os") or {}).get("family", ""), "source")
+    return _PARTS[family]
 
 
 def _foreign(family: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import accounts, adoption, keys, listeners, units
 from .errors import InputError
+from .package_plan import parts
 from .releases import RELEASES, first_with
 
 if TYPE_CHECKING:
@@ -77,17 +78,6 @@ _OWNED_DIRECTIVES = frozenset(
         *("EnvironmentFile", "UnsetEnvironment", "PassEnvironment", "RuntimeDirectory", "ReadWritePaths", "Type"),
     )
 )
-_PACKAGES = {
-    "debian": ("slurmrestd", "slurm-wlm-basic-plugins", "slurm-wlm-jwt-plugin (Debian 11: slurm-wlm-basic-plugins)"),
-    "schedmd-deb": ("slurm-smd-slurmrestd", "slurm-smd", "slurm-smd, built with libjwt-dev"),
-    "rpm": ("slurm-slurmrestd, built --with slurmrestd", "slurm", "slurm, built --with jwt"),
-    "source": (
-        "a build with ./configure --enable-slurmrestd",
-        "make install of the same build, and ldconfig where it is in a place of its own",
-        "a build with ./configure --with-jwt",
-    ),
-}
-_BY_DISTRIBUTION = {"Debian": "debian", "RedHat": "rpm", "Suse": "rpm"}
 
 
 @dataclass(frozen=True)
@@ -203,10 +193,7 @@ def groups_of_interest(variables: Mapping[str, Any]) -> list[str]:
 
 def installation_problems(facts: Mapping[str, Any], auth: str = "jwt") -> list[Problem]:
     """What the installation lacks for slurmrestd, with the package or build option that brings it."""
-    family = facts["packaging"]
-    if family == "none":
-        family = _BY_DISTRIBUTION.get(facts["os"]["family"], "source")
-    daemon, plugins, jwt = _PACKAGES[family]
+    daemon, plugins, jwt = parts(facts)
     binary = facts["slurmrestd"]
     variable = "slurm_common_slurmrestd_path"
     if not binary["path"]:
@@ -254,6 +241,10 @@ def _account(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
         reason = f"it can read {path}, and whoever can is root on the cluster"
         remedy = f"Take that right away (ls -l {path}), or choose another account."
         yield Problem(accounts.USER_VARIABLE, user, "an account that can read no key of Slurm", reason, remedy)
+    if facts["slurmrestd"]["path"] and slurm.get("exists") is False:
+        reason = "there is no such account on this host, and slurmrestd ends over it"
+        remedy = "Make it with the uid that it has on the controllers; it needs no home and no shell."
+        yield Problem("SlurmUser", slurm["name"], "an account of this host", reason, remedy)
     conf = facts["slurm_conf"]
     for path in conf.get("unreadable_by_account", ()) if not conf.get("ours") else ():
         reason = f"it cannot read {path}, and slurmrestd ends without it"

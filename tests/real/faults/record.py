@@ -25,7 +25,7 @@ RECENT, OLD = 10.0, 500.0
 LINES = 6
 _FACTS = (
     *("slurmrestd", "version", "release_error", "unit", "slurm_conf", "slurmdbd_conf", "contradictions", "plugins"),
-    *("plugin_dir", "slurm_user", "systemd"),
+    *("plugin_dir", "slurm_user", "systemd", "units", "packaging", "os"),
 )
 _TELLING = re.compile(r"(?i)fatal|error|restart counter|stopped|unable|unrecognized|unshare|token|nobody|disk|space")
 

@@ -14,6 +14,7 @@ DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20
 """Less than this much room, for others than root, counts as none."""
 
+_IN_ORDER = ("slurmdbd", "slurmctld", "slurmd", "slurmrestd")
 _NETWORK_FLAGS = {"network", "networkraw"}
 _CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
 _MAX_DIFFERENCES = 4
@@ -23,7 +24,7 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host in cluster.role(daemon):
             state = host.state(daemon)
-            if state in ("stopped", "absent", "refused"):
+            if state in ("stopped", "absent", "refused") and not _runs_on(host, daemon):
                 fields = host["units"].get(daemon, {})
                 why = {
                     "absent": "there is no unit of this name",
@@ -44,6 +45,40 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                 )
 
     return look
+
+
+def _runs_on(host: Host, daemon: str) -> bool:
+    """Whether a daemon still runs whose unit systemd would not start any more."""
+    return host.state(daemon) == "refused" and host["units"][daemon]["active"] == "active"
+
+
+def _not_again(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        for daemon in host.roles:
+            if _runs_on(host, daemon):
+                fields, service = host["units"][daemon], host.service(daemon)
+                yield Sign(
+                    host.name,
+                    f"{service} runs, but systemd refuses its unit as it is now: the next start fails.",
+                    [f"systemd says: {fields.get('load_error') or fields.get('load')}"],
+                    f"systemd-analyze verify {service}.service; systemctl cat {service}",
+                )
+
+
+def _outdated(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        for daemon in _IN_ORDER:
+            facts = (host.facts.get("units") or {}).get(daemon) or {}
+            if facts.get("outdated") and facts.get("active") == "active":
+                service = host.service(daemon)
+                yield Sign(
+                    host.name,
+                    f"{service} still runs from a binary or library that was replaced or removed since it started: "
+                    f"what is installed by now ({host.facts['version'] or 'no version'}) is not what runs, and a "
+                    "plugin that it loads late may not fit.",
+                    [f"/proc/PID/exe or maps of {service}: (deleted)"],
+                    f"systemctl restart {service}",
+                )
 
 
 def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster], Iterator[Sign]]:
@@ -404,6 +439,13 @@ RULES = (
 )
 
 SYMPTOMS = (
+    _rule(
+        "daemon-outdated",
+        "A daemon runs from a binary or library that was replaced",
+        "upgrades.html",
+        _outdated,
+    ),
+    _rule("unit-refused", "systemd would not start a daemon again", "systemd.unit(5)", _not_again),
     _rule(
         "slurmrestd-stopped",
         "slurmrestd does not run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import keys
+from ..package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _no_plugin(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"The plugin auth_jwt.so, which {' and '.join(wants)} need, is not installed.",
                 [f"{facts['plugin_dir']}/auth_jwt.so does not exist", *said],
-                "Install it: slurm-wlm-jwt-plugin (Debian), or a Slurm built with libjwt; role slurm_packages.",
+                f"Install it: {parts(facts)[2]}.",
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import confinement, listeners, units
 from ..errors import InputError
+from ..package_plan import parts
 from .model import Cluster, Host, Rule, Sign
 from .rules_units import DEPLOY, DOWN
 
@@ -344,8 +345,29 @@ def _missing(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"slurmrestd does not start without {what}." if what else "slurmrestd is not installed.",
                 [binary["error"] or "no slurmrestd in the usual places"],
-                f"{DEPLOY} installs it (role slurm_packages).",
+                f"Install {parts(host.facts)[1 if what else 0]}; from the distribution, {DEPLOY} does it.",
             )
+
+
+def _slurm_user(cluster: Cluster) -> Iterator[Sign]:
+    there = [host.facts["slurm_user"] or {} for host in cluster.role("slurmctld")]
+    for host in cluster.rest:
+        account = host.facts["slurm_user"]
+        if not account or account["exists"] or not host.facts["slurmrestd"]["path"]:
+            continue
+        uid = next((str(found["uid"]) for found in there if found.get("uid") is not None), "UID")
+        yield Sign(
+            host.name,
+            f"slurm.conf names the SlurmUser {account['name']}, and this host has no such account: slurmrestd reads "
+            "slurm.conf, looks it up, and ends.",
+            [
+                host.line("slurm_conf", "SlurmUser"),
+                f"there is no account {account['name']} on this host",
+                *host.said("slurmrestd", r"Invalid user for SlurmUser|Unable to process configuration")[:1],
+            ],
+            f"Make it with the uid that it has on the controllers: useradd --system --uid {uid} --no-create-home "
+            f"--home-dir /nonexistent --shell /usr/sbin/nologin {account['name']}",
+        )
 
 
 def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
@@ -407,6 +429,14 @@ RULES = (
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _extra_groups,
         _STARTS,
+    ),
+    Rule(
+        "slurm-user-missing",
+        "SlurmUser does not exist on the REST host",
+        "slurm.conf(5), SlurmUser",
+        _slurm_user,
+        _STARTS,
+        preflight=True,
     ),
     Rule("conf-unreadable", "slurmrestd cannot read slurm.conf", "slurmrestd(8), -f", _conf_unreadable, _STARTS),
     Rule(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPLOY = "ansible-playbook playbooks/deploy.yml"
-DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop")
+DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused")
 _LISTENING = ("bind-permission", "listener-duplicate", "listens-elsewhere", "port-taken", "port-in-slurmctld-range")
 
 
