@@ -369,7 +369,24 @@ def test_the_database_must_know_the_cluster(names: list[str], found: list[str]) 
     data["hosts"]["node1"]["http"]["clusters"]["names"] = names
     report = judge(data)
     assert ids(report) == found
-    assert all("sacctmgr -i add cluster slurmrest" in finding.remedy for finding in report.findings)
+
+
+@pytest.mark.parametrize(
+    ("version", "words", "not_said"),
+    [
+        ("22.05.8", "sacctmgr -i add cluster slurmrest", "clustername"),
+        ("24.11.5", "rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld", "sacctmgr"),
+        ("26.05.3", "systemctl restart slurmctld", "sacctmgr"),
+    ],
+)
+def test_how_a_cluster_gets_registered_depends_on_the_release(version: str, words: str, not_said: str) -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["http"]["clusters"]["names"] = []
+    host["facts"].update(version=version, release_error=None)
+    (finding,) = judge(data).findings
+    assert words in finding.remedy
+    assert not_said not in finding.remedy
 
 
 def test_the_json_shape() -> None:

@@ -5,7 +5,8 @@ table reads like the release notes. A cell that changed inside a series is writt
 and resolved for an exact version by :func:`lookup`. No other module branches on a Slurm version.
 
 Sources are Slurm's own files (``etc/slurmrestd.service.in``, ``src/slurmrestd/``, ``src/conmgr/``, manual pages,
-RELEASE_NOTES) at the last tag of each series, and daemons that were run; each row names its own.
+RELEASE_NOTES; for what ends slurmctld ``controller.c``, ``partition_mgr.c``, ``as_mysql_cluster.c`` and the folders of
+``src/plugins/``) at the last tag of each series, and daemons that were run; each row names its own.
 """
 
 from __future__ import annotations
@@ -246,6 +247,12 @@ class Release:
     unit_environment_files: tuple[str, ...]  # in the order they are read: later beats earlier
 
     # --- the other daemons ------------------------------------------------------------------------------------------
+    cluster_id_checked: (
+        bool  # slurmctld ends when the database has another id for the cluster than its clustername file
+    )
+    registers_own_cluster_id: bool  # a cluster that the database does not know is registered under the file's id
+    part_state_kept: bool  # ReconfigFlags=KeepPartInfo and KeepPartState count for a restart, too
+    removed_plugins: tuple[str, ...]  # values that scontrol still takes and slurmctld ends with
     include_beside_includer: bool  # a relative Include is looked for beside its file; otherwise beside slurm.conf
     # CgroupPlugin for a slurmd without cgroups of its own; None: there is no such option
     slurmd_cgroup_plugin_in_containers: str | None
@@ -364,6 +371,10 @@ _20_11 = Release(
     unit_user=None,
     unit_exec_reload=True,
     unit_environment_files=("/etc/sysconfig/slurmrestd",),
+    cluster_id_checked=False,
+    registers_own_cluster_id=False,
+    part_state_kept=False,
+    removed_plugins=(),
     include_beside_includer=True,
     slurmd_cgroup_plugin_in_containers=None,
 )
@@ -447,6 +458,7 @@ _23_02 = _next(
     dbd_down_diag_status=500,
     unknown_job_status=since(500, {"23.02.4": 404}),
     include_beside_includer=False,
+    removed_plugins=("slurmctld/nonstop",),
 )
 
 _23_11 = _next(
@@ -482,6 +494,8 @@ _23_11 = _next(
     auth_slurm=True,
     wrong_method_status=404,
     ping_lies=True,
+    removed_plugins=(*_23_02.removed_plugins, "select/cons_res", "topology/hypercube"),
+    part_state_kept=True,
 )
 
 _24_05 = _next(
@@ -504,6 +518,13 @@ _24_05 = _next(
     unit_listeners=(),
     unit_listen_variable=":6820",
     slurmd_cgroup_plugin_in_containers="disabled",
+    removed_plugins=(
+        *_23_11.removed_plugins,
+        "job_submit/cray_aries",
+        "node_features/knl_cray",
+        "select/cray_aries",
+        "switch/cray_aries",
+    ),
 )
 
 _24_11 = _next(
@@ -528,6 +549,7 @@ _24_11 = _next(
     ctld_down_status=502,
     dbd_down_status=502,
     dbd_down_diag_status=502,
+    cluster_id_checked=True,
 )
 
 _25_05 = _next(
@@ -548,6 +570,7 @@ _25_05 = _next(
     swapped_ports_in_log=False,
     unit_user="slurmrestd",
     unit_exec_reload=since(True, {"25.05.7": False}),
+    removed_plugins=(*_24_05.removed_plugins, "topology/3d_torus"),
 )
 
 _25_11 = _next(
@@ -568,6 +591,8 @@ _25_11 = _next(
     bad_url_char_status=404,
     bad_content_type_status=500,
     unit_exec_reload=since(True, {"25.11.4": False}),
+    removed_plugins=(*_25_05.removed_plugins, "node_features/knl_generic"),
+    registers_own_cluster_id=True,
 )
 
 _26_05 = _next(

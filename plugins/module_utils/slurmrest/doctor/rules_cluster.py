@@ -10,6 +10,8 @@ from .model import CONFS, Cluster, Host, Rule, Sign
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ..releases import Release
+
 DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20
 """Less than this much room, for others than root, counts as none."""
@@ -158,8 +160,23 @@ def _not_registered(cluster: Cluster) -> Iterator[Sign]:
                 host.line("slurm_conf", "ClusterName"),
                 *said,
             ],
-            f"sacctmgr -i add cluster {name}, then restart slurmctld; the role slurm_cluster does it.",
+            _registration(host.release, name, host.facts["slurm_conf"]["state_save_location"]),
         )
+
+
+def _registration(release: Release | None, name: str, state: str) -> str:
+    """How the database gets to know a cluster; where slurmctld looks at ids, ``add cluster`` would choose another."""
+    if release is None or not release.cluster_id_checked:
+        return f"sacctmgr -i add cluster {name}, then on the controller: systemctl restart slurmctld"
+    if release.registers_own_cluster_id:
+        return (
+            "On the controller: systemctl restart slurmctld (it registers the cluster itself, by the id that it has; "
+            "one that sacctmgr adds gets another)"
+        )
+    return (
+        f"On the controller: systemctl stop slurmctld; rm {state}/clustername; systemctl start slurmctld (it registers "
+        "the cluster itself; by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
+    )
 
 
 def _unknown_user(cluster: Cluster) -> Iterator[Sign]:
