@@ -11,6 +11,8 @@ short_description: Write files, restart units and ask them for an answer, or put
 description:
   - Compares, writes by rename, reloads systemd, restarts the units whose files changed and waits until each probe is
     answered. Where a daemon refuses, the previous files and states return and the module fails with the daemon's words.
+  - Before it restarts a slurmctld or slurmdbd that runs, it looks whether that would start again, and with all that it
+    knows. Otherwise it fails and changes nothing, in check mode, too.
   - Holds a lock on the host and keeps a journal; what a killed run left half-way is undone by the next one.
 options:
   name:
@@ -73,6 +75,14 @@ options:
         default: started
       enabled: {description: "Whether systemd starts it at boot; left alone when not given.", type: bool}
       restart: {description: Whether a change restarts the unit., type: bool, default: true}
+      replacing:
+        description: Whether another release than the one that runs is what slurmctld or slurmdbd restarts for.
+        type: bool
+        default: false
+      allow_state_loss:
+        description: Whether a restart may take what only the memory of slurmctld has.
+        type: bool
+        default: false
       timeout: {description: Patience for all probes in seconds., type: float, default: 30}
       probes:
         description: "Questions to be answered: C({listeners: [ADDRESS]}), C({command: [ARGV]}) or C({tcp: HOST:PORT})."
@@ -213,6 +223,8 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["started", "if_running", "restarted"], "default": "started"},
                     "enabled": {"type": "bool"},
                     "restart": {"type": "bool", "default": True},
+                    "replacing": {"type": "bool", "default": False},
+                    "allow_state_loss": {"type": "bool", "default": False},
                     "timeout": {"type": "float", "default": 30},
                     "probes": {"type": "list", "elements": "dict", "default": []},
                 },

@@ -88,6 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.restart_look import refusals
 from ..module_utils.slurmrest.rotation import (
     KeyOnHost,
     clusters,
@@ -115,6 +116,7 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "configured": {name: expected_key(facts, name) for name in names},
         "ports": {name: daemon_ports(facts, name) for name in names},
         "newer": loaded_before(facts, names, Systemd(key.run)),
+        "restart": refusals(key.services, key.run),
         "ours": written_by_us(facts, names),
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],

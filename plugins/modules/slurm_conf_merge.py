@@ -45,6 +45,10 @@ options:
     type: bool
     default: false
   prefix: {description: Where Slurm is installed., type: path, default: /usr}
+  allow_state_loss:
+    description: Whether a restart may take what only the memory of slurmctld has.
+    type: bool
+    default: false
   plans:
     description: Results in check mode, by host, in the order in which hosts change (read by the action plugin).
     type: dict
@@ -89,7 +93,17 @@ from ..module_utils.slurmrest.confmerge import KINDS, Look, Part, Request, advic
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.module import finish
 
-REQUEST = ("parts", "jwt_key", "parameters", "replace_key", "state", "bare_jwt", "beside_includer", "prefix")
+REQUEST = (
+    "parts",
+    "jwt_key",
+    "parameters",
+    "replace_key",
+    "state",
+    "bare_jwt",
+    "beside_includer",
+    "prefix",
+    "allow_state_loss",
+)
 
 
 def _parts(parameters: dict[str, Any]) -> list[Part]:
@@ -105,6 +119,7 @@ def _parts(parameters: dict[str, Any]) -> list[Part]:
                 bare_jwt=parameters["bare_jwt"],
                 beside_includer=parameters["beside_includer"],
                 prefix=parameters["prefix"],
+                allow_state_loss=parameters["allow_state_loss"],
             )
         )
         for part in parameters["parts"]
@@ -172,6 +187,7 @@ def main() -> None:
             "bare_jwt": {"type": "bool", "default": False},
             "beside_includer": {"type": "bool", "default": False},
             "prefix": {"type": "path", "default": "/usr"},
+            "allow_state_loss": {"type": "bool", "default": False},
             "plans": {"type": "dict"},
             "step": {"type": "str", "choices": ["apply", "commit", "undo"], "default": "apply"},
             "force": {"type": "bool", "default": False},

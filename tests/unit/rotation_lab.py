@@ -156,6 +156,7 @@ class Lab:
             "reconfigure": one.rereads,
             "configured": {name: str(one.path) for name in one.components},
             "newer": {},
+            "restart": [],
             "ours": True,
             "cluster": one.cluster,
             "named": {},

@@ -375,8 +375,8 @@ def test_the_database_must_know_the_cluster(names: list[str], found: list[str]) 
     ("version", "words", "not_said"),
     [
         ("22.05.8", "sacctmgr -i add cluster slurmrest", "clustername"),
-        ("24.11.5", "rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld", "sacctmgr"),
-        ("26.05.3", "systemctl restart slurmctld", "sacctmgr"),
+        ("24.11.5", "rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld", "add cluster"),
+        ("26.05.3", "systemctl restart slurmctld", "add cluster"),
     ],
 )
 def test_how_a_cluster_gets_registered_depends_on_the_release(version: str, words: str, not_said: str) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 from .errors import InputError, SlurmrestError
 from .files import STATE_DIR
 from .probes import Probe
+from .restart_look import refusals
 from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
 from .slurmconf_edit import Edit, Wish, merge, unmerge
 from .transaction import (
@@ -79,7 +80,8 @@ class Request:
     ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
     that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
     such as ``jwks=/path``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
-    absent. ``prefix`` is where Slurm is installed, for its programs.
+    absent. ``prefix`` is where Slurm is installed, for its programs. With ``allow_state_loss`` the restart may take
+    what only slurmctld's memory has.
     """
 
     kind: str
@@ -91,6 +93,7 @@ class Request:
     bare_jwt: bool = False
     beside_includer: bool = False
     prefix: str = "/usr"
+    allow_state_loss: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -110,6 +113,7 @@ class Look:
     diff: list[dict[str, str]] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
     problems: list[str] = field(default_factory=list)
+    restart: list[str] = field(default_factory=list)  # of the problems: why the daemon would not come back
     obstacles: list[str] = field(default_factory=list)  # why this host cannot write it, which another one may do for it
     unfinished: bool = False  # an earlier run was killed before it was done
     digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
@@ -135,6 +139,7 @@ class Look:
             "digest": self.digest,
             "unfinished": self.unfinished,
             "problems": self.problems,
+            "restart": self.restart,
             "obstacles": self.obstacles,
         }
 
@@ -216,7 +221,9 @@ class Part:
             )
         if edit.texts:
             look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
-            look.problems = [problem for problem in (self._unloaded(look), self._refusal(edit)) if problem]
+            look.restart = refusals([self._service()], self.run, dict(edit.texts)) if look.running else []
+            stands = (self._unloaded(look), self._refusal(edit), *look.restart)
+            look.problems = [problem for problem in stands if problem]
         return look
 
     def _conf(self, edit: Edit | None = None) -> SlurmConf:
@@ -468,6 +475,7 @@ class Part:
             state="restarted" if force else "if_running",
             probes=tuple(self._probes()),
             timeout=PATIENCE,
+            allow_state_loss=self.request.allow_state_loss,
         )
 
     def _probes(self) -> list[Probe]:

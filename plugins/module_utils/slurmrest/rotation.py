@@ -26,7 +26,7 @@ from typing import Any, Callable
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
 from .files import STATE_DIR, load_record, save_record
-from .transaction import ROLLBACK_SUFFIX, Run, ServiceSpec, Systemd, host_lock, restart
+from .transaction import ROLLBACK_SUFFIX, Run, ServiceSpec, Systemd, host_lock, restart, there_before
 
 NEXT_SUFFIX = ".slurmrest-next"
 RECONFIGURE = ("scontrol", "reconfigure")
@@ -292,8 +292,9 @@ class KeyOnHost:
             else:
                 os.rename(self._copy, self._real)
             _sync(os.path.dirname(self._real))
+        since = time.time()
         problems = [
-            f"on the old key: {error}"
+            f"on the old key: {error}{there_before(self._systemd, name, since)}"
             for name in dict.fromkeys(record["touched"])
             if (error := self._load_again(name, reconfigure=reconfigure))
         ]

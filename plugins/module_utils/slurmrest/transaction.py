@@ -20,14 +20,15 @@ import pwd
 import stat
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .confinement import refusal
 from .errors import InputError, SlurmrestError
 from .files import STATE_DIR, load_record, save_record, write_atomically
 from .probes import Probe, probe_error
+from .restart_look import look_ahead
 
 if TYPE_CHECKING:
     from .origin import Origin
@@ -37,6 +38,8 @@ POLL_SECONDS = 0.05
 JOURNAL_LINES = 12
 
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+LookAhead = Callable[[Sequence["ServiceSpec"], Run, Mapping[str, Optional[str]]], None]
+"""Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
 
 
 class TransactionFailed(SlurmrestError):
@@ -92,7 +95,9 @@ class ServiceSpec:
     already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
     enablement alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit
     takes its new files without a restart; the previous ones always come back by a restart. With ``afresh`` a restart
-    stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it.
+    stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it. For
+    slurmctld and slurmdbd, see :mod:`.restart`: ``replacing`` says that another binary than the running one is what the
+    restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
     """
 
     name: str
@@ -103,6 +108,8 @@ class ServiceSpec:
     restart: bool = True
     instead: tuple[str, ...] = ()
     afresh: bool = False
+    replacing: bool = False
+    allow_state_loss: bool = False
 
     def __post_init__(self) -> None:
         if self.state not in ("started", "if_running", "restarted", "stopped"):
@@ -335,6 +342,14 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[
         time.sleep(POLL_SECONDS)
 
 
+def there_before(systemd: Systemd, unit: str, since: float) -> str:
+    """What to add where a unit does not come up on what it had before either: that says whose fault it is."""
+    lines = systemd.journal(unit, since).splitlines()
+    fatal = next((at for at, line in enumerate(lines) if "fatal:" in line), None)
+    words = [line for line in lines[fatal:] if not line.startswith(f"{unit}.service:")] if fatal is not None else []
+    return " So the fault was there before" + (f": {' '.join(words)}" if words else "")
+
+
 @dataclass
 class Transaction:
     """See the module's text. ``name`` keeps the journals of different roles apart.
@@ -349,6 +364,7 @@ class Transaction:
     state_dir: str = STATE_DIR
     run: Run = run_program
     origin: Origin | None = None
+    look_ahead: LookAhead = look_ahead
 
     def __post_init__(self) -> None:
         self._systemd = Systemd(self.run)
@@ -366,7 +382,7 @@ class Transaction:
         begin = time.monotonic()
         outcome = Outcome()
         if check:
-            self._plan(outcome, resolve_owners=False)
+            self._judge_restarts(outcome.restarted, self._plan(outcome, resolve_owners=False))
         else:
             with host_lock(self.state_dir):
                 stale = self._recover(outcome)
@@ -454,6 +470,16 @@ class Transaction:
             and stat.S_IMODE(status.st_mode) == spec.mode
         )
 
+    def _judge_restarts(self, names: Collection[str], pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
+        """Raise SlurmrestError, before anything changes, when one of the units that run would not come back."""
+        running = [service for service in self.services if service.name in names]
+        if running:
+            texts = {
+                spec.path: None if spec.content is None else spec.content.decode("utf-8", "surrogateescape")
+                for spec, _now in pending
+            }
+            self.look_ahead(running, self.run, texts)
+
     # -- doing --------------------------------------------------------------------------------------------------------
 
     def _execute(self, outcome: Outcome, stale: Sequence[str], *, hold: bool) -> None:
@@ -464,6 +490,7 @@ class Transaction:
                 outcome.changed = True
         if not outcome.changed:
             return
+        self._judge_restarts(outcome.restarted, pending)
         since = time.time()
         before = {service.name: self._systemd.show(service.name) for service in self.services}
         self._begin(pending, before)
@@ -620,10 +647,11 @@ class Transaction:
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
                 self.run(["systemctl", "enable" if state["UnitFileState"] == "enabled" else "disable", service.name])
             if state.get("ActiveState") == "active":
+                since = time.time()
                 try:
                     restart(service, self._systemd, self.run)
                 except SlurmrestError as error:
-                    problems.append(f"on the previous files: {error}")
+                    problems.append(f"on the previous files: {error}{there_before(self._systemd, service.name, since)}")
             else:
                 self.run(["systemctl", "reset-failed", service.name])
                 self.run(["systemctl", "stop", service.name])
