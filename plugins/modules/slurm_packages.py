@@ -22,7 +22,11 @@ options:
     description: Renew the packages of O(names) that are installed, instead of installing.
     type: bool
     default: false
-  renew: {description: Whether packages of Slurm may be renewed by O(files)., type: bool, default: false}
+  components:
+    description: What this host shall have. Of O(files) only what belongs to it is taken, and may renew what is there.
+    type: list
+    elements: str
+    default: []
   remember: {description: Whether what is there before is to be remembered., type: bool, default: false}
   remedy: {description: What to do where it is refused., type: str, default: ""}
 attributes:
@@ -59,7 +63,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         manager(parameters["family"]),
         check=check,
         remedy=parameters["remedy"],
-        renew=parameters["renew"],
+        components=parameters["components"],
         origin=Origin() if parameters["remember"] else None,
     )
 
@@ -72,7 +76,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},
             "upgrade": {"type": "bool", "default": False},
-            "renew": {"type": "bool", "default": False},
+            "components": {"type": "list", "elements": "str", "default": []},
             "remember": {"type": "bool", "default": False},
             "remedy": {"type": "str", "default": ""},
         },

@@ -125,9 +125,68 @@ def test_an_index_that_cannot_be_read_is_said_and_the_old_one_used() -> None:
     assert not [word for word in played.asked[-1] if word.startswith("--option=Dir::")]
 
 
+def deb(package: str, version: str, *needs: str) -> str:
+    depends = "".join(f"Depends: {', '.join(needs)}\n" if needs else "")
+    return f"Package: {package}\nVersion: {version}\n{depends}"
+
+
+FILES = {
+    "/tmp/a.deb": deb("slurm-smd", "25.05.9-1", "libc6 (>= 2.38)", "munge"),
+    "/tmp/b.deb": deb("slurm-smd-client", "25.05.9-1", "slurm-smd (= 25.05.9-1)", "munge"),
+    "/tmp/c.deb": deb("slurm-smd-slurmctld", "25.05.9-1", "slurm-smd (= 25.05.9-1)"),
+    "/tmp/d.deb": deb("slurm-smd-slurmrestd", "25.05.9-1", "slurm-smd (= 25.05.9-1)", "libhttp-parser2.9"),
+}
+
+
+class WithFiles(Played):
+    """The same, with package files."""
+
+    def __init__(self, simulated: str, installed: str) -> None:
+        super().__init__(simulated)
+        self.installed = installed
+
+    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Answer one program."""
+        if "dpkg-query" in argv:
+            return subprocess.CompletedProcess(argv, 0, self.installed, "")
+        if "dpkg-deb" in argv:
+            path = argv[list(argv).index("--field") + 1]
+            return subprocess.CompletedProcess(argv, 0 if path in FILES else 2, FILES.get(path, ""), "no archive")
+        return super().__call__(argv)
+
+
+@pytest.mark.parametrize(
+    ("installed", "taken"),
+    [
+        ("", ["/tmp/a.deb", "/tmp/d.deb"]),
+        ("installed slurm-smd-client 24.11.5-1\nconfig-files slurm-smd-slurmctld 24.11.5-1\n",
+         ["/tmp/a.deb", "/tmp/b.deb", "/tmp/d.deb"]),
+        ("installed slurm-smd 25.05.9-1\n", ["/tmp/d.deb"]),
+    ],
+    ids=["bare", "upgrade", "rest of it"],
+)  # fmt: skip
+def test_a_host_takes_the_files_of_its_components_in_one_transaction(installed: str, taken: list[str]) -> None:
+    played = WithFiles(said("apt-smd-upgrade"), installed)
+    install(Request(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
+    ran = [argv[argv.index("install") + 1 :] for argv in played.asked if "install" in argv]
+    assert ran == [taken, taken], "asked, then run"
+
+
+def test_files_that_are_installed_ask_nobody() -> None:
+    played = WithFiles("", "installed slurm-smd 25.05.9-1\ninstalled slurm-smd-slurmrestd 25.05.9-1\n")
+    done = install(Request(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
+    assert not done["changed"]
+    assert played.asked == []
+
+
+def test_what_is_no_package_file() -> None:
+    with pytest.raises(SlurmrestError, match=r"/tmp/x\.rpm is no package file of Debian: no archive"):
+        install(Request(files=("/tmp/x.rpm",)), Apt(WithFiles("", "")), check=True, remedy=REMEDY)
+
+
 def test_what_is_there_is_no_change() -> None:
     played = Played(said("apt-smd-same"))
-    done = install(Request(files=("/tmp/a.deb",)), Apt(played), check=False, remedy=REMEDY, renew=True)
+    done = install(Request(("slurm-smd",)), Apt(played), check=False, remedy=REMEDY)
     assert done == {"changed": False, "plan": [], "installed": [], "warnings": []}
     assert [argv[-1] for argv in played.runs()] == ["update"]
 
@@ -135,7 +194,7 @@ def test_what_is_there_is_no_change() -> None:
 def test_what_cannot_be_installed_is_said_in_apts_words() -> None:
     played = Played(said("apt-smd-upgrade-unmet"), status=100)
     with pytest.raises(SlurmrestError, match=r"slurm-smd-slurmrestd : Depends: slurm-smd \(= 25\.05\.9-1\) but"):
-        install(Request(files=("/tmp/a.deb",)), Apt(played), check=False, remedy=REMEDY, renew=True)
+        install(Request(("slurm-smd-slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
 
 
 def test_a_policy_of_the_host_comes_back() -> None:

@@ -49,6 +49,18 @@ def test_users_of_each_api_version() -> None:
     }
 
 
+def test_our_own_verification_is_nobodys_use() -> None:
+    asked = """\
+operations_router: [[localhost]:1] GET /slurm/v0.0.40/diag
+rest_auth/jwt: slurm_rest_auth_p_authenticate: [[localhost]:1] attempting user_name root token authentication
+operations_router: [unix:/run/slurmrestd/slurmrestd.socket(fd:10)] GET /slurm/v0.0.40/diag
+slurm_rest_auth_p_authenticate: [unix:/run/slurmrestd/slurmrestd.socket(fd:10)] attempting user_name root token x
+operations_router: [[portal]:1] GET /slurm/v0.0.41/diag
+slurm_rest_auth_p_authenticate: [[portal]:1] attempting user_name root token x
+"""
+    assert list(usage(asked.splitlines())) == ["v0.0.41"]
+
+
 def test_nobody_used_it() -> None:
     assert usage(["-- No entries --", ""]) == {}
 
@@ -155,3 +167,5 @@ def test_what_dpkg_remembers(tmp_path: Path) -> None:
     )
     assert upgraded_from("slurmrestd", str(log)) == "23.02.3-1"
     assert upgraded_from("slurmd", str(log)) is None
+    log.write_text("2026-01-01 10:00:00 upgrade slurm-smd-slurmdbd:amd64 23.11.11-1 25.05.8-1\n")
+    assert upgraded_from("slurmdbd", str(log)) == "23.11.11-1"

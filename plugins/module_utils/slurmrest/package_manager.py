@@ -11,16 +11,17 @@ import contextlib
 import fcntl
 import os
 import posixpath
+import re
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, SlurmrestError
 from .files import read_if_there, write_atomically
 from .origin import Origin
-from .package_plan import REMOVE, Plan, apt_plan, dnf_plan, refusal, refused
+from .package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from .transaction import POLL_SECONDS, Run, Systemd, host_lock, run_program
 
 DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
@@ -115,6 +116,24 @@ class Apt:
             )
         return apt_plan(done.stdout)
 
+    def files(self, paths: Sequence[str]) -> list[PackageFile]:
+        """What package files say of themselves; SlurmrestError for one that is none."""
+        found = []
+        for path in paths:
+            done = self.run([*_env(), "dpkg-deb", "--field", path, "Package", "Version", "Depends"])
+            fields = dict(line.partition(": ")[::2] for line in done.stdout.splitlines())
+            if done.returncode != 0 or "Package" not in fields:
+                raise SlurmrestError(f"{path} is no package file of Debian: {_last(done.stderr)}")
+            needs = tuple(re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]*)", fields.get("Depends", "")))
+            found.append(PackageFile(path, fields["Package"], fields.get("Version", ""), needs))
+        return found
+
+    def installed(self) -> dict[str, str]:
+        """Versions of the packages that are installed."""
+        done = self.run([*_env(), "dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package} ${Version}\\n"])
+        rows = (line.split() for line in done.stdout.splitlines())
+        return {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "installed"}
+
     def apply(self, request: Request) -> None:
         """Do it, and no more than was planned; SlurmrestError with its words where it fails."""
         with no_daemons_started():
@@ -150,6 +169,24 @@ class Dnf:
                 f"dnf cannot tell how it would install {' '.join(request.words)}: {_last(done.stderr or done.stdout)}"
             )
         return dnf_plan(done.stdout)
+
+    def files(self, paths: Sequence[str]) -> list[PackageFile]:
+        """What package files say of themselves; SlurmrestError for one that is none."""
+        found = []
+        for path in paths:
+            shown = "%{NAME} %{VERSION}-%{RELEASE}\\n[%{REQUIRENAME}\\n]"
+            done = self.run([*_env(), "rpm", "--query", "--package", f"--queryformat={shown}", path])
+            name, _, rest = done.stdout.partition("\n")
+            if done.returncode != 0 or len(name.split()) != 2:
+                raise SlurmrestError(f"{path} is no RPM: {_last(done.stderr or done.stdout)}")
+            found.append(PackageFile(path, *name.split(), tuple(rest.split("\n"))))
+        return found
+
+    def installed(self) -> dict[str, str]:
+        """Versions of the packages that are installed."""
+        done = self.run([*_env(), "rpm", "--query", "--all", "--queryformat=%{NAME} %{VERSION}-%{RELEASE}\\n"])
+        rows = (line.split() for line in done.stdout.splitlines())
+        return {row[0]: row[1] for row in rows if len(row) == 2}
 
     def apply(self, request: Request) -> None:
         """Do it; SlurmrestError with its words where it fails."""
@@ -191,7 +228,7 @@ def install(
     *,
     check: bool,
     remedy: str,
-    renew: bool = False,
+    components: Sequence[str] = (),
     origin: Origin | None = None,
 ) -> dict[str, Any]:
     """Ask, judge, and do it: ``plan`` in lines, ``installed`` packages, ``warnings``.
@@ -201,7 +238,8 @@ def install(
         with_: the package manager.
         check: ask and judge only.
         remedy: what a person can do where it is refused.
-        renew: whether packages of Slurm that are there may be renewed.
+        components: what the host shall have: of the files only what belongs to it is taken, and may renew what is
+            there.
         origin: where to remember the packages that are about to come, and slurmrestd's unit.
 
     Raises:
@@ -210,10 +248,15 @@ def install(
     if isinstance(with_, Apt):
         settle()
         restore_policy()
+    if request.files:
+        taken = chosen(with_.files(request.files), components, with_.installed())
+        request = replace(request, files=tuple(file.path for file in taken))
+    if not request.words:
+        return {"changed": False, "plan": [], "installed": [], "warnings": []}
     behind = "" if check else with_.refresh()
     with with_.apart() if check else contextlib.nullcontext():
         plan = with_.plan(request)
-    reasons = refused(plan, upgrade=renew or request.upgrade)
+    reasons = refused(plan, upgrade=request.upgrade or bool(request.files))
     if reasons:
         raise refusal(request.words, plan, reasons, remedy)
     installed = [change.package for change in plan.changes if change.action != REMOVE and not change.before]

@@ -151,10 +151,12 @@ def decide(
         where = ", ".join(f"{name} has Slurm from {FAMILY_WORDS[family]}" for name, family in sorted(foreign.items()))
         source, why = ("none", f"{where}, which the distribution's packages would replace") if foreign else (
             "distribution", "Slurm came from nowhere else")  # fmt: skip
-    if source in ("none", "files"):
+    if source == "none":
         return Decision(source, why, (), ())
+    if source == "files":
+        components = [component for component in components if component in BESIDE]
     operating_system: Mapping[str, str] = host["os"]
-    families = {"Debian": "debian" if source == "distribution" else "schedmd-deb", "RedHat": "rpm"}
+    families = {"Debian": "schedmd-deb" if source == "repository" else "debian", "RedHat": "rpm"}
     try:
         known = {**NAMES[families[operating_system["family"]]], **BESIDE}
     except KeyError:
@@ -180,6 +182,38 @@ def parts(host: Mapping[str, Any]) -> tuple[str, str, str]:
 def _foreign(family: str) -> bool:
     # RPMs of a distribution and of SchedMD have the same names, and nothing certain tells them apart.
     return family in ("schedmd-deb", "rpm", "source")
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A package file: where it is, and what it says of itself. ``needs`` are names of packages."""
+
+    path: str
+    package: str
+    version: str
+    needs: tuple[str, ...] = ()
+
+
+def chosen(files: Sequence[PackageFile], components: Iterable[str], installed: Mapping[str, str]) -> list[PackageFile]:
+    """The files that a host is to have: those of its components, what these need, and what it has of them already.
+
+    A package that no component is known to consist of is taken where its name is none of Slurm's: a library, or a
+    package of the site. What is installed in the same version is left out.
+
+    Args:
+        files: all that the site gives.
+        components: what the host shall have.
+        installed: versions by package.
+    """
+    wanted = {name for family in NAMES.values() for part in components for name in family.get(part, ())}
+    taken = {file.package for file in files if file.package in {*wanted, *installed} or not is_slurm(file.package)}
+    while True:
+        more = {name for file in files if file.package in taken for name in file.needs} - taken
+        more &= {file.package for file in files}
+        if not more:
+            break
+        taken |= more
+    return [file for file in files if file.package in taken and installed.get(file.package) != file.version]
 
 
 def apt_plan(said: str) -> Plan:

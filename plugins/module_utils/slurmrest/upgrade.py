@@ -155,7 +155,9 @@ def _after(look: Mapping[str, Any], daemon: str) -> str | None:
 
 def _apis(case: Case) -> Iterator[Finding]:
     served = case.row.api_versions
-    gone = [api for api in case.own["usage"] if api not in served]
+    before = lookup(str(case.before)).release.api_versions if case.before else ()
+    # What the release before did not serve either has been answered with 404 all along.
+    gone = [api for api in case.own["usage"] if api not in served and (api in before or not before)]
     for api in gone:
         yield Finding(
             "api-gone",
@@ -166,7 +168,6 @@ def _apis(case: Case) -> Iterator[Finding]:
             else f"move them to {_common(case, served)}",
             blocking=not case.installed,  # afterwards, stopping would help nobody
         )
-    before = lookup(str(case.before)).release.api_versions if case.before else ()
     unused = [api for api in before if api not in served and api not in gone]
     if unused:
         seen = f"slurmrestd's log of the last {case.own['usage_days']} days has no request for them"
@@ -184,7 +185,7 @@ def _apis(case: Case) -> Iterator[Finding]:
                 "api-deprecated",
                 f"{api} is served by Slurm {case.target} for the last time; asked for {_users(case.own['usage'][api])}",
                 "these clients get 404 after the next upgrade",
-                f"move them to {case.row.newest_api}",
+                f"move them to {_common(case, [api for api in served if api not in case.row.deprecated_api])}",
             )
 
 

@@ -28,6 +28,7 @@ _USER = re.compile(r"\w+: \[(?P<client>.+?)\] attempting user_name (?P<user>\S+)
 _STAMP = re.compile(r"(?P<time>\d{4}-\d\d-\d\d)T\S+ \S+ [^:]+: (?P<words>.*)")
 _PREFIX = re.compile(r"^(?:slurmrestd: |\[\d{4}-\d\d-\d\dT[\d:.]+\] |rest_auth/\w+: )+")
 _ADDRESS = re.compile(r"^(?P<host>\[[^\]]*\]|[^:]*):(?P<port>\d+)")
+_LOCAL = ("localhost", "127.0.0.1", "::1", "ip6-localhost")
 _MAGIC = b"PROTOCOL_VERSION\0"
 
 
@@ -147,15 +148,14 @@ def backup(path: str) -> dict[str, Any]:
 
 
 def upgraded_from(package: str, path: str = DPKG_LOG) -> str | None:
-    """The version that dpkg upgraded a package from, the last time; None where it does not know."""
+    """The version that dpkg upgraded a daemon's package from, the last time; None where it does not know."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             lines = [line.split() for line in stream if " upgrade " in line]
     except OSError:
         return None
-    found = [
-        line[4] for line in lines if len(line) == 6 and line[3].partition(":")[0] == package and line[4] != "<none>"
-    ]
+    names = (package, f"slurm-smd-{package}")
+    found = [line[4] for line in lines if len(line) == 6 and line[3].partition(":")[0] in names and line[4] != "<none>"]
     return found[-1] if found else None
 
 
@@ -163,10 +163,11 @@ def usage(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Who asked for which API version, from slurmrestd's log at its usual level (``info``).
 
     A request gives a line with client, method and path, and another with the user of its token. What goes to both
-    syslog and standard error is there twice and counts once.
+    syslog and standard error is there twice and counts once. Requests of root from the host itself do not count, as our
+    own verification tries each version that there is.
     """
-    found: dict[str, dict[str, Any]] = {}
-    last: dict[str, str] = {}
+    requests: list[dict[str, str]] = []
+    last: dict[str, dict[str, str]] = {}
     recent: list[str] = []
     for line in lines:
         stamp = _STAMP.match(line)
@@ -176,18 +177,30 @@ def usage(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
         recent = [*recent[-7:], words]
         request, user = _REQUEST.match(words), _USER.match(words)
         if request:
-            entry = found.setdefault(request["api"], {"requests": 0, "clients": [], "users": [], "last": ""})
-            entry["requests"] += 1
-            entry["last"] = stamp["time"] if stamp else ""
-            _add(entry["clients"], _client(request["client"]))
-            last[request["client"]] = request["api"]
+            seen = {"api": request["api"], "client": _client(request["client"]), "user": ""}
+            requests.append({**seen, "time": stamp["time"] if stamp else ""})
+            last[request["client"]] = requests[-1]
         elif user and user["client"] in last and user["user"] != "(null)":
-            _add(found[last[user["client"]]]["users"], user["user"])
+            last[user["client"]]["user"] = user["user"]
+    found: dict[str, dict[str, Any]] = {}
+    for one in requests:
+        if _ours(one):
+            continue
+        entry = found.setdefault(one["api"], {"requests": 0, "clients": [], "users": [], "last": ""})
+        entry["requests"] += 1
+        entry["last"] = one["time"]
+        _add(entry["clients"], one["client"])
+        _add(entry["users"], one["user"])
     return dict(sorted(found.items()))
 
 
+def _ours(request: Mapping[str, str]) -> bool:
+    """Whether the verification could have asked: root, from this host itself."""
+    return request["user"] == "root" and (request["client"] in _LOCAL or request["client"].startswith("/"))
+
+
 def _add(names: list[str], name: str) -> None:
-    if name not in names and len(names) < 20:
+    if name and name not in names and len(names) < 20:
         names.append(name)
 
 
