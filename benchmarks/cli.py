@@ -12,14 +12,14 @@ from slurmrest.errors import SlurmrestError
 
 from benchmarks import commands, compare, hosts, load, report, sizes
 from benchmarks.results import ROOT, Record, Results, commit_here, machine
-from testcluster import cluster as clusters
-from testcluster.progress import Progress
-from testcluster.suites import SUITES
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.images.suites import SUITES
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 RESULTS = ROOT / "docs" / "data" / "benchmarks.json"
 PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.results import ROOT
-from testcluster import cluster as clusters
-from testcluster import images, playbooks, warm
-from testcluster.host import cgroup_mode
-from testcluster.progress import Progress
-from testcluster.state import CLUSTER_LABEL, Cluster, cluster_directory, load
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load
+from slurmrest_toolkit.containers.host import cgroup_mode
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 OURS = "bench"
 SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]

@@ -11,16 +11,17 @@ from slurmrest.releases import lookup
 from benchmarks import commands
 from benchmarks.commands import OURS, SINGLE, SPLIT
 from benchmarks.results import ROOT, rounds
-from testcluster import images, nodes
-from testcluster.engine import REST_PORT, EngineError
-from testcluster.locks import state_directory
-from testcluster.state import CLUSTER_LABEL, STATE_LABEL
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL
+from slurmrest_toolkit.containers.engine import REST_PORT, EngineError
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmarks.results import Record
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 HAND = "bench-hand"
 NOTHING = Path(__file__).with_name("nothing.yml")

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from benchmarks import commands
 from benchmarks.commands import MeasurementError
 from benchmarks.results import ROOT, rounds
-from testcluster import cluster as clusters
-from testcluster import images, warm
-from testcluster.progress import Progress
-from testcluster.state import Cluster, Node, plan_nodes
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters.state import Cluster, Node, plan_nodes
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmarks.results import Record
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 SIZES = {1: "bench-1", 5: "bench-5", 20: "bench-20"}
 

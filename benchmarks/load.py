@@ -14,14 +14,15 @@ from slurmrest import payloads
 from slurmrest.releases import lookup
 
 from benchmarks import commands
-from testcluster import inventory, tokens
+from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.nodes import inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from benchmarks.results import Record
-    from testcluster.engine import Engine
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.containers.engine import Engine
 
 VENDOR = {"slurmrestd_service_threads": 0, "slurmrestd_service_max_connections": 0}
 THREADS = (2, 4, 8, 16, 32)

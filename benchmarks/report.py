@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from testcluster.suites import SUITES
+from slurmrest_toolkit.images.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

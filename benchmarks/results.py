@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from testcluster.engine import Engine
-    from testcluster.progress import Progress
+    from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.support.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTEN_SECONDS = 0.3

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from benchmarks import commands
 from benchmarks.commands import OURS, SINGLE
 from benchmarks.results import ROOT
-from testcluster import images, warm
-from testcluster.locks import state_directory
-from testcluster.state import plan_nodes
+from slurmrest_toolkit.clusters.state import plan_nodes
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmarks.results import Record
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 SETTLE_SECONDS = 10.0
 """A cluster is idle when its last job, that of the verification, is over and its record with slurmdbd."""

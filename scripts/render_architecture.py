@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = Path("plugins", "module_utils", "slurmrest")
-ENTRIES = ("plugins/modules", "plugins/action", "plugins/filter", "testcluster", "src/slurmrest_toolkit")
+ENTRIES = ("plugins/modules", "plugins/action", "plugins/filter", "src/slurmrest_toolkit")
 """Folders whose files enter the engine, each drawn as one room."""
 
 Graph = dict[str, set[str]]

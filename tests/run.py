@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from testcluster.suites import SUITES
+from slurmrest_toolkit.images.suites import SUITES
 from tests import parts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +75,7 @@ def lint(_: Options) -> Iterator[Command]:
 def types(_: Options) -> Iterator[Command]:
     """Yield the type checks: the engine, once more as the oldest Python the checker knows, and what enters it."""
     engine = "plugins/module_utils/slurmrest"
-    yield python("controller", "-m", "mypy", engine, "scripts", "testcluster", "benchmarks", "tests")
+    yield python("controller", "-m", "mypy", engine, "scripts", "src", "benchmarks", "tests")
     yield python("engine on hosts", "-m", "mypy", "--python-version", "3.10", engine)
     yield python("plugins", "-m", "mypy", "plugins/modules", "plugins/action", "plugins/plugin_utils")
 

@@ -137,9 +137,10 @@ _slurmrest_build() {
         tail -n 15 "$1/pip.log" >&2
         return 2
     }
-    # The clone's packages (testcluster, and the engine as slurmrest) become importable in this environment.
+    # The clone's packages (slurmrest_toolkit, the engine as slurmrest; tests, benchmarks) become importable in this environment.
     for _build_site in "$1"/lib/python*/site-packages; do
-        printf '%s\n' "$SLURMREST_ROOT" "$SLURMREST_ROOT/plugins/module_utils" >"$_build_site/slurmrest-clone.pth"
+        printf '%s\n' "$SLURMREST_ROOT" "$SLURMREST_ROOT/src" \
+            "$SLURMREST_ROOT/plugins/module_utils" >"$_build_site/slurmrest-clone.pth"
     done
     printf '%s\n' "$SLURMREST_ROOT" >"$1/.ready"
     _slurmrest_say "environment ready after $(($(date +%s) - _build_start)) s"

@@ -7,7 +7,7 @@ import re
 from tests.meta import tree
 
 RELEASE_TABLE = "plugins/module_utils/slurmrest/releases.py"
-SUITES = "testcluster/suites.py"
+SUITES = "src/slurmrest_toolkit/images/suites.py"
 """Which distribution suite packages which Slurm series."""
 
 PROSE = ("docs/", "molecule/", "inventory/", "tests/", ".github/", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from testcluster.cluster import engine_of, refresh
-from testcluster.nodes import wait_for_ssh
-from testcluster.progress import Progress
-from testcluster.state import cluster_directory, load
+from slurmrest_toolkit.clusters.cluster import engine_of, refresh
+from slurmrest_toolkit.clusters.state import cluster_directory, load
+from slurmrest_toolkit.nodes.start import wait_for_ssh
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ import pytest
 from benchmarks import cli, commands, hosts, report, sizes
 from benchmarks.load_client import Client, Refused
 from benchmarks.results import Results, rounds
-from testcluster.progress import Progress
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -35,7 +35,7 @@ class Tree:
         self.engine("top.py", '"""A feature."""\nfrom .middle import first, second\n')
         self.engine("beside.py", '"""Another."""\ndef late():\n    from .middle.second import late\n')
         self.write("plugins/modules/one.py", "from ..module_utils.slurmrest.top import run\n")
-        self.write("testcluster/two.py", "from slurmrest import beside\nfrom slurmrest.middle import first\n")
+        self.write("src/slurmrest_toolkit/two.py", "from slurmrest import beside\nfrom slurmrest.middle import first\n")
 
     def engine(self, name: str, text: str) -> None:
         """Write a file of the engine."""
@@ -66,7 +66,10 @@ def test_arrows_are_imports_wherever_they_stand(tree: Tree) -> None:
         "beside": {"middle.second"},
     }
     assert tree.rooms() == {"bottom": set(), "middle": {"bottom"}, "top": {"middle"}, "beside": {"middle"}}
-    assert architecture.entries(tree.root) == {"plugins/modules": {"top"}, "testcluster": {"beside", "middle"}}
+    assert architecture.entries(tree.root) == {
+        "plugins/modules": {"top"},
+        "src/slurmrest_toolkit": {"beside", "middle"},
+    }
 
 
 def test_numbers(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:

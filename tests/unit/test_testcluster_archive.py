@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from testcluster import archive, warm
-from testcluster.errors import CannotRunError
+from slurmrest_toolkit.images import archive, warm
+from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 OURS = f"{archive.WARM}:trixie-0123456789ab-slurmctld.slurmdbd.slurmrestd.slurmd"
 OTHER = f"{archive.WARM}:bookworm-0123456789ab-slurmd"

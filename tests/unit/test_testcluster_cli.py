@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testcluster import cli
-from testcluster import cluster as clusters
-from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.progress import Progress
-from testcluster.state import Cluster, plan_nodes, write_private
-from testcluster.tokens import header_file
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters.state import Cluster, plan_nodes, write_private
+from slurmrest_toolkit.clusters.tokens import header_file
+from slurmrest_toolkit.command import cli
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testcluster import cluster as clusters
-from testcluster.engine import Container, Engine, EngineError
-from testcluster.errors import CannotRunError
-from testcluster.progress import Progress
-from testcluster.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
-from testcluster.tokens import header_file, token_file
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
+from slurmrest_toolkit.clusters.tokens import header_file, token_file
+from slurmrest_toolkit.containers.engine import Container, Engine, EngineError
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path

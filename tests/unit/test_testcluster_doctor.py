@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from slurmrest.errors import InputError
 
-from testcluster import cli, doctor, playbooks
-from testcluster.errors import ClusterFailedError
-from testcluster.playbooks import PlaybookFailedError
-from testcluster.progress import Progress
-from testcluster.state import Cluster, Node
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.ansible_runs.playbooks import PlaybookFailedError
+from slurmrest_toolkit.clusters import doctor
+from slurmrest_toolkit.clusters.state import Cluster, Node
+from slurmrest_toolkit.command import cli
+from slurmrest_toolkit.support.errors import ClusterFailedError
+from slurmrest_toolkit.support.progress import Progress
 
 HEALTHY = {"schema": 1, "healthy": True, "slurm_version": "24.11.5", "findings": []}
 FINDING = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testcluster.engine import Engine, EngineError, image_changes, is_container_init, json_documents
+from slurmrest_toolkit.containers.engine import Engine, EngineError, image_changes, is_container_init, json_documents
 
 FAKE = """#!/bin/sh
 printf '%s\\n' "$*" >>"$FAKE_CALLS"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testcluster import host as hosts
-from testcluster.errors import CannotRunError
-from testcluster.host import Host, cgroup_mode, containers_conf, has_capability
-from testcluster.progress import Progress
+from slurmrest_toolkit.containers import host as hosts
+from slurmrest_toolkit.containers.host import Host, cgroup_mode, containers_conf, has_capability
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path

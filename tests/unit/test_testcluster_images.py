@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from testcluster import images
-from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.host import Host
-from testcluster.images import BASE, VERSION_LABEL, Image
-from testcluster.progress import Progress
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images.base import BASE, VERSION_LABEL, Image
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = Host(root=True, cgroups="v2", can_raise_limits=True, pids_controller=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testcluster import inventory
-from testcluster.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.nodes import inventory
 
 DIRECTORY = Path("/state dir/clusters/one-two")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testcluster import playbooks
-from testcluster.errors import ClusterFailedError
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 PLAYBOOK = """
 - name: Say things

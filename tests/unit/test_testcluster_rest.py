@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from slurmrest.errors import InputError
 
-from testcluster import rest, tokens
-from testcluster.state import Cluster, Node, write_private
+from slurmrest_toolkit.clusters import rest, tokens
+from slurmrest_toolkit.clusters.state import Cluster, Node, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster import cluster as clusters
-from testcluster import playbooks, rotation, tokens
-from testcluster.errors import CannotRunError
-from testcluster.progress import Progress
-from testcluster.state import Cluster, plan_nodes
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import rotation, tokens
+from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path

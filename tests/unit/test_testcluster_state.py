@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.errors import InputError
 
-from testcluster import state
-from testcluster.errors import CannotRunError
+from slurmrest_toolkit.clusters import state
+from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
     from pathlib import Path

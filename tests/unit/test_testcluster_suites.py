@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from slurmrest.errors import InputError
 
-from testcluster.errors import CannotRunError
-from testcluster.suites import SUITES, check_series, offered_version, suite_of
+from slurmrest_toolkit.images.suites import SUITES, check_series, offered_version, suite_of
+from slurmrest_toolkit.support.errors import CannotRunError
 
 SIMULATED = """I: running apt-get install
 Inst libc6 (2.41-12 Debian:13.1/stable [amd64])

@@ -11,14 +11,14 @@ import jwt as pyjwt
 import pytest
 from slurmrest.errors import InputError
 
-from testcluster import tokens
-from testcluster.errors import ClusterFailedError
-from testcluster.state import Cluster, Node
+from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.clusters.state import Cluster, Node
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 KEY = "k" * 32
 

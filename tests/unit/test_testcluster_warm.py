@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from slurmrest import jwt
 
-from testcluster import cluster as clusters
-from testcluster import images, warm
-from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.images import BASE, INSTALLED, VERSION_LABEL
-from testcluster.state import Machine, Node
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters.state import Machine, Node
+from slurmrest_toolkit.images import archive, warm
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images.base import BASE, INSTALLED, VERSION_LABEL
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
-    from testcluster.engine import Engine
+    from slurmrest_toolkit.containers.engine import Engine
 
 BASE_IMAGE = f"{BASE}:trixie-0123456789ab"
 SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
@@ -72,7 +73,7 @@ def test_one_image_for_each_kind_of_node(root: Path) -> None:
     split = warm.recipe(BASE_IMAGE, "split", 3, root)
     assert [name.rpartition("-")[2] for name in split.names] == ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
     assert split.image(Node("c2", ["slurmd"], "c")) == split.image(Node("c3", ["slurmd"], "c"))
-    assert all(name.startswith(f"{warm.WARM}:trixie-") for name in split.names)
+    assert all(name.startswith(f"{archive.WARM}:trixie-") for name in split.names)
     assert warm.recipe(BASE_IMAGE, "single", 1, root).image(Node("node1", SINGLE, "c")).endswith("-" + ".".join(SINGLE))
 
 
@@ -153,7 +154,7 @@ def test_sizes_survive_their_label() -> None:
 
 def test_only_the_newest_sets_stay_and_those_in_use() -> None:
     sets = [f"trixie-{number:012d}-" for number in range(warm.SETS_KEPT + 2)]
-    names = [f"{warm.WARM}:{prefix}{role}" for prefix in sets for role in ("slurmctld", "slurmd")]
+    names = [f"{archive.WARM}:{prefix}{role}" for prefix in sets for role in ("slurmctld", "slurmd")]
     store = Store(*names, used=(names[-1],))
     warm.forget_old_sets(store.engine, sets[0])
     assert store.names == [*names[: 2 * warm.SETS_KEPT], names[-1]]
@@ -161,8 +162,8 @@ def test_only_the_newest_sets_stay_and_those_in_use() -> None:
 
 def test_prune_leaves_what_takes_the_network_to_build() -> None:
     kept = (f"{INSTALLED}:a", f"{BASE}:b")
-    store = Store(f"{warm.WARM}:x", *kept)
-    assert warm.prune(store.engine, everything=False) == [f"{warm.WARM}:x"]
+    store = Store(f"{archive.WARM}:x", *kept)
+    assert warm.prune(store.engine, everything=False) == [f"{archive.WARM}:x"]
     assert store.names == list(kept)
     assert warm.prune(store.engine, everything=True) == list(kept)
 

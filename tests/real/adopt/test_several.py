@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.adopt.sites import inventory
 from tests.real.clusters import LiveCluster, live_cluster
 

@@ -14,7 +14,7 @@ from slurmrest.client import Response, Target, request
 from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
 from slurmrest.releases import lookup
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, live_cluster
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from slurmrest import jwt
 from slurmrest.client import ClientError
 from slurmrest.payloads import api_version, job_submission
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.attacks.conftest import KEY, NODE, ORDINARY, ROOT, Attacked, refused
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 from slurmrest import releases
 
-from testcluster import cluster as clusters
-from testcluster import state
-from testcluster.progress import Progress
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import state
+from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, slurmrest
 
 VERIFY = {

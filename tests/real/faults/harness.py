@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest import jwt
 
-from testcluster.cluster import refresh
-from testcluster.nodes import wait_for_ssh
-from testcluster.progress import Progress
-from testcluster.state import Cluster, choose
+from slurmrest_toolkit.clusters.cluster import refresh
+from slurmrest_toolkit.clusters.state import Cluster, choose
+from slurmrest_toolkit.nodes.start import wait_for_ssh
+from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import LiveCluster, slurmrest
 from tests.real.faults.faults import PRELUDE, Client, Fault
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster.cluster import engine_of
-from testcluster.progress import Progress
-from testcluster.state import load
+from slurmrest_toolkit.clusters.cluster import engine_of
+from slurmrest_toolkit.clusters.state import load
+from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import LiveCluster, live_cluster, slurmrest
 from tests.real.interrupted.killing import killed
 

@@ -13,7 +13,7 @@ from slurmrest.client import Credentials, Response, Target, request
 from slurmrest.jwt import Token
 from slurmrest.releases import API_VERSIONS, lookup
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
 from tests.real.jwks.provider import Provider
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, live_cluster
 from tests.real.leaks.secrets_found import leaks
 

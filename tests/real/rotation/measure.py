@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 from benchmarks.results import hardware
-from testcluster.state import load
-from testcluster.suites import SUITES
+from slurmrest_toolkit.clusters.state import load
+from slurmrest_toolkit.images.suites import SUITES
 from tests.real.clusters import ROOT
 from tests.real.rotation.rotating import LAYOUTS, MEASURED, rotating
 

@@ -14,7 +14,7 @@ from slurmrest import jwt
 from slurmrest.client import Credentials, Target
 from slurmrest.watch import Routes, prove, routes
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:

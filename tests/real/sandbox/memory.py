@@ -16,7 +16,7 @@ from slurmrest import payloads
 from slurmrest.jwt import Key, claims_for, encode
 
 from benchmarks.load import CLIENT, PEAK
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, live_cluster
 from tests.real.sandbox.test_sandbox import RECORDED
 

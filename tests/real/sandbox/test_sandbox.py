@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster.cluster import engine_of
-from testcluster.progress import Progress
-from testcluster.state import load
+from slurmrest_toolkit.clusters.cluster import engine_of
+from slurmrest_toolkit.clusters.state import load
+from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:

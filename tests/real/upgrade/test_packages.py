@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster.suites import SUITES
+from slurmrest_toolkit.images.suites import SUITES
 from tests.real.clusters import LiveCluster, live_cluster, slurmrest
 from tests.real.interrupted.killing import killed
 

@@ -15,7 +15,7 @@ import pytest
 from slurmrest.client import Target
 from slurmrest.releases import API_VERSIONS, lookup
 
-from testcluster.state import load
+from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from slurmrest.releases import ApiVersion
 
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
 
 LOGIN, REST, CONTROLLER, USER = "c1", "rest", "ctl", "alice"
 URL = f"http://{REST}:6820"

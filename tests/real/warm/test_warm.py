@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testcluster.suites import suite_of
+from slurmrest_toolkit.images.suites import suite_of
 from tests.real.clusters import ROOT, LiveCluster, live_cluster, slurmrest
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from slurmrest.client import ClientError, Target, request
 from slurmrest.errors import InputError
 from slurmrest.releases import lookup
 
-from testcluster import tokens
-from testcluster.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
     from slurmrest.client import Credentials
 
-    from testcluster.engine import Engine
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.containers.engine import Engine
 
 FAMILIES = ("slurm", "slurmdb")
 

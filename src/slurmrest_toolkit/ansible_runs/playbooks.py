@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from testcluster import processes
-from testcluster.errors import ClusterFailedError
+from slurmrest_toolkit.collection import ROOT
+from slurmrest_toolkit.support import processes
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The clone, or wherever the playbooks are beside this package."""
 
 
 @dataclass
@@ -39,7 +37,7 @@ class PlaybookFailedError(ClusterFailedError):
 
 
 def environment(descriptor: int) -> dict[str, str]:
-    """Return Ansible's environment: this clone's ansible.cfg and our events, nothing from the user's own settings."""
+    """Return Ansible's environment: the collection's ansible.cfg and our events, none of the user's own settings."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     return {
         **inherited,

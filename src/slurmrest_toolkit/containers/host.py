@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testcluster import processes
-from testcluster.engine import Engine
-from testcluster.errors import CannotRunError, NoEngineError
-from testcluster.locks import locked, runtime_directory
+from slurmrest_toolkit.containers.engine import Engine
+from slurmrest_toolkit.support import processes
+from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError
+from slurmrest_toolkit.support.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testcluster.progress import Progress
+    from slurmrest_toolkit.support.progress import Progress
 
 CAP_SYS_RESOURCE = 24
 """Number of the capability that raising resource limits takes (linux/capability.h)."""

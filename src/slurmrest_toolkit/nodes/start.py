@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from slurmrest.releases import lookup
 
-from testcluster import inventory
-from testcluster.engine import REST_PORT, SSH_PORT, Engine, EngineError
-from testcluster.errors import ClusterFailedError
-from testcluster.host import too_many_containers
-from testcluster.locks import state_directory
-from testcluster.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
+from slurmrest_toolkit.containers.engine import REST_PORT, SSH_PORT, Engine, EngineError
+from slurmrest_toolkit.containers.host import too_many_containers
+from slurmrest_toolkit.nodes import inventory
+from slurmrest_toolkit.support.errors import ClusterFailedError
+from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from testcluster import cluster as clusters
-from testcluster import playbooks, tokens
-from testcluster.errors import CannotRunError
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
-    from testcluster.progress import Progress
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.support.progress import Progress
 
 PLAYBOOK = "rotate_jwt_key.yml"
 CONFIRMED = {"slurm_jwt_key_rotate_confirm": True}

@@ -10,6 +10,7 @@ The tag of an image is a hash of everything that went into it. The images of one
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import json
 import os
 import shutil
@@ -20,19 +21,20 @@ from typing import TYPE_CHECKING
 
 from slurmrest import jwt
 
-from testcluster import archive, inventory
-from testcluster.archive import WARM
-from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.images import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest, sources
-from testcluster.locks import locked, runtime_directory
-from testcluster.nodes import in_parallel
-from testcluster.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.images import archive
+from slurmrest_toolkit.images.archive import WARM
+from slurmrest_toolkit.images.base import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest, sources
+from slurmrest_toolkit.nodes import inventory
+from slurmrest_toolkit.nodes.start import in_parallel
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testcluster.engine import Engine
-    from testcluster.state import Node
+    from slurmrest_toolkit.clusters.state import Node
+    from slurmrest_toolkit.containers.engine import Engine
 
 KEYS_LABEL = "slurmrest.keys"
 MACHINE_LABEL = "slurmrest.machine"
@@ -40,8 +42,8 @@ MACHINE_LABEL = "slurmrest.machine"
 SETS_KEPT = 6
 """So many sets stay: the three releases in both layouts, on one state of the project."""
 
-INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles", "requirements/run.txt")
-"""What decides how a node is converged: everything that Ansible reads here, and Ansible itself."""
+INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles")
+"""What decides how a node is converged, besides Ansible itself: everything that it reads here."""
 
 SEAL = Path(__file__).with_name("seal.sh")
 JWT_KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
@@ -112,13 +114,18 @@ def recipe(base: str, layout: str, compute_nodes: int, root: Path) -> Recipe:
         base: name of the base image, which has a hash of what it is made of.
         layout: the layout of the nodes.
         compute_nodes: number of compute nodes.
-        root: the clone, where the ingredients are.
+        root: the collection, where the ingredients are.
     """
     example = Cluster("example", "", layout, "", plan_nodes("example", layout, compute_nodes))
     # The version of Slurm comes from the base image; what the machine has comes back with the images.
     variables = inventory.role_variables(replace(example, machine=Machine(1, 1)), cgroup_plugin=None)
     described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}
-    texts = (SEAL.read_text(encoding="utf-8"), SCRUB.read_text(encoding="utf-8"), *sources(root, INGREDIENTS))
+    texts = (
+        SEAL.read_text(encoding="utf-8"),
+        SCRUB.read_text(encoding="utf-8"),
+        importlib.metadata.version("ansible-core"),
+        *sources(root, INGREDIENTS),
+    )
     key = digest((base, json.dumps(described, sort_keys=True), *texts))
     kind = base.rpartition(":")[2].partition("-")[0]
     prefix = f"{kind}-{key}-"

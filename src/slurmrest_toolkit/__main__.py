@@ -1,10 +1,10 @@
-"""Run the command line: ``python -m testcluster``."""
+"""Run the command line: ``python -m slurmrest_toolkit``."""
 
 from __future__ import annotations
 
 import sys
 
-from testcluster.cli import main
+from slurmrest_toolkit.command.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slurmrest.errors import InputError
 from slurmrest.releases import Version
 
-from testcluster.errors import CannotRunError
+from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from typing import Any
 
 from slurmrest.errors import InputError
 
-from testcluster.errors import CannotRunError
-from testcluster.locks import state_directory
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.locks import state_directory
 
 LAYOUTS = ("single", "split")
 

@@ -16,13 +16,16 @@ from slurmrest.doctor.render import render_text
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.users import cli as users
 
-from testcluster import archive, inventory, nodes, rest, rotation, tokens
-from testcluster import cluster as clusters
-from testcluster import doctor as doctors
-from testcluster.errors import CannotRunError
-from testcluster.progress import Progress
-from testcluster.state import LAYOUTS, Cluster, choose, cluster_names, load, validate_name, write_private
-from testcluster.suites import DEFAULT_SERIES, SUITES
+from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import doctor as doctors
+from slurmrest_toolkit.clusters import rest, rotation, tokens
+from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, choose, cluster_names, load, validate_name, write_private
+from slurmrest_toolkit.images import archive
+from slurmrest_toolkit.images.suites import DEFAULT_SERIES, SUITES
+from slurmrest_toolkit.nodes import inventory
+from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+from filelock import FileLock, Timeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+NAME = "slurmrest"
 
 
 def state_directory() -> Path:
     """Directory of this user's clusters: ``SLURMREST_STATE_DIR``, else below ``XDG_STATE_HOME``."""
     own = os.environ.get("SLURMREST_STATE_DIR")
-    base = os.environ.get("XDG_STATE_HOME")
-    path = Path(own) if own else Path(base) / "slurmrest" if base else Path.home() / ".local/state/slurmrest"
-    return path.absolute()
+    return Path(own).absolute() if own else platformdirs.user_state_path(NAME, appauthor=False)
 
 
 def runtime_directory() -> Path:
@@ -26,10 +28,11 @@ def runtime_directory() -> Path:
     It does not follow ``SLURMREST_STATE_DIR``: runs with different state directories share one engine.
     """
     if os.geteuid() == 0:
-        path = Path("/run/slurmrest")
-    else:
-        base = os.environ.get("XDG_RUNTIME_DIR")
-        path = Path(base) / "slurmrest" if base else Path.home() / ".cache/slurmrest"
+        path = Path("/run", NAME)
+    elif os.environ.get("XDG_RUNTIME_DIR"):
+        path = platformdirs.user_runtime_path(NAME, appauthor=False)
+    else:  # not in a temporary directory that belongs to all
+        path = platformdirs.user_cache_path(NAME, appauthor=False)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
@@ -46,14 +49,16 @@ def locked(path: Path, *, waiting: Callable[[], None] | None) -> Iterator[bool]:
         Whether the lock is held: False only when ``waiting`` is None and another process has it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("a", encoding="ascii") as file:
-        held = True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting is None:
-                held = False
-            else:
-                waiting()
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield held
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        if waiting is None:
+            yield False
+            return
+        waiting()
+        lock.acquire()
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,7 +1,7 @@
 """A thin layer over the command line of Podman or Docker: argument lists in, text or JSON out.
 
-Podman as root on an awkward host (see :mod:`testcluster.host`) is what this was run on. Rootless Podman and Docker take
-the same path with the flags below; they are written after their manuals and were not run by the authors' tests.
+Podman as root on an awkward host (see ``host.py``) is what this was run on. Rootless Podman and Docker take the
+same path with the flags below; they are written after their manuals and were not run by the authors' tests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testcluster.errors import ClusterFailedError
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testcluster import processes
-from testcluster.errors import CannotRunError, ClusterFailedError
-from testcluster.host import Host, ensure_programs
-from testcluster.locks import locked, runtime_directory, state_directory
-from testcluster.suites import check_series, offered_version, suite_of
+from slurmrest_toolkit.containers.host import Host, ensure_programs
+from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of
+from slurmrest_toolkit.support import processes
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.locks import locked, runtime_directory, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from testcluster.engine import Engine
-    from testcluster.progress import Progress
-    from testcluster.state import Node
+    from slurmrest_toolkit.clusters.state import Node
+    from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.support.progress import Progress
 
 BASE = "localhost/slurmrest-base"
 """Repository of the base images; their tags begin with the suite."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from testcluster.state import Cluster, Node
+    from slurmrest_toolkit.clusters.state import Cluster, Node
 
 GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
 USER = "admin"

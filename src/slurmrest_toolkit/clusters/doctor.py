@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest.errors import InputError
 
-from testcluster import playbooks
-from testcluster.errors import ClusterFailedError
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
-    from testcluster.progress import Progress
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.support.progress import Progress
 
 
 @dataclass(frozen=True)

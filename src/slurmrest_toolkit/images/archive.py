@@ -11,9 +11,9 @@ import subprocess
 import tarfile
 from typing import IO, TYPE_CHECKING, Any
 
-from testcluster.errors import CannotRunError
-from testcluster.inventory import GROUPS
-from testcluster.suites import SUITES
+from slurmrest_toolkit.images.suites import SUITES
+from slurmrest_toolkit.nodes.inventory import GROUPS
+from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,12 +18,10 @@ from slurmrest.jwt import Key
 from slurmrest.releases import Version
 from slurmrest.report import render_table
 
-from testcluster import host as hosts
-from testcluster import images, inventory, nodes, playbooks, rest, tokens, warm
-from testcluster.engine import EngineError
-from testcluster.errors import CannotRunError, ClusterFailedError, NoEngineError
-from testcluster.locks import locked, state_directory
-from testcluster.state import (
+from slurmrest_toolkit import collection
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import rest, tokens
+from slurmrest_toolkit.clusters.state import (
     CLUSTER_LABEL,
     STATE_LABEL,
     Cluster,
@@ -35,16 +33,24 @@ from testcluster.state import (
     validate_name,
     write_private,
 )
-from testcluster.suites import DEFAULT_SERIES, check_series, suite_of
+from slurmrest_toolkit.containers import host as hosts
+from slurmrest_toolkit.containers.engine import EngineError
+from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of
+from slurmrest_toolkit.nodes import inventory
+from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError, NoEngineError
+from slurmrest_toolkit.support.locks import locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from slurmrest.jwt import Token
 
-    from testcluster.engine import Container, Engine
-    from testcluster.images import Image
-    from testcluster.progress import Progress
+    from slurmrest_toolkit.containers.engine import Container, Engine
+    from slurmrest_toolkit.images.base import Image
+    from slurmrest_toolkit.support.progress import Progress
 
 IDLE_CLIENTS = 8
 """Connections held open while another client must be served: a few of the least that a daemon allows."""
@@ -96,8 +102,7 @@ def up(request: Request, progress: Progress) -> Cluster:
     planned = plan_nodes(request.name, request.layout, request.compute_nodes)
     if request.image is None:
         suite_of(request.series or DEFAULT_SERIES)
-    if not (playbooks.ROOT / "playbooks").is_dir():
-        raise CannotRunError(f"There are no playbooks in {playbooks.ROOT}.", "Run scripts/slurmrest of a clone.")
+    collection.ensure()
     with owned(request.name):
         progress.phase("host", "this host and its container engine")
         host = hosts.Host.detect()
@@ -134,7 +139,7 @@ def tell_job_apart(timings: dict[str, float], report: dict[str, Any] | None) -> 
 
 def recipe(request: Request, base: str) -> warm.Recipe:
     """Return what the warm images for a request are made of, given the name of the base image."""
-    return warm.recipe(base, request.layout, request.compute_nodes, playbooks.ROOT)
+    return warm.recipe(base, request.layout, request.compute_nodes, collection.ROOT)
 
 
 def save_images(series: str, layout: str, compute_nodes: int, target: Path, progress: Progress) -> None:
@@ -145,7 +150,7 @@ def save_images(series: str, layout: str, compute_nodes: int, target: Path, prog
         ClusterFailedError: they could not be read.
         InputError: there is no such layout, or the number of nodes does not go with it.
     """
-    wanted = warm.recipe(images.suite_name(series), layout, compute_nodes, playbooks.ROOT)
+    wanted = warm.recipe(images.suite_name(series), layout, compute_nodes, collection.ROOT)
     warm.save(engine_of(None, progress), wanted, target)
 
 
@@ -160,7 +165,7 @@ def load_images(source: Path, progress: Progress) -> list[str]:
 
 
 def prune(*, everything: bool, progress: Progress) -> list[str]:
-    """Remove the images kept between clusters, and return their names; see :func:`testcluster.warm.prune`."""
+    """Remove the images kept between clusters, and return their names; see :func:`.images.warm.prune`."""
     return warm.prune(engine_of(None, progress), everything=everything)
 
 
@@ -235,7 +240,7 @@ def cold_start(engine: Engine, cluster: Cluster, host: hosts.Host, request: Requ
         if found is not None:
             warm_start(engine, cluster, found, progress, allow_stale=request.allow_stale)
             return
-    installed = {node.name: images.installed_name(base, node.roles, playbooks.ROOT) for node in cluster.nodes}
+    installed = {node.name: images.installed_name(base, node.roles, collection.ROOT) for node in cluster.nodes}
     there = {} if cluster.bare else {name: image for name, image in installed.items() if has_image(engine, image)}
     progress.phase("nodes", f"{count_of(cluster)} from {'images with packages' if there else 'the base image'}")
     options = enrolment_options(allow_stale=request.allow_stale)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root inside a Debian root file system that has the packages of testcluster/images.py, and turns it into the
+# Runs as root inside a Debian root file system that has the packages of images/base.py, and turns it into the
 # base image of a node: reachable over SSH, with nothing inside that two nodes should not share.
 set -eu
 

@@ -9,15 +9,15 @@ from slurmrest import jwt
 from slurmrest.errors import InputError
 from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
 
-from testcluster.errors import ClusterFailedError
-from testcluster.inventory import ORDINARY_USER
-from testcluster.state import write_private
+from slurmrest_toolkit.clusters.state import write_private
+from slurmrest_toolkit.nodes.inventory import ORDINARY_USER
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testcluster.engine import Engine
-    from testcluster.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.containers.engine import Engine
 
 ADMINISTRATOR = "root"
 USERS = (ADMINISTRATOR, ORDINARY_USER)

@@ -1,0 +1,1 @@
+"""The shipped playbooks, run as a sysadmin runs them."""

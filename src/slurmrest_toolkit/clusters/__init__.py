@@ -1,0 +1,1 @@
+"""Clusters: started, proven, described, used, removed."""

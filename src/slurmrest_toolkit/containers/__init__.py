@@ -1,0 +1,1 @@
+"""Podman and Docker, and the host that they run on."""

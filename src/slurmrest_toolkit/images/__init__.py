@@ -1,0 +1,1 @@
+"""Images of nodes: plain, with packages, converged."""

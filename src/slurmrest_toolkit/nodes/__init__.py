@@ -1,0 +1,1 @@
+"""Containers as hosts that Ansible and people reach."""
