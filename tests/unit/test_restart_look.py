@@ -129,6 +129,7 @@ def test_jobs_and_memory(host: Host) -> None:
     ("said", "found"),
     [
         ("sacctmgr: error: mysql_real_connect failed: 1045 Access denied for user 'slurm'@'localhost'", True),
+        (" Problem with query: Unable to connect to database", True),
         ("sacctmgr: error: Unable to connect to slurmdbd: Connection refused", False),
     ],
 )

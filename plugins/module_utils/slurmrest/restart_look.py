@@ -27,7 +27,8 @@ CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/(?:accounting_storage|auth)_\w+\.so")
 _LUA = "job_submit.lua"
-_LOGIN = re.compile(r"(?im)^.*(?:mysql|access denied|database connection|storage).*$")
+# ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
+_LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
 
 
 class WouldNotReturn(SlurmrestError):
