@@ -65,7 +65,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
-from ..module_utils.slurmrest.keys import MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.host.files import read
+from ..module_utils.slurmrest.keys import MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
 from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.rotation import KeyOnHost
@@ -82,8 +83,7 @@ from ..module_utils.slurmrest.transaction import (
 
 def _present(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
+        return read(path, MAXIMUM_BYTES)
     except FileNotFoundError:
         return None
 

@@ -49,6 +49,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.host.files import UnsafePath, read_site
 from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.upgrade import Case, report
 from ..module_utils.slurmrest.upgrade_look import look
@@ -56,9 +57,8 @@ from ..module_utils.slurmrest.upgrade_look import look
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except OSError:
+        return read_site(path).decode("utf-8", "surrogateescape")
+    except (OSError, UnsafePath):
         return ""
 
 

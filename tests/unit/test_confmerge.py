@@ -230,7 +230,7 @@ def test_a_file_that_root_may_not_read_is_named(host: Host, monkeypatch: pytest.
     def refuse(path: str, *_more: Any, **_names: Any) -> Any:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("slurmrest.host.files.read_site", refuse)
     with pytest.raises(SlurmrestError, match=rf"{host.path} cannot be read.*root_squash"):
         host.part().look()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.files import write_atomically
+from slurmrest.host import files
 from slurmrest.probes import Probe
 from slurmrest.transaction import (
     ROLLBACK_SUFFIX,
@@ -112,10 +112,10 @@ def full(path: Path, monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> None
             if not left[0]:
                 raise OSError(28, "No space left on device", target)
             left[0] -= 1
-        write_atomically(target, *arguments, **more)  # type: ignore[arg-type]
+        real_write(target, *arguments, **more)  # type: ignore[arg-type]
 
-    for user in ("transaction", "files"):
-        monkeypatch.setattr(f"slurmrest.{user}.write_atomically", write)
+    real_write = files.write
+    monkeypatch.setattr(files, "write", write)
 
 
 def test_a_full_disk_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_full_disk_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fsync", no_room)
     with pytest.raises(OSError, match=str(tmp_path / "file")):
-        write_atomically(str(tmp_path / "file"), b"x", os.getuid(), os.getgid(), 0o600)
+        files.write(str(tmp_path / "file"), b"x", os.getuid(), os.getgid(), 0o600)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -30,7 +30,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InputError, SlurmrestError
-from .files import STATE_DIR
+from .host import files
+from .host.files import STATE_DIR
 from .probes import Probe
 from .restart_look import refusals
 from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
@@ -147,20 +148,26 @@ class Look:
 def read_text(path: str) -> str | None:
     """The text of a file with every byte kept; None where there is none. SlurmrestError where it may not be read."""
     try:
-        with open(path, "rb") as stream:
-            return stream.read().decode("utf-8", "surrogateescape")
+        return files.read_site(path).decode("utf-8", "surrogateescape")
     except PermissionError:
         raise SlurmrestError(
             f"{path} cannot be read by root of this host (NFS with root_squash?), so that nobody knows what it lacks.",
             "Let root read it while this runs.",
         ) from None
-    except OSError:
+    except (OSError, files.UnsafePath):
         return None
 
 
 def _obstacle(file: str) -> str | None:
     """Why a file cannot be replaced by rename; None when it can."""
-    real = os.path.realpath(file)
+    try:
+        files.read(file)
+        real = files.real(file)
+    except files.UnsafePath as error:
+        return str(error)
+    if files.acl(real) and posixpath.basename(file) == "slurmdbd.conf":
+        others = ", ".join(map(str, files.acl(real)))
+        return f"{file} holds a password and has an access control list: {others}. Remove it: setfacl -b {real}"
     if not all(os.access(path, os.W_OK) for path in (real, os.path.dirname(real))):
         why = "it or its directory cannot be written: a read-only mount, NFS with root_squash, an immutable file?"
     elif real in _mount_points():
@@ -350,11 +357,11 @@ class Part:
 
     def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
         """Write the configuration into a directory of its own; returns the original of each file there."""
-        files = list(dict.fromkeys(conf.files))
+        paths = list(dict.fromkeys(conf.files))
         main = "slurmdbd.conf" if self.request.kind == "slurmdbd" else "slurm.conf"
         names = {
             file: posixpath.join(directory, main if number == 0 else f"include-{number}.conf")
-            for number, file in enumerate(files)
+            for number, file in enumerate(paths)
         }
         includes = {(file, line): names.get(path, path) for file, line, path in conf.includes}
         for file, name in names.items():
@@ -366,7 +373,8 @@ class Part:
                 # As many lines as before, so that Slurm's messages name the right one.
                 parts.append(raw if target is None else f"Include {target}" + (raw.count("\n") or 1) * "\n")
             status = os.stat(file)
-            _write(name, "".join(parts), status)
+            data = "".join(parts).encode("utf-8", "surrogateescape")
+            files.write(name, data, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
         # What else it may look for beside it.
         beside = posixpath.dirname(self.request.path)
         for entry in os.listdir(beside):
@@ -466,7 +474,8 @@ class Part:
             owner=owner_name(status.st_uid),
             group=group_name(status.st_gid),
             mode=stat.S_IMODE(status.st_mode),
-            sensitive=True,
+            sensitive=posixpath.basename(path) == "slurmdbd.conf",
+            shown=False,
         )
 
     def _service(self, *, force: bool = False) -> ServiceSpec:
@@ -488,14 +497,6 @@ class Part:
         # scontrol is content when any controller answers: this one must, too.
         port = (conf.get("SlurmctldPort", "6817") or "").partition("-")[0]
         return [Probe("tcp", (f"localhost:{port}",)), ask]
-
-
-def _write(path: str, text: str, status: os.stat_result) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        os.fchown(stream.fileno(), status.st_uid, status.st_gid)
-        os.fchmod(stream.fileno(), stat.S_IMODE(status.st_mode))
-        stream.write(text.encode("utf-8", "surrogateescape"))
 
 
 def advice(look: Look) -> list[str]:

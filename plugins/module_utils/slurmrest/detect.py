@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import adoption, keys, processes, slurmconf, units
 from .errors import InputError
-from .files import read_if_there
+from .host.files import read_if_there
 from .processes import Started, finish, start
 from .releases import Version, lookup
 
@@ -354,8 +354,7 @@ def _above(path: str) -> list[dict[str, Any]]:
     directory = os.path.realpath(path)
     while directory != "/":
         directory = posixpath.dirname(directory)
-        status = os.stat(directory)
-        found.append({"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode})
+        found.append(keys.ownership(directory))
     return found
 
 
@@ -613,11 +612,11 @@ def _readable(path: str, account: Mapping[str, Any]) -> bool | None:
     if not account["exists"]:
         return None
     try:
-        status = os.stat(path)
+        owned = keys.ownership(path)
         reach = all(keys.may(above, account, 1) for above in _above(path))
     except OSError:
         return None
-    return reach and keys.may({"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}, account, 4)
+    return reach and keys.may(owned, account, 4)
 
 
 def _exposed(conf: Mapping[str, Any], account: Mapping[str, Any]) -> list[str]:

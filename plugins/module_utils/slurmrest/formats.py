@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from .checks_capacity import Latency
 from .errors import InputError
+from .host import files
 from .verify import Report, Result
 
 # The four answers of a monitoring plugin, and their exit codes.
@@ -192,17 +191,8 @@ def write_file(path: str, text: str) -> None:
 
     Raises InputError when that is not possible.
     """
-    wanted = Path(path)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{wanted.name}.", dir=wanted.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-                os.fchmod(stream.fileno(), 0o644)
-            Path(name).replace(wanted)
-        except BaseException:
-            Path(name).unlink()
-            raise
-    except (OSError, ValueError) as error:
+        files.write(path, text.encode(), os.geteuid(), os.getegid(), 0o644)
+    except (OSError, ValueError, files.UnsafePath) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError("report file", path, "a file in a directory that this user may write to", why) from None

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import keys, slurmconf, units
 from .detect import account_facts, describe, detect
-from .files import read_if_there
+from .host import files
+from .host.files import UnsafePath, read_beginning, read_if_there
 from .listeners import DEFAULT_PORT, read
 from .processes import finish, listening_sockets, process, read_text, start
 
@@ -276,12 +277,7 @@ def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
     path = next((entry["value"] for entry in (conf or {}).get("entries", []) if entry["key"] == key), "")
     if not path:
         return []
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.path.getsize(path) - LOG_BYTES))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError:
-        return []
+    text = (read_beginning(path, LOG_BYTES, end=True) or b"").decode("utf-8", "replace")
     lines = [redact(line) for line in text.splitlines() if _TROUBLE.search(line)]
     return [line[:400] for line in lines[-KEPT_LINES:]]
 
@@ -408,7 +404,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
             facts["readable"] = keys.may(seen, account, 4)
             facts["rotating"] = os.path.exists(keys.rotation_record(path))
             facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, UnsafePath) as error:
         facts["error"] = str(error)
     return facts
 
@@ -417,8 +413,7 @@ def _fingerprint(path: str, salt: str) -> str | None:
     """Equal for equal keys of one run; of no use without the salt, which is random and never shown."""
     if not salt:
         return None
-    with open(path, "rb") as stream:
-        return hmac.new(salt.encode(), stream.read(1 << 20), hashlib.sha256).hexdigest()
+    return hmac.new(salt.encode(), files.read(path, 1 << 20), hashlib.sha256).hexdigest()
 
 
 def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from typing import Any
 from . import keys as key_files
 from .detect import detect
 from .errors import InputError, SlurmrestError
-from .files import STATE_DIR
+from .host.files import STATE_DIR, UnsafePath, read
 from .jwks import KeySet
 from .jwks_sources import TIMEOUT, Source, read_all, sources
 from .origin import Origin
@@ -86,9 +86,8 @@ class Settings:
     def load(cls, file: str) -> Settings:
         """Read the file that the role writes. Raises InputError, or SlurmrestError when it cannot be read."""
         try:
-            with open(file, encoding="utf-8") as stream:
-                data = json.load(stream)
-        except (OSError, ValueError) as error:
+            data = json.loads(read(file))
+        except (OSError, ValueError, UnsafePath) as error:
             raise SlurmrestError(f"{file} cannot be read: {error}") from None
         return cls.from_mapping(data)
 

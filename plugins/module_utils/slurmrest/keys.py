@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .files import STATE_DIR
+from .host.files import STATE_DIR, acl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def inspect(path: str) -> dict[str, Any]:
     directory = posixpath.dirname(real)
     while True:
         if os.path.isdir(directory):
-            directories.append({"path": directory, **_ownership(os.stat(directory))})
+            directories.append({"path": directory, **ownership(directory)})
         if directory == posixpath.dirname(directory):
             break
         directory = posixpath.dirname(directory)
@@ -66,7 +66,7 @@ def inspect(path: str) -> dict[str, Any]:
     }
     if facts["exists"]:
         status = os.stat(real)
-        facts.update(_ownership(status), regular=stat.S_ISREG(status.st_mode), size=status.st_size)
+        facts.update(ownership(real), regular=stat.S_ISREG(status.st_mode), size=status.st_size)
     return facts
 
 
@@ -100,23 +100,55 @@ def may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:
     """Whether owner and mode let a user read (4), write (2) or enter (1).
 
     Args:
-        facts: ``uid``, ``gid`` and ``mode`` of the file.
+        facts: ``uid``, ``gid`` and ``mode`` of the file, and ``acl``, where it has an access control list: what
+            :func:`ownership` gives.
         user: ``uid``, ``gid`` and, where it has more groups, ``gids``; None as uid stands for anyone.
-        want: the sum of the bits above. Access control lists are not looked at.
+        want: the sum of the bits above.
     """
     if user["uid"] == 0:
         return True
     groups = {user["gid"], *user.get("gids", ())}
+    if facts.get("acl") and facts["uid"] != user["uid"]:
+        # acl(5), ACCESS CHECK ALGORITHM: the entry of the user counts alone, then any of its groups, then the others.
+        named = [entry["rights"] for entry in facts["acl"] if entry["kind"] == "user" and entry["id"] == user["uid"]]
+        group = [
+            entry["rights"]
+            for entry in facts["acl"]
+            if entry["kind"] == "group" and (facts["gid"] if entry["id"] is None else entry["id"]) in groups
+        ]
+        rights = named or group or [int(facts["mode"]) & 7]
+        return any(right & want == want for right in rights)
     shift = 6 if facts["uid"] == user["uid"] else 3 if facts["gid"] in groups else 0
     return int(facts["mode"]) >> shift & want == want
 
 
-def _ownership(status: os.stat_result) -> dict[str, int]:
-    return {"uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
+def ownership(path: str) -> dict[str, Any]:
+    """``uid``, ``gid``, ``mode`` and, where there is one, ``acl`` of a file; links are followed. Raises OSError."""
+    status = os.stat(path)
+    entries = [{"kind": entry.kind, "id": entry.id, "rights": entry.rights} for entry in acl(path)]
+    facts = {"uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
+    return {**facts, "acl": entries} if entries else facts
+
+
+def _real_mode(facts: Mapping[str, Any]) -> int:
+    """The permission bits with those of the owning group: where there is a list, the mode has its mask there."""
+    mode = int(facts["mode"])
+    own = [entry["rights"] for entry in facts.get("acl", ()) if entry["id"] is None]
+    return mode & ~0o070 | own[0] << 3 if own else mode
+
+
+def _strangers(facts: Mapping[str, Any], reader: Mapping[str, Any], want: int) -> list[str]:
+    """Whom an access control list gives one of the rights in ``want``, besides root and the reader."""
+    known = {("user", 0), ("user", reader["uid"]), ("group", 0), ("group", reader["gid"])}
+    return [
+        f"{entry['kind']} {entry['id']}"
+        for entry in facts.get("acl", ())
+        if entry["id"] is not None and entry["rights"] & want and (entry["kind"], entry["id"]) not in known
+    ]
 
 
 def _file_refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[str]:
-    path, mode, name = facts["real_path"], facts["mode"], reader["name"]
+    path, mode, name = facts["real_path"], _real_mode(facts), reader["name"]
     if not facts["regular"]:
         return [f"{path} is no regular file"]
     reasons = []
@@ -130,6 +162,11 @@ def _file_refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[
         reasons.append(f"{path} has mode {mode:04o}: its group may do more than read it")
     if mode & 0o040 and facts["gid"] not in (0, reader["gid"]):
         reasons.append(f"{path} has mode {mode:04o}: group {facts['gid']} may read it, which is not that of {name}")
+    strangers = _strangers(facts, reader, 7)
+    if strangers:
+        reasons.append(
+            f"{path} has an access control list that gives {', '.join(strangers)} rights (setfacl -b {path} removes it)"
+        )
     if not may(facts, reader, 4):
         reasons.append(f"{path} cannot be read by {name}, as whom the daemons read it")
     return reasons
@@ -138,7 +175,7 @@ def _file_refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[
 def _directory_refusals(
     directory: Mapping[str, Any], facts: Mapping[str, Any], reader: Mapping[str, Any]
 ) -> Sequence[str]:
-    path, mode = directory["path"], directory["mode"]
+    path, mode = directory["path"], _real_mode(directory)
     # In a sticky directory others cannot rename what is not theirs; beside the key even a new file is too much.
     open_to_write = path == posixpath.dirname(facts["real_path"]) or not mode & stat.S_ISVTX
     reasons = []
@@ -146,6 +183,12 @@ def _directory_refusals(
         reasons.append(f"{path} has mode {mode:04o}: everyone could replace the key")
     if mode & 0o020 and open_to_write and directory["gid"] not in (0, reader["gid"]):
         reasons.append(f"{path} has mode {mode:04o}: group {directory['gid']} could replace the key")
+    strangers = _strangers(directory, reader, 2) if open_to_write else []
+    if strangers:
+        reasons.append(
+            f"{path} has an access control list by which {', '.join(strangers)} could replace the key "
+            f"(setfacl -b {path} removes it)"
+        )
     if directory["uid"] not in (0, reader["uid"]):
         reasons.append(f"{path} belongs to uid {directory['uid']}, who could replace the key")
     if not may(directory, reader, 1):

@@ -1,6 +1,6 @@
 """What a host was like before this toolkit changed it, remembered so that it can be brought back.
 
-One file below :data:`~.files.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
+One file below :data:`~.host.files.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
 and never again: the first word counts. Names are those of transactions, so that each role takes back what it did. A
 secret is never copied: of a sensitive file it is only remembered whether it was there.
 """
@@ -8,7 +8,6 @@ secret is never copied: of a sensitive file it is only remembered whether it was
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import posixpath
@@ -19,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import SlurmrestError
-from .files import STATE_DIR, load_record, save_record
+from .host import files as host_files
+from .host.files import STATE_DIR, load_record, save_record
 from .transaction import (
     FileSpec,
     Outcome,
@@ -141,16 +141,16 @@ class Origin:
     def sweep(self, *, check: bool = False) -> bool:
         """Remove the toolkit's own directory when nothing is remembered any more; returns whether it does, or would."""
         try:
-            names = os.listdir(self.state_dir)
+            names = host_files.names(self.state_dir)
         except FileNotFoundError:
             return False
         if not all(name.startswith(LOCK_PREFIX) for name in names):
             return False
         if not check:
             with host_lock(self.state_dir):
-                for name in os.listdir(self.state_dir):
-                    os.unlink(posixpath.join(self.state_dir, name))
-                os.rmdir(self.state_dir)
+                for name in host_files.names(self.state_dir):
+                    host_files.remove(posixpath.join(self.state_dir, name))
+                host_files.remove_directory(self.state_dir)
         return True
 
     def _accounts(self, own: Mapping[str, Any]) -> list[tuple[str, Callable[[], None]]]:
@@ -180,8 +180,7 @@ class Origin:
         if record:
             save_record(self._path, record)
         else:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+            host_files.remove(self._path, missing_ok=True)
 
 
 def _step(function: Callable[..., None], *arguments: str) -> Callable[[], None]:
@@ -238,7 +237,4 @@ def _empty(directories: Iterable[str], gone: Collection[str]) -> list[tuple[str,
 
 
 def _remove_directory(path: str) -> None:
-    for name in os.listdir(path):
-        if stat.S_ISSOCK(os.lstat(posixpath.join(path, name)).st_mode):
-            os.unlink(posixpath.join(path, name))
-    os.rmdir(path)
+    host_files.remove_directory(path, sockets=True)

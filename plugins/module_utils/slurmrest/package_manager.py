@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, SlurmrestError
-from .files import read_if_there, write_atomically
+from .host import files
 from .origin import Origin
 from .package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from .transaction import POLL_SECONDS, Run, Systemd, host_lock, run_program
@@ -96,7 +96,7 @@ class Apt:
         with tempfile.TemporaryDirectory(prefix="slurmrest-") as directory:
             os.chmod(directory, 0o711)  # noqa: S103 apt fetches with an account of its own
             for name in ("lists/partial", "cache/archives/partial"):
-                os.makedirs(posixpath.join(directory, name))
+                files.make_directory(posixpath.join(directory, name), os.geteuid(), os.getegid(), 0o755)
             self.options = [f"--option=Dir::State::Lists={directory}/lists", f"--option=Dir::Cache={directory}/cache"]
             try:
                 if self.refresh():
@@ -281,9 +281,9 @@ def install(
 def no_daemons_started() -> Iterator[None]:
     """Let no script of a package start or restart a daemon that is not configured yet."""
     if os.path.lexists(POLICY):
-        os.rename(POLICY, POLICY_KEPT)
+        files.rename_beside(POLICY, POLICY_KEPT)
     try:
-        write_atomically(POLICY, POLICY_TEXT.encode(), os.geteuid(), os.getegid(), 0o755)
+        files.write(POLICY, POLICY_TEXT.encode(), os.geteuid(), os.getegid(), 0o755)
         yield
     finally:
         restore_policy()
@@ -291,10 +291,10 @@ def no_daemons_started() -> Iterator[None]:
 
 def restore_policy() -> None:
     """Bring back the host's own policy, also after a run that was ended in between."""
-    if read_if_there(POLICY) == POLICY_TEXT:
-        os.unlink(POLICY)
+    if files.read_if_there(POLICY) == POLICY_TEXT:
+        files.remove(POLICY)
     if os.path.lexists(POLICY_KEPT) and not os.path.lexists(POLICY):
-        os.rename(POLICY_KEPT, POLICY)
+        files.rename_beside(POLICY_KEPT, POLICY)
 
 
 # --- waiting for others ----------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
+from .host.files import read_beginning
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -55,11 +57,8 @@ def finish(process: Started) -> tuple[int, str, str]:
 
 def read_text(path: str, limit: int = 1 << 20) -> str | None:
     """The beginning of a text file; None where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(limit)
-    except OSError:
-        return None
+    content = read_beginning(path, limit)
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def process(pid: int) -> dict[str, Any] | None:

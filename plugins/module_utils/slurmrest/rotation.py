@@ -1,7 +1,7 @@
 """One host's part in giving a cluster a new JWT key: look, switch daemon by daemon, go back, or keep.
 
 A rotation spans hosts, so a host cannot decide alone when it is over. It keeps a journal under
-:data:`~.files.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
+:data:`~.host.files.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
 key stays beside the new one as a hard link: the same file, so the same owner and mode, and no secret is copied. What is
 done in which order on which host is in :mod:`.conductor`.
 
@@ -25,7 +25,8 @@ from typing import Any, Callable
 
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
-from .files import STATE_DIR, load_record, save_record
+from .host import files
+from .host.files import STATE_DIR, load_record, save_record
 from .transaction import ROLLBACK_SUFFIX, Run, ServiceSpec, Systemd, host_lock, restart, there_before
 
 NEXT_SUFFIX = ".slurmrest-next"
@@ -110,7 +111,7 @@ class KeyOnHost:
         if not os.path.isabs(self.path):
             raise InputError("path", self.path, "an absolute path")
         self._systemd = Systemd(self.run)
-        self._real = os.path.realpath(self.path)
+        self._real = files.real(self.path)
         self._next = self._real + NEXT_SUFFIX
         self._copy = self._real + ROLLBACK_SUFFIX
         self._journal = keys.rotation_record(self.path, self.state_dir)
@@ -140,8 +141,7 @@ class KeyOnHost:
 
     def _describe(self, path: str, nonce: str) -> dict[str, Any]:
         try:
-            with open(path, "rb") as stream:
-                content = stream.read(keys.MAXIMUM_BYTES + 1)
+            content = files.read(path)
         except FileNotFoundError:
             return {"exists": False, "refusals": [], "proof": ""}
         refusals = keys.key_file_problems(path, self.reader)
@@ -160,8 +160,8 @@ class KeyOnHost:
         """Tokens of `user` for `lifespan` seconds: ``old`` by the key in force, ``new`` by the waiting one, if any."""
         tokens = {}
         for name, path in (("old", self._real), ("new", self._next)):
-            with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
-                tokens[name] = jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(stream.read())).reveal()
+            with contextlib.suppress(FileNotFoundError):
+                tokens[name] = jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(files.read(path))).reveal()
         return tokens
 
     # -- doing --------------------------------------------------------------------------------------------------------
@@ -243,24 +243,15 @@ class KeyOnHost:
     def _swap(self, record: dict[str, Any]) -> None:
         """Rename the waiting key over the one in force, which stays linked as the rollback copy."""
         now = os.stat(self._real)
-        waiting = os.open(self._next, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            # The directory may belong to SlurmUser: what is given to the key's owner here must be nothing but the key.
-            if os.fstat(waiting).st_nlink != 1:
-                raise SlurmrestError(f"the new key is refused: {self._next} is linked elsewhere, too")
-            os.fchown(waiting, now.st_uid, now.st_gid)
-            os.fchmod(waiting, now.st_mode & 0o7777)
-        finally:
-            os.close(waiting)
+        # The directory may belong to SlurmUser: what is given to the key's owner here must be nothing but the key.
+        files.take_over(self._next, now.st_uid, now.st_gid, now.st_mode & 0o7777)
         refusals = keys.key_file_problems(self._next, self.reader)
         if refusals or not readable_as(self._next, self.reader):
             raise SlurmrestError("the new key is refused: " + ("; ".join(refusals) or f"{self.reader} cannot read it"))
         record["switched"] = True
         save_record(self._journal, record)
-        _remove(self._copy)
-        os.link(self._real, self._copy)
-        os.rename(self._next, self._real)
-        _sync(os.path.dirname(self._real))
+        files.link_beside(self._real, self._copy)
+        files.rename_beside(self._next, self._real)
 
     def _load(self, name: str, *, reconfigure: bool) -> None:
         service = next((service for service in self.services if service.name == name), None)
@@ -288,10 +279,9 @@ class KeyOnHost:
         """Rename the old key back and have the daemons load it; return what did not work."""
         if os.path.exists(self._copy):
             if os.path.exists(self._real) and os.path.samefile(self._copy, self._real):
-                os.unlink(self._copy)  # linked, but not yet replaced: renaming one onto the other would do nothing
+                files.remove(self._copy)  # linked, but not yet replaced: renaming one onto the other would do nothing
             else:
-                os.rename(self._copy, self._real)
-            _sync(os.path.dirname(self._real))
+                files.rename_beside(self._copy, self._real)
         since = time.time()
         problems = [
             f"on the old key: {error}{there_before(self._systemd, name, since)}"
@@ -313,17 +303,7 @@ class KeyOnHost:
 
 
 def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _sync(directory: str) -> None:
-    """Have renames in a directory survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.remove(path, missing_ok=True)
 
 
 def shared_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -356,18 +336,18 @@ def readable_as(path: str, account: str) -> bool:
                 os.initgroups(account, entry.pw_gid)
                 os.setgid(entry.pw_gid)
                 os.setuid(entry.pw_uid)
-            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
             status = 0
         finally:
             os._exit(status)
     return os.waitpid(child, 0)[1] == 0
 
 
-def newer_files(files: Sequence[str], pid: int) -> list[str]:
-    """Those of `files` that changed after process `pid` began: an edit that a restart would bring into force."""
+def newer_files(paths: Sequence[str], pid: int) -> list[str]:
+    """Those of `paths` that changed after process `pid` began: an edit that a restart would bring into force."""
     began = process_start(pid)
     found = []
-    for path in files:
+    for path in paths:
         with contextlib.suppress(OSError):
             if began is not None and os.stat(path).st_mtime > began:
                 found.append(path)
@@ -399,9 +379,9 @@ def loaded_before(facts: Mapping[str, Any], names: Sequence[str], systemd: Syste
     found = {}
     for name in names:
         pid = int(systemd.show(name).get("MainPID") or 0)
-        files = newer_files(daemon_files(facts, name), pid) if pid else []
-        if files:
-            found[name] = files
+        newer = newer_files(daemon_files(facts, name), pid) if pid else []
+        if newer:
+            found[name] = newer
     return found
 
 

@@ -5,9 +5,9 @@ rename, reload systemd, restart, ask every daemon for an answer, and only then f
 refuses the new files the previous ones come back, the daemons run on them again, and :class:`TransactionFailed` carries
 the daemon's own words.
 
-State on the host: a lock file and one journal per transaction under :data:`~.files.STATE_DIR`. The rollback copy of a
-file lies beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a second
-directory.
+State on the host: a lock file and one journal per transaction under :data:`~.host.files.STATE_DIR`. The rollback copy
+of a file lies beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a
+second directory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .confinement import refusal
 from .errors import InputError, SlurmrestError
-from .files import STATE_DIR, load_record, save_record, write_atomically
+from .host import files
+from .host.files import STATE_DIR, load_record, save_record
 from .probes import Probe, probe_error
 from .restart_look import look_ahead
 
@@ -208,15 +209,12 @@ class Present:
 
 
 def read_present(path: str) -> Present | None:
-    """Content, owner, group and mode of a file; None where there is none."""
+    """Content, owner, group and mode of a file; None where there is none. Raises UnsafePath as :mod:`.host.files`."""
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            return Present(
-                stream.read(), owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode)
-            )
+        content, status = files.read_with_status(path)
     except FileNotFoundError:
         return None
+    return Present(content, owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode))
 
 
 def _described(owner: str, group: str, mode: int, content: str) -> str:
@@ -253,9 +251,9 @@ def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "l
     path = os.path.join(state_dir, name)
     deadline = time.monotonic() + timeout
     while True:
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        files.have_directory(state_dir)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = files.open_lock(path)
         except FileNotFoundError:
             continue
         try:
@@ -460,7 +458,7 @@ class Transaction:
     @staticmethod
     def _directory_is_right(spec: DirectorySpec) -> bool:
         try:
-            status = os.stat(spec.path)
+            status = os.stat(files.real(spec.path))
         except FileNotFoundError:
             return False
         return (
@@ -533,7 +531,7 @@ class Transaction:
                 save_record(self._journal, record)
             except OSError:
                 # A full disk: without a journal nobody takes what holds for something half-way.
-                os.unlink(self._journal)
+                files.remove(self._journal)
             self._forget(record)
 
     def _begin(
@@ -559,22 +557,22 @@ class Transaction:
 
     def _make_directories(self) -> None:
         for spec in self.directories:
-            os.makedirs(spec.path, mode=0o755, exist_ok=True)
-            os.chown(spec.path, _uid(spec.owner), _gid(spec.group))
-            os.chmod(spec.path, spec.mode)
+            files.make_directory(spec.path, _uid(spec.owner), _gid(spec.group), spec.mode)
 
     @staticmethod
     def _write_files(pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
         for spec, now in pending:
-            path = os.path.realpath(spec.path)
+            path, secret = files.real(spec.path), spec.sensitive
             if now is not None:
                 owner, group = _uid(now.owner), _gid(now.group)
-                write_atomically(path + ROLLBACK_SUFFIX, now.content, owner, group, now.mode, copy_of=path)
+                copy = path + ROLLBACK_SUFFIX
+                files.write(copy, now.content, owner, group, now.mode, copy_of=path, secret=secret)
             if spec.state == "absent":
-                os.unlink(path)
+                files.remove(path)
                 continue
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            write_atomically(path, spec.content or b"", _uid(spec.owner), _gid(spec.group), spec.mode)
+            files.have_parents(path)
+            owner, group = _uid(spec.owner), _gid(spec.group)
+            files.write(path, spec.content or b"", owner, group, spec.mode, secret=secret)
 
     def _bring_down(self, service: ServiceSpec, outcome: Outcome) -> None:
         """While the old unit is still there: it knows its own directories, and what enabling it linked."""
@@ -596,7 +594,7 @@ class Transaction:
     ) -> None:
         record: dict[str, Any] = {
             "committed": False,
-            "files": [{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending],
+            "files": [{"path": files.real(spec.path), "existed": now is not None} for spec, now in pending],
             "services": {
                 name: {"active": state.get("ActiveState"), "enabled": state.get("UnitFileState")}
                 for name, state in before.items()
@@ -615,7 +613,7 @@ class Transaction:
         self._restore(record["files"])
         outcome.recovered = [entry["path"] for entry in record["files"]]
         self.run(["systemctl", "daemon-reload"])
-        os.unlink(self._journal)
+        files.remove(self._journal)
         known = {service.name for service in self.services if service.state != "stopped"}
         return [name for name, state in record["services"].items() if state["active"] == "active" and name in known]
 
@@ -626,10 +624,9 @@ class Transaction:
             if entry["existed"]:
                 # No copy: the run ended before this file's turn (or after its end), the file itself is the old one.
                 with contextlib.suppress(FileNotFoundError):
-                    os.rename(copy, path)
+                    files.rename_beside(copy, path)
             else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+                files.remove(path, missing_ok=True)
 
     def _roll_back(
         self,
@@ -640,7 +637,7 @@ class Transaction:
     ) -> list[str]:
         """Bring files and units back; units only where they have noticed anything. Returns what did not work."""
         problems: list[str] = []
-        self._restore([{"path": os.path.realpath(spec.path), "existed": now is not None} for spec, now in pending])
+        self._restore([{"path": files.real(spec.path), "existed": now is not None} for spec, now in pending])
         self.run(["systemctl", "daemon-reload"])
         for service in self.services if noticed else ():
             state = before[service.name]
@@ -655,14 +652,11 @@ class Transaction:
             else:
                 self.run(["systemctl", "reset-failed", service.name])
                 self.run(["systemctl", "stop", service.name])
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._journal)
+        files.remove(self._journal, missing_ok=True)
         return problems
 
     def _forget(self, record: Mapping[str, Any]) -> None:
         """Remove the rollback copies of a transaction that holds, and its journal last."""
         for entry in record["files"]:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(entry["path"] + ROLLBACK_SUFFIX)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._journal)
+            files.remove(entry["path"] + ROLLBACK_SUFFIX, missing_ok=True)
+        files.remove(self._journal, missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .detect import detect, outdated
+from .host.files import read_beginning, read_if_there
 from .package_manager import Apt, Request, settle
 from .package_plan import refusal, refused
 from .releases import RELEASES
@@ -113,12 +115,10 @@ def state(directory: str) -> dict[str, Any]:
     written = []
     for name in STATE_FILES:
         path = posixpath.join(directory, name)
-        try:
-            with open(path, "rb") as stream:
-                head = stream.read(4 + len(_MAGIC) + 2)
-            written.append((os.stat(path).st_mtime, path, head))
-        except OSError:
-            continue
+        head = read_beginning(path, 4 + len(_MAGIC) + 2)
+        if head is not None:
+            with contextlib.suppress(FileNotFoundError):
+                written.append((os.stat(path).st_mtime, path, head))
     for _time, path, head in sorted(written, reverse=True):
         series = protocol_series(head)
         if series:
@@ -150,10 +150,10 @@ def backup(path: str) -> dict[str, Any]:
 def upgraded_from(package: str, path: str = DPKG_LOG) -> str | None:
     """The version that dpkg upgraded a daemon's package from, the last time; None where it does not know."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            lines = [line.split() for line in stream if " upgrade " in line]
-    except OSError:
+        text = read_if_there(path)
+    except PermissionError:
         return None
+    lines = [line.split() for line in (text or "").splitlines() if " upgrade " in line]
     names = (package, f"slurm-smd-{package}")
     found = [line[4] for line in lines if len(line) == 6 and line[3].partition(":")[0] in names and line[4] != "<none>"]
     return found[-1] if found else None

@@ -19,7 +19,8 @@ from typing import Any
 from . import answers
 from .client import ClientError, Credentials, Target, request
 from .errors import SlurmrestError
-from .files import load_record, save_record
+from .host import files
+from .host.files import load_record, save_record
 from .releases import RELEASES
 
 RUN_DIR = "/run/slurmrest-watch"
@@ -208,7 +209,7 @@ class Sampler:
     @contextlib.contextmanager
     def _lock(self, seconds: float) -> Iterator[int]:
         """Hold the lock that a running sampler has; SlurmrestError when it keeps it for longer than `seconds`."""
-        descriptor = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = files.open_lock(self._path("lock"))
         deadline = time.monotonic() + seconds
         try:
             while True:
@@ -228,8 +229,7 @@ class Sampler:
         self._ask_to_stop()
         with self._lock(REQUEST_SECONDS * 2 + 5) as descriptor:
             for name in ("stop", "result"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._path(name))
+                files.remove(self._path(name), missing_ok=True)
             child = os.fork()
             if child == 0:
                 self._detach(descriptor, where, tokens, limit)
@@ -243,13 +243,12 @@ class Sampler:
             if result is None:
                 raise SlurmrestError("the measurement is lost: its process was ended from outside")
             for name in ("stop", "result"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._path(name))
+                files.remove(self._path(name), missing_ok=True)
             return result
 
     def _ask_to_stop(self) -> None:
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        os.close(os.open(self._path("stop"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        files.have_directory(self.directory)
+        os.close(files.open_lock(self._path("stop")))
 
     def _detach(self, lock: int, where: Routes, tokens: Mapping[str, Credentials], limit: float) -> None:
         """In the child: leave the session, close what Ansible waits for, sample in a grandchild, and never return."""

@@ -19,7 +19,7 @@ from typing import Callable
 
 from .. import jwt
 from ..errors import SlurmrestError
-from ..files import write_atomically
+from ..host import files
 
 CONFIG = "/etc/slurmrest-token.json"
 KNOWN_HOSTS = "/etc/slurmrest-token.known_hosts"
@@ -28,6 +28,9 @@ RECORD = "record.json"
 METRICS = "slurmrest_token.prom"
 DEMAND = "renew"
 """Names below the home of the account that fetches; a file of the last name asks for a new token at once."""
+
+LARGEST_RECORD = 64 << 10
+"""Bytes."""
 
 PRIVATE = 0o600
 FRESH = 2 / 3  # of its life: with less left, a token is renewed
@@ -66,10 +69,9 @@ class Settings:
         """The settings in a file, the usual one by default. Raises SlurmrestError when it is no good."""
         path = path or CONFIG
         try:
-            with open(path, encoding="utf-8") as stream:
-                data = json.load(stream)
+            data = json.loads(files.read(path))
             return cls(**{**data, "controllers": tuple(Controller(**entry) for entry in data["controllers"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, files.UnsafePath) as error:
             raise SlurmrestError(f"{path} cannot be used: {error}.", "Run playbooks/tokens.yml.") from None
 
     def below(self, name: str) -> str:
@@ -173,9 +175,8 @@ def lifetime(found: jwt.Inspected) -> float | None:
 def read_record(settings: Settings) -> Record | None:
     """What was written about the last token, None where there is nothing that can be read."""
     try:
-        with open(settings.below(RECORD), encoding="utf-8") as stream:
-            return Record(**json.load(stream))
-    except (OSError, ValueError, TypeError):
+        return Record(**json.loads(files.read(settings.below(RECORD), LARGEST_RECORD)))
+    except (OSError, ValueError, TypeError, files.UnsafePath):
         return None
 
 
@@ -190,6 +191,8 @@ def reason_to_renew(settings: Settings, record: Record | None, now: float) -> st
         return f"it is not known what is in {settings.path}"
     if not stat.S_ISREG(status.st_mode) or (status.st_uid, stat.S_IMODE(status.st_mode)) != (owner.pw_uid, PRIVATE):
         return f"{settings.path} is no file of mode 0600 that belongs to {settings.owner}"
+    if files.acl(settings.path):
+        return f"{settings.path} has an access control list by which others may read it"
     if os.path.exists(settings.below(DEMAND)):
         return "a new token is asked for"
     if record.remaining(now) < FRESH * (record.expires - record.issued):
@@ -215,8 +218,9 @@ def renew(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.ti
         # Its life counts from before it was asked for, by this clock: whichever clock is wrong, it is renewed in time.
         record = Record(settings.user, settings.path, began, began + expires - issued)
         owner = pwd.getpwnam(settings.owner)
-        write_atomically(settings.path, f"{token.reveal()}\n".encode("ascii"), owner.pw_uid, owner.pw_gid, PRIVATE)
-        write_atomically(settings.below(RECORD), record.text(), os.geteuid(), os.getegid(), PRIVATE)
+        text = f"{token.reveal()}\n".encode("ascii")
+        files.write(settings.path, text, owner.pw_uid, owner.pw_gid, PRIVATE, secret=True)
+        files.write(settings.below(RECORD), record.text(), os.geteuid(), os.getegid(), PRIVATE, secret=True)
         remarks = [*failures]
         if abs(issued - began) > CLOCKS:
             remarks.append(f"the clock of {controller.name} differs from this host's by {abs(issued - began):.0f} s")
@@ -257,13 +261,13 @@ def run(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time
             lives = record.remaining(now())
             said.append(f"{NOTICE}New token of {settings.user}, because {why}; it lives for {lives:.0f} s.")
             if demanded is not None and _written(demand) == demanded:
-                os.unlink(demand)
-        except (NotRenewed, OSError) as error:
+                files.remove(demand)
+        except (NotRenewed, OSError, files.UnsafePath) as error:
             status = 1
             state = _what_is_left(settings, record, now())
             said = [f"{WARNING}No new token of {settings.user}: {str(error).rstrip('.')}. {state}"]
     text = metrics(settings.user, record, now(), failed=bool(status))
-    write_atomically(settings.below(METRICS), text.encode(), os.geteuid(), os.getegid(), 0o644)
+    files.write(settings.below(METRICS), text.encode(), os.geteuid(), os.getegid(), 0o644)
     return status, said
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from .. import confinement, processes
 from ..detect import account_facts, detect
 from ..errors import SlurmrestError
+from ..host import files
 from ..preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
 from ..transaction import Run, Systemd, run_program
 from . import fetch
@@ -114,11 +115,11 @@ def sshd_settings(user: str = "root", run: Run = run_program) -> dict[str, list[
 
 def host_keys(settings: Mapping[str, Sequence[str]]) -> list[str]:
     """Type and key of every public host key of this host. Raises SlurmrestError when there is none."""
-    found = []
-    for path in settings.get("hostkey") or glob.glob("/etc/ssh/ssh_host_*_key"):
-        if os.path.exists(f"{path}.pub"):
-            with open(f"{path}.pub", encoding="ascii") as stream:
-                found.append(" ".join(stream.read().split()[:2]))
+    found = [
+        " ".join(files.read(f"{path}.pub").decode("ascii").split()[:2])
+        for path in settings.get("hostkey") or glob.glob("/etc/ssh/ssh_host_*_key")
+        if os.path.exists(f"{path}.pub")
+    ]
     if not found:
         raise SlurmrestError("no public host key of this host was found.", "See HostKey in sshd_config.")
     return found
@@ -135,9 +136,8 @@ def key_pair(account: str, *, check: bool = False) -> tuple[bool, str]:
     line = _public_key(account, path)
     if line or check:
         return not line, line
-    os.makedirs(HOME, exist_ok=True)
     entry = pwd.getpwnam(account)
-    os.chown(HOME, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    files.make_directory(HOME, entry.pw_uid, entry.pw_gid, _mode(HOME))
     kind = "ecdsa" if confinement.host().fips else "ed25519"
     code, output, errors = _as(account, ["sh", "-c", _MAKE_KEY, kind, account, path])
     line = _public_key(account, path)
@@ -148,6 +148,11 @@ def key_pair(account: str, *, check: bool = False) -> tuple[bool, str]:
 
 _MAKE_KEY = """umask 077
 mkdir -p "${2%/*}" && rm -f "$2" "$2.pub" && exec ssh-keygen -q -t "$0" -N '' -C "$1" -f "$2" </dev/null"""
+
+
+def _mode(directory: str) -> int:
+    """The permissions of a directory as it is, or of a new one."""
+    return stat.S_IMODE(os.stat(directory).st_mode) if os.path.isdir(directory) else 0o755
 
 
 def _public_key(account: str, path: str) -> str:
@@ -183,8 +188,7 @@ def kept(names: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in glob.glob(os.path.join(HOMES, "*", AUTHORIZED_KEYS)):
         user = path[len(HOMES) + 1 :].partition("/")[0]
-        with open(path, encoding="utf-8") as stream:
-            lines = [line.rstrip("\n") for line in stream if line.startswith("restrict,")]
+        lines = [line for line in files.read(path).decode().splitlines() if line.startswith("restrict,")]
         mine = [line for line in lines if line.rpartition(" ")[2] in absent]
         if mine:
             found[user] = mine

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from .. import jwt, keys, slurmconf
 from ..errors import InputError, SlurmrestError
+from ..host import files
 from ..jwt import TOKEN_HEADER, USER_HEADER
 from ..releases import first_with, lookup
 
@@ -98,10 +97,9 @@ def read_key(path: str, slurm_user: str | None = None) -> jwt.Key:
     try:
         problems = keys.key_file_problems(path, slurm_user or configured_slurm_user())
         if not problems:
-            with open(path, "rb") as stream:
-                return jwt.Key(stream.read(keys.MAXIMUM_BYTES))
-    except OSError as error:
-        raise NoTokenError(f"--key-file {path}: {error.strerror or error}.") from None
+            return jwt.Key(files.read(path, keys.MAXIMUM_BYTES))
+    except (OSError, files.UnsafePath) as error:
+        raise NoTokenError(f"--key-file {path}: {getattr(error, 'strerror', None) or error}.") from None
     raise NoTokenError(
         f"--key-file {path} is refused, for who can read it can be root on the cluster: {'; '.join(problems)}.",
         "If others could read it, make a new key: this one may be known. Allowed: " + keys.ALLOWED + ".",
@@ -133,20 +131,10 @@ def write_private(path: str, text: str) -> None:
 
     A link is not followed, it is replaced; what is no regular file (a device, a folder) is refused.
     """
-    directory = os.path.dirname(path) or "."
     try:
-        if os.path.lexists(path) and not (os.path.islink(path) or stat.S_ISREG(os.lstat(path).st_mode)):
-            raise NoTokenError(f"--output {path}: this is no regular file.")
-        descriptor, name = tempfile.mkstemp(prefix=".token-", dir=directory)  # 0600 from the start
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        files.write(path, text.encode("ascii"), os.geteuid(), os.getegid(), 0o600, secret=True)
+    except files.UnsafePath as error:
+        raise NoTokenError(f"--output {path}: {error.message}", error.remedy) from None
     except OSError as error:
         raise NoTokenError(f"--output {path}: {error.strerror or error}.") from None
 
@@ -219,7 +207,6 @@ def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def _content(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
+        return files.read_if_there(path)
+    except PermissionError:
         return None

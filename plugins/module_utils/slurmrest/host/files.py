@@ -1,0 +1,624 @@
+"""Every write, mode change, removal and read of this toolkit, in places of any account, without doing its errands.
+
+Root works below directories that belong to others: SlurmUser's state, the home of an account that fetches tokens. Who
+owns a directory may put a link, a FIFO or another file in the place of anything in it, at any moment. Therefore a path
+is opened from ``/`` on, component by component, each by the descriptor of the one before, and
+
+* a symbolic link is followed only where root made it, in a directory that only root can write to;
+* from a directory of one account no step leads to an entry of another one, the rule by which systemd-tmpfiles(8) calls
+  a path transition unsafe (root's own directories and files may be read, and things in them removed: nobody but root
+  can have made them);
+* what is written is a new file that takes the name by rename, and owner and mode are given to descriptors;
+* what is read is a regular file, opened without waiting, and of a bounded size.
+
+An account other than root has no rights to lend: for it links count as the kernel has them in shared directories
+(fs.protected_symlinks, proc(5)), and the second rule does not apply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import pwd
+import secrets
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SlurmrestError
+
+STATE_DIR = "/var/lib/slurmrest"
+"""What this toolkit notes of a host, for root only."""
+
+MAXIMUM_BYTES = 64 << 20
+"""Of a file that is read whole; the greatest ones are package lists."""
+
+_MAXIMUM_LINKS = 40  # as the kernel, path_resolution(7)
+_STEP = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ACL = "system.posix_acl_access"
+
+
+class UnsafePath(SlurmrestError):
+    """Another account could lead us elsewhere by this path, or lets us wait; nothing was done."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An open directory: its descriptor, its path without links, and who owns it."""
+
+    descriptor: int
+    path: str
+    owner: int
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its owner is somebody for whom root must not do anything."""
+        return os.geteuid() == 0 and self.owner != 0
+
+    def below(self, name: str) -> str:
+        """The path of an entry."""
+        return os.path.join(self.path, name)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """What an entry is, links not followed; None where there is none."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            error.filename = self.below(name)
+            raise
+
+    def entered(self, name: str, flags: int = _STEP) -> int:
+        """A descriptor of a directory in this one."""
+        try:
+            return os.open(name, flags, dir_fd=self.descriptor)
+        except OSError as error:
+            error.filename = self.below(name)
+            raise
+
+    def target(self, name: str, link: os.stat_result) -> str:
+        """Where a link leads that may be followed. Raises UnsafePath for another one."""
+        above = os.fstat(self.descriptor)
+        if os.geteuid() == 0:
+            good = link.st_uid == above.st_uid == 0 and not above.st_mode & 0o022
+            allowed = "a link that root made, in a directory that only root can write to"
+        else:
+            good = link.st_uid in (0, os.geteuid(), above.st_uid)
+            allowed = "a link of your own, of root, or of the directory's owner"
+        if not good:
+            raise UnsafePath(
+                f"{self.below(name)} is a symbolic link of {_who(link.st_uid)}, in a directory of "
+                f"{_who(above.st_uid)} with mode {stat.S_IMODE(above.st_mode):04o}, and is not followed. "
+                f"Allowed: {allowed}.",
+                "Put what it should lead to in its place, or name the path without the link.",
+            )
+        return os.readlink(name, dir_fd=self.descriptor)
+
+    def judge(self, name: str, entry: os.stat_result, *, roots: bool = False) -> None:
+        """Raise UnsafePath where root would step from one account's directory to an entry of another one."""
+        if not self.foreign or entry.st_uid == self.owner or (roots and entry.st_uid == 0):
+            return
+        raise UnsafePath(
+            f"{self.path} belongs to {_who(self.owner)}, and {self.below(name)} to {_who(entry.st_uid)}: the former "
+            "could have put anything there, so that root does nothing by this path. Allowed: an entry of "
+            f"{_who(self.owner)}, or directories that belong to root from / on.",
+            f"Look at it, and chown {self.path} to root, or {self.below(name)} to {_who(self.owner)}.",
+        )
+
+    def judge_owner(self, name: str, uid: int) -> None:
+        """Raise UnsafePath where a third account would get something in a directory of another one."""
+        if self.foreign and uid not in (0, self.owner):
+            raise UnsafePath(
+                f"{self.path} belongs to {_who(self.owner)}, and {self.below(name)} would be given to {_who(uid)}. "
+                f"Allowed: {_who(self.owner)} or root as its owner, or a directory that belongs to root."
+            )
+
+    def sync(self) -> None:
+        """Have names of this directory on the disk."""
+        with contextlib.suppress(OSError):  # one that may be entered, but not read
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _directory(path: str, *, make: bool = False, roots: bool = False) -> Iterator[_Place]:
+    """The directory at a path, opened step by step; with ``make`` missing ones are made, root's, 0755.
+
+    Raises UnsafePath, FileNotFoundError and what the system says.
+    """
+    place = _root()
+    waiting = _parts(os.path.join(os.getcwd(), path) if not os.path.isabs(path) else path)
+    turns = 0
+    try:
+        while waiting:
+            name = waiting.pop()
+            if name == "..":
+                waiting += _parts(os.path.dirname(place.path))
+                place, turns = _again(place, turns)
+                continue
+            status = place.status(name)
+            if status is None and make:
+                _make(place, name)
+            elif status is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place.below(name))
+            elif stat.S_ISLNK(status.st_mode):
+                target = place.target(name, status)
+                waiting += _parts(target)
+                if os.path.isabs(target):
+                    place, turns = _again(place, turns)
+                turns = _counted(turns, place)
+                continue
+            descriptor = place.entered(name)
+            entry = os.fstat(descriptor)
+            try:
+                place.judge(name, entry, roots=roots)
+            except UnsafePath:
+                os.close(descriptor)
+                raise
+            os.close(place.descriptor)
+            place = _Place(descriptor, place.below(name), entry.st_uid)
+        yield place
+    finally:
+        os.close(place.descriptor)
+
+
+def _root() -> _Place:
+    descriptor = os.open("/", _STEP)
+    return _Place(descriptor, "/", os.fstat(descriptor).st_uid)
+
+
+def _again(place: _Place, turns: int) -> tuple[_Place, int]:
+    turns = _counted(turns, place)
+    root = _root()
+    os.close(place.descriptor)
+    return root, turns
+
+
+def _counted(turns: int, place: _Place) -> int:
+    if turns >= 2 * _MAXIMUM_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), place.path)
+    return turns + 1
+
+
+def _parts(path: str) -> list[str]:
+    """The components of a path, the last one first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _make(place: _Place, name: str) -> None:
+    if place.foreign:
+        raise UnsafePath(
+            f"{place.below(name)} does not exist, and {place.path} belongs to {_who(place.owner)}: root makes no "
+            "directory of its own there. Allowed: a path below directories of root.",
+            f"Have {_who(place.owner)} make it, or name another path.",
+        )
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=place.descriptor)
+        if os.geteuid() == 0:  # whatever the umask of this run is
+            descriptor = place.entered(name, _READ | os.O_DIRECTORY)
+            try:
+                os.fchmod(descriptor, 0o755)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _parent(path: str, *, make: bool = False, roots: bool = False) -> Iterator[tuple[_Place, str]]:
+    """The directory of a path, and the entry's name in it."""
+    above, name = os.path.split(path)
+    if name in ("", ".", ".."):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    with _directory(above, make=make, roots=roots) as place:
+        yield place, name
+
+
+def real(path: str) -> str:
+    """The path without links, as far as it exists. Raises UnsafePath for a link that must not be followed."""
+    for _turn in range(_MAXIMUM_LINKS):
+        if not path.strip("/"):
+            return "/"
+        try:
+            with _parent(path, roots=True) as (place, name):
+                status = place.status(name)
+                if status is None or not stat.S_ISLNK(status.st_mode):
+                    return place.below(name)
+                path = os.path.join(place.path, place.target(name, status))
+        except (FileNotFoundError, NotADirectoryError):
+            return os.path.join(real(os.path.dirname(path)), os.path.basename(path))
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened(place: _Place, name: str, *, own: bool = False) -> Iterator[int]:
+    """A descriptor of a regular file, for reading. With ``own`` it has no other name and is no third account's.
+
+    Raises UnsafePath for anything else, FileNotFoundError where there is nothing.
+    """
+    status = place.status(name)
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place.below(name))
+    _insist_on_a_file(place.below(name), status)  # opening a device may already do something
+    descriptor = place.entered(name, _READ)
+    try:
+        status = os.fstat(descriptor)
+        _insist_on_a_file(place.below(name), status)
+        # Who owns the directory can link another account's file into it, unless the kernel forbids that.
+        lone = status.st_nlink == 1
+        place.judge(name, status, roots=lone and not own)
+        if own and not lone:
+            raise UnsafePath(
+                f"{place.below(name)} is linked elsewhere, too, and is left alone. Allowed: a file with one name.",
+                "Remove its other name.",
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _insist_on_a_file(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafePath(
+            f"{path} is {_kind(status.st_mode)} of {_who(status.st_uid)}. Allowed: a regular file.",
+            "Look at it, and move it away.",
+        )
+
+
+def read_with_status(path: str, limit: int = MAXIMUM_BYTES) -> tuple[bytes, os.stat_result]:
+    """Content and status of a regular file, links of root followed. Bytes.
+
+    Raises UnsafePath for any other, for one of another account than its directory's, and for one over ``limit``;
+    FileNotFoundError where there is none.
+    """
+    with _parent(real(path), roots=True) as (place, name), _opened(place, name) as descriptor:
+        return _content(descriptor, path, limit), os.fstat(descriptor)
+
+
+def read(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
+    """Content of a regular file; as :func:`read_with_status`."""
+    return read_with_status(path, limit)[0]
+
+
+def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
+    """Content of a file that the site's own programs read by this path: its links are followed, whoever made them.
+
+    For looking only, never for what is copied or written elsewhere. Raises UnsafePath for what is no regular file or
+    over ``limit``, and what the system says.
+    """
+    _insist_on_a_file(path, os.stat(path))
+    descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
+    try:
+        _insist_on_a_file(path, os.fstat(descriptor))
+        return _content(descriptor, path, limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_if_there(path: str) -> str | None:
+    """Text of a file of the site as it is, None where there is no such file; PermissionError passes."""
+    try:
+        return read_site(path).decode("utf-8", "replace")
+    except PermissionError:
+        raise
+    except (OSError, UnsafePath):
+        return None
+
+
+def read_beginning(path: str, limit: int, *, end: bool = False) -> bytes | None:
+    """The first (with ``end`` the last) ``limit`` bytes of a file of the site; None where it cannot be read."""
+    try:
+        _insist_on_a_file(path, os.stat(path))
+        descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
+    except (OSError, UnsafePath):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if end:
+            os.lseek(descriptor, max(0, status.st_size - limit), os.SEEK_SET)
+        return b"".join(_chunks(descriptor, limit))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int, path: str, limit: int) -> bytes:
+    content = b"".join(_chunks(descriptor, limit + 1))
+    if len(content) > limit:
+        raise UnsafePath(f"{path} has more than {limit} bytes, and is not read. Allowed: up to {limit} bytes.")
+    return content
+
+
+def _chunks(descriptor: int, limit: int) -> Iterator[bytes]:
+    left = limit
+    while left > 0:
+        chunk = os.read(descriptor, min(left, 1 << 20))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write(
+    path: str, content: bytes, uid: int, gid: int, mode: int, *, copy_of: str | None = None, secret: bool = False
+) -> None:
+    """Replace ``path`` by rename: readers (and daemons that map it) see the old file or the new one.
+
+    A link in its place is replaced, not followed (:func:`real` follows those of root). Access control list, security
+    label and the like stay those of the file there; ``copy_of`` names another one to take them from, with its times.
+    A ``secret`` gets no access control list, neither that of the former file nor the default one of its directory.
+
+    Raises UnsafePath where it leads elsewhere or something else than a file is there, OSError with the path.
+    """
+    with _parent(path) as (place, name):
+        there = place.status(name)
+        if there is not None and not stat.S_ISLNK(there.st_mode):
+            _insist_on_a_file(path, there)
+        place.judge_owner(name, uid)
+        temporary = f".slurmrest-{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place.descriptor
+            )
+            try:
+                _fill(descriptor, content, (uid, gid), mode, copy_of or path, secret=secret, times=copy_of is not None)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, name, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor)
+        except BaseException as error:
+            if isinstance(error, OSError) and error.filename in (None, temporary):
+                error.filename, error.filename2 = path, None  # a full disk does not say which
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=place.descriptor)
+            raise
+        place.sync()
+
+
+def _fill(
+    descriptor: int, content: bytes, owner: tuple[int, int], mode: int, like: str, *, secret: bool, times: bool
+) -> None:
+    os.fchmod(descriptor, 0o600)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    like_status = _keep_attributes(like, descriptor, secret=secret)
+    status = os.fstat(descriptor)
+    if owner != (status.st_uid, status.st_gid):
+        os.fchown(descriptor, *owner)
+    # The mode is last, since an access control list has a part in it. Who may give files away (CAP_CHOWN) may not
+    # change those of others.
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        os.fchmod(descriptor, mode)
+    if times and like_status is not None:
+        os.utime(descriptor, ns=(like_status.st_atime_ns, like_status.st_mtime_ns))
+    os.fsync(descriptor)
+
+
+def _keep_attributes(path: str, descriptor: int, *, secret: bool) -> os.stat_result | None:
+    """Give a new file the attributes of another one, as far as that is there; returns the other one's status."""
+    status = None
+    with contextlib.suppress(OSError, UnsafePath), _parent(path, roots=True) as at, _opened(*at) as other:
+        status = os.fstat(other)
+        _copy_attributes(other, descriptor, but=_ACL if secret else "")
+    if secret:
+        with contextlib.suppress(OSError, AttributeError):
+            os.removexattr(descriptor, _ACL)  # made of the default one of the directory
+    return status
+
+
+def _copy_attributes(source: int, descriptor: int, but: str) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # a file system or a system without any
+        for attribute in os.listxattr(source):
+            if attribute != but:
+                with contextlib.suppress(OSError):
+                    os.setxattr(descriptor, attribute, os.getxattr(source, attribute))
+
+
+def take_over(path: str, uid: int, gid: int, mode: int) -> None:
+    """Give a file that waits in this place owner and mode.
+
+    Raises UnsafePath for a link, another account's file, and one with a second name.
+    """
+    with _parent(path) as (place, name), _opened(place, name, own=True) as descriptor:
+        place.judge_owner(name, uid)
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+
+
+def link_beside(path: str, other: str) -> None:
+    """Give a file a second name in the same directory; what has that name goes."""
+    with _parent(path) as (place, name), _opened(place, name):
+        beside = _beside(path, other)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside, dir_fd=place.descriptor)
+        os.link(name, beside, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor, follow_symlinks=False)
+
+
+def rename_beside(path: str, other: str) -> None:
+    """Rename within a directory, and have that on the disk. Raises FileNotFoundError where there is nothing."""
+    with _parent(path, roots=True) as (place, name):
+        os.rename(name, _beside(path, other), src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor)
+        place.sync()
+
+
+def _beside(path: str, other: str) -> str:
+    if os.path.dirname(path) != os.path.dirname(other):
+        raise ValueError(f"{other} is not beside {path}")
+    return os.path.basename(other)
+
+
+def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
+    """Have a directory of this owner and mode; missing ones above it are root's, 0755, and only below root's.
+
+    Raises UnsafePath where another account could make it lead elsewhere, NotADirectoryError where something else is.
+    """
+    path = real(path)
+    with _parent(path, make=True) as (place, name):
+        made = place.status(name) is None
+        if made:
+            place.judge_owner(name, uid)
+            os.mkdir(name, 0o700, dir_fd=place.descriptor)
+        descriptor = place.entered(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (uid, gid, mode):
+                return
+            place.judge_owner(name, uid)
+            if not (made and status.st_uid == os.geteuid() and not os.listdir(descriptor)):
+                place.judge(name, status)
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+        place.sync()
+
+
+def have_parents(path: str) -> None:
+    """Have the directories above a path; missing ones become root's, 0755. Raises UnsafePath."""
+    with _directory(os.path.dirname(path), make=True):
+        pass
+
+
+def have_directory(path: str, mode: int = 0o700) -> None:
+    """Have a directory for this account; one that is there stays as it is."""
+    if not os.path.isdir(path):
+        make_directory(path, os.geteuid(), os.getegid(), mode)
+
+
+def open_lock(path: str) -> int:
+    """A descriptor of a file to lock, made where it is missing. Raises FileNotFoundError without its directory."""
+    with _parent(path) as (place, name):
+        status = place.status(name)
+        if status is not None:
+            _insist_on_a_file(path, status)
+            place.judge(name, status)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=place.descriptor)
+
+
+# --- removing ---------------------------------------------------------------------------------------------------------
+
+
+def remove(path: str, *, missing_ok: bool = False) -> None:
+    """Remove a file or a link, never what a link leads to. Raises UnsafePath, FileNotFoundError."""
+    try:
+        with _parent(path, roots=True) as (place, name):
+            os.unlink(name, dir_fd=place.descriptor)
+    except FileNotFoundError:
+        if not missing_ok:
+            raise
+
+
+def names(path: str) -> list[str]:
+    """What is in a directory. Raises UnsafePath, OSError."""
+    with _directory(path, roots=True) as place:
+        descriptor = place.entered(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_directory(path: str, *, sockets: bool = False) -> None:
+    """Remove an empty directory, with ``sockets`` also one in which ended daemons left some. Raises OSError."""
+    with _parent(path, roots=True) as (place, name):
+        descriptor = place.entered(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            place.judge(name, os.fstat(descriptor), roots=True)
+            for entry in os.listdir(descriptor) if sockets else ():
+                if stat.S_ISSOCK(os.stat(entry, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                    os.unlink(entry, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        os.rmdir(name, dir_fd=place.descriptor)
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def save_record(path: str, record: Mapping[str, Any]) -> None:
+    """Write what a later run has to know, for this account alone."""
+    write(path, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600, secret=True)
+
+
+def load_record(path: str) -> dict[str, Any] | None:
+    """Read what :func:`save_record` wrote; None where there is nothing."""
+    try:
+        content = read(path)
+    except FileNotFoundError:
+        return None
+    record: dict[str, Any] = json.loads(content)
+    return record
+
+
+# --- access control lists ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AclEntry:
+    """What a list gives a named user or group, or (``id`` None) the owning group, the mask taken into account."""
+
+    kind: str
+    id: int | None
+    rights: int
+
+    def __str__(self) -> str:
+        letters = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if self.rights & bit)
+        return f"{self.kind} {self.id} ({letters})"
+
+
+def acl(path: str | int) -> list[AclEntry]:
+    """The entries of a POSIX access control list beyond owner and others; none where there is no list.
+
+    Source: acl(5), and the kernel's ``posix_acl_xattr.h`` for the form: a version, then tag, rights and id of each.
+    """
+    try:
+        data = os.getxattr(path, _ACL)
+    except (OSError, AttributeError):  # no list, or a system without them
+        return []
+    found = [struct.unpack_from("<HHI", data, start) for start in range(4, len(data) - 7, 8)]
+    mask = next((rights for tag, rights, _id in found if tag == 0x10), 7)
+    kinds = {0x02: "user", 0x04: "group", 0x08: "group"}
+    return [
+        AclEntry(kinds[tag], None if tag == 0x04 else number, rights & mask)
+        for tag, rights, number in found
+        if tag in kinds
+    ]
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _who(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _kind(mode: int) -> str:
+    kinds = (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a character device"),
+        (stat.S_ISBLK, "a block device"),
+    )
+    return next((words for test, words in kinds if test(mode)), "no regular file")
