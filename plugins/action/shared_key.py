@@ -24,6 +24,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         source = arguments.get("source") or variables["inventory_hostname"]
         source_path = arguments.pop("source_path", None) or arguments["path"]
+        source_named_by = arguments.pop("source_named_by", None) or ""
         supplied = arguments.get("supplied")
         if supplied:
             file = Path(self._loader.path_dwim(supplied))
@@ -32,7 +33,13 @@ class ActionModule(ActionBase):
             except OSError as error:
                 raise AnsibleError(f"supplied: the key {str(file)!r} cannot be read: {error.strerror}") from None
         elif source != variables["inventory_hostname"]:
-            there = {**arguments, "path": source_path, "fetch": True, "services": []}
+            there = {
+                **arguments,
+                "path": source_path,
+                "named_by": source_named_by,
+                "fetch": True,
+                "services": [],
+            }
             fetched = run_on(self, source, MODULE, there, variables)
             if self._task.check_mode and fetched.get("changed"):
                 # The source would make its key in the real run: there is nothing to compare with yet.

@@ -25,6 +25,13 @@ options:
   source: {description: Inventory name of the host that makes the key (read by the action plugin)., type: str}
   source_path: {description: "Path of the key there, where it is another one (read by the action plugin).", type: path}
   supplied: {description: "Path of a key on the controller to use instead (read by the action plugin).", type: path}
+  named_by:
+    description:
+      - File and line that name O(path), where that is slurmdbd.conf alone. It belongs to SlurmUser, who could name any
+        path of this host, so that nothing is made there; a key that is there already is taken.
+    type: str
+    default: ""
+  source_named_by: {description: The same for O(source_path) (read by the action plugin)., type: str, default: ""}
   content: {description: The key in base64; given by the action plugin., type: str}
   fetch: {description: Return the key; used by the action plugin., type: bool, default: false}
   allow_restart:
@@ -66,7 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.host.files import read
-from ..module_utils.slurmrest.keys import MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
 from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.rotation import KeyOnHost
@@ -115,6 +122,14 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
             )
         _refuse_unsafe(path, wanted["owner"], check)
         now = _present(path)
+        if now is None and wanted["named_by"]:
+            raise InputError(
+                "jwt_key in AuthAltParameters",
+                path,
+                "a path that slurm.conf of the primary controller names, or one where the key is already",
+                f"{wanted['named_by']} alone names it, a file of SlurmUser's, and nothing is there",
+                f"Take jwt_key out there, or make the key yourself: {ALLOWED}.",
+            )
         content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
         if len(content) < MINIMUM_BYTES:
             raise InputError("supplied", f"a key of {len(content)} bytes", f"{MINIMUM_BYTES} bytes or more")
@@ -171,6 +186,8 @@ def main() -> None:
             "source": {"type": "str"},
             "source_path": {"type": "path"},
             "supplied": {"type": "path"},
+            "named_by": {"type": "str", "default": ""},
+            "source_named_by": {"type": "str", "default": ""},
             "content": {"type": "str", "no_log": True},
             "fetch": {"type": "bool", "default": False, "no_log": False},
             "allow_restart": {"type": "bool", "default": True},

@@ -47,7 +47,7 @@ author: slurmrest-toolkit contributors
 EXAMPLES = r"""
 - name: Have the keys of the identity provider
   slurmrest.toolkit.slurm_jwks:
-    path: /var/lib/slurm/jwks/jwks.json
+    path: /var/lib/slurmrest-jwks/jwks.json
     issuers:
       - name: login
         url: https://login.example.org/jwks

@@ -23,7 +23,10 @@ OF_A_PATH = {"open", "unlink", "mkdir", "rmdir", "chmod", "touch", "symlink_to",
 OURS = {"os", "files", "processes"}
 
 ALLOWED = {
-    ("command/token_options.py", "open"): "a file that a user names for itself on the command line, which may be <(a command)",
+    (
+        "command/token_options.py",
+        "open",
+    ): "a file that a user names for itself on the command line, which may be <(a command)",
     ("users/cli.py", "open"): "a script that a user names, likewise, and /dev/null",
     ("checks_jobs.py", "open"): "what a job of the caller left, without links, without waiting",
     ("checks_jobs.py", "unlink"): "the same file, as its owner",

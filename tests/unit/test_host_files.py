@@ -389,8 +389,33 @@ def test_a_key_that_is_a_link_of_slurm_users_is_not_made(
     wanted = {
         "path": str(theirs / "jwt.key"), "owner": str(OTHER), "group": str(OTHER), "mode": "0600",
         "directory_mode": "0700", "content": base64.b64encode(b"k" * 32).decode(), "size": 32,
-        "services": [], "allow_restart": True, "fetch": False,
+        "services": [], "allow_restart": True, "fetch": False, "named_by": "",
     }  # fmt: skip
     with pytest.raises(shared_key.SlurmrestError, match="symbolic link"):
         shared_key.place(wanted, check=False)
     assert not (outside / "made").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_slurmdbd_conf_alone_names_is_not_made(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, key = str(tmp_path / "state"), tmp_path / "made"
+    monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
+    monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
+    monkeypatch.setattr(shared_key, "Origin", lambda: None)
+    monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
+    wanted = {
+        "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
+        "content": "", "size": 32, "services": [], "allow_restart": True, "fetch": False,
+        "named_by": "/etc/slurm/slurmdbd.conf:7",
+    }  # fmt: skip
+    if there:
+        key.write_bytes(b"k" * 32)
+        assert not shared_key.place(wanted, check=False)["changed"]
+        return
+    for check in (True, False):
+        with pytest.raises(shared_key.InputError, match=r"made'.*slurmdbd\.conf:7 alone names it.*Allowed"):
+            shared_key.place(wanted, check=check)
+    assert not key.exists()
+    assert shared_key.place({**wanted, "named_by": ""}, check=False)["changed"]

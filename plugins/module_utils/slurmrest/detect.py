@@ -533,7 +533,7 @@ def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurm
     facts.update(readable=conf is not None, ours=MARKER in _readable_text(path))
     conf_or_empty = conf or slurmconf.SlurmConf(path, (), (), (), ())
     types = [item.strip() for item in (conf_or_empty.get("AuthAltTypes") or "").split(",") if item.strip()]
-    parameters = conf_or_empty.options("AuthAltParameters")
+    parameters, named = conf_or_empty.options("AuthAltParameters"), conf_or_empty.entry("AuthAltParameters")
     facts.update(
         files=list(conf_or_empty.files),
         missing_includes=list(conf_or_empty.missing),
@@ -544,6 +544,7 @@ def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurm
         auth_alt_parameters=parameters,
         jwt=bool({"auth/jwt", "jwt"} & set(types)),
         jwt_key=parameters.get("jwt_key") or "",
+        jwt_key_origin=f"{named.file}:{named.line}" if named and parameters.get("jwt_key") else "",
         jwks=parameters.get("jwks") or "",
     )
     return facts, conf

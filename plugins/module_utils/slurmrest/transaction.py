@@ -563,13 +563,13 @@ class Transaction:
     def _write_files(pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
         for spec, now in pending:
             path, secret = files.real(spec.path), spec.sensitive
+            if spec.state == "absent":
+                files.rename_beside(path, path + ROLLBACK_SUFFIX)
+                continue
             if now is not None:
                 owner, group = _uid(now.owner), _gid(now.group)
                 copy = path + ROLLBACK_SUFFIX
                 files.write(copy, now.content, owner, group, now.mode, copy_of=path, secret=secret)
-            if spec.state == "absent":
-                files.remove(path)
-                continue
             files.have_parents(path)
             owner, group = _uid(spec.owner), _gid(spec.group)
             files.write(path, spec.content or b"", owner, group, spec.mode, secret=secret)

@@ -28,7 +28,7 @@ LAYOUTS = ("single", "split")
 """All on one host; controller, slurmdbd, REST host and compute node apart."""
 
 AUTHORITY = "/etc/slurmrest-test-ca.pem"
-JWKS = "/var/lib/slurm/jwks/jwks.json"
+JWKS = "/var/lib/slurmrest-jwks/jwks.json"
 PATIENCE = 60.0
 """Seconds for what a daemon does at once when the machine is quiet."""
 

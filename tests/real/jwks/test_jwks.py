@@ -389,7 +389,7 @@ def as_a_site(issued: Issued) -> tuple[str, str]:
     confs = "/etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf"
     issued.ssh(
         f"sed -i -e 's/slurmrest.toolkit wrote/the site wrote/' -e 's/,jwks=.*//' {confs}; "
-        "systemctl restart slurmdbd slurmctld; rm -rf /var/lib/slurm/jwks"
+        "systemctl restart slurmdbd slurmctld; rm -rf /var/lib/slurmrest-jwks"
     )
     eventually(lambda: judge(issued, scontrol_token(issued), "slurmdb")[0] == GOOD, "the site's cluster")
     return confs, issued.ssh(f"cat {confs}")
@@ -438,7 +438,7 @@ def test_uninstalling_takes_the_keys_away(issued: Issued) -> None:
     assert issued.ssh(f"cat {JWKS}")
     issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
     assert issued.ssh(f"cat {confs}") == site
-    where = "/var/lib/slurm /var/lib/slurmrest /etc /usr/local"
+    where = "/var/lib/slurm /var/lib/slurmrest-jwks /var/lib/slurmrest /etc /usr/local"
     assert issued.ssh(f"find {where} -name '*jwks*' -o -path /usr/local/lib/slurmrest", check=False) == ""
     assert issued.ssh("systemctl is-active slurmctld slurmdbd").split() == ["active", "active"]
     again = issued.live.playbook("uninstall.yml", variables={**issued.variables, **own}).good()
