@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import slurmconf
 from .errors import InputError, SlurmrestError
+from .host.files import UnsafePath, read_beginning, read_site
 from .processes import link, listening_sockets, private, process
 from .releases import Release, Version, lookup
 from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
@@ -179,9 +180,8 @@ def _conf(path: str, texts: Mapping[str, str | None], release: Release | None) -
         if name in texts:
             return texts[name]
         try:
-            with open(name, "rb") as stream:
-                return stream.read().decode("utf-8", "surrogateescape")
-        except OSError:
+            return read_site(name).decode("utf-8", "surrogateescape")
+        except (OSError, UnsafePath):
             return None
 
     return slurmconf.read(path, text, beside_includer=bool(release and release.include_beside_includer))
@@ -236,11 +236,9 @@ def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
     host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
     state = state.replace("%h", host).replace("%n", host)
     found: dict[str, Any] = {"state_dir": state, "state_dir_error": _unwritable(state, seen["user"]) if state else ""}
-    try:
-        with open(posixpath.join(state, "clustername"), encoding="utf-8", errors="replace") as stream:
-            found["clustername"] = stream.readline(512)
-    except OSError:
-        found["clustername"] = None
+    name = read_beginning(posixpath.join(state, "clustername"), 512)
+    text = None if name is None else name.decode("utf-8", "replace").splitlines(keepends=True)
+    found["clustername"] = None if text is None else "".join(text[:1])
     accounting = (conf.get("AccountingStorageType") if conf else None) or shown.get("accountingstoragetype", "")
     if accounting.lower().endswith("slurmdbd"):
         found["clusters"] = _clusters(ask, bool(release and release.cluster_id_checked))
