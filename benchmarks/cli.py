@@ -12,7 +12,7 @@ from slurmrest.errors import SlurmrestError
 
 from benchmarks import commands, compare, hosts, load, report, sizes
 from benchmarks.results import ROOT, Record, Results, commit_here, machine
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import running
 from slurmrest_toolkit.images.suites import SUITES
 from slurmrest_toolkit.support.progress import Progress
 
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, parts: Sequence[str], results: Results, pro
     """Measure parts; returns the exit code."""
     commit = commit_here()
     try:
-        engine = clusters.engine_of(None, progress)
+        engine = running.engine_of(None, progress)
         results.on(machine(engine))
         if set(parts) != {"deploy"}:
             commands.prepare(engine, options.slurm or list(SUITES), progress)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import ROOT
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import running
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load
 from slurmrest_toolkit.containers.host import cgroup_mode
-from slurmrest_toolkit.images import base as images
-from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.images import base, packages, recipes, warm
 from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
         ClusterFailedError: ansible-playbook could not run.
     """
     directory = cluster_directory(cluster)
-    counted = accounts(clusters.engine_of(described(cluster), Progress()), cluster)
+    counted = accounts(running.engine_of(described(cluster), Progress()), cluster)
     before = processor_seconds(counted)
     begins: list[tuple[str, float]] = []
     begin = time.monotonic()
@@ -169,10 +168,12 @@ def second_deployment(cluster: str = OURS) -> Profile:
 def prepare(engine: Engine, releases: Sequence[str], progress: Progress) -> None:
     """Have the images that the measurements start from; made where they are missing, which takes minutes."""
     for release in releases:
-        base = images.suite_name(release)
-        packages = images.installed_name(images.Image(base, release), SINGLE, ROOT)
-        missing: list[tuple[str, ...]] = [] if engine.image_labels(packages) else [("--no-cache",)]
-        missing += [words for words, kind in KINDS.items() if warm.find(engine, warm.recipe(base, *kind, ROOT)) is None]
+        plain = base.suite_name(release)
+        installed = packages.installed_name(recipes.Image(plain, release), SINGLE, ROOT)
+        missing: list[tuple[str, ...]] = [] if engine.image_labels(installed) else [("--no-cache",)]
+        missing += [
+            words for words, kind in KINDS.items() if warm.find(engine, warm.recipe(plain, *kind, ROOT)) is None
+        ]
         for words in missing:
             progress.say(f"{release}: making images, which is not measured ({' '.join(words) or 'single'})")
             down(engine)

@@ -13,7 +13,7 @@ from benchmarks.commands import OURS, SINGLE, SPLIT
 from benchmarks.results import ROOT, rounds
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL
 from slurmrest_toolkit.containers.engine import REST_PORT, EngineError
-from slurmrest_toolkit.images import base as images
+from slurmrest_toolkit.images import base, packages, recipes
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.locks import state_directory
 
@@ -60,7 +60,7 @@ def first(engine: Engine, records: Mapping[str, Record], count: int, deadline: f
                 record.add("first cluster.yml and deploy.yml, packages from the network", profile.seconds)
                 record.keep("tasks", profile.tasks)
                 commands.down(engine)
-                seconds = by_hand(engine, images.suite_name(release), release)[1]
+                seconds = by_hand(engine, base.suite_name(release), release)[1]
                 record.add("by hand, packages from the network", seconds)
         finish(records)
     finally:
@@ -131,7 +131,7 @@ def warm_up(release: str, *words: str) -> tuple[float, dict[str, float]]:
 
 def by_hand_with_packages(engine: Engine, release: str, record: Record) -> None:
     """Measure the script on a container that has the packages."""
-    name = images.installed_name(images.Image(images.suite_name(release), release), SINGLE, ROOT)
+    name = packages.installed_name(recipes.Image(base.suite_name(release), release), SINGLE, ROOT)
     whole, alone = by_hand(engine, name, release)
     record.add("by hand, packages there: container start to both diags", whole)
     record.add("by hand, packages there: the script alone", alone)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from benchmarks import commands
 from benchmarks.commands import MeasurementError
 from benchmarks.results import ROOT, rounds
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import lifecycle, running
 from slurmrest_toolkit.clusters.state import Cluster, Node, plan_nodes
-from slurmrest_toolkit.images import base as images
-from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.images import base, warm
 from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,11 +58,12 @@ def bring_up(engine: Engine, release: str, hosts: int) -> None:
     Raises:
         MeasurementError: the images are gone.
     """
-    found = warm.find(engine, warm.recipe(images.suite_name(release), "split", 2, ROOT))
+    found = warm.find(engine, warm.recipe(base.suite_name(release), "split", 2, ROOT))
     if found is None:
         raise MeasurementError(f"There are no warm images of a split cluster of {release}.")
     cluster = Cluster(SIZES[hosts], "", "split", engine.name, planned(hosts))
-    with clusters.owned(cluster.name):
-        clusters.warm_start(engine, cluster, found, Progress(), allow_stale=True)
+    with running.owned(cluster.name):
+        request = lifecycle.Request(cluster.name, release, "split", 2, allow_stale=True)
+        lifecycle.Start(request, Host.detect(), engine, cluster, Progress(), kept=found).run()
         cluster.ready = True
         cluster.save()

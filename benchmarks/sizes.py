@@ -12,8 +12,7 @@ from benchmarks import commands
 from benchmarks.commands import OURS, SINGLE
 from benchmarks.results import ROOT
 from slurmrest_toolkit.clusters.state import plan_nodes
-from slurmrest_toolkit.images import base as images
-from slurmrest_toolkit.images import warm
+from slurmrest_toolkit.images import base, packages, recipes, warm
 from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
@@ -39,10 +38,10 @@ def measure(engine: Engine, records: Mapping[str, Record], _count: int, _deadlin
             record.keep("memory", memory(init))
         finally:
             commands.down(engine)
-        base = images.suite_name(release)
-        packages = images.installed_name(images.Image(base, release), SINGLE, ROOT)
-        warm_image = warm.recipe(base, "single", 1, ROOT).image(plan_nodes(OURS, "single", 1)[0])
-        named = {"base image": base, "with packages": packages, "warm, single": warm_image}
+        plain = base.suite_name(release)
+        installed = packages.installed_name(recipes.Image(plain, release), SINGLE, ROOT)
+        warm_image = warm.recipe(plain, "single", 1, ROOT).image(plan_nodes(OURS, "single", 1)[0])
+        named = {"base image": plain, "with packages": installed, "warm, single": warm_image}
         record.keep("images", {kind: image_bytes(engine, name) for kind, name in named.items()})
         carry(engine, release, record)
         record.finish()

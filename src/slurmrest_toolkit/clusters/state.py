@@ -15,6 +15,7 @@ from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import state_directory
 
 LAYOUTS = ("single", "split")
+DEFAULT_NAME = "default"
 
 CLUSTER_LABEL = "slurmrest.cluster"
 NODE_LABEL = "slurmrest.node"

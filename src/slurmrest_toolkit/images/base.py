@@ -1,44 +1,30 @@
-"""Images of nodes: the base, and the same with the packages of a node's roles.
+"""Base images of nodes: a plain Debian with systemd and SSH, from the distribution's packages or an ordinary image.
 
-A base image is a plain Debian with systemd and SSH, built from the distribution's packages or from an ordinary image.
-An image's tag names a hash of everything that went in, and it is tagged only when complete. Old images of the same
-kind are removed once nothing uses them.
+An image's tag names a hash of everything that went in, and it is tagged only when complete.
 """
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.containers.host import Host, ensure_programs
+from slurmrest_toolkit.containers.programs import ensure_programs
+from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remove_old
 from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of
 from slurmrest_toolkit.support import processes
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.locks import locked, runtime_directory, state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from slurmrest_toolkit.clusters.state import Node
     from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.containers.host import Host
     from slurmrest_toolkit.support.progress import Progress
 
 BASE = "localhost/slurmrest-base"
 """Repository of the base images; their tags begin with the suite."""
-
-VERSION_LABEL = "slurmrest.slurm-version"
-"""Label of an image: the version of Slurm that its suite offered, or that is installed in it."""
-
-INSTALLED = "localhost/slurmrest-packages"
-"""Repository of the images with packages; their tags begin with the kind of base and the node's roles."""
-
-INGREDIENTS = ("playbooks/cluster.yml", "playbooks/deploy.yml", "roles/slurm_common", "roles/slurm_packages")
-"""What decides which packages a node gets."""
 
 PACKAGES = (
     "ca-certificates",
@@ -66,73 +52,11 @@ DPKG_OPTIONS = (
 """Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manuals."""
 
 PREPARE = Path(__file__).with_name("prepare-base.sh")
-SCRUB = Path(__file__).with_name("scrub.sh")
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of this engine: its name, and the version of Slurm in reach of its package manager."""
-
-    name: str
-    slurm_version: str
-
-
-def digest(parts: Iterable[str]) -> str:
-    """Twelve hexadecimal digits that change when any of the parts does."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-
-
-def sources(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Yield name and text of every file at or below some paths of a clone, without the caches of tools."""
-    for path in paths:
-        for file in sorted({root / path, *(root / path).rglob("*")}):
-            parts = file.relative_to(root).parts
-            if file.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
-                yield str(file.relative_to(root))
-                yield file.read_text(encoding="utf-8")
 
 
 def base_key(*ingredients: str) -> str:
     """Return the digest of everything that goes into a base image."""
     return digest((*ingredients, platform.machine(), *PACKAGES, *DPKG_OPTIONS, PREPARE.read_text(encoding="utf-8")))
-
-
-def installed_name(base: Image, roles: Sequence[str], root: Path) -> str:
-    """Return the name of the image with the packages of a node's roles, made or not.
-
-    Args:
-        base: the base image.
-        roles: the node's roles.
-        root: the clone, where the ingredients are.
-    """
-    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *sources(root, INGREDIENTS)))
-    return f"{INSTALLED}:{installed_prefix(base, roles)}{key}"
-
-
-def installed_prefix(base: Image, roles: Sequence[str]) -> str:
-    """Return the beginning of the tags of all images that replace each other for these roles."""
-    kind = base.name.rpartition(":")[2].partition("-")[0]
-    return f"{kind}-{'.'.join(roles)}-"
-
-
-def keep_installed(engine: Engine, node: Node, base: Image, image: Image) -> None:
-    """Make an image out of a node that has its packages and nothing else yet, without what two nodes must not share.
-
-    Args:
-        engine: the container engine.
-        node: a running node; it goes on undisturbed.
-        base: what it was started from.
-        image: the name from :func:`installed_name`, and the version of Slurm that is installed.
-    """
-    with locked(runtime_directory() / "image-packages.lock", waiting=lambda: None):
-        if engine.image_labels(image.name) is None:
-            script = SCRUB.read_text(encoding="utf-8")
-            engine.execute(node.container, "sh", "-s", "hide", text=script)
-            try:
-                engine.commit(node.container, image.name, {VERSION_LABEL: image.slurm_version})
-            finally:
-                engine.execute(node.container, "sh", "-s", "restore", text=script)
-        remove_old(engine, INSTALLED, installed_prefix(base, node.roles), keep=image.name)
 
 
 def suite_name(series: str) -> str:
@@ -279,13 +203,3 @@ def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -
         engine.commit(container, name, {VERSION_LABEL: version})
     finally:
         engine.remove_containers([container])
-
-
-def remove_old(engine: Engine, repository: str, prefix: str, *, keep: str) -> None:
-    """Remove images of a repository whose tags begin with ``prefix``, but the one to keep, one other and those in use.
-
-    The other one is for whoever works with two versions of this project in turn.
-    """
-    others = [tag for tag in engine.tags(repository) if tag.startswith(prefix) and f"{repository}:{tag}" != keep]
-    for tag in others[1:]:
-        engine.remove_image(f"{repository}:{tag}")

@@ -13,8 +13,6 @@ import base64
 import importlib.metadata
 import json
 import os
-import shutil
-import subprocess
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +20,11 @@ from typing import TYPE_CHECKING
 from slurmrest import jwt
 
 from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
-from slurmrest_toolkit.images import archive
 from slurmrest_toolkit.images.archive import WARM
-from slurmrest_toolkit.images.base import BASE, INSTALLED, SCRUB, VERSION_LABEL, digest, sources
+from slurmrest_toolkit.images.packages import SCRUB
+from slurmrest_toolkit.images.recipes import VERSION_LABEL, digest, sources
 from slurmrest_toolkit.nodes import inventory
 from slurmrest_toolkit.nodes.start import in_parallel
-from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.containers.engine import Engine
 
 KEYS_LABEL = "slurmrest.keys"
+
 MACHINE_LABEL = "slurmrest.machine"
 
 SETS_KEPT = 6
@@ -46,7 +44,9 @@ INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles")
 """What decides how a node is converged, besides Ansible itself: everything that it reads here."""
 
 SEAL = Path(__file__).with_name("seal.sh")
+
 JWT_KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+
 AUTHORIZED_KEYS = "/etc/ssh/authorized_keys"
 
 
@@ -194,69 +194,6 @@ def forget_old_sets(engine: Engine, newest: str) -> None:
     for tag in tags:
         if set_of(tag) in sets[SETS_KEPT:]:
             engine.remove_image(f"{WARM}:{tag}")
-
-
-def prune(engine: Engine, *, everything: bool) -> list[str]:
-    """Remove what is kept between clusters, unless a container uses it.
-
-    Args:
-        engine: the container engine.
-        everything: the images with packages and the base images too, which are built from the network.
-
-    Returns:
-        The names of the images that went.
-    """
-    repositories = (WARM, INSTALLED, BASE) if everything else (WARM,)
-    names = [f"{repository}:{tag}" for repository in repositories for tag in engine.tags(repository)]
-    return [name for name in names if engine.remove_image(name)]
-
-
-def save(engine: Engine, wanted: Recipe, target: Path) -> None:
-    """Write the images of a recipe to a compressed archive, with all that they are built on and without keys.
-
-    Raises:
-        CannotRunError: they are not there, or the file cannot be written.
-        ClusterFailedError: the engine or the compressor fails.
-    """
-    if find(engine, wanted) is None:
-        raise CannotRunError(f"There are no warm images called {wanted.prefix}…", "Make them: slurmrest cluster up")
-    program, *options = ["zstd", "-q", "-T0", "-3"] if shutil.which("zstd") else ["gzip", "-1"]
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with (
-            temporary.open("wb") as file,
-            subprocess.Popen(
-                engine.argv(*save_arguments(engine.name), *wanted.names), env=engine.environ(), stdout=subprocess.PIPE
-            ) as source,
-        ):
-            packed = subprocess.run([program, *options], stdin=source.stdout, stdout=file, check=False)
-            source.wait()
-        if source.returncode or packed.returncode:
-            codes = f"{engine.name} save: {source.returncode}, {program}: {packed.returncode}"
-            raise ClusterFailedError(f"The images could not be written; exit codes: {codes}")
-        temporary.replace(target)
-    except OSError as error:
-        raise CannotRunError(f"{target}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def save_arguments(engine: str) -> list[str]:
-    """Return the arguments that write several images to standard output."""
-    return ["save", "--multi-image-archive"] if engine == "podman" else ["save"]
-
-
-def load(engine: Engine, source: Path) -> list[str]:
-    """Read images from an archive of :func:`save`, and return the names of those that were not there.
-
-    Raises:
-        CannotRunError: there is no such file, or it holds something else; nothing was loaded.
-        EngineError: the engine refuses it.
-    """
-    archive.names_in(source)
-    before = set(engine.tags(WARM))
-    engine.call("load", f"--input={source}")
-    return [f"{WARM}:{tag}" for tag in engine.tags(WARM) if tag not in before]
 
 
 def renew(engine: Engine, node: Node, lines: str, *options: str) -> str:

@@ -21,8 +21,8 @@ class Progress:
     ``timings`` holds the seconds of each finished phase, ``current`` the phase that runs or failed.
     """
 
-    def __init__(self) -> None:
-        self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True, quiet=quiet)
         self.timings: dict[str, float] = {}
         self.current = ""
         self._started = self._begun = time.monotonic()
@@ -47,7 +47,7 @@ class Progress:
         """Begin a phase, and end the one before it."""
         self.finish()
         self.current, self._text, self._begun = name, text, time.monotonic()
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self._status = self.console.status("")
             self._status.start()
             self.update(text)

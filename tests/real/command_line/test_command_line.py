@@ -15,8 +15,7 @@ from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 from slurmrest import releases
 
-from slurmrest_toolkit.clusters import cluster as clusters
-from slurmrest_toolkit.clusters import state
+from slurmrest_toolkit.clusters import running, state
 from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, slurmrest
 
@@ -213,11 +212,11 @@ def test_shown_curl_lines_work(cluster: dict[str, Any]) -> None:
 def test_down_leaves_nothing(cluster: dict[str, Any], request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--keep"):
         pytest.skip("the cluster shall stay")
-    running = state.choose(cluster["name"])
-    engine = clusters.engine_of(running, Progress())
+    standing = state.choose(cluster["name"])
+    engine = running.engine_of(standing, Progress())
     assert slurmrest("cluster", "down", cluster["name"]).returncode == 0
     label = f"{state.CLUSTER_LABEL}={cluster['name']}"
     assert engine.containers(label) == []
     assert engine.networks(label) == []
-    assert not running.directory.exists()
+    assert not standing.directory.exists()
     assert cluster["name"] not in slurmrest("cluster", "list").stdout

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.containers import host as hosts
-from slurmrest_toolkit.containers.host import Host, cgroup_mode, containers_conf, has_capability
+from slurmrest_toolkit.containers import find, host, programs
+from slurmrest_toolkit.containers.host import Host, cgroup_mode, has_capability
+from slurmrest_toolkit.containers.namespace import containers_conf
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.progress import Progress
 
@@ -46,7 +47,7 @@ def test_cgroup_layouts_are_told_apart(mounts: str, expected: tuple[str, str | N
 @pytest.mark.parametrize(("bits", "expected"), [("000001ffffffffff", True), ("000001fffeffffff", False)])
 def test_capability_is_read_from_the_effective_set(bits: str, *, expected: bool) -> None:
     status = f"CapInh:\tffffffffffffffff\nCapEff:\t{bits}\nCapBnd:\tffffffffffffffff\n"
-    assert has_capability(status, hosts.CAP_SYS_RESOURCE) is expected
+    assert has_capability(status, host.CAP_SYS_RESOURCE) is expected
 
 
 def test_this_host_can_be_looked_at() -> None:
@@ -69,9 +70,9 @@ def test_containers_that_do_not_fit_are_explained(tmp_path: Path) -> None:
         for number in range(instances):
             (folder / str(number)).symlink_to("anon_inode:inotify")
         (folder / "9").symlink_to("/dev/null")
-    assert hosts.too_many_containers(tmp_path) is None
+    assert host.too_many_containers(tmp_path) is None
     (tmp_path / "22/fd/8").symlink_to("anon_inode:inotify")
-    cause, remedy = hosts.too_many_containers(tmp_path) or ("", "")
+    cause, remedy = host.too_many_containers(tmp_path) or ("", "")
     assert "8 of this host's 10 inotify instances" in cause
     assert "fs.inotify.max_user_instances" in remedy
 
@@ -87,7 +88,7 @@ def test_only_what_the_host_lacks_is_switched_off() -> None:
 def test_missing_programs_are_not_installed_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", nothing_but_apt)
     with pytest.raises(CannotRunError) as caught:
-        hosts.ensure_programs(["mmdebstrap", "newuidmap"], USER, Progress())
+        programs.ensure_programs(["mmdebstrap", "newuidmap"], USER, Progress())
     assert "mmdebstrap (to build base images)" in str(caught.value)
     assert "Run: sudo apt-get install --no-install-recommends mmdebstrap uidmap" in str(caught.value)
 
@@ -95,24 +96,24 @@ def test_missing_programs_are_not_installed_without_root(monkeypatch: pytest.Mon
 def test_engine_is_not_installed_for_commands_that_only_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(CannotRunError, match="no container engine"):
-        hosts.find_engine(None, ORDINARY, Progress(), install=False)
+        find.find_engine(None, ORDINARY, Progress(), install=False)
 
 
 def test_ordinary_host_gets_plain_podman(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", everything)
-    engine = hosts.find_engine(None, ORDINARY, Progress(), install=True)
+    engine = find.find_engine(None, ORDINARY, Progress(), install=True)
     assert (engine.name, engine.prefix, dict(engine.environment)) == ("podman", (), {})
 
 
 def test_docker_needs_cgroup_v2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts, "docker_answers", lambda: True)
-    assert hosts.find_engine("docker", USER, Progress(), install=True).name == "docker"
+    monkeypatch.setattr(find, "docker_answers", lambda: True)
+    assert find.find_engine("docker", USER, Progress(), install=True).name == "docker"
     with pytest.raises(CannotRunError, match="cgroups hybrid"):
-        hosts.find_engine("docker", AWKWARD, Progress(), install=True)
+        find.find_engine("docker", AWKWARD, Progress(), install=True)
 
 
 def test_user_without_cgroup_v2_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", everything)
     host = Host(root=False, cgroups="hybrid", can_raise_limits=True, pids_controller=True)
     with pytest.raises(CannotRunError, match="Run as root"):
-        hosts.find_engine("podman", host, Progress(), install=True)
+        find.find_engine("podman", host, Progress(), install=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from slurmrest_toolkit.containers.host import Host
-from slurmrest_toolkit.images import base as images
-from slurmrest_toolkit.images.base import BASE, VERSION_LABEL, Image
+from slurmrest_toolkit.images import base, packages, recipes
+from slurmrest_toolkit.images.base import BASE
+from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
 
@@ -58,7 +59,7 @@ class Store:
 @pytest.fixture(autouse=True)
 def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr(images, "runtime_directory", lambda: tmp_path)
+    monkeypatch.setattr(base, "runtime_directory", lambda: tmp_path)
     program = tmp_path / "bin" / "mmdebstrap"
     program.parent.mkdir()
     program.write_text(MMDEBSTRAP, encoding="ascii")
@@ -68,7 +69,7 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(store: Store, series: str = "24.11", *, stale: bool = False) -> Image:
-    return images.suite_image(store.engine, HOST, Progress(), series, allow_stale=stale)
+    return base.suite_image(store.engine, HOST, Progress(), series, allow_stale=stale)
 
 
 def test_base_image_is_built_once_and_then_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,13 +115,13 @@ def test_failing_build_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_one_older_image_of_the_same_kind_is_kept() -> None:
     names = [f"{BASE}:{tag}" for tag in ("trixie-new", "trixie-b", "bookworm-x", "trixie-c", "trixie-d")]
     store = Store(*names)
-    images.remove_old(store.engine, BASE, "trixie-", keep=names[0])
+    recipes.remove_old(store.engine, BASE, "trixie-", keep=names[0])
     assert list(store.images) == names[:3]
 
 
 def test_packages_images_follow_their_ingredients(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    for path in images.INGREDIENTS:
+    for path in packages.INGREDIENTS:
         source = ROOT / path
         (clone / path).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -128,11 +129,11 @@ def test_packages_images_follow_their_ingredients(tmp_path: Path) -> None:
         else:
             shutil.copy(source, clone / path)
     base = Image(f"{BASE}:trixie-1", "24.11.5")
-    before = images.installed_name(base, ["slurmd"], clone)
-    assert before == images.installed_name(base, ["slurmd"], clone)
-    assert before.startswith(f"{images.INSTALLED}:trixie-slurmd-")
-    assert before != images.installed_name(base, ["slurmctld"], clone)
-    assert before != images.installed_name(Image(f"{BASE}:trixie-2", "24.11.5"), ["slurmd"], clone)
+    before = packages.installed_name(base, ["slurmd"], clone)
+    assert before == packages.installed_name(base, ["slurmd"], clone)
+    assert before.startswith(f"{packages.INSTALLED}:trixie-slurmd-")
+    assert before != packages.installed_name(base, ["slurmctld"], clone)
+    assert before != packages.installed_name(Image(f"{BASE}:trixie-2", "24.11.5"), ["slurmd"], clone)
     with (clone / "roles" / "slurm_packages" / "tasks" / "main.yml").open("a", encoding="utf-8") as file:
         file.write("# changed\n")
-    assert before != images.installed_name(base, ["slurmd"], clone)
+    assert before != packages.installed_name(base, ["slurmd"], clone)

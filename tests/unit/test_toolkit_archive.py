@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from slurmrest_toolkit.images import archive, warm
+from slurmrest_toolkit.images import archive, carry
 from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_what_cache_save_writes_is_loaded(
     file.write_bytes(data)
     assert archive.names_in(file) == [OTHER, OURS]
     engine = Loader()
-    assert warm.load(engine.engine, file) == [OURS]
+    assert carry.load(engine.engine, file) == [OURS]
     assert engine.calls == [("load", f"--input={file}")]
 
 
@@ -128,7 +128,7 @@ def test_other_names_are_refused_before_anything_is_loaded(file: Path, name: str
     file.write_bytes(packed(*where(name)))
     engine = Loader()
     with pytest.raises(CannotRunError, match=r"(?s)not of this command.*Nothing was loaded\..*trusted like code"):
-        warm.load(engine.engine, file)
+        carry.load(engine.engine, file)
     assert engine.calls == []
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import describe, lifecycle, running
 from slurmrest_toolkit.clusters.state import Cluster, plan_nodes, write_private
 from slurmrest_toolkit.clusters.tokens import header_file
-from slurmrest_toolkit.command import cli
+from slurmrest_toolkit.command import main
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
 
@@ -47,12 +47,12 @@ def cluster(name: str = "one") -> Cluster:
 def test_errors_end_in_their_exit_codes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
 ) -> None:
-    def up(_request: clusters.Request, progress: Progress) -> Cluster:
+    def up(_request: lifecycle.Request, progress: Progress) -> Cluster:
         progress.phase("image", "base image")
         raise error
 
-    monkeypatch.setattr(clusters, "up", up)
-    assert cli.main(["cluster", "up"]) == code
+    monkeypatch.setattr(lifecycle, "up", up)
+    assert main.main(["cluster", "up"]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
     assert ("image failed: " in printed.err) is (code != 2)
@@ -73,37 +73,37 @@ def test_errors_end_in_their_exit_codes(
     ],
 )
 def test_what_cannot_run_ends_in_two(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert cli.main(["cluster", *arguments]) == 2
+    assert main.main(["cluster", *arguments]) == 2
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["cluster"], ["cluster", "up", "--slurm", "19.05"], ["cluster", "nonsense"]])
 def test_unknown_words_end_in_two(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
+        main.main(arguments)
     assert caught.value.code == 2
 
 
 @pytest.mark.parametrize("wrong", [["--timeout", "never"], ["--no-such-option"], ["--json"]])
 def test_a_plugin_of_nagios_that_cannot_run_is_unknown(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["verify", "--nagios", *wrong])
+        main.main(["verify", "--nagios", *wrong])
     assert caught.value.code == 3
     assert capsys.readouterr().out == "SLURMREST UNKNOWN - could not run: bad arguments, see standard error\n"
 
 
 def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[clusters.Request] = []
+    seen: list[lifecycle.Request] = []
 
-    def up(request: clusters.Request, _progress: Progress) -> Cluster:
+    def up(request: lifecycle.Request, _progress: Progress) -> Cluster:
         seen.append(request)
         return cluster()
 
-    monkeypatch.setattr(clusters, "up", up)
+    monkeypatch.setattr(lifecycle, "up", up)
     words = "cluster up --slurm 26.05 --layout split --nodes 3 --name x --engine docker --allow-stale-mirror --no-cache"
-    assert cli.main(words.split()) == 0
+    assert main.main(words.split()) == 0
     assert seen == [
-        clusters.Request(
+        lifecycle.Request(
             name="x",
             series="26.05",
             layout="split",
@@ -121,14 +121,14 @@ def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_is_one_object_and_alone_on_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(clusters, "up", lambda _request, _progress: cluster())
-    assert cli.main(["cluster", "up", "--json"]) == 0
+    monkeypatch.setattr(lifecycle, "up", lambda _request, _progress: cluster())
+    assert main.main(["cluster", "up", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "one"
 
 
 def test_summary_has_a_line_to_paste_and_no_token() -> None:
     one = cluster()
-    text = cli.summary(one)
+    text = describe.summary(one)
     assert "sesame" not in text
     line = next(line for line in text.splitlines() if "curl -s" in line)
     words = shlex.split(line[line.index("curl") :])
@@ -140,8 +140,8 @@ def test_summary_has_a_line_to_paste_and_no_token() -> None:
 def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cluster()
     (cluster("two").directory / "cluster.json").unlink()
-    monkeypatch.setattr(clusters, "refresh", lambda _cluster, _progress: {"node1": True})
-    assert cli.main(["cluster", "list", "--json"]) == 0
+    monkeypatch.setattr(running, "refresh", lambda _cluster, _progress: {"node1": True})
+    assert main.main(["cluster", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
         {
             "name": "one",
@@ -156,8 +156,8 @@ def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_status_fails_when_a_node_is_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cluster()
-    monkeypatch.setattr(clusters, "refresh", lambda _cluster, _progress: {"node1": False})
-    assert cli.main(["cluster", "status", "--json"]) == 1
+    monkeypatch.setattr(running, "refresh", lambda _cluster, _progress: {"node1": False})
+    assert main.main(["cluster", "status", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["running"] == {"node1": False}
 
 
@@ -182,5 +182,5 @@ def test_phases_add_up_and_the_running_one_is_named(capsys: pytest.CaptureFixtur
     ],
 )
 def test_a_command_for_a_node_begins_after_the_dashes(arguments: list[str], node: str, words: list[str]) -> None:
-    options = cli.parse(["cluster", "shell", *arguments])
+    options = main.parse(["cluster", "shell", *arguments])
     assert (options.node, options.words) == (node, words)

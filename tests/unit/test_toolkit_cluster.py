@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import describe, remove, running
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
 from slurmrest_toolkit.clusters.tokens import header_file, token_file
 from slurmrest_toolkit.containers.engine import Container, Engine, EngineError
@@ -36,41 +36,41 @@ def container(state: Path, *, running: bool) -> Container:
 
 
 def test_nothing_is_there(state: Path) -> None:
-    assert clusters.judge(None, [], state) == "nothing"
+    assert remove.judge(None, [], state) == "nothing"
 
 
 def test_live_cluster_of_ours_is_kept(state: Path) -> None:
-    assert clusters.judge(cluster(), [container(state, running=True)], state) == "ours"
+    assert remove.judge(cluster(), [container(state, running=True)], state) == "ours"
 
 
 def test_cluster_whose_nodes_are_gone_is_left_over(state: Path) -> None:
-    assert clusters.judge(cluster(), [container(state, running=False)], state) == "leftovers"
-    assert clusters.judge(cluster(), [], state) == "leftovers"
+    assert remove.judge(cluster(), [container(state, running=False)], state) == "leftovers"
+    assert remove.judge(cluster(), [], state) == "leftovers"
 
 
 def test_cluster_whose_start_was_killed_is_left_over_even_if_nodes_run(state: Path) -> None:
-    assert clusters.judge(cluster(ready=False), [container(state, running=True)], state) == "leftovers"
-    assert clusters.judge(None, [container(state, running=True)], state) == "leftovers"
+    assert remove.judge(cluster(ready=False), [container(state, running=True)], state) == "leftovers"
+    assert remove.judge(None, [container(state, running=True)], state) == "leftovers"
 
 
 def test_live_cluster_of_another_state_directory_is_foreign_until_that_is_lost(state: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     node = container(other, running=True)
     write_private(other / "clusters" / "one" / "cluster.json", "{}")
-    assert clusters.judge(None, [node], state) == "foreign"
-    assert clusters.judge(None, [container(other, running=False)], state) == "leftovers"
+    assert remove.judge(None, [node], state) == "foreign"
+    assert remove.judge(None, [container(other, running=False)], state) == "leftovers"
     (other / "clusters" / "one" / "cluster.json").unlink()
-    assert clusters.judge(None, [node], state) == "leftovers"
+    assert remove.judge(None, [node], state) == "leftovers"
 
 
 def test_only_one_process_works_on_a_cluster(state: Path) -> None:
-    with clusters.owned("one"):
+    with running.owned("one"):
         assert (state / "locks" / "one.lock").exists()
-        with pytest.raises(CannotRunError, match="Another process"), clusters.owned("one"):
+        with pytest.raises(CannotRunError, match="Another process"), running.owned("one"):
             pass
-        with clusters.owned("two"):
+        with running.owned("two"):
             pass
-    with clusters.owned("one"):
+    with running.owned("one"):
         pass
 
 
@@ -79,7 +79,7 @@ def test_description_names_files_and_no_secrets() -> None:
     one = cluster()
     for file in (token_file(one, "root"), token_file(one, "alice"), header_file(one, "root")):
         write_private(file, "sesame")
-    described = clusters.describe(one)
+    described = describe.describe(one)
     assert "sesame" not in json.dumps(described)
     assert described["base_url"] == "http://127.0.0.1:40002"
     assert described["token"] == str(one.directory / "token.root")
@@ -100,7 +100,7 @@ def test_description_names_files_and_no_secrets() -> None:
 def test_bare_cluster_promises_no_rest() -> None:
     one = cluster()
     one.bare = True
-    described = clusters.describe(one)
+    described = describe.describe(one)
     assert (described["base_url"], described["token"], described["unix_socket"]) == (None, None, None)
 
 
@@ -113,8 +113,8 @@ def test_node_that_goes_while_it_is_looked_at_is_not_running(state: Path, monkey
         def ports(self, container: str) -> dict[int, int]:
             raise EngineError(f"no such container: {container}")
 
-    monkeypatch.setattr(clusters, "engine_of", lambda *_: Vanishing("podman"))
-    assert clusters.refresh(cluster(), Progress()) == {"node1": False}
+    monkeypatch.setattr(running, "engine_of", lambda *_: Vanishing("podman"))
+    assert running.refresh(cluster(), Progress()) == {"node1": False}
     assert not state.exists()
 
 
@@ -124,7 +124,7 @@ def test_removing_an_unknown_cluster_says_so_on_a_host_that_never_had_an_engine(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(CannotRunError, match="no cluster called one"):
-        clusters.down(["one"], Progress())
+        remove.down(["one"], Progress())
     cluster().save()
     with pytest.raises(CannotRunError, match="no container engine"):
-        clusters.down(["one"], Progress())
+        remove.down(["one"], Progress())

@@ -13,7 +13,7 @@ from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.ansible_runs.playbooks import PlaybookFailedError
 from slurmrest_toolkit.clusters import doctor
 from slurmrest_toolkit.clusters.state import Cluster, Node
-from slurmrest_toolkit.command import cli
+from slurmrest_toolkit.command import codes, main
 from slurmrest_toolkit.support.errors import ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
 
@@ -90,9 +90,9 @@ def test_exit_codes_and_both_forms(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     given = play(monkeypatch, HEALTHY)
-    assert cli.main(["doctor", "--name", cluster.name, "--evidence", str(tmp_path / "seen.json")]) == cli.OK
+    assert main.main(["doctor", "--name", cluster.name, "--evidence", str(tmp_path / "seen.json")]) == codes.OK
     assert capsys.readouterr().out == "healthy: Slurm 24.11.5, nothing found\n"
     assert given["slurmrest_doctor_evidence"] == str(tmp_path / "seen.json")
     play(monkeypatch, {**HEALTHY, "healthy": False, "findings": [FINDING]})
-    assert cli.main(["doctor", "--name", cluster.name, "--json"]) == cli.FAILED
+    assert main.main(["doctor", "--name", cluster.name, "--json"]) == codes.FAILED
     assert json.loads(capsys.readouterr().out)["findings"] == [FINDING]

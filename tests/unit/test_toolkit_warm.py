@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from slurmrest import jwt
 
-from slurmrest_toolkit.clusters import cluster as clusters
+from slurmrest_toolkit.clusters import prove
 from slurmrest_toolkit.clusters.state import Machine, Node
-from slurmrest_toolkit.images import archive, warm
-from slurmrest_toolkit.images import base as images
-from slurmrest_toolkit.images.base import BASE, INSTALLED, VERSION_LABEL
+from slurmrest_toolkit.images import archive, carry, packages, recipes, warm
+from slurmrest_toolkit.images.base import BASE
+from slurmrest_toolkit.images.packages import INSTALLED
+from slurmrest_toolkit.images.recipes import VERSION_LABEL
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def test_new_and_renamed_files_are_ingredients_and_caches_are_not(root: Path) ->
         (root / cache).mkdir(parents=True)
         (root / cache / "x.pyc").write_bytes(b"\xff")
     assert prefix(root) in seen
-    assert images.installed_name(images.Image(BASE_IMAGE, ""), SINGLE, root)
+    assert packages.installed_name(recipes.Image(BASE_IMAGE, ""), SINGLE, root)
     (root / "roles/a/more.yml").write_text("x", encoding="ascii")
     seen.add(prefix(root))
     (root / "roles/a/more.yml").rename(root / "roles/a/other.yml")
@@ -112,7 +113,7 @@ def test_base_layout_and_number_of_nodes_are_ingredients(root: Path) -> None:
 
 
 def test_what_the_clone_really_reads_is_an_ingredient() -> None:
-    files = list(images.sources(Path(__file__).resolve().parents[2], warm.INGREDIENTS))[::2]
+    files = list(recipes.sources(Path(__file__).resolve().parents[2], warm.INGREDIENTS))[::2]
     assert {"roles/slurm_conf/templates/slurm.conf.j2", "plugins/module_utils/slurmrest/transaction.py"} <= set(files)
 
 
@@ -163,9 +164,9 @@ def test_only_the_newest_sets_stay_and_those_in_use() -> None:
 def test_prune_leaves_what_takes_the_network_to_build() -> None:
     kept = (f"{INSTALLED}:a", f"{BASE}:b")
     store = Store(f"{archive.WARM}:x", *kept)
-    assert warm.prune(store.engine, everything=False) == [f"{archive.WARM}:x"]
+    assert carry.prune(store.engine, everything=False) == [f"{archive.WARM}:x"]
     assert store.names == list(kept)
-    assert warm.prune(store.engine, everything=True) == list(kept)
+    assert carry.prune(store.engine, everything=True) == list(kept)
 
 
 class Archive(Store):
@@ -185,19 +186,19 @@ def test_an_archive_is_written_whole_or_not_at_all(root: Path, tmp_path: Path) -
     target = tmp_path / "out" / "cache"
     target.parent.mkdir()
     with pytest.raises(CannotRunError, match="no warm images"):
-        warm.save(Archive().engine, wanted, target)
+        carry.save(Archive().engine, wanted, target)
     store = Archive(*wanted.names)
-    warm.save(store.engine, wanted, target)
+    carry.save(store.engine, wanted, target)
     assert target.stat().st_size > 0
     written = target.read_bytes()
     store.program = "printf half; exit 3"
     with pytest.raises(ClusterFailedError, match="podman save: 3"):
-        warm.save(store.engine, wanted, target)
+        carry.save(store.engine, wanted, target)
     assert target.read_bytes() == written
     assert list(target.parent.iterdir()) == [target]
 
 
 def test_the_job_is_told_apart_from_the_requests() -> None:
     report = {"checks": [{"id": "reach", "seconds": 0.1}, {"id": "job", "seconds": 1.5}]}
-    assert clusters.tell_job_apart({"nodes": 1.0, "verify": 2.0}, report) == {"nodes": 1.0, "verify": 0.5, "job": 1.5}
-    assert clusters.tell_job_apart({"nodes": 1.0}, None) == {"nodes": 1.0}
+    assert prove.tell_job_apart({"nodes": 1.0, "verify": 2.0}, report) == {"nodes": 1.0, "verify": 0.5, "job": 1.5}
+    assert prove.tell_job_apart({"nodes": 1.0}, None) == {"nodes": 1.0}

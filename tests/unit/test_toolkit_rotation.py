@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import cluster as clusters
-from slurmrest_toolkit.clusters import rotation, tokens
+from slurmrest_toolkit.clusters import rotation, running, tokens
 from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.progress import Progress
@@ -36,7 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return playbooks.Run(reported={"rotation": MEASURED})
 
     monkeypatch.setattr(playbooks, "run", run)
-    monkeypatch.setattr(clusters, "engine_of", lambda *_: None)
+    monkeypatch.setattr(running, "engine_of", lambda *_: None)
     monkeypatch.setattr(tokens, "renew", lambda _engine, _cluster, user: made.append(user))
     return made
 

@@ -1,0 +1,291 @@
+"""Start a cluster: a list of steps, which leaves nothing behind when one of them fails."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slurmrest.client import Credentials
+from slurmrest.releases import Version
+
+from slurmrest_toolkit import collection
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import rest, tokens
+from slurmrest_toolkit.clusters.prove import prove, signing_key, tell_job_apart
+from slurmrest_toolkit.clusters.remove import give_up, make_room
+from slurmrest_toolkit.clusters.running import owned
+from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, plan_nodes, validate_name
+from slurmrest_toolkit.containers.find import find_engine
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.containers.programs import ensure_programs
+from slurmrest_toolkit.images import base, packages, warm
+from slurmrest_toolkit.images.recipes import Image
+from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of
+from slurmrest_toolkit.nodes import start as nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from slurmrest_toolkit.clusters.state import Node
+    from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.support.progress import Progress
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; ``series`` is None where an image given with ``image`` decides it, or the default."""
+
+    name: str
+    series: str | None = None
+    layout: str = LAYOUTS[0]
+    compute_nodes: int = 1
+    engine: str | None = None
+    image: str | None = None
+    bare: bool = False
+    allow_stale: bool = False
+    keep_on_failure: bool = False
+    cache: bool = True
+    capabilities: tuple[str, ...] = ()
+
+    def recipe(self, base_name: str) -> warm.Recipe:
+        """Return what the warm images are made of, given the name of the base image."""
+        return warm.recipe(base_name, self.layout, self.compute_nodes, collection.ROOT)
+
+
+@dataclass
+class Start:
+    """What the steps of one start know and find out: ``kept`` are the warm images, where they are there."""
+
+    request: Request
+    host: Host
+    engine: Engine
+    cluster: Cluster
+    progress: Progress
+    base: Image | None = None
+    kept: warm.Kept | None = None
+    secrets: warm.Secrets | None = None
+
+    def based_on(self) -> Image:
+        """Return the base image, which is there from the first step on."""
+        assert self.base is not None
+        return self.base
+
+    def enrolment_options(self) -> list[str]:
+        """Return the options of slurmrest-enrol."""
+        return ["--accept-stale-index"] if self.request.allow_stale else []
+
+    def nodes(self) -> str:
+        """Say how many nodes the cluster has."""
+        count = len(self.cluster.nodes)
+        return f"{count} node{'s' if count > 1 else ''}"
+
+    def run(self) -> None:
+        """Take all steps."""
+        for step in steps(self):
+            step(self)
+
+
+def steps(start: Start) -> Iterator[Callable[[Start], None]]:
+    """Yield the steps of a start, each of which may decide about those after it.
+
+    Warm images are started from at once. Otherwise plain nodes are deployed to, kept as images, and replaced by nodes
+    started from these; without the cache the nodes that were deployed to are the cluster, and bare ones stay bare.
+    """
+    if start.kept is None:
+        yield choose_base
+    if start.kept is None:
+        yield start_plain
+        if start.request.bare:
+            return
+        yield install
+        yield deploy
+        if not start.request.cache:
+            yield prove_deployed
+            return
+        yield keep
+    yield start_kept
+    yield serve
+
+
+def up(request: Request, progress: Progress) -> Cluster:
+    """Start a cluster, and leave nothing behind when that fails.
+
+    Raises:
+        CannotRunError: the host or the request does not allow it; nothing was started.
+        InputError: a value of the request is refused.
+        SlurmrestError: a phase failed; ``progress.current`` names it.
+    """
+    validate_name(request.name)
+    planned = plan_nodes(request.name, request.layout, request.compute_nodes)
+    if request.image is None:
+        suite_of(request.series or DEFAULT_SERIES)
+    collection.ensure()
+    with owned(request.name):
+        progress.phase("host", "this host and its container engine")
+        host = Host.detect()
+        engine = find_engine(request.engine, host, progress, install=True)
+        ensure_programs(["ssh", "curl"], host, progress)
+        cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
+        cluster.capabilities = [*request.capabilities]
+        start = Start(request, host, engine, cluster, progress)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            kept = beside.submit(find_kept, engine, request)
+            make_room(engine, request.name, progress)
+            start.kept = kept.result()
+        try:
+            start.run()
+            progress.finish()
+            cluster.ready, cluster.timings = True, tell_job_apart(progress.timings, cluster.verify)
+            cluster.save()
+        except BaseException as error:
+            progress.stop()
+            give_up(engine, cluster, error, progress, keep=request.keep_on_failure)
+            raise
+    return cluster
+
+
+def find_kept(engine: Engine, request: Request) -> warm.Kept | None:
+    """Return the warm images for a request; None where they are missing, unwanted, or of a base not known by name."""
+    if request.bare or not request.cache or request.image is not None:
+        return None
+    return warm.find(engine, request.recipe(base.suite_name(request.series or DEFAULT_SERIES)))
+
+
+def choose_base(start: Start) -> None:
+    """Have the base image; warm images made of an ordinary one are known only now."""
+    start.progress.phase("image", "base image")
+    request = start.request
+    if request.image is not None:
+        start.base = base.ordinary_image(start.engine, start.progress, request.image, request.series)
+    else:
+        series, stale = request.series or DEFAULT_SERIES, request.allow_stale
+        start.base = base.suite_image(start.engine, start.host, start.progress, series, allow_stale=stale)
+    start.cluster.slurm_version = str(Version.parse(start.base.slurm_version))
+    start.cluster.save()
+    if request.image is not None and request.cache and not request.bare:
+        start.kept = warm.find(start.engine, request.recipe(start.base.name))
+
+
+def start_plain(start: Start) -> None:
+    """Start nodes from the base image, or from those with packages where they are there."""
+    engine, cluster, plain = start.engine, start.cluster, start.based_on()
+    there = {} if cluster.bare else {name: image for name, image in installed(start).items() if has(engine, image)}
+    start.progress.phase("nodes", f"{start.nodes()} from {'images with packages' if there else 'the base image'}")
+    options = start.enrolment_options()
+    nodes.start_nodes(
+        engine,
+        cluster,
+        lambda node: there.get(node.name, plain.name),
+        lambda node, client_key: nodes.enrol(engine, node, client_key, *options),
+    )
+    nodes.wait_for_ssh_everywhere(cluster)
+    cluster.save()
+
+
+def install(start: Start) -> None:
+    """Install Slurm's packages and keep an image of one node of each kind, unless all of these images are there."""
+    images = installed(start)
+    if all(has(start.engine, image) for image in images.values()):
+        return
+    start.progress.phase("packages", "Slurm from the distribution's packages")
+    play(start, "--tags=slurm_packages")
+    learn_version(start.engine, start.cluster)
+    start.progress.update("keeping images with the packages")
+    for name, node in {images[node.name]: node for node in start.cluster.nodes}.items():
+        image = Image(name, start.cluster.slurm_version)
+        packages.keep_installed(start.engine, node, start.based_on(), image)
+
+
+def deploy(start: Start) -> None:
+    """Run the shipped playbooks."""
+    start.progress.phase("cluster", "playbooks/cluster.yml: munge, MariaDB, slurmdbd, slurmctld, slurmd")
+    play(start)
+
+
+def prove_deployed(start: Start) -> None:
+    """Prove the nodes that were deployed to."""
+    start.progress.phase("verify", "requests from this host, and a job")
+    made = [tokens.renew(start.engine, start.cluster, user) for user in tokens.USERS]
+    prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster))
+
+
+def keep(start: Start) -> None:
+    """Make images out of the nodes, which are gone afterwards."""
+    start.progress.phase("keep", "the nodes as images, without keys")
+    start.kept = warm.keep(start.engine, start.cluster, start.request.recipe(start.based_on().name))
+
+
+def start_kept(start: Start) -> None:
+    """Start nodes from the images of converged ones, with keys of their own."""
+    assert start.kept is not None
+    engine, cluster, kept = start.engine, start.cluster, start.kept
+    start.progress.phase("nodes", f"{start.nodes()} from images of converged nodes")
+    cluster.slurm_version, cluster.machine = kept.slurm_version, kept.machine
+    cluster.save()
+    start.secrets = secrets = warm.Secrets.make(kept)
+    options = start.enrolment_options()
+
+    def enrol(node: Node, client_key: str) -> str:
+        return warm.renew(engine, node, secrets.lines(kept.paths(node), client_key), *options)
+
+    nodes.start_nodes(engine, cluster, kept.recipe.image, enrol)
+
+
+def serve(start: Start) -> None:
+    """Wait for the daemons of nodes started from images, and prove them."""
+    assert start.secrets is not None
+    cluster, secrets = start.cluster, start.secrets
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        logins = beside.submit(nodes.wait_for_ssh_everywhere, cluster)
+        start.progress.phase("daemons", "munge, MariaDB, slurmdbd, slurmctld, slurmd, slurmrestd")
+        made = [secrets.token(user, tokens.KEPT_LIFESPAN) for user in tokens.USERS]
+        for user, token in zip(tokens.USERS, made, strict=True):
+            tokens.keep(cluster, user, token)
+        rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
+        start.progress.phase("verify", "requests from this host, and a job")
+        prove(start.engine, cluster, made, secrets.signing_key)
+        logins.result()
+
+
+def installed(start: Start) -> dict[str, str]:
+    """Return the image with packages for each node's name, made or not."""
+    return {
+        node.name: packages.installed_name(start.based_on(), node.roles, collection.ROOT)
+        for node in start.cluster.nodes
+    }
+
+
+def has(engine: Engine, image: str) -> bool:
+    """Is the image there?"""
+    return engine.image_labels(image) is not None
+
+
+def play(start: Start, *arguments: str, names: Sequence[str] = ("cluster.yml", "deploy.yml")) -> playbooks.Run:
+    """Run playbooks against the cluster; a whole run moves on to the phase ``deploy`` with deploy.yml."""
+    cluster, progress = start.cluster, start.progress
+
+    def on_playbook(name: str) -> None:
+        if name == "deploy.yml" and not arguments:
+            progress.phase("deploy", "playbooks/deploy.yml: slurmrestd, and its verification on the REST host")
+
+    return playbooks.run(
+        cluster.directory / "inventory" / "hosts.yml",
+        names,
+        cluster.directory / "logs" / "ansible.log",
+        arguments=arguments,
+        on_playbook=on_playbook,
+        on_task=progress.update,
+    )
+
+
+def learn_version(engine: Engine, cluster: Cluster) -> None:
+    """Take the version of Slurm from what was installed.
+
+    Raises:
+        CannotRunError: the suite has moved on to another series since its image was built.
+    """
+    found = engine.execute(cluster.controller.container, "slurmctld", "-V").strip()
+    check_series(found, Version.parse(cluster.slurm_version).series, "the distribution has moved on to")
+    cluster.slurm_version = str(Version.parse(found))
+    cluster.save()

@@ -1,0 +1,65 @@
+"""A cluster that stands: who works on it, which engine runs it, and which of its nodes run."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL
+from slurmrest_toolkit.containers.engine import EngineError
+from slurmrest_toolkit.containers.find import find_engine
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.locks import locked, state_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.support.progress import Progress
+
+
+@contextlib.contextmanager
+def owned(name: str) -> Iterator[None]:
+    """Hold a cluster's lock, without waiting for it.
+
+    Raises:
+        CannotRunError: another process holds it.
+    """
+    with locked(state_directory() / "locks" / f"{name}.lock", waiting=None) as held:
+        if not held:
+            raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
+        yield
+
+
+def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:
+    """Return the engine that runs a cluster, or any that is here; installs nothing.
+
+    Raises:
+        CannotRunError: there is none.
+    """
+    return find_engine(cluster.engine if cluster else None, Host.detect(), progress, install=False)
+
+
+def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
+    """Ask the engine which nodes run, and follow their ports where those have changed.
+
+    Returns:
+        For each node's name whether it is running.
+    """
+    engine = engine_of(cluster, progress)
+    containers = {container.name: container for container in engine.containers(f"{CLUSTER_LABEL}={cluster.name}")}
+    running = {node.name: node.container in containers and containers[node.container].running for node in cluster.nodes}
+    before = [(node.ssh_port, node.rest_port) for node in cluster.nodes]
+    for node in cluster.nodes:
+        if running[node.name]:
+            try:
+                nodes.read_ports(engine, node)
+            except EngineError:  # removed or stopped since it was listed
+                running[node.name] = False
+    if before != [(node.ssh_port, node.rest_port) for node in cluster.nodes]:
+        cluster.save()
+        nodes.write_access_files(cluster)
+    return running

@@ -1,0 +1,1 @@
+"""``slurmrest cluster``: one file a command."""

@@ -1,0 +1,56 @@
+"""``slurmrest cluster cache``: the images of converged nodes carried in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slurmrest_toolkit import collection
+from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.command.cluster.options import kind
+from slurmrest_toolkit.command.cluster.reporting import reporting
+from slurmrest_toolkit.command.codes import OK
+from slurmrest_toolkit.containers.find import find_engine
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.images import archive, base, carry, warm
+from slurmrest_toolkit.images.suites import DEFAULT_SERIES
+
+if TYPE_CHECKING:
+    import argparse
+
+    from slurmrest_toolkit.command.cluster.options import Actions
+    from slurmrest_toolkit.support.progress import Progress
+
+
+def add_command(actions: Actions) -> None:
+    """Add it."""
+    cache = actions.add_parser("cache", help="carry the images of converged nodes to another machine")
+    directions = cache.add_subparsers(dest="direction", metavar="DIRECTION", required=True)
+    save = directions.add_parser("save", parents=[kind()], help="write what such a cluster starts from, without keys")
+    save.add_argument("file", metavar="FILE")
+    save.set_defaults(run=reporting(run_save))
+    load = directions.add_parser(
+        "load",
+        help="read it; up then starts from it, with the same version. Trusted like code",
+        description=f"Reads images of converged nodes, under this command's own names only. {archive.TRUST}",
+    )
+    load.add_argument("file", metavar="FILE")
+    load.set_defaults(run=reporting(run_load))
+
+
+def run_save(options: argparse.Namespace, progress: Progress) -> int:
+    """Write warm images to a file."""
+    target = Path(options.file).absolute()
+    suite = base.suite_name(options.slurm or DEFAULT_SERIES)
+    wanted = warm.recipe(suite, options.layout, options.nodes, collection.ensure())
+    carry.save(running.engine_of(None, progress), wanted, target)
+    progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
+    return OK
+
+
+def run_load(options: argparse.Namespace, progress: Progress) -> int:
+    """Read warm images from a file."""
+    engine = find_engine(None, Host.detect(), progress, install=True)
+    names = carry.load(engine, Path(options.file).absolute())
+    progress.say(f"new: {', '.join(names)}" if names else "nothing new: all images were there")
+    return OK

@@ -1,0 +1,36 @@
+"""``slurmrest cluster logs``: what the daemons logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slurmrest_toolkit.clusters import journals, running
+from slurmrest_toolkit.clusters.state import choose
+from slurmrest_toolkit.command.cluster.options import named
+from slurmrest_toolkit.command.cluster.reporting import reporting
+from slurmrest_toolkit.command.codes import OK
+
+if TYPE_CHECKING:
+    import argparse
+
+    from slurmrest_toolkit.command.cluster.options import Actions
+    from slurmrest_toolkit.support.progress import Progress
+
+
+def add_command(actions: Actions) -> None:
+    """Add it."""
+    logs = actions.add_parser("logs", parents=[named()], help="show what the daemons logged")
+    logs.add_argument("node", nargs="?", metavar="NODE", help="default: all nodes")
+    logs.add_argument("--unit", action="append", help=f"default: {', '.join(journals.UNITS)}")
+    logs.set_defaults(run=reporting(run))
+
+
+def run(options: argparse.Namespace, progress: Progress) -> int:
+    """Show the journal of Slurm's units, node by node."""
+    cluster = choose(options.name)
+    engine = running.engine_of(cluster, progress)
+    for node in [cluster.node(options.node)] if options.node else cluster.nodes:
+        if len(cluster.nodes) > 1 and not options.node:
+            print(f"==> {node.name} <==")
+        print(journals.journal(engine, node, options.unit or journals.UNITS), end="")
+    return OK

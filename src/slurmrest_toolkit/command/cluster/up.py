@@ -1,0 +1,70 @@
+"""``slurmrest cluster up``: start a cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from slurmrest_toolkit.clusters import describe, lifecycle
+from slurmrest_toolkit.clusters.state import DEFAULT_NAME
+from slurmrest_toolkit.command.cluster.options import as_json, kind
+from slurmrest_toolkit.command.cluster.reporting import reporting
+from slurmrest_toolkit.command.codes import OK
+
+if TYPE_CHECKING:
+    import argparse
+
+    from slurmrest_toolkit.command.cluster.options import Actions
+    from slurmrest_toolkit.support.progress import Progress
+
+CAPABILITIES = ("SYS_ADMIN",)
+
+
+def add_command(actions: Actions) -> None:
+    """Add it."""
+    up = actions.add_parser("up", parents=[as_json(), kind()], help="start a cluster and prove that it works")
+    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
+    up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
+    up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
+    up.add_argument(
+        "--allow-stale-mirror", action="store_true", help="accept a package index past its Valid-Until date"
+    )
+    up.add_argument("--keep-on-failure", action="store_true", help="leave what was started for a look at it")
+    up.add_argument(
+        "--no-cache", action="store_true", help="deploy anew instead of starting from images of converged nodes"
+    )
+    up.add_argument("--bare", action="store_true", help="nodes and inventory only, without Slurm")
+    up.add_argument(
+        "--capability",
+        action="append",
+        default=[],
+        metavar="NAME",
+        choices=CAPABILITIES,
+        help=f"give the containers a capability: {', '.join(CAPABILITIES)}, with which systemd makes mount namespaces",
+    )
+    up.set_defaults(run=reporting(run))
+
+
+def run(options: argparse.Namespace, progress: Progress) -> int:
+    """Start a cluster and print its summary, its description, or for a bare one its inventory."""
+    request = lifecycle.Request(
+        name=options.name,
+        series=options.slurm,
+        layout=options.layout,
+        compute_nodes=options.nodes,
+        engine=options.engine,
+        image=options.image,
+        bare=options.bare,
+        allow_stale=options.allow_stale_mirror,
+        keep_on_failure=options.keep_on_failure,
+        cache=not options.no_cache,
+        capabilities=tuple(options.capability),
+    )
+    cluster = lifecycle.up(request, progress)
+    if options.json:
+        print(json.dumps(describe.describe(cluster), indent=2))
+    elif cluster.bare:
+        print(cluster.directory / "inventory" / "hosts.yml")
+    else:
+        print(describe.summary(cluster))
+    return OK

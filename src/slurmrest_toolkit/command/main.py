@@ -1,0 +1,126 @@
+"""The command line ``slurmrest``. What users of a cluster need takes the standard library and Python 3.9 alone."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from slurmrest import cli as verification
+from slurmrest.users import cli as users
+
+from slurmrest_toolkit.command import doctor
+from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CLUSTER = "cluster"
+NEWER = (3, 11)
+"""The Python that ansible-core, and with it clusters, needs."""
+
+EXTRA = "pip install 'slurmrest-toolkit[cluster]'"
+
+
+def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line.
+
+    Args:
+        with_cluster: with all commands of ``slurmrest cluster``, which takes the libraries that they need.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="slurmrest",
+        description="Throwaway Slurm clusters with a REST API, and proof that a slurmrestd works.",
+        epilog=EPILOG,
+        formatter_class=raw,
+    )
+    parser.add_argument("--version", action=Version, help="say what this is, and where its playbooks are")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    cluster = commands.add_parser(
+        CLUSTER,
+        help="start and use throwaway clusters",
+        description="Real Slurm clusters in containers, deployed by this project's playbooks.",
+        epilog=EPILOG,
+        formatter_class=raw,
+    )
+    if with_cluster:
+        from slurmrest_toolkit.command.cluster import parser as clusters
+
+        clusters.add_commands(cluster)
+    verify = commands.add_parser(
+        "verify",
+        help="prove over HTTP that a slurmrestd works",
+        description=verification.DESCRIPTION,
+        epilog=verification.EPILOG,
+        formatter_class=raw,
+    )
+    verification.add_arguments(verify)
+    verify.set_defaults(run=verification.run)
+    users.add_commands(commands)
+    doctor.add_command(commands)
+    return parser
+
+
+class Version(argparse.Action):
+    """Prints the version, which is read only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002 - argparse's name
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and end."""
+        from slurmrest_toolkit.command.version import describe
+
+        parser.exit(0, describe())
+
+
+def missing_for_clusters() -> str:
+    """Return what the commands of ``slurmrest cluster`` lack here, or an empty string."""
+    if sys.version_info < NEWER:
+        have = ".".join(map(str, sys.version_info[:2]))
+        return f"slurmrest cluster needs Python {'.'.join(map(str, NEWER))} or later; this is {have}."
+    try:
+        from slurmrest_toolkit.command.cluster import parser  # noqa: F401 - whether it can be imported
+    except ModuleNotFoundError as error:
+        return f"slurmrest cluster needs the library {error.name}, which is not here. Install it: {EXTRA}"
+    return ""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line. What a shell on a node is to run begins after ``--``, which argparse only half knows."""
+    words: Sequence[str] = ()
+    if list(arguments[:2]) == [CLUSTER, "shell"] and "--" in arguments:
+        dashes = arguments.index("--")
+        arguments, words = arguments[:dashes], arguments[dashes + 1 :]
+    options = build_parser(with_cluster=list(arguments[:1]) == [CLUSTER]).parse_args(arguments)
+    if words:
+        options.words += words
+    return options
+
+
+def interrupted(_signal: int, _frame: object) -> NoReturn:
+    """Turn a request to end into the exception that cleans up on the way out, which only another Ctrl-C cuts short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if list(arguments[:1]) == [CLUSTER] and (missing := missing_for_clusters()):
+        print(missing, file=sys.stderr)
+        return CANNOT_RUN
+    try:
+        options = parse(arguments)
+    except SystemExit as end:
+        raise SystemExit(verification.refused(arguments, end)) from None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    try:
+        return users.run(options) if "face" in options else int(options.run(options))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED

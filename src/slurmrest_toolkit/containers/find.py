@@ -1,0 +1,68 @@
+"""A container engine that works on this host."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from slurmrest_toolkit.containers.engine import Engine
+from slurmrest_toolkit.containers.namespace import awkward_podman
+from slurmrest_toolkit.containers.programs import ensure_programs
+from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError
+
+if TYPE_CHECKING:
+    from slurmrest_toolkit.containers.host import Host
+    from slurmrest_toolkit.support.progress import Progress
+
+
+def find_engine(name: str | None, host: Host, progress: Progress, *, install: bool) -> Engine:
+    """Return a container engine that works here, preferring podman.
+
+    Args:
+        name: ``podman`` or ``docker`` to insist on one; None takes what works.
+        host: the host as detected.
+        progress: told what is installed.
+        install: whether what is missing may be installed.
+
+    Raises:
+        NoEngineError: there is none, and none may be installed.
+        CannotRunError: no engine can be used, with the reason.
+    """
+    if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
+        return use_docker(host)
+    if not host.root and host.cgroups != "v2":
+        raise CannotRunError(
+            f"Containers without root need cgroup v2, and this host has {host.cgroups}.", "Run as root."
+        )
+    if install:
+        needed = ["podman"]
+        if host.awkward:
+            needed.append("runc")
+        elif not host.root:
+            needed += ["newuidmap", *([] if shutil.which("pasta") else ["slirp4netns"])]
+        ensure_programs(needed, host, progress)
+    elif not shutil.which("podman"):
+        raise NoEngineError("There is no container engine on this host, so there can be no cluster.")
+    if host.awkward:
+        return awkward_podman(host, progress)
+    return Engine("podman")
+
+
+def docker_answers() -> bool:
+    """Is there a docker command whose daemon answers?"""
+    return shutil.which("docker") is not None and Engine("docker").try_call("version") is not None
+
+
+def use_docker(host: Host) -> Engine:
+    """Return Docker where it can boot systemd.
+
+    Raises:
+        CannotRunError: its daemon does not answer, or the host's cgroups are not v2.
+    """
+    if not docker_answers():
+        raise CannotRunError("Docker's daemon does not answer.", "Start it, or use --engine podman.")
+    if host.cgroups != "v2":
+        raise CannotRunError(
+            f"Docker cannot boot systemd on cgroups {host.cgroups}.", "Use --engine podman as root, which can."
+        )
+    return Engine("docker")
