@@ -73,7 +73,8 @@ class Version(argparse.Action):
         """Print and end."""
         from slurmrest_toolkit.command.version import describe
 
-        parser.exit(0, describe())
+        print(describe(), end="")
+        parser.exit()
 
 
 def missing_for_clusters() -> str:
