@@ -2,7 +2,7 @@
 
     import slurmrest_toolkit
 
-    with slurmrest_toolkit.start(slurm="24.11") as cluster:
+    with slurmrest_toolkit.start() as cluster:
         print(cluster.url, cluster.api_versions[-1], cluster.users["alice"].headers())
 
 What it needs besides Python 3.11 comes with the extra ``cluster``. Errors are :class:`SlurmrestError`, whose words say

@@ -76,12 +76,12 @@ class RunningCluster:
 
     @property
     def version(self) -> str:
-        """The version of Slurm, such as ``24.11.5``."""
+        """The version of Slurm, with its third number."""
         return self.record.slurm_version
 
     @property
     def release(self) -> str:
-        """The series of Slurm, such as ``24.11``."""
+        """The series of Slurm: the first two numbers of its version."""
         return ".".join(self.version.split(".")[:2])
 
     @property
@@ -174,7 +174,7 @@ def start(
 
     Args:
         name: what to call it; a name of its own without it.
-        slurm: the series, such as ``24.11``; without it the default, or what ``image`` offers.
+        slurm: the series; without it the default, or what ``image`` offers.
         layout: ``single`` (everything on one node) or ``split``.
         nodes: compute nodes of the split layout.
         image: an ordinary image to start from, such as ``debian:12``.
