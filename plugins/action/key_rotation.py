@@ -14,7 +14,7 @@ from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.key_rotation"
 WATCH_MODULE = "slurmrest.toolkit.token_watch"
-PASSED_ON = ("path", "reader", "daemons", "slurm_conf", "user")
+PASSED_ON = ("path", "reader", "daemons", "slurm_conf", "prefix", "user")
 
 
 class ActionModule(ActionBase):

@@ -65,7 +65,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.transaction import Systemd, host_lock
+from ..module_utils.slurmrest.systemd.systemctl import Systemd
+from ..module_utils.slurmrest.transaction import host_lock
 
 KINDS = ("units", "users", "groups", "packages")
 

@@ -30,6 +30,7 @@ options:
     default: []
   ports: {description: Where each daemon listens; given by the action plugin., type: dict, default: {}}
   slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  prefix: {description: "Where Slurm is installed, for its programs.", type: path}
   whole: {description: "Also look at the whole cluster, on its primary controller.", type: bool, default: false}
   primary: {description: Inventory name of the primary controller (read by the action plugin)., type: str}
   nonce: {description: A word that is the same for all hosts of a run., type: str, default: ""}
@@ -91,15 +92,14 @@ from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.restart_look import refusals
 from ..module_utils.slurmrest.rotation import (
     KeyOnHost,
-    clusters,
-    controllers,
     daemon_ports,
     expected_key,
     loaded_before,
     named_hosts,
     written_by_us,
 )
-from ..module_utils.slurmrest.transaction import ServiceSpec, Systemd
+from ..module_utils.slurmrest.systemd.systemctl import Systemd
+from ..module_utils.slurmrest.transaction import ServiceSpec
 
 TOKEN_SECONDS = 900
 
@@ -121,8 +121,8 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
         "accounting": facts["slurm_conf"]["accounting"],
-        "controllers": controllers(key.run) if wanted["whole"] else {},
-        "clusters": clusters(key.run) if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
+        "controllers": key.slurm.controllers() if wanted["whole"] else {},
+        "clusters": key.slurm.clusters() if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
     }
 
 
@@ -162,6 +162,7 @@ def main() -> None:
             "daemons": {"type": "list", "elements": "dict", "default": []},
             "ports": {"type": "dict", "default": {}},
             "slurm_conf": {"type": "path"},
+            "prefix": {"type": "path"},
             "whole": no,
             "primary": {"type": "str"},
             "nonce": {"type": "str", "default": ""},
@@ -180,7 +181,15 @@ def main() -> None:
     )
     wanted = module.params
     daemons = [ServiceSpec.from_mapping(entry) for entry in wanted["daemons"] if entry["name"] in wanted["components"]]
-    finish(module, lambda: run(KeyOnHost(wanted["path"], wanted["reader"], daemons, ports=wanted["ports"]), wanted))
+    key = KeyOnHost(
+        wanted["path"],
+        wanted["reader"],
+        daemons,
+        ports=wanted["ports"],
+        conf=wanted["slurm_conf"] or "",
+        prefix=wanted["prefix"] or "",
+    )
+    finish(module, lambda: run(key, wanted))
 
 
 if __name__ == "__main__":

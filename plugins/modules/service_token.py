@@ -11,14 +11,14 @@ short_description: Prepare the hosts at both ends of a service token, and have i
 description:
   - C(judge) refuses variables that cannot work on the host that uses the token. C(keypair) makes the key by which that
     host asks, and returns its public half. C(controller) judges a controller, and returns its host keys. C(renew) has
-    the installed unit fetch a token where there is no fresh one.
+    the installed unit fetch a token where there is no fresh one, by the program that C(program) wrote.
   - The token itself never passes through Ansible.
 options:
   step:
     description: What to do.
     type: str
     required: true
-    choices: [judge, keypair, controller, renew]
+    choices: [judge, keypair, controller, program, renew]
   variables: {description: "For C(judge): the role's variables by name.", type: dict, default: {}}
   account: {description: "For C(keypair): who fetches the token.", type: str, default: slurmrest-token}
   consumers:
@@ -33,6 +33,7 @@ options:
     default: []
   slurm_user: {description: "For C(controller): SlurmUser.", type: str, default: slurm}
   slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
+  program: {description: "For C(program): where the program that fetches is to be.", type: path}
   demand: {description: "For C(renew): also when the token in place is fresh.", type: bool, default: false}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
@@ -58,8 +59,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.bundle import bundle
 from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.service_token import hosts
+from ..module_utils.slurmrest.transaction import FileSpec, Transaction
 
 
 def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -70,6 +74,10 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if wanted["step"] == "keypair":
         made, public_key = hosts.key_pair(wanted["account"], check=check)
         return {"changed": made, "public_key": public_key}
+    if wanted["step"] == "program":
+        file = FileSpec(wanted["program"], bundle("service_token.fetch"), mode=0o755, shown=False)
+        outcome = Transaction("slurmrest_token-program", files=[file], origin=Origin()).apply(check=check)
+        return {"changed": outcome.changed, "diff": outcome.diff}
     if wanted["step"] == "renew":
         new, lifetime = hosts.renew_now(demand=wanted["demand"], check=check)
         return {"changed": new, "lifetime": lifetime}
@@ -91,18 +99,21 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
+    steps = ["judge", "keypair", "controller", "program", "renew"]
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "required": True, "choices": ["judge", "keypair", "controller", "renew"]},
+            "step": {"type": "str", "required": True, "choices": steps},
             "variables": {"type": "dict", "default": {}},
             "account": {"type": "str", "default": "slurmrest-token"},
             "consumers": {"type": "list", "elements": "dict", "default": []},
             "members": {"type": "list", "elements": "str", "default": []},
             "slurm_user": {"type": "str", "default": "slurm"},
             "slurm_conf": {"type": "path"},
+            "program": {"type": "path"},
             "demand": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
+        required_if=[("step", "program", ("program",))],
     )
     finish(module, lambda: run(module.params, check=module.check_mode))
 

@@ -77,11 +77,11 @@ from ..module_utils.slurmrest.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES,
 from ..module_utils.slurmrest.module import finish
 from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.rotation import KeyOnHost
+from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction import (
     DirectorySpec,
     FileSpec,
     ServiceSpec,
-    Systemd,
     Transaction,
     host_lock,
     octal,

@@ -14,6 +14,10 @@ description:
 options:
   users: {description: Login names., type: list, elements: str, required: true}
   lifespan: {description: Seconds until the tokens expire., type: int, default: 300}
+  slurm_conf:
+    description: Path of slurm.conf of the cluster that is meant; without it the one that Slurm was built for.
+    type: path
+  prefix: {description: "Where Slurm is installed, for its programs.", type: path}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: slurmrest-toolkit contributors
@@ -30,10 +34,9 @@ RETURN = r"""
 tokens: {description: Token by user., returned: success, type: dict}
 """
 
-import os
-import subprocess
-
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.slurm.commands import TOKEN_SECONDS, Slurm
 
 
 def main() -> None:
@@ -42,24 +45,22 @@ def main() -> None:
         argument_spec={
             "users": {"type": "list", "elements": "str", "required": True},
             "lifespan": {"type": "int", "default": 300},
+            "slurm_conf": {"type": "path"},
+            "prefix": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    # With SLURM_JWT set, scontrol itself would authenticate by that token.
-    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
+    slurm = Slurm(module.params["slurm_conf"] or "", module.params["prefix"] or "")
     tokens = {}
     for user in module.params["users"]:
-        argv = ["scontrol", "token", "username=" + user, "lifespan={}".format(module.params["lifespan"])]
-        try:
-            done = subprocess.run(
-                argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            module.fail_json(msg="{}: {}".format(" ".join(argv), error))
+        words = ("token", f"username={user}", "lifespan={}".format(module.params["lifespan"]))
+        done = slurm.ask("scontrol", *words, limit=TOKEN_SECONDS)
         name, _separator, token = done.stdout.strip().partition("=")
         if done.returncode != 0 or name != "SLURM_JWT" or not token:
             # Standard output may hold a token: only the error stream is shown.
-            module.fail_json(msg="{}: {}".format(" ".join(argv), done.stderr.strip() or "no token was printed"))
+            module.fail_json(
+                msg="scontrol {}: {}".format(" ".join(words), done.stderr.strip() or "no token was printed")
+            )
         tokens[user] = token
     module.exit_json(changed=False, tokens=tokens)
 

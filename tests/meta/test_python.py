@@ -76,6 +76,16 @@ def test_engine_speaks_through_its_faces(path: Path) -> None:
     assert [call for call in calls if isinstance(call, ast.Name) and call.id == "print"] == []
 
 
+def test_programs_are_run_in_one_place() -> None:
+    """A time limit and an environment of its own: nothing of the collection starts a program past host/programs.py."""
+    plugins = tree.ROOT / "plugins"
+    ways = re.compile(
+        r"\b(?:import subprocess|from subprocess|os\.(?:system|popen|spawn\w*|exec\w+|posix_spawn\w*)|run_command)\b"
+    )
+    found = {str(path.relative_to(plugins)) for path in plugins.glob("**/*.py") if ways.search(path.read_text())}
+    assert found == {"module_utils/slurmrest/host/programs.py"}
+
+
 class Captured(Exception):
     """Ends a module where it would start to work."""
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from slurmrest import jwt
 from slurmrest.conductor import Conductor, Options
 from slurmrest.errors import SlurmrestError
-from slurmrest.rotation import KeyOnHost, clusters, controllers
+from slurmrest.host import programs
+from slurmrest.rotation import KeyOnHost
+from slurmrest.slurm.commands import Slurm
 from slurmrest.transaction import ServiceSpec
 
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ class Host:
             listening=lambda _ports: True,
         )
 
-    def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def run(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         """Play systemctl, scontrol and the rest."""
+        argv = programs.bare(argv)
         if argv[0] != "systemctl" or argv[1] not in ("show", "reset-failed"):
             self.calls.append(" ".join(argv))
             if self.kill_at is not None and len(self.calls) > self.kill_at:
@@ -161,8 +164,8 @@ class Lab:
             "cluster": one.cluster,
             "named": {},
             "ports": {},
-            "controllers": controllers(one.run) if whole else {},
-            "clusters": clusters(one.run) if whole else {},
+            "controllers": Slurm(run=one.run).controllers() if whole else {},
+            "clusters": Slurm(run=one.run).clusters() if whole else {},
         }
 
     def call(self, host: str, step: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

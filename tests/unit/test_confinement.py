@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from slurmrest import confinement, processes
+from slurmrest import confinement
 from slurmrest.confinement import Confinement, Host, Process, mounts
+from slurmrest.host import programs
 
 FIRST = """\
 20 1 0:20 / / rw,relatime - overlay overlay rw,lowerdir=/a
@@ -179,8 +180,8 @@ def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch
     shown = "".join(f"{name}={value}\n" for name, value in known.items())
     cat = "# /lib/x\n[Service]\n" + "".join(f"{name}={value}\n" for name, value in WANTED.items())
     answers = {"show": f"{shown}MainPID={os.getpid()}\nControlGroup=/none\n", "cat": f"{cat}#ProtectNothing=yes\n"}
-    monkeypatch.setattr(processes, "start", lambda words, **_: words[1] if words[0] == "systemctl" else None)
-    monkeypatch.setattr(processes, "finish", lambda word: (0, answers.get(word, ""), ""))
+    monkeypatch.setattr(programs, "start", lambda words, **_: words[1] if words[0] == "systemctl" else "")
+    monkeypatch.setattr(programs, "finish", lambda word, *_: programs.Done([], 0, answers.get(word, ""), ""))
     seen = confinement.look("slurmrestd.service")
     assert seen is not None
     assert seen.process.status["Pid"] == str(os.getpid())
@@ -191,23 +192,5 @@ def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_unit_that_does_not_run_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "start", lambda *_, **__: None)
-    monkeypatch.setattr(processes, "finish", lambda _: (127, "", ""))
+    monkeypatch.setattr(programs, "start", lambda words, **_: programs.Done(words, programs.MISSING, "", ""))
     assert confinement.look("slurmrestd.service") is None
-
-
-@pytest.mark.parametrize(
-    ("words", "step"),
-    [
-        ("slurmrestd.service: Main process exited, code=exited, status=217/USER", "217/USER"),
-        ("slurmrestd.service: Main process exited, code=exited, status=226/NAMESPACE", "226/NAMESPACE"),
-        ("Failed to determine user credentials: No such process\nstatus=217/USER", ""),
-        ("slurmrestd.service: Main process exited, code=exited, status=1/FAILURE", ""),
-        ("", ""),
-    ],
-)
-def test_what_systemd_could_not_set_up_is_told_from_what_the_daemon_did(words: str, step: str) -> None:
-    said = confinement.refusal(words)
-    assert bool(said) == bool(step)
-    assert step in said
-    assert not step or "slurmrestd_service_sandbox" in said

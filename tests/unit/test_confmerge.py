@@ -15,6 +15,7 @@ import pytest
 from slurmrest import confmerge
 from slurmrest.confmerge import Look, Part, Request, advice
 from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.host import programs
 from slurmrest.slurmconf import hash_values, read
 from slurmrest.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
@@ -52,19 +53,19 @@ class Host:
         self.calls: list[list[str]] = []
         self.candidates: list[dict[str, bytes]] = []
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = list(argv)
         self.calls.append(words)
         output, errors, code = "", "", 0
         if words[0] == "journalctl":
             output = f"{self.kind}: fatal: I read {self.path.read_text('latin-1')!r} and do not like it"
-        elif words[:2] == ["systemctl", "show"] and "ExecMainStartTimestampMonotonic" in words:
+        elif words[:2] == ["systemctl", "show"] and "--property=ExecMainStartTimestampMonotonic" in words:
             output = f"ExecMainStartTimestampMonotonic={int(self.started * 1e6)}\n"
         elif words[:2] == ["systemctl", "show"]:
             output = f"ActiveState={self.active}\nNRestarts=0\nResult=x\nConditionResult=yes\n"
         elif words[:2] == ["systemctl", "restart"]:
             self.active = "failed" if self.refuses and b"auth/jwt" in self.path.read_bytes() else "active"
-        elif words[0] == "timeout":
+        elif words[0] == "env":
             output, errors, code = self.slurm(words)
         return subprocess.CompletedProcess(words, code, output, errors)
 
@@ -380,7 +381,7 @@ def test_the_daemon_s_words_hold_no_password(tmp_path: Path) -> None:
 def test_a_host_without_slurm_s_programs_is_not_stopped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     for program in host.bin.iterdir():
         program.unlink()
-    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(programs, "PATH", "")
     assert host.part(prefix="/nonexistent").look().problems == []
     assert host.candidates == []
 

@@ -17,6 +17,7 @@ from slurmrest import adoption, slurmconf, units
 from slurmrest import detect as module
 from slurmrest.detect import DAEMONS, MARKER, describe, detect, outdated
 from slurmrest.errors import InputError
+from slurmrest.host import programs
 
 UNITS = Path(__file__).resolve().parents[1] / "render" / "units"
 SHOW = """\
@@ -57,6 +58,7 @@ class Host:
         self.admin = root / "etc/systemd/system"
         places = (str(self.admin), str(self.vendor))
         monkeypatch.setenv("PATH", str(self.bin))
+        monkeypatch.setattr(programs, "PATH", str(self.bin))
         monkeypatch.setattr(module, "_SBIN", (str(root / "sbin"),))
         monkeypatch.setattr(module, "DPKG", str(root / "dpkg"))
         monkeypatch.setattr(module, "OS_RELEASE", (str(root / "os-release"),))

@@ -13,6 +13,7 @@ import pytest
 from slurmrest import detect as detection
 from slurmrest import gather as module
 from slurmrest import jwt, keys, slurmconf, units
+from slurmrest.host import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ def program(path: Path, text: str) -> None:
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "bin"
     directory.mkdir()
-    monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
+    monkeypatch.setattr(programs, "PATH", f"{directory}:/usr/bin:/bin")
     return directory
 
 

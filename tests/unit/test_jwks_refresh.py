@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest import jwks_cli
 from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.host import programs
 from slurmrest.jwks import JwksError, PublicKey
 from slurmrest.jwks_refresh import SET, Refreshed, Settings, refresh
 from slurmrest.origin import FILE, Origin
@@ -44,8 +45,8 @@ class Host:
         self.reader: dict[str, Any] = {"name": "me", "exists": True, "uid": os.getuid(), "gid": os.getgid(), "gids": []}
         self.killed_at: str | None = None
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        words = list(argv)
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        words = programs.bare(argv)
         output, code = "", 0
         if words[:2] == ["systemctl", "show"]:
             pid = os.getpid() if self.active[words[-1]] == "active" else 0
@@ -64,13 +65,14 @@ class Host:
 
     def look(self, options: Mapping[str, Any]) -> dict[str, Any]:
         self.looks += 1
-        conf = {"jwt": True, "jwks": self.jwks, "files": self.files}
+        conf = {"path": "/nowhere/slurm.conf", "jwt": True, "jwks": self.jwks, "files": self.files}
         return {
             "slurm_conf": conf,
             "slurmdbd_conf": conf,
             "slurm_user": self.reader,
             "release": {"reconfigure_rereads_key": self.rereads},
             "config_dir": "/nowhere",
+            "prefix": None,
             "options": options,
         }
 

@@ -8,7 +8,7 @@ import os
 import pwd
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
@@ -46,7 +46,7 @@ class Host:
         (root / "systemd").mkdir()
         (root / "run").mkdir()
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = [word for word in argv if not word.startswith("-")]
         self.calls.append(" ".join(words[:3]))
         if self.killed_at and self.calls[-1].startswith(self.killed_at):
@@ -240,7 +240,7 @@ class Accounts:
         monkeypatch.setattr("slurmrest.origin._has_user", lambda name: name in self.users)
         monkeypatch.setattr("slurmrest.origin.group_id", lambda name: 1 if name in self.groups else None)
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         self.calls.append(" ".join(argv))
         if not self.says:
             (self.users if argv[0] == "userdel" else self.groups).discard(argv[1])

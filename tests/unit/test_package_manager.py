@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest import package_manager
@@ -30,7 +30,7 @@ class Played:
         self.asked: list[list[str]] = []
         self.policy = ""
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         """Answer one program."""
         self.asked.append(list(argv))
         if "--simulate" in argv or "--assumeno" in argv:

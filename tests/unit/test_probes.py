@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import http.server
 import socket
-import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.errors import InputError
+from slurmrest.host.programs import run
 from slurmrest.probes import Probe, probe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-
-def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    from collections.abc import Iterator
 
 
 class Refuses(http.server.BaseHTTPRequestHandler):

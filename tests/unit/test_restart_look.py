@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest import restart_look
@@ -48,7 +48,7 @@ class Host:
         self.said.update(cluster="one|10.0.0.1|0\n", squeue="")
         self.code = 0
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = list(argv)
         if words[:2] == ["systemctl", "show"]:
             return subprocess.CompletedProcess(words, 0, f"ActiveState=active\nMainPID={self.pid}\n", "")

@@ -10,6 +10,7 @@ import pytest
 from slurmrest import jwt, rotation
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import SwitchFailed
+from slurmrest.slurm.commands import Slurm
 
 from tests.unit.rotation_lab import ME, NEW, OLD, Host, Killed
 
@@ -297,12 +298,12 @@ def test_a_file_in_a_closed_directory_is_not_readable_as_another(tmp_path: Path)
 
 
 def test_controllers_as_scontrol_ping_lists_them(host: Host) -> None:
-    assert rotation.controllers(host.run) == {"primary ctl": "UP"}
+    assert Slurm(run=host.run).controllers() == {"primary ctl": "UP"}
 
 
 def test_clusters_as_sacctmgr_lists_them(host: Host) -> None:
     host.known_clusters = ("lab|10.0.0.1", "gone|")
-    assert rotation.clusters(host.run) == {"gone": "", "lab": "10.0.0.1"}
+    assert Slurm(run=host.run).clusters() == {"gone": "", "lab": "10.0.0.1"}
 
 
 @pytest.mark.parametrize(
@@ -330,14 +331,3 @@ def test_a_host_is_ours_when_the_files_of_all_its_daemons_are(ctl: bool, dbd: bo
     assert rotation.written_by_us(facts, ["slurmctld"]) is ctl
     assert rotation.written_by_us(facts, ["slurmdbd"]) is dbd
     assert rotation.written_by_us(facts, ["slurmdbd", "slurmctld"]) is both
-
-
-def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
-    with pytest.raises(SlurmrestError, match="which clusters"):
-        rotation.clusters(lambda argv: rotation.without_token(["false", *argv]))
-
-
-def test_programs_do_not_get_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_JWT", "sesame")
-    assert "sesame" not in rotation.without_token(["env"]).stdout
-    assert rotation.without_token(["no such program"]).returncode == 127

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest import confinement, jwt
 from slurmrest.errors import SlurmrestError
+from slurmrest.host import programs
 from slurmrest.service_token import fetch, hosts
 from slurmrest.service_token.fetch import Controller, NotRenewed, Record, Settings
 
@@ -191,7 +192,7 @@ def test_ssh_is_given_nothing_that_another_file_or_agent_could_change(settings: 
 def test_what_ssh_prints_is_never_in_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     poster = "@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
     done = subprocess.CompletedProcess([], 255, answer(), f"{poster}Host key for ctl1 has changed.\r\nIt failed.\r\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: done)
+    monkeypatch.setattr(programs, "run", lambda *_a, **_k: done)
     with pytest.raises(NotRenewed) as caught:
         fetch.ask(settings, CONTROLLERS[0])
     assert str(caught.value) == "Host key for ctl1 has changed. It failed."
@@ -445,7 +446,7 @@ class Unit:
     def __init__(self, settings: Settings, asked: Asked) -> None:
         self.settings, self.asked = settings, asked
 
-    def __call__(self, argv: Any) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Any, **_how: Any) -> subprocess.CompletedProcess[str]:
         if argv[0] == "systemctl":
             status, said = fetch.run(self.settings, self.asked)
             self.said = "\n".join(said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
@@ -102,7 +102,7 @@ Conf slurmrestd (26.05.5-1 Debian:testing [amd64])
 """
     asked: list[Sequence[str]] = []
 
-    def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def run(argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         asked.append(argv)
         return subprocess.CompletedProcess(argv, 0, said, "")
 
@@ -113,12 +113,14 @@ Conf slurmrestd (26.05.5-1 Debian:testing [amd64])
 def test_an_upgrade_that_would_take_something_away_is_refused() -> None:
     said = "Remv slurmctld [24.11.5-4]\nInst slurmrestd [24.11.5-4] (26.05.5-1 Debian:testing [amd64])\n"
     with pytest.raises(SlurmrestError, match=r"would remove slurmctld 24\.11\.5-4\. The whole plan: .*26\.05\.5-1"):
-        candidates(lambda argv: subprocess.CompletedProcess(argv, 0, said, ""), ["slurmrestd"])
+        candidates(lambda argv, **_how: subprocess.CompletedProcess(argv, 0, said, ""), ["slurmrestd"])
 
 
 def test_what_apt_cannot_tell_is_no_upgrade_of_nothing() -> None:
     with pytest.raises(SlurmrestError, match="Unmet dependencies"):
-        candidates(lambda argv: subprocess.CompletedProcess(argv, 100, "", "E: Unmet dependencies.\n"), ["slurmrestd"])
+        candidates(
+            lambda argv, **_how: subprocess.CompletedProcess(argv, 100, "", "E: Unmet dependencies.\n"), ["slurmrestd"]
+        )
 
 
 def test_other_instances_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,9 +142,9 @@ Id=slurmrestd@gone.service
 ActiveState=inactive
 """
     monkeypatch.setattr("slurmrest.upgrade_look.outdated", "71".__eq__)
-    found = others(lambda argv: subprocess.CompletedProcess(argv, 0, said, ""), "slurmrestd@beta.service")
+    found = others(lambda argv, **_how: subprocess.CompletedProcess(argv, 0, said, ""), "slurmrestd@beta.service")
     assert found == {"slurmrestd.service": False, "slurmrestd@alpha.service": True}
-    assert others(lambda argv: subprocess.CompletedProcess(argv, 0, "\n", ""), "slurmrestd.service") == {}
+    assert others(lambda argv, **_how: subprocess.CompletedProcess(argv, 0, "\n", ""), "slurmrestd.service") == {}
 
 
 def test_backups(tmp_path: Path) -> None:

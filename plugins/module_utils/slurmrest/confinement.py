@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Optional
 
 from . import processes
+from .host import programs
+from .systemd import systemctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +28,6 @@ _NAMESPACES = ("mnt", "user", "uts")
 _ROOM = {"MemoryMax": ("memory", "memory.max", "memory.limit_in_bytes"), "TasksMax": ("pids", "pids.max", "pids.max")}
 _UNWANTED = ("", "no", "default", "all", "infinity")
 """What ``systemctl show`` says of a directive that asks for nothing."""
-
-_SETTING_UP = re.compile(r"status=(217/USER|218/CAPABILITIES|226/NAMESPACE|228/SECCOMP)")
 
 _CONFINING = re.compile(
     r"(?m)^((?:CapabilityB|IPAddress|LockP|MemoryDeny|MemoryMax|NoNew|Private|Proc|Protect|RemoveIPC|Restrict|SystemCall"
@@ -246,10 +246,10 @@ def look(unit: str) -> Confinement | None:
     Args:
         unit: its name, such as ``slurmrestd.service``.
     """
-    programs = [processes.start(["systemctl", *words, unit]) for words in (("show", "--all"), ("cat",))]
-    (_code, output, _errors), (_code, text, _errors) = map(processes.finish, programs)
-    shown = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    pid, group = int(shown.get("MainPID", "0")), shown.get("ControlGroup", "")
+    started = [programs.start(argv) for argv in (systemctl.command([unit]), ["systemctl", "cat", unit])]
+    output, text = (programs.finish(one).stdout for one in started)
+    shown = next(iter(systemctl.blocks(output)), {})
+    pid, group = systemctl.number(shown, "MainPID"), shown.get("ControlGroup", "")
     if not pid:
         return None
     return Confinement(
@@ -260,22 +260,6 @@ def look(unit: str) -> Confinement | None:
         _filters(group) if shown.get("IPAddressDeny") else None,
         host(),
         tuple(sorted({name for name in _CONFINING.findall(text) if name not in shown})),
-    )
-
-
-def refusal(journal: str) -> str:
-    """What to do about a unit that systemd gave up before its program ran (systemd.exec(5), Process Exit Codes).
-
-    Args:
-        journal: what systemd said; an empty answer when that is something else.
-    """
-    found = _SETTING_UP.search(journal)
-    if not found or "user credentials" in journal:
-        return ""
-    return (
-        f"systemd could not confine the unit as it says ({found[1]}): a container or the kernel does not allow it. "
-        "Change the directive or leave it out by the role's variable for the sandbox, as slurmrestd_service_sandbox: "
-        '{PrivateUsers: "no"}.'
     )
 
 

@@ -20,35 +20,33 @@ import hashlib
 import os
 import posixpath
 import re
-import shutil
 import stat
-import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InputError, SlurmrestError
-from .host import files
+from .host import files, programs
 from .host.files import STATE_DIR
+from .host.programs import Done, Run
 from .probes import Probe
 from .restart_look import refusals
+from .slurm.commands import Slurm
 from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
 from .slurmconf_edit import Edit, Wish, merge, unmerge
+from .systemd.systemctl import Systemd, number
 from .transaction import (
     POLL_SECONDS,
     FileSpec,
     Outcome,
-    Run,
     ServiceSpec,
-    Systemd,
     Transaction,
     TransactionFailed,
     group_name,
     owner_name,
     restart,
-    run_program,
 )
 
 KINDS = ("slurmdbd", "slurmctld", "copy")
@@ -60,7 +58,7 @@ PATIENCE = 120.0
 SHARED_SECONDS = 90.0
 """How long a host may not see yet what another one wrote: NFS keeps attributes of files for up to a minute."""
 
-CHECK_SECONDS = 20
+CHECK_SECONDS = 20.0
 """Seconds that a program may take to read a file."""
 
 MOUNTS = "/proc/self/mountinfo"
@@ -198,7 +196,7 @@ def _digest(text: str) -> str:
 class Part:
     """One configuration of this host, with the daemon that runs on it."""
 
-    def __init__(self, request: Request, run: Run = run_program, state_dir: str = STATE_DIR) -> None:
+    def __init__(self, request: Request, run: Run = programs.run, state_dir: str = STATE_DIR) -> None:
         self.request = request
         self.run = run
         self.state_dir = state_dir
@@ -314,15 +312,13 @@ class Part:
 
     def _started(self) -> float:
         """When the daemon was started, in seconds since the epoch; now, where systemd does not know."""
-        done = self.run(["systemctl", "show", "-p", "ExecMainStartTimestampMonotonic", self.unit])
-        microseconds = done.stdout.strip().partition("=")[2]
-        if not microseconds.isdigit() or microseconds == "0":
-            return time.time()
-        return time.time() - (time.monotonic() - int(microseconds) / 1e6)
+        name = "ExecMainStartTimestampMonotonic"
+        microseconds = number(self.systemd.show(self.unit, name), name)
+        return time.time() - (time.monotonic() - microseconds / 1e6) if microseconds else time.time()
 
     def _loaded(self, conf: SlurmConf) -> bool | None:
         """Whether slurmctld has loaded what is in its files, our own change aside; None when it does not say."""
-        done = self._slurm(["scontrol", "show", "config"], self.request.path)
+        done = self._slurm(self.request.path, "scontrol", "show", "config")
         match = _HASH.search(done.stdout) if done else None
         if match is None or match["match"]:
             return None if match is None else True
@@ -347,7 +343,7 @@ class Part:
         parent = "/run" if os.path.isdir("/run") and os.access("/run", os.W_OK) else None
         with tempfile.TemporaryDirectory(prefix="slurmrest-", dir=parent) as directory:
             names = self._candidate(conf, edit, directory)
-            done = self._slurm(argv, posixpath.join(directory, "slurm.conf"))
+            done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv)
         if done is None or done.returncode == 0:
             return None
         words = "; ".join(dict.fromkeys((done.stderr + done.stdout).strip().splitlines())) or f"exit {done.returncode}"
@@ -383,15 +379,16 @@ class Part:
                 os.symlink(posixpath.join(beside, entry), link)
         return {name: file for file, name in names.items()}
 
-    def _slurm(self, argv: Sequence[str], conf: str) -> subprocess.CompletedProcess[str] | None:
+    def _programs(self, conf: str) -> Slurm:
+        return Slurm(conf, self.request.prefix, self.run)
+
+    def _slurm(self, conf: str, program: str, *words: str) -> Done[str] | None:
         """Run a program of Slurm on a configuration; None where it is not there, or too slow."""
-        path = [f"{self.request.prefix}/sbin", f"{self.request.prefix}/bin", "/usr/sbin", "/usr/bin"]
-        program = shutil.which(argv[0], path=os.pathsep.join([*path, os.environ.get("PATH", "")]))
-        if program is None:
+        slurm = self._programs(conf)
+        if slurm.find(program) is None:
             return None
-        limit = ["timeout", str(CHECK_SECONDS)]
-        done = self.run([*limit, "env", "-u", "SLURM_JWT", f"SLURM_CONF={conf}", "LC_ALL=C", program, *argv[1:]])
-        return None if done.returncode in (124, 127) else done
+        done = slurm.ask(program, *words, limit=CHECK_SECONDS)
+        return None if done.returncode == programs.TOO_SLOW else done
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
@@ -491,7 +488,7 @@ class Part:
         conf = self._conf()
         if self.unit == "slurmdbd":
             return [Probe("tcp", (f"localhost:{conf.get('DbdPort', '6819')}",))]
-        ask = Probe("command", ("env", f"SLURM_CONF={self.request.path}", "scontrol", "ping"))
+        ask = Probe("command", self._programs(self.request.path).argv("scontrol", "ping"))
         if "noctldinaddrany" in (conf.get("CommunicationParameters") or "").lower():
             return [ask]
         # scontrol is content when any controller answers: this one must, too.

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import adoption, keys, processes, slurmconf, units
 from .errors import InputError
+from .host import programs
 from .host.files import read_if_there
-from .processes import Started, finish, start
+from .host.programs import Started, finish, start
 from .releases import Version, lookup
+from .systemd import systemctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,15 +65,15 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = units.unit_names(options.get("instance") or "")
     binaries = _binaries(options.get("slurmrestd"))
-    programs = _start_programs(binaries, names[0])
+    started = _start_programs(binaries, names[0])
     account = account_facts(options.get("account") or "slurmrestd")
     os_release = _os_release()
     fragment, dropins = _unit_files(names)
-    shown = _units(finish(programs["systemctl"]), names[0], fragment, dropins)
+    shown = _units(finish(started["systemctl"]).stdout, names[0], fragment, dropins)
     unit_facts = _unit_facts(names, shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
     prefix = _prefix(binaries)
-    packages = _dpkg() or _rpm(programs, binaries)
-    daemons = {name: _daemon(binaries.get(name), finish(programs.get(name)), packages) for name in DAEMONS}
+    packages = _dpkg() or _rpm(started, binaries)
+    daemons = {name: _daemon(binaries.get(name), started.get(name), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = _release(version)
     beside_includer = release is not None and bool(release["include_beside_includer"])
@@ -100,7 +102,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "slurm_conf": slurm_conf,
         "slurmdbd_conf": slurmdbd_conf,
         "systemd": os.path.isdir("/run/systemd/system"),
-        "systemd_version": _systemd_version(finish(programs["systemd"])[1]),
+        "systemd_version": _systemd_version(finish(started["systemd"]).stdout),
         "units": shown,
         **unit_facts,
         "dropin": _dropin(names),
@@ -176,14 +178,14 @@ def _find(name: str, first: Iterable[str]) -> str | None:
 
 def _start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, Started]:
     """Start all programs at once: together they take as long as the slowest."""
-    programs = {name: start([path, "-V"]) for name, path in binaries.items()}
+    started = {name: start([path, "-V"]) for name, path in binaries.items()}
     names = [unit, *(f"{name}.service" for name in DAEMONS if name != "slurmrestd")]
-    programs["systemctl"] = start(["systemctl", "show", "--no-pager", f"--property={_UNIT_PROPERTIES}", *names])
-    programs["systemd"] = start(["systemctl", "--version"])
-    if binaries and shutil.which("rpm") and not os.path.exists(f"{DPKG}/status"):
-        programs["owners"] = start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
-        programs["packages"] = start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
-    return programs
+    started["systemctl"] = start(systemctl.command(names, _UNIT_PROPERTIES))
+    started["systemd"] = start(["systemctl", "--version"])
+    if binaries and programs.find("rpm") and not os.path.exists(f"{DPKG}/status"):
+        started["owners"] = start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
+        started["packages"] = start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
+    return started
 
 
 def _systemd_version(answer: str) -> int | None:
@@ -192,12 +194,13 @@ def _systemd_version(answer: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _daemon(path: str | None, answer: tuple[int, str, str], packages: _Packages) -> dict[str, Any]:
+def _daemon(path: str | None, asked: Started | None, packages: _Packages) -> dict[str, Any]:
     """One daemon's binary. ``-V`` needs the libraries, and slurmdbd's a sound configuration: else its package tells."""
     facts: dict[str, Any] = {"path": path or "", "version": None, "error": None, "missing_library": None}
-    if path is None:
+    if path is None or asked is None:
         return facts
-    code, output, errors = answer
+    answer = finish(asked)
+    code, output, errors = answer.returncode, answer.stdout, answer.stderr
     missing = _MISSING_LIBRARY.search(errors)
     facts["missing_library"] = missing["name"] if missing else None
     if code != 0:
@@ -250,15 +253,19 @@ def _dpkg() -> _Packages | None:
     return _Packages("dpkg", versions, owners)
 
 
-def _rpm(programs: Mapping[str, Started], binaries: Mapping[str, str]) -> _Packages:
+def _rpm(started: Mapping[str, Started], binaries: Mapping[str, str]) -> _Packages:
     """From the programs that were started; nothing where there is no rpm."""
-    lines = [line.split() for line in finish(programs.get("packages"))[1].splitlines()]
-    owners = zip(binaries.values(), finish(programs.get("owners"))[1].splitlines())
+    lines = [line.split() for line in _lines(started.get("packages"))]
+    owners = zip(binaries.values(), _lines(started.get("owners")))
     return _Packages(
         "rpm",
         {line[0]: line[1] for line in lines if len(line) == 2},
         {path: owner for path, owner in owners if " " not in owner},
     )
+
+
+def _lines(asked: Started | None) -> list[str]:
+    return finish(asked).stdout.splitlines() if asked else []
 
 
 def _packaging(binaries: Mapping[str, str], packages: _Packages) -> tuple[str, str | None]:
@@ -374,12 +381,9 @@ def _dropin(names: Sequence[str]) -> str:
     return units.DROPIN.replace(units.UNIT, names[0])
 
 
-def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _units(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
     """State of each daemon's unit, from one call of systemctl; without systemd, what the disk says."""
-    shown: dict[str, dict[str, str]] = {}
-    for block in answer[1].split("\n\n"):
-        fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        shown[fields.get("Id", "")] = fields
+    shown = systemctl.by_unit(answer)
     result: dict[str, dict[str, Any]] = {}
     for name in DAEMONS:
         fields = shown.get(unit if name == "slurmrestd" else f"{name}.service", {})
@@ -387,13 +391,13 @@ def _units(answer: tuple[int, str, str], unit: str, fragment: str, dropins: Sequ
             "load": fields.get("LoadState", "not-found"),
             "active": fields.get("ActiveState", "inactive"),
             "sub": fields.get("SubState", "dead"),
-            "enabled": fields.get("UnitFileState", "") in ("enabled", "enabled-runtime", "alias", "static"),
+            "enabled": systemctl.enabled(fields),
             "result": fields.get("Result", ""),
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "outdated": outdated(fields.get("MainPID", "0")),
-            "pid": int(fields.get("MainPID") or 0),
+            "pid": systemctl.number(fields, "MainPID"),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment

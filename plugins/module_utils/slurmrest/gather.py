@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import keys, slurmconf, units
 from .detect import account_facts, describe, detect
-from .host import files
+from .host import files, programs
 from .host.files import UnsafePath, read_beginning, read_if_there
 from .listeners import DEFAULT_PORT, read
-from .processes import finish, listening_sockets, process, read_text, start
+from .processes import listening_sockets, process, read_text
+from .systemd import systemctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .processes import Started
+    from .host.programs import Started
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
 DATABASES = ("mariadb", "mysql", "mysqld")
@@ -163,30 +164,29 @@ def _moving(fields: Mapping[str, Any]) -> bool:
 
 def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
     names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
-    _code, output, _errors = finish(start(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *names]))
+    output = programs.run(systemctl.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
     found = {}
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
-    for block in output.split("\n\n"):
-        fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        name = names.get(fields.get("Id", ""))
+    for unit, fields in systemctl.by_unit(output).items():
+        name = names.get(unit)
         if name is None:
             continue
         since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
-        entered = int(fields.get(f"{since}EnterTimestampMonotonic") or 0) / 1e6
+        entered = systemctl.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
         found[name] = {
             "load": fields.get("LoadState", "not-found"),
             "load_error": fields.get("LoadError", "").strip(),
             "active": fields.get("ActiveState", "inactive"),
             "sub": fields.get("SubState", "dead"),
-            "enabled": fields.get("UnitFileState", "") in ("enabled", "enabled-runtime", "alias", "static"),
+            "enabled": systemctl.enabled(fields),
             "result": fields.get("Result", ""),
-            "restarts": int(fields.get("NRestarts") or 0),
+            "restarts": systemctl.number(fields, "NRestarts"),
             "restart": fields.get("Restart", "no"),
-            "pid": int(fields.get("MainPID") or 0),
+            "pid": systemctl.number(fields, "MainPID"),
             "exit_code": fields.get("ExecMainCode", ""),
-            "exit_status": int(fields.get("ExecMainStatus") or 0),
+            "exit_status": systemctl.number(fields, "ExecMainStatus"),
             "age": round(now - entered, 1) if entered else 0.0,
-            "started_once": int(fields.get("ActiveEnterTimestampMonotonic") or 0) > 0,
+            "started_once": systemctl.number(fields, "ActiveEnterTimestampMonotonic") > 0,
             "condition": fields.get("ConditionResult", "yes") == "yes",
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "job": fields.get("Job", "").strip("0 "),
@@ -243,14 +243,13 @@ def _safe(environment: Mapping[str, str]) -> dict[str, str]:
 def _journal(unit: str) -> Started:
     fields = "MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,_PID"
     command = ["journalctl", "--no-pager", "--quiet", f"--unit={unit}", f"--lines={JOURNAL_LINES}", "--output=json"]
-    return start([*command, f"--output-fields={fields}"])
+    return programs.start([*command, f"--output-fields={fields}"])
 
 
 def _lines(started: Started) -> list[dict[str, Any]]:
     """The latest lines that tell of trouble: ``age`` in seconds; ``run`` counts starts back from 0, the latest."""
-    _code, output, _errors = finish(started)
     entries = []
-    for line in output.splitlines():
+    for line in programs.finish(started).stdout.splitlines():
         with contextlib.suppress(ValueError):
             entries.append(json.loads(line))
     now = time.time()
@@ -434,8 +433,10 @@ def _munge(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Whether munge makes credentials; not asked where Slurm does not use it."""
     conf = facts["slurm_conf"]
     used = conf["readable"] and conf["auth_type"].endswith("munge")
-    code, _output, errors = finish(start(["munge", "--no-input"])) if used else (0, "", "")
-    return {"used": used, "works": code == 0, "error": errors.strip()[:200]}
+    if not used:
+        return {"used": used, "works": True, "error": ""}
+    done = programs.run(["munge", "--no-input"], limit=programs.LOOKING_SECONDS)
+    return {"used": used, "works": done.returncode == 0, "error": done.stderr.strip()[:200]}
 
 
 def _user(name: str) -> dict[str, Any]:

@@ -20,18 +20,20 @@ from typing import Any
 from . import keys as key_files
 from .detect import detect
 from .errors import InputError, SlurmrestError
+from .host import programs
 from .host.files import STATE_DIR, UnsafePath, read
+from .host.programs import Run
 from .jwks import KeySet
 from .jwks_sources import TIMEOUT, Source, read_all, sources
 from .origin import Origin
-from .rotation import CONTROLLER, RECONFIGURE, loaded_before, without_token
+from .rotation import CONTROLLER, loaded_before
+from .slurm.commands import RECONFIGURE, Slurm
+from .systemd.systemctl import Systemd, running
 from .transaction import (
     DirectorySpec,
     FileSpec,
     Outcome,
-    Run,
     ServiceSpec,
-    Systemd,
     Transaction,
     group_name,
     host_lock,
@@ -115,7 +117,7 @@ def refresh(
     *,
     check: bool = False,
     consent: bool = True,
-    run: Run = without_token,
+    run: Run = programs.run,
     state_dir: str = STATE_DIR,
     look: Callable[[Mapping[str, Any]], Mapping[str, Any]] = detect,
 ) -> Refreshed:
@@ -143,7 +145,7 @@ def refresh(
         return Refreshed(keys, Outcome())
     facts = look({"slurm_conf": settings.slurm_conf})
     _judge_place(settings.path, facts["slurm_user"])
-    daemons = _concerned(settings, facts, Systemd(run))
+    daemons = _concerned(settings, facts, run)
     names = [daemon.name for daemon in daemons]
     if daemons and not consent:
         return Refreshed(keys, Outcome(), f"{' and '.join(names)} would have to load the new keys")
@@ -188,8 +190,9 @@ def _judge_place(path: str, reader: Mapping[str, Any] | None) -> None:
         )
 
 
-def _concerned(settings: Settings, facts: Mapping[str, Any], systemd: Systemd) -> list[ServiceSpec]:
+def _concerned(settings: Settings, facts: Mapping[str, Any], run: Run) -> list[ServiceSpec]:
     """The daemons of this host that run on the set, as they are to load it."""
+    systemd, slurm = Systemd(run), Slurm.of(facts, run)
     confs = {CONTROLLER: facts["slurm_conf"], DATABASE: facts["slurmdbd_conf"]}
     rereads = bool((facts["release"] or {}).get("reconfigure_rereads_key"))
     found = []
@@ -197,8 +200,7 @@ def _concerned(settings: Settings, facts: Mapping[str, Any], systemd: Systemd) -
         conf = confs.get(daemon.name)
         if conf is None:
             raise InputError("daemons", daemon.name, ", ".join(confs))
-        running = systemd.show(daemon.name).get("ActiveState") in ("active", "reloading", "activating")
-        if running and conf["jwt"] and conf["jwks"] == settings.path:
+        if running(systemd.show(daemon.name)) and conf["jwt"] and conf["jwks"] == settings.path:
             gently = daemon.name == CONTROLLER and rereads and settings.primary
-            found.append(replace(daemon, state="if_running", instead=RECONFIGURE if gently else ()))
+            found.append(replace(daemon, state="if_running", instead=slurm.argv(*RECONFIGURE) if gently else ()))
     return found

@@ -17,19 +17,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .errors import SlurmrestError
 from .host import files as host_files
+from .host import programs
 from .host.files import STATE_DIR, load_record, save_record
+from .host.programs import Run
+from .systemd.systemctl import running
 from .transaction import (
     FileSpec,
     Outcome,
     Present,
-    Run,
     ServiceSpec,
     Transaction,
     group_id,
     host_lock,
-    run_program,
 )
 
 FILE = "origin.json"
@@ -42,7 +42,7 @@ class Origin:
     """The record of this host."""
 
     state_dir: str = STATE_DIR
-    run: Run = run_program
+    run: Run = programs.run
 
     @property
     def _path(self) -> str:
@@ -86,8 +86,7 @@ class Origin:
         for path, now in (files or {}).items():
             first("files", path, None if now is None else _kept(now, secret=path in sensitive))
         for unit, state in (units or {}).items():
-            active = state.get("ActiveState") in ("active", "reloading", "activating")
-            first("units", unit, {"active": active, "enabled": state.get("UnitFileState") == "enabled"})
+            first("units", unit, {"active": running(state), "enabled": state.get("UnitFileState") == "enabled"})
         for user in users:
             if not _has_user(user):
                 first("users", user)
@@ -169,9 +168,7 @@ class Origin:
     def _remove(self, program: str, name: str) -> None:
         if program == "groupdel" and group_id(name) is None:
             return  # it went with its only member
-        done = self.run([program, name])
-        if done.returncode != 0:
-            raise SlurmrestError(f"{program} {name}: {(done.stderr or done.stdout).strip()}")
+        programs.demand(self.run([program, name]))
 
     def _load(self) -> dict[str, Any]:
         return load_record(self._path) or {}

@@ -19,14 +19,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import InputError, SlurmrestError
-from .host import files
+from .host import files, programs
+from .host.programs import Done, Run
 from .origin import Origin
 from .package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
-from .transaction import POLL_SECONDS, Run, Systemd, host_lock, run_program
+from .systemd.systemctl import Systemd
+from .transaction import POLL_SECONDS, host_lock
 
 DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
 DPKG_SECONDS = 900
 """Patience for a package manager that is at work: unattended upgrades hold its lock for minutes."""
+
+PACKAGES_SECONDS = 7200.0
+"""Patience for our own: one that is ended half-way leaves packages half-way, so this only bounds what is stuck."""
 
 POLICY = "/usr/sbin/policy-rc.d"
 POLICY_KEPT = POLICY + ".slurmrest-kept"
@@ -80,14 +85,14 @@ class Request:
 class Apt:
     """Debian and its kin."""
 
-    run: Run = run_program
+    run: Run = programs.run
     options: list[str] = field(default_factory=list)
 
     def refresh(self) -> str:
         """Read the index anew; returns what was in the way, or nothing."""
-        done = self.run([*_env(), *APT, *self.options, "--error-on=any", "update"])
+        done = _run(self.run, [*APT, *self.options, "--error-on=any", "update"])
         if done.returncode and "error-on" in done.stderr:  # apt before 2.1 does not know it
-            done = self.run([*_env(), *APT, *self.options, "update"])
+            done = _run(self.run, [*APT, *self.options, "update"])
         return "" if done.returncode == 0 else f"apt-get update: {_errors(done.stderr)}"
 
     @contextlib.contextmanager
@@ -107,7 +112,7 @@ class Apt:
 
     def plan(self, request: Request) -> Plan:
         """What it would do; SlurmrestError where it cannot."""
-        done = self.run([*_env(), *APT, *self.options, "--simulate", *_apt_words(request)])
+        done = _run(self.run, [*APT, *self.options, "--simulate", *_apt_words(request)])
         if done.returncode != 0:
             raise SlurmrestError(
                 f"apt-get cannot tell how it would install {' '.join(request.words)}: "
@@ -120,7 +125,7 @@ class Apt:
         """What package files say of themselves; SlurmrestError for one that is none."""
         found = []
         for path in paths:
-            done = self.run([*_env(), "dpkg-deb", "--field", path, "Package", "Version", "Depends"])
+            done = _run(self.run, ["dpkg-deb", "--field", path, "Package", "Version", "Depends"])
             fields = dict(line.partition(": ")[::2] for line in done.stdout.splitlines())
             if done.returncode != 0 or "Package" not in fields:
                 raise SlurmrestError(f"{path} is no package file of Debian: {_last(done.stderr)}")
@@ -130,14 +135,14 @@ class Apt:
 
     def installed(self) -> dict[str, str]:
         """Versions of the packages that are installed."""
-        done = self.run([*_env(), "dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package} ${Version}\\n"])
+        done = _run(self.run, ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package} ${Version}\\n"])
         rows = (line.split() for line in done.stdout.splitlines())
         return {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "installed"}
 
     def apply(self, request: Request) -> None:
         """Do it, and no more than was planned; SlurmrestError with its words where it fails."""
         with no_daemons_started():
-            done = self.run([*_env(), *APT, "--assume-yes", "--no-remove", *_apt_words(request)])
+            done = _run(self.run, [*APT, "--assume-yes", "--no-remove", *_apt_words(request)])
         if done.returncode != 0:
             raise SlurmrestError(
                 f"apt-get could not install {' '.join(request.words)}: {_errors(done.stderr or done.stdout)}",
@@ -149,7 +154,7 @@ class Apt:
 class Dnf:
     """Red Hat and its kin."""
 
-    run: Run = run_program
+    run: Run = programs.run
 
     def refresh(self) -> str:
         """Let the metadata expire; dnf reads it with the next question."""
@@ -162,7 +167,7 @@ class Dnf:
 
     def plan(self, request: Request) -> Plan:
         """What it would do; SlurmrestError where it cannot."""
-        done = self.run([*_env(), *DNF, "--refresh", "--assumeno", *_dnf_words(request)])
+        done = _run(self.run, [*DNF, "--refresh", "--assumeno", *_dnf_words(request)])
         # 1 is its answer to the "no", too.
         if done.returncode != 0 and "Operation aborted" not in done.stdout + done.stderr:
             raise SlurmrestError(
@@ -175,7 +180,7 @@ class Dnf:
         found = []
         for path in paths:
             shown = "%{NAME} %{VERSION}-%{RELEASE}\\n[%{REQUIRENAME}\\n]"
-            done = self.run([*_env(), "rpm", "--query", "--package", f"--queryformat={shown}", path])
+            done = _run(self.run, ["rpm", "--query", "--package", f"--queryformat={shown}", path])
             name, _, rest = done.stdout.partition("\n")
             if done.returncode != 0 or len(name.split()) != 2:
                 raise SlurmrestError(f"{path} is no RPM: {_last(done.stderr or done.stdout)}")
@@ -184,21 +189,21 @@ class Dnf:
 
     def installed(self) -> dict[str, str]:
         """Versions of the packages that are installed."""
-        done = self.run([*_env(), "rpm", "--query", "--all", "--queryformat=%{NAME} %{VERSION}-%{RELEASE}\\n"])
+        done = _run(self.run, ["rpm", "--query", "--all", "--queryformat=%{NAME} %{VERSION}-%{RELEASE}\\n"])
         rows = (line.split() for line in done.stdout.splitlines())
         return {row[0]: row[1] for row in rows if len(row) == 2}
 
     def apply(self, request: Request) -> None:
         """Do it; SlurmrestError with its words where it fails."""
-        done = self.run([*_env(), *DNF, "--assumeyes", *_dnf_words(request)])
+        done = _run(self.run, [*DNF, "--assumeyes", *_dnf_words(request)])
         if done.returncode != 0:
             raise SlurmrestError(
                 f"dnf could not install {' '.join(request.words)}: {_last(done.stderr or done.stdout)}"
             )
 
 
-def _env() -> list[str]:
-    return ["env", *ENVIRONMENT]
+def _run(run: Run, argv: Sequence[str]) -> Done[str]:
+    return run(["env", *ENVIRONMENT, *argv], limit=PACKAGES_SECONDS, environment=programs.proxies())
 
 
 def _apt_words(request: Request) -> list[str]:
@@ -211,7 +216,7 @@ def _dnf_words(request: Request) -> list[str]:
     return [*checked, "upgrade" if request.upgrade else "install", *request.words]
 
 
-def manager(family: str, run: Run = run_program) -> Apt | Dnf:
+def manager(family: str, run: Run = programs.run) -> Apt | Dnf:
     """The package manager of a family of distributions; InputError where it is not known."""
     if family == "Debian":
         return Apt(run)

@@ -7,13 +7,15 @@ A probe is data, so that it can travel as a module parameter: ``{"listeners": [A
 from __future__ import annotations
 
 import socket
-import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from . import listeners
 from .errors import InputError
+from .host import programs
+from .host.programs import Run
 
 PROBE_TIMEOUT = 5.0
 KINDS = ("listeners", "command", "tcp")
@@ -36,23 +38,35 @@ class Probe:
         return cls(kind, target)
 
 
-def probe_error(probe: Probe, run: Callable[[Sequence[str]], subprocess.CompletedProcess[str]]) -> str | None:
-    """Ask once. None when the answer is good, otherwise why not."""
+def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIMEOUT) -> str | None:
+    """Ask once. None when the answer is good, otherwise why not.
+
+    Args:
+        probe: the question.
+        run: runs a program.
+        limit: seconds that all of it may take; a single HTTP request or connection never gets more than
+            :data:`PROBE_TIMEOUT`.
+    """
+    deadline = time.monotonic() + limit
     if probe.kind == "listeners":
         from .client import ClientError, Target, request  # noqa: PLC0415 - loading HTTP takes long, asking is rare
 
         try:
             for listener in map(listeners.parse, probe.target):
-                request(Target.parse(listener.url), "GET", "/openapi/v3", timeout=PROBE_TIMEOUT)
+                request(Target.parse(listener.url), "GET", "/openapi/v3", timeout=_left(deadline))
         except ClientError as error:
             return str(error)
         return None
     if probe.kind == "tcp":
         host, _separator, port = probe.target[0].rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT).close()
+            socket.create_connection((host.strip("[]"), int(port)), _left(deadline)).close()
         except OSError as error:
             return f"{probe.target[0]}: {error}"
         return None
-    done = run(probe.target)
-    return None if done.returncode == 0 else (done.stderr or done.stdout).strip() or f"exit {done.returncode}"
+    done = run(probe.target, limit=limit)
+    return None if done.returncode == 0 else programs.words(done)
+
+
+def _left(deadline: float) -> float:
+    return round(min(PROBE_TIMEOUT, max(deadline - time.monotonic(), 0.01)), 2)

@@ -1,4 +1,4 @@
-"""Programs to run and processes to look into: /proc, read as the process's own user where root alone may not."""
+"""Processes to look into: /proc, read as the process's own user where root alone may not."""
 
 from __future__ import annotations
 
@@ -7,52 +7,18 @@ import glob
 import os
 import posixpath
 import socket
-import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
+from .host import programs
 from .host.files import read_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-PROGRAM_SECONDS = 10.0
-"""Seconds that a program may take before its answer counts as missing."""
-
 _LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
-Started = Optional["subprocess.Popen[str]"]
-
-
-def start(command: Sequence[str], **how: Any) -> Started:
-    """Start a program that is read later by :func:`finish`; None where there is no such program."""
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-            encoding="utf-8",
-            errors="replace",
-            **how,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def finish(process: Started) -> tuple[int, str, str]:
-    """Exit code, output and errors; 127 for a program that is not there or too slow."""
-    if process is None:
-        return 127, "", ""
-    try:
-        output, errors = process.communicate(timeout=PROGRAM_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, errors = process.communicate()
-        return 127, output, errors
-    return process.returncode, output, errors
 
 
 def read_text(path: str, limit: int = 1 << 20) -> str | None:
@@ -105,8 +71,8 @@ def link(pid: int, name: str, uid: int, gid: int) -> str | None:
 
 
 def _as_owner(command: Sequence[str], uid: int, gid: int) -> str | None:
-    code, output, _errors = finish(start(command, user=uid, group=gid, extra_groups=[]))
-    return output if code == 0 else None
+    done = programs.run(command, limit=programs.LOOKING_SECONDS, user=uid, group=gid, extra_groups=[])
+    return done.stdout if done.returncode == 0 else None
 
 
 def mapped_files(maps: str) -> list[dict[str, Any]]:
@@ -197,4 +163,5 @@ def _descriptors_as_owner(directory: str, uids: Collection[int | None]) -> list[
     if os.geteuid() != 0 or owner.st_uid not in uids:
         return []
     command = ["find", directory, "-lname", "socket:*", "-printf", "%l\\n"]
-    return finish(start(command, user=owner.st_uid, group=owner.st_gid, extra_groups=[]))[1].split()
+    who: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    return programs.run(command, limit=programs.LOOKING_SECONDS, **who).stdout.split()

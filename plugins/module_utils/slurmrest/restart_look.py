@@ -21,7 +21,8 @@ from .releases import Release, Version, lookup
 from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
 
 if TYPE_CHECKING:
-    from .transaction import Run, ServiceSpec
+    from .host.programs import Run
+    from .transaction import ServiceSpec
 
 DAEMONS = (DATABASE, CONTROLLER)
 CONF = "/etc/slurm/slurm.conf"

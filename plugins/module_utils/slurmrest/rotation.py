@@ -16,8 +16,6 @@ import hashlib
 import hmac
 import os
 import pwd
-import re
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,12 +23,14 @@ from typing import Any, Callable
 
 from . import jwt, keys
 from .errors import InputError, SlurmrestError
-from .host import files
+from .host import files, programs
 from .host.files import STATE_DIR, load_record, save_record
-from .transaction import ROLLBACK_SUFFIX, Run, ServiceSpec, Systemd, host_lock, restart, there_before
+from .host.programs import Run
+from .slurm.commands import RECONFIGURE, Slurm
+from .systemd.systemctl import Systemd, number, running
+from .transaction import ROLLBACK_SUFFIX, ServiceSpec, host_lock, restart, there_before
 
 NEXT_SUFFIX = ".slurmrest-next"
-RECONFIGURE = ("scontrol", "reconfigure")
 CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
 
 SHARED_FILESYSTEMS = {
@@ -52,7 +52,6 @@ BESIDE_SLURM_CONF = (
 )
 """What slurmctld reads besides slurm.conf and its includes."""
 
-_CONTROLLERS = re.compile(r"^Slurmctld\((?P<role>[^)]+)\) at (?P<host>\S+) is (?P<state>\w+)", re.MULTILINE)
 _COMPARISON = b"slurmrest: are these keys the same?\0"
 
 
@@ -67,17 +66,6 @@ class SwitchFailed(SlurmrestError):
     def __str__(self) -> str:
         said = "; ".join([self.message, *self.problems])
         return f"{said}\nThe daemon's own words:\n{self.words}" if self.words else said
-
-
-def without_token(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program of Slurm as its root or SlurmUser: with SLURM_JWT set it would log in by that token instead."""
-    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
-    try:
-        return subprocess.run(
-            argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(list(argv), 127, "", str(error))
 
 
 def is_listening(ports: Sequence[int], tables: Sequence[str] = ("/proc/net/tcp", "/proc/net/tcp6")) -> bool:
@@ -95,22 +83,27 @@ class KeyOnHost:
     """The key of one host and the daemons that have it in memory.
 
     ``reader`` is the account that reads it (SlurmUser). ``services`` are the daemons of this host, slurmdbd first;
-    ``ports`` says for each of them where it listens once it is up.
+    ``ports`` says for each of them where it listens once it is up. ``conf`` and ``prefix`` are those of Slurm's
+    programs (:class:`~.slurm.commands.Slurm`).
     """
 
     path: str
     reader: str
     services: Sequence[ServiceSpec] = ()
     state_dir: str = STATE_DIR
-    run: Run = without_token
+    run: Run = programs.run
     ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
     listening: Callable[[Sequence[int]], bool] = is_listening
+    conf: str = ""
+    prefix: str = ""
     _systemd: Systemd = field(init=False)
+    slurm: Slurm = field(init=False)
 
     def __post_init__(self) -> None:
         if not os.path.isabs(self.path):
             raise InputError("path", self.path, "an absolute path")
         self._systemd = Systemd(self.run)
+        self.slurm = Slurm(self.conf, self.prefix, self.run)
         self._real = files.real(self.path)
         self._next = self._real + NEXT_SUFFIX
         self._copy = self._real + ROLLBACK_SUFFIX
@@ -154,7 +147,7 @@ class KeyOnHost:
         return max(0.0, time.time() - os.stat(self._journal).st_mtime)
 
     def _is_active(self, unit: str) -> bool:
-        return self._systemd.show(unit).get("ActiveState") in ("active", "reloading", "activating")
+        return running(self._systemd.show(unit))
 
     def sign(self, user: str, lifespan: int) -> dict[str, str]:
         """Tokens of `user` for `lifespan` seconds: ``old`` by the key in force, ``new`` by the waiting one, if any."""
@@ -192,7 +185,7 @@ class KeyOnHost:
                     self._load(name, reconfigure=reconfigure)
                 save_record(self._journal, record)  # when a step ended tells whether its run is still alive
             except (SlurmrestError, OSError) as error:
-                words = "\n".join(filter(None, (self._systemd.journal(name, since) for name in names)))
+                words = self._systemd.words(names, since)
                 problems = self._go_back(record, reconfigure=reconfigure)
                 raise SwitchFailed(str(error), words=words, problems=problems) from error
 
@@ -257,7 +250,7 @@ class KeyOnHost:
         service = next((service for service in self.services if service.name == name), None)
         if service is None:
             raise InputError("services", name, ", ".join(service.name for service in self.services))
-        instead = RECONFIGURE if reconfigure and name == CONTROLLER else ()
+        instead = self.slurm.argv(*RECONFIGURE) if reconfigure and name == CONTROLLER else ()
         restart(service, self._systemd, self.run, instead)
         self._await_listening(service)
 
@@ -267,7 +260,7 @@ class KeyOnHost:
         deadline = time.monotonic() + service.timeout
         while True:
             state = self._systemd.show(service.name)
-            if state.get("ActiveState") in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
+            if state.get("ActiveState") in ("failed", "inactive") or number(state, "NRestarts") > 0:
                 raise SlurmrestError(f"{service.name} does not stay up ({state.get('Result')})")
             if not ports or self.listening(ports):
                 return
@@ -378,7 +371,7 @@ def loaded_before(facts: Mapping[str, Any], names: Sequence[str], systemd: Syste
     """For each running daemon the files that changed after it began."""
     found = {}
     for name in names:
-        pid = int(systemd.show(name).get("MainPID") or 0)
+        pid = number(systemd.show(name), "MainPID")
         newer = newer_files(daemon_files(facts, name), pid) if pid else []
         if newer:
             found[name] = newer
@@ -414,23 +407,3 @@ def named_hosts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, lis
 def written_by_us(facts: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether this toolkit wrote the configuration of every daemon of this host that has the key."""
     return all(facts["slurm_conf" if name == CONTROLLER else "slurmdbd_conf"]["ours"] for name in names)
-
-
-def controllers(run: Run = without_token) -> dict[str, str]:
-    """State of each controller by its role and host, as ``scontrol ping`` says: ``{"primary ctl1": "UP"}``."""
-    output = run(["scontrol", "ping"]).stdout
-    return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(output)}
-
-
-def clusters(run: Run = without_token) -> dict[str, str]:
-    """The clusters that slurmdbd knows, each with the host of its slurmctld, empty while none is connected.
-
-    Raises SlurmrestError when sacctmgr cannot tell.
-    """
-    done = run(["sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster,controlhost"])
-    if done.returncode != 0:
-        raise SlurmrestError(
-            f"sacctmgr cannot tell which clusters share slurmdbd: {(done.stderr or done.stdout).strip()}"
-        )
-    lines = sorted(line.strip() for line in done.stdout.splitlines() if line.strip())
-    return {name: host for name, _bar, host in (line.partition("|") for line in lines)}

@@ -18,27 +18,28 @@ import grp
 import os
 import pwd
 import stat
-import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
-from .confinement import refusal
 from .errors import InputError, SlurmrestError
-from .host import files
+from .host import files, programs
 from .host.files import STATE_DIR, load_record, save_record
+from .host.programs import Run
 from .probes import Probe, probe_error
 from .restart_look import look_ahead
-
-if TYPE_CHECKING:
-    from .origin import Origin
+from .systemd.systemctl import Systemd, number, refusal
+from .systemd.systemctl import running as runs
 
 ROLLBACK_SUFFIX = ".slurmrest-rollback"
 POLL_SECONDS = 0.05
-JOURNAL_LINES = 12
+INSTEAD_SECONDS = 120.0
+"""For the command that has a unit take its files without a restart."""
 
-Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+SHORTEST_SECONDS = 0.1
+"""That a probe gets at least: a unit that is up at the last moment is asked once."""
+
 LookAhead = Callable[[Sequence["ServiceSpec"], Run, Mapping[str, Optional[str]]], None]
 """Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
 
@@ -139,14 +140,6 @@ class Outcome:
     stopped: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def run_program(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, without input."""
-    # A daemon may say anything, also what is no UTF-8.
-    return subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
 
 
 def _uid(owner: str) -> int:
@@ -275,44 +268,15 @@ def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "l
         os.close(descriptor)
 
 
-class Systemd:
-    """The few questions and commands for systemd that a transaction needs."""
-
-    def __init__(self, run: Run = run_program) -> None:
-        self._run = run
-
-    def show(self, unit: str) -> dict[str, str]:
-        """Return the properties that decide whether a unit runs."""
-        names = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
-        output = self._run(["systemctl", "show", "-p", names, unit]).stdout
-        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-
-    def command(self, *words: str) -> None:
-        """Run ``systemctl`` and raise SlurmrestError with its words when it fails."""
-        done = self._run(["systemctl", *words])
-        if done.returncode != 0:
-            raise SlurmrestError("systemctl {}: {}".format(" ".join(words), (done.stderr or done.stdout).strip()))
-
-    def journal(self, unit: str, since: float) -> str:
-        """Return the last lines a unit wrote since ``since`` (seconds since the epoch)."""
-        done = self._run(
-            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={JOURNAL_LINES}",
-             f"--since=@{int(since):.0f}", f"--unit={unit}"]
-        )  # fmt: skip
-        return done.stdout.strip()
-
-
 def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[str] = ()) -> None:
     """Restart a unit, or run the command `instead`, and return once it is up and every probe has had its answer.
 
     Raises SlurmrestError when it does not come up, does not stay up, or does not answer within its timeout.
     """
     # A unit that failed before may have used up its start limit; this also sets its count of restarts to 0.
-    run(["systemctl", "reset-failed", service.name])
+    systemd.attempt("reset-failed", service.name)
     if instead:
-        done = run(instead)
-        if done.returncode != 0:
-            raise SlurmrestError("{}: {}".format(" ".join(instead), (done.stderr or done.stdout).strip()))
+        programs.demand(run(instead, limit=INSTEAD_SECONDS))
     else:
         systemd.command("restart", service.name)
     deadline = time.monotonic() + service.timeout
@@ -323,13 +287,14 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[
         active = state.get("ActiveState")
         if state.get("ConditionResult") == "no" and active == "inactive":
             raise SlurmrestError(f"{service.name}: a condition of the unit is not met, systemd skipped its start")
-        if active in ("failed", "inactive") or int(state.get("NRestarts") or 0) > 0:
+        if active in ("failed", "inactive") or number(state, "NRestarts") > 0:
             raise SlurmrestError(
                 "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
             )
         if active == "active":
             while waiting:
-                why = probe_error(waiting[0], run) or ""
+                left = max(deadline - time.monotonic(), SHORTEST_SECONDS)
+                why = probe_error(waiting[0], run, left) or ""
                 if why:
                     break
                 waiting.pop(0)
@@ -348,6 +313,21 @@ def there_before(systemd: Systemd, unit: str, since: float) -> str:
     return " So the fault was there before" + (f": {' '.join(words)}" if words else "")
 
 
+class Memory(Protocol):
+    """Remembers what things were like before their first change (:class:`~.origin.Origin`)."""
+
+    def remember(
+        self,
+        name: str,
+        *,
+        files: Mapping[str, Present | None] | None = None,
+        sensitive: Collection[str] = (),
+        directories: Iterable[str] = (),
+        units: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Remember how these are, for the transaction of that name."""
+
+
 @dataclass
 class Transaction:
     """See the module's text. ``name`` keeps the journals of different roles apart.
@@ -360,8 +340,8 @@ class Transaction:
     directories: Sequence[DirectorySpec] = ()
     services: Sequence[ServiceSpec] = ()
     state_dir: str = STATE_DIR
-    run: Run = run_program
-    origin: Origin | None = None
+    run: Run = programs.run
+    origin: Memory | None = None
     look_ahead: LookAhead = look_ahead
 
     def __post_init__(self) -> None:
@@ -438,7 +418,7 @@ class Transaction:
 
     def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Outcome) -> None:
         state = self._systemd.show(service.name)
-        running = state.get("ActiveState") in ("active", "reloading", "activating")
+        running = runs(state)
         if service.state == "stopped":
             if running:
                 outcome.stopped.append(service.name)
@@ -506,7 +486,7 @@ class Transaction:
             for service in self.services:
                 self._bring_up(service, outcome)
         except (SlurmrestError, OSError) as error:
-            words = "\n".join(filter(None, (self._systemd.journal(service.name, since) for service in self.services)))
+            words = self._systemd.words((service.name for service in self.services), since)
             problems = self._roll_back(pending, before, noticed=noticed)
             restored = "The previous state is back" if pending else "No file was changed"
             if problems:
@@ -612,7 +592,7 @@ class Transaction:
             return []
         self._restore(record["files"])
         outcome.recovered = [entry["path"] for entry in record["files"]]
-        self.run(["systemctl", "daemon-reload"])
+        self._systemd.attempt("daemon-reload")
         files.remove(self._journal)
         known = {service.name for service in self.services if service.state != "stopped"}
         return [name for name, state in record["services"].items() if state["active"] == "active" and name in known]
@@ -638,11 +618,11 @@ class Transaction:
         """Bring files and units back; units only where they have noticed anything. Returns what did not work."""
         problems: list[str] = []
         self._restore([{"path": files.real(spec.path), "existed": now is not None} for spec, now in pending])
-        self.run(["systemctl", "daemon-reload"])
+        self._systemd.attempt("daemon-reload")
         for service in self.services if noticed else ():
             state = before[service.name]
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
-                self.run(["systemctl", "enable" if state["UnitFileState"] == "enabled" else "disable", service.name])
+                self._systemd.attempt("enable" if state["UnitFileState"] == "enabled" else "disable", service.name)
             if state.get("ActiveState") == "active":
                 since = time.time()
                 try:
@@ -650,8 +630,8 @@ class Transaction:
                 except SlurmrestError as error:
                     problems.append(f"on the previous files: {error}{there_before(self._systemd, service.name, since)}")
             else:
-                self.run(["systemctl", "reset-failed", service.name])
-                self.run(["systemctl", "stop", service.name])
+                self._systemd.attempt("reset-failed", service.name)
+                self._systemd.attempt("stop", service.name)
         files.remove(self._journal, missing_ok=True)
         return problems
 

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .detect import detect, outdated
+from .host import programs
 from .host.files import read_beginning, read_if_there
+from .host.programs import Run
 from .package_manager import Apt, Request, settle
 from .package_plan import refusal, refused
 from .releases import RELEASES
-from .transaction import Run, run_program
+from .systemd.systemctl import Systemd
 from .units import unit_names
 
 USAGE_DAYS = 30
-JOURNAL_SECONDS = 60
+JOURNAL_SECONDS = 60.0
 DPKG_LOG = "/var/log/dpkg.log"
 STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
@@ -34,7 +36,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1", "ip6-localhost")
 _MAGIC = b"PROTOCOL_VERSION\0"
 
 
-def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
+def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
     """Versions now and after, state on disk, backups, and who used which API version.
 
     Args:
@@ -76,7 +78,7 @@ def look(options: Mapping[str, Any], run: Run = run_program) -> dict[str, Any]:
     if "slurmrestd" in components:
         asked = " /slurm(db)?/v0[.]0[.]|attempting user_name"
         words = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--since=-{USAGE_DAYS}d"]
-        done = run(["timeout", str(JOURNAL_SECONDS), *words, f"--grep={asked}", f"--unit={unit}"])
+        done = run([*words, f"--grep={asked}", f"--unit={unit}"], limit=JOURNAL_SECONDS)
         # 1 means that no line matches.
         seen["usage_known"] = done.returncode in (0, 1) and not done.stderr.strip()
         seen["usage"] = usage(done.stdout.splitlines())
@@ -101,12 +103,11 @@ def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
 def others(run: Run, unit: str) -> dict[str, bool]:
     """The other slurmrestd units that run on this host; whether from a binary that was replaced since."""
     patterns = ["slurmrestd.service", "slurmrestd@*.service"]
-    shown = run(["systemctl", "show", "--property=Id,ActiveState,MainPID", *patterns]).stdout
-    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in shown.split("\n\n")]
+    shown = Systemd(run).show_all(patterns, "ActiveState,MainPID")
     return {
-        block["Id"]: outdated(block.get("MainPID", "0"))
-        for block in blocks
-        if block.get("ActiveState") in ("active", "activating") and block["Id"] != unit
+        name: outdated(state.get("MainPID", "0"))
+        for name, state in shown.items()
+        if state.get("ActiveState") in ("active", "activating") and name != unit
     }
 
 

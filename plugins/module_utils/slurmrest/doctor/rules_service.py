@@ -6,9 +6,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from .. import confinement, listeners, units
+from .. import listeners, units
 from ..errors import InputError
 from ..package_plan import parts
+from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
 from .rules_units import DEPLOY, DOWN
 
@@ -125,7 +126,7 @@ def _unconfinable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         if host.down("slurmrestd") and not _identity(host):
             said = host.said("slurmrestd", r"Failed to set up|Failed at step|status=\d+/[A-Z]+")
-            if confinement.refusal("\n".join(said)):
+            if refusal("\n".join(said)):
                 yield Sign(
                     host.name,
                     "systemd gives the unit up before slurmrestd runs: a container or the kernel does not allow what "

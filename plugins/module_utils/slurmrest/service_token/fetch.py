@@ -10,7 +10,6 @@ import json
 import os
 import pwd
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Callable
 
 from .. import jwt
 from ..errors import SlurmrestError
-from ..host import files
+from ..host import files, programs
 
 CONFIG = "/etc/slurmrest-token.json"
 KNOWN_HOSTS = "/etc/slurmrest-token.known_hosts"
@@ -126,21 +125,9 @@ def ssh_command(settings: Settings, controller: Controller) -> list[str]:
 
 def ask(settings: Settings, controller: Controller) -> str:
     """What a controller answers. Raises NotRenewed with what ssh or scontrol said, never with the answer."""
-    try:
-        done = subprocess.run(
-            ssh_command(settings, controller),
-            env={"PATH": os.environ.get("PATH", os.defpath)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=PATIENCE,
-        )
-    except OSError as error:
-        raise NotRenewed(f"ssh cannot be run: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise NotRenewed(f"no answer within {PATIENCE:.0f} s") from None
+    done = programs.run(ssh_command(settings, controller), limit=PATIENCE)
+    if done.returncode in (programs.MISSING, programs.TOO_SLOW):
+        raise NotRenewed(done.stderr.strip())
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise NotRenewed(" ".join(said[-TELLING:]) or f"ssh ended with {done.returncode} and said nothing")

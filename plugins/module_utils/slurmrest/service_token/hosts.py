@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import confinement, processes
+from .. import confinement
 from ..detect import account_facts, detect
 from ..errors import SlurmrestError
-from ..host import files
+from ..host import files, programs
+from ..host.programs import Run
 from ..preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
-from ..transaction import Run, Systemd, run_program
+from ..systemd.systemctl import Systemd
 from . import fetch
 
 SERVICE = "slurmrest-token.service"
@@ -98,14 +99,14 @@ def controller_problems(
     return found
 
 
-def sshd_settings(user: str = "root", run: Run = run_program) -> dict[str, list[str]]:
+def sshd_settings(user: str = "root", run: Run = programs.run) -> dict[str, list[str]]:
     """What sshd does for a user, by keyword in lower case. Raises SlurmrestError when there is no working sshd."""
     program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
     if program is None:
         raise SlurmrestError("there is no sshd on this host.", "Install it: a token is fetched through ssh.")
     done = run([program, "-T", "-C", f"user={user},host=localhost,addr=127.0.0.1"])
     if done.returncode:
-        raise SlurmrestError(f"sshd -T: {done.stderr.strip()}")
+        raise SlurmrestError(f"sshd -T: {programs.words(done)}")
     settings: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         keyword, _blank, value = line.partition(" ")
@@ -168,8 +169,9 @@ def _as(account: str, command: Sequence[str]) -> tuple[int, str, str]:
         entry = pwd.getpwnam(account)
     except KeyError:
         return 127, "", f"there is no account {account}"
-    who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    return processes.finish(processes.start(command, cwd="/", **who))
+    who: dict[str, Any] = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    done = programs.run(command, cwd="/", **who)
+    return done.returncode, done.stdout, done.stderr
 
 
 def labels_needed() -> str:
@@ -201,7 +203,7 @@ def withdrawn(users: Sequence[str]) -> list[str]:
     return sorted(set(glob.glob(os.path.join(HOMES, "*", AUTHORIZED_KEYS))) - wanted)
 
 
-def renew_now(*, demand: bool, check: bool = False, run: Run = run_program) -> tuple[bool, int]:
+def renew_now(*, demand: bool, check: bool = False, run: Run = programs.run) -> tuple[bool, int]:
     """Have a good token in place, or a new one where that is demanded, through the unit that does it anyway.
 
     Returns whether it is (in check mode: would be) a new one, and the seconds that it lives. Raises SlurmrestError with

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from .. import jwt, keys, slurmconf
 from ..errors import InputError, SlurmrestError
-from ..host import files
+from ..host import files, programs
+from ..host.programs import Done
 from ..jwt import TOKEN_HEADER, USER_HEADER
 from ..releases import first_with, lookup
+from ..slurm.commands import Slurm
 
 LONGEST = 86400  # seconds that a token is given without being asked twice
 INFINITE = 2**31 - 2  # seconds; what scontrol makes of lifespan=infinite (scontrol.c)
@@ -22,7 +23,8 @@ _CONFIGURATIONS = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/
 _PATIENCE = 30.0  # seconds that scontrol gets
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
 
-Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+
+Ask = Callable[..., "Done[str]"]
 
 
 class NoTokenError(SlurmrestError):
@@ -55,35 +57,54 @@ def account(name: str) -> str:
     return name
 
 
-def from_scontrol(user: str | None, seconds: int | None, run: Run | None = None) -> jwt.Token:
+def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> jwt.Token:
     """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`; None seconds is for ever.
 
-    SLURM_JWT is taken out of scontrol's environment: with it, scontrol would log in by the old token.
+    Args:
+        user: whom the token is for.
+        seconds: how long it lives.
+        ask: runs scontrol with these words; by default as the user who runs this would, for the cluster that SLURM_CONF
+            names, but without SLURM_JWT, by which scontrol would log in.
 
     Raises NoTokenError, and InputError for a token without end from a release that does not know one.
     """
-    run = run or _run
-    argv = ["scontrol", "token", f"lifespan={'infinite' if seconds is None else seconds}"]
+    ask = ask or _as_the_user
+    words = ["token", f"lifespan={'infinite' if seconds is None else seconds}"]
     if user is not None:
-        argv.insert(2, f"username={account(user)}")
-    try:
-        if seconds is None:
-            _demand_infinite(run(["scontrol", "--version"]).stdout)
-        done = run(argv)
-    except FileNotFoundError:
+        words.insert(1, f"username={account(user)}")
+    if seconds is None:
+        _demand_infinite(_answered(ask("--version")).stdout)
+    done = _answered(ask(*words))
+    name, _equals, value = done.stdout.strip().partition("=")
+    if done.returncode or name != "SLURM_JWT":
+        # Standard output may hold a token: only the error stream is shown.
+        words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
+    return jwt.Token(value)
+
+
+def on_host(slurm: Slurm) -> Ask:
+    """How :func:`from_scontrol` asks for one known cluster, whatever the login's environment says."""
+    return lambda *words: slurm.ask("scontrol", *words, limit=_PATIENCE)
+
+
+def _as_the_user(*words: str) -> Done[str]:
+    own = programs.of_the_user()
+    program = programs.find("scontrol", filter(None, own.get("PATH", "").split(os.pathsep))) or "scontrol"
+    return programs.run([program, *words], limit=_PATIENCE, environment=own)
+
+
+def _answered(done: Done[str]) -> Done[str]:
+    if done.returncode == programs.MISSING and not done.stdout:
         raise NoTokenError(
             "there is no scontrol on this host.",
             "Do this on a login host of the cluster, or on the controller with --key-file FILE.",
-        ) from None
-    except subprocess.TimeoutExpired:
+        )
+    if done.returncode == programs.TOO_SLOW:
         raise NoTokenError(
             f"scontrol did not answer within {_PATIENCE:g} s.", "See whether slurmctld runs: scontrol ping"
-        ) from None
-    name, _equals, value = done.stdout.strip().partition("=")
-    if done.returncode or name != "SLURM_JWT":
-        words = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise NoTokenError(f"scontrol made no token: {words}.", _why_not(words, user))
-    return jwt.Token(value)
+        )
+    return done
 
 
 def signed(path: str, user: str, seconds: int | None) -> jwt.Token:
@@ -190,19 +211,6 @@ def _why_not(words: str, user: str | None) -> str:
     if "plugin" in lower or "fetching token" in lower:
         return "slurmctld has no AuthAltTypes=auth/jwt in slurm.conf, so there are no tokens on this cluster."
     return "See whether slurmctld runs: scontrol ping"
-
-
-def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
-    return subprocess.run(
-        list(argv),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_PATIENCE,
-    )
 
 
 def _content(path: str) -> str | None:

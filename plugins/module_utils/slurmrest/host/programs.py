@@ -1,0 +1,184 @@
+"""The one way to run a program: with a time limit, and in an environment of its own.
+
+Whoever logs in brings variables along (``/etc/environment`` does so for everybody): SLURM_CONF of another cluster,
+SLURM_CLUSTERS, SLURM_JWT, SACCTMGR_…, a PATH with another Slurm in front. None of them reaches a program that is run
+here. What it needs beyond PATH and LC_ALL its caller states: by ``environment``, or, where a command travels as data
+(a probe), by words before it as env(1) takes them: ``["env", "SLURM_CONF=/etc/slurm/slurm.conf", "scontrol", "ping"]``.
+
+A program that is too slow is ended together with all that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, Union
+
+from ..errors import SlurmrestError
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for: what root has of a system that nobody has touched."""
+
+SECONDS = 60.0
+"""Seconds that a program may take where nobody says otherwise."""
+
+LOOKING_SECONDS = 10.0
+"""The same, for programs that only look at the host."""
+
+TOO_SLOW = 124
+"""Exit code of a program that was ended at its limit; that of timeout(1)."""
+
+MISSING = 127
+"""Exit code of a program that is not there, or that cannot be run; that of a shell."""
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_LAST_SECONDS = 1.0  # for what a program that was ended had written already
+
+Done = subprocess.CompletedProcess
+"""What a program gave: ``args``, ``returncode``, and as text ``stdout`` and ``stderr``."""
+
+Started = Union["subprocess.Popen[str]", "Done[str]"]
+"""A program that runs, or why it does not."""
+
+
+class Run(Protocol):
+    """Runs a program: :func:`run`, or what stands for it in a test."""
+
+    def __call__(
+        self, argv: Sequence[str], *, limit: float = ..., environment: Mapping[str, str] | None = ...
+    ) -> Done[str]:
+        """Run it to its end."""
+
+
+class ProgramFailed(SlurmrestError):
+    """A program did not do what it was run for; the message has its own words."""
+
+
+def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a program: PATH, LC_ALL=C, and what is stated."""
+    return {"PATH": PATH, "LC_ALL": "C", **(environment or {})}
+
+
+def of_the_user() -> dict[str, str]:
+    """What somebody who runs a command on a login host has in the environment, SLURM_CONF too, but no SLURM_JWT.
+
+    With that, Slurm's programs would log in by the old token.
+    """
+    return {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
+
+
+def proxies() -> dict[str, str]:
+    """The proxies of the login or of the play: what fetches packages needs them."""
+    return {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
+
+
+def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, **how: Any) -> Started:
+    """Start a program that is read by :func:`finish`, so that several run side by side.
+
+    Args:
+        argv: the program and its arguments; nothing is on its standard input.
+        environment: what it has besides PATH and LC_ALL.
+        how: ``cwd``, ``user``, ``group`` and ``extra_groups``, as for :class:`subprocess.Popen`.
+    """
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean(environment),
+            encoding="utf-8",
+            errors="replace",  # a daemon may say anything, also what is no UTF-8
+            start_new_session=True,
+            **how,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        words = f"{argv[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
+        return Done(list(argv), MISSING, "", words)
+
+
+def finish(started: Started, limit: float = LOOKING_SECONDS) -> Done[str]:
+    """What a started program gave, after `limit` seconds at most; never raises for what the program did.
+
+    One that is not there has the exit code :data:`MISSING`, one that took too long :data:`TOO_SLOW`, each with words.
+    """
+    if isinstance(started, Done):
+        return started
+    argv = [str(word) for word in started.args] if isinstance(started.args, (list, tuple)) else [str(started.args)]
+    try:
+        output, errors = started.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        ended = started.poll()  # not None: it is over, and something that it left behind holds its output
+        _end(started)
+        output, errors = _rest(started)
+        if ended is None:
+            words = f"{named(argv)} gave no answer within {limit:g} s"
+            return Done(argv, TOO_SLOW, output, "\n".join(filter(None, (errors.strip(), words))))
+    except BaseException:
+        _end(started)
+        raise
+    return Done(argv, started.returncode, output, errors)
+
+
+def run(
+    argv: Sequence[str], *, limit: float = SECONDS, environment: Mapping[str, str] | None = None, **how: Any
+) -> Done[str]:
+    """Run a program to its end, or to the end of `limit` seconds; see :func:`start` and :func:`finish`."""
+    return finish(start(argv, environment=environment, **how), limit)
+
+
+def words(done: Done[str]) -> str:
+    """What a program said, in one piece: its errors, else its output, else its exit code."""
+    return (done.stderr or done.stdout or "").strip() or f"exit {done.returncode}"
+
+
+def demand(done: Done[str]) -> str:
+    """The output of a program. Raises ProgramFailed with the program's own words where it failed."""
+    if done.returncode != 0:
+        raise ProgramFailed(f"{named(done.args)}: {words(done)}")
+    return str(done.stdout)
+
+
+def bare(argv: Sequence[str]) -> list[str]:
+    """A command without the words of env(1) before it, its program without a directory."""
+    words = list(argv)
+    if posixpath.basename(words[0]) == "env":
+        words = words[1:]
+        while words and (words[0].startswith("-") or "=" in words[0]):
+            words = words[1:]
+    return [posixpath.basename(words[0]), *words[1:]] if words else []
+
+
+def named(argv: Sequence[str]) -> str:
+    """A command as messages call it."""
+    return " ".join(bare(argv))
+
+
+def find(name: str, first: Iterable[str] = ()) -> str | None:
+    """The path of a program: in one of the directories `first`, else in :data:`PATH`."""
+    return shutil.which(name, path=os.pathsep.join([*first, PATH]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a program and all that it started: each has a session, and so a process group, of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a killed program had written; nothing where a process of another session still holds its output."""
+    try:
+        return process.communicate(timeout=_LAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()
+        return "", ""

@@ -1,0 +1,1 @@
+"""What systemd says of units, and what is told to it."""

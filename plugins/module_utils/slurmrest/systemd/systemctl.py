@@ -1,0 +1,106 @@
+"""The one reader of ``systemctl show``, and the few commands that are given to systemd."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..host import programs
+from ..host.programs import Done, Run
+
+JOURNAL_LINES = 12
+STARTING_SECONDS = 600.0
+"""Seconds for a command that waits until a unit has started or stopped: systemd bounds that itself by the unit's
+TimeoutStartSec= and TimeoutStopSec=, so this ends a wait for a systemd that is stuck."""
+
+_STATE = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
+_SETTING_UP = re.compile(r"status=(217/USER|218/CAPABILITIES|226/NAMESPACE|228/SECCOMP)")
+
+
+def command(units: Sequence[str], properties: str = "") -> list[str]:
+    """The command that shows units; all of their properties, set or not, where none is named.
+
+    Args:
+        units: names of units, or patterns such as ``slurmrestd@*.service``.
+        properties: names, joined by commas.
+    """
+    return ["systemctl", "show", "--no-pager", f"--property={properties}" if properties else "--all", *units]
+
+
+def blocks(output: str) -> list[dict[str, str]]:
+    """The properties of each unit in an answer, in its order."""
+    found = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n"))
+    return [block for block in found if block]
+
+
+def by_unit(output: str) -> dict[str, dict[str, str]]:
+    """The same by the name of the unit (property ``Id``, which has to be asked for)."""
+    return {block["Id"]: block for block in blocks(output) if "Id" in block}
+
+
+def running(state: Mapping[str, str]) -> bool:
+    """Whether a unit runs, or is on its way to it."""
+    return state.get("ActiveState") in ("active", "reloading", "activating")
+
+
+def enabled(state: Mapping[str, str]) -> bool:
+    """Whether systemd starts a unit by itself, or no one needs to ask it to (``static``, ``alias``)."""
+    return state.get("UnitFileState") in ("enabled", "enabled-runtime", "alias", "static")
+
+
+def number(state: Mapping[str, str], name: str) -> int:
+    """A property that is a number; 0 where it is not there or not set."""
+    text = state.get(name, "")
+    return int(text) if text.isdigit() else 0
+
+
+class Systemd:
+    """The few questions and commands for systemd that the engine needs."""
+
+    def __init__(self, run: Run = programs.run) -> None:
+        self._run = run
+
+    def show(self, unit: str, properties: str = _STATE) -> dict[str, str]:
+        """The properties of a unit, by default those that decide whether it runs; empty without systemd."""
+        found = blocks(self._run(command([unit], properties), limit=programs.SECONDS).stdout)
+        return found[0] if found else {}
+
+    def show_all(self, units: Sequence[str], properties: str) -> dict[str, dict[str, str]]:
+        """The properties of several units, by name."""
+        return by_unit(self._run(command(units, f"Id,{properties}"), limit=programs.SECONDS).stdout)
+
+    def command(self, *words: str) -> None:
+        """Run ``systemctl``; ProgramFailed with its words when it fails."""
+        programs.demand(self.attempt(*words))
+
+    def attempt(self, *words: str) -> Done[str]:
+        """Run ``systemctl``, whatever comes of it."""
+        return self._run(["systemctl", *words], limit=STARTING_SECONDS)
+
+    def journal(self, unit: str, since: float) -> str:
+        """The last lines that a unit wrote since ``since`` (seconds since the epoch)."""
+        done = self._run(
+            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={JOURNAL_LINES}",
+             f"--since=@{int(since):.0f}", f"--unit={unit}"], limit=programs.SECONDS
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def words(self, units: Iterable[str], since: float) -> str:
+        """What these units wrote, one after the other."""
+        return "\n".join(filter(None, (self.journal(unit, since) for unit in units)))
+
+
+def refusal(journal: str) -> str:
+    """What to do about a unit that systemd gave up before its program ran (systemd.exec(5), Process Exit Codes).
+
+    Args:
+        journal: what systemd said; an empty answer when that is something else.
+    """
+    found = _SETTING_UP.search(journal)
+    if not found or "user credentials" in journal:
+        return ""
+    return (
+        f"systemd could not confine the unit as it says ({found[1]}): a container or the kernel does not allow it. "
+        "Change the directive or leave it out by the role's variable for the sandbox, as slurmrestd_service_sandbox: "
+        '{PrivateUsers: "no"}.'
+    )
