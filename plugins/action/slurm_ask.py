@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.listeners import read
-from ..plugin_utils.peer import result_on, run_on
+from ..plugin_utils.peer import result_on, run_on, slurm_of
 
 MODULE = "slurmrest.toolkit.slurm_ask"
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
@@ -58,7 +58,8 @@ class ActionModule(ActionBase):
             # scontrol would try for a long time.
             return None, f"slurmctld does not run on {', '.join(host.name for host in controllers)}"
         try:
-            wanted = {"users": [USER], "lifespan": TOKEN_SECONDS}
+            facts = next((host["facts"] for host in controllers if host.name == controller), None)
+            wanted = {"users": [USER], "lifespan": TOKEN_SECONDS, **slurm_of(facts)}
             return run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"][USER], None
         except AnsibleError as error:
             return None, str(error).removeprefix("slurmrest.toolkit.")

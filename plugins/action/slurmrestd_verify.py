@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.formats import write_file
 from ..module_utils.slurmrest.jwt import Token
-from ..plugin_utils.peer import result_on, run_on
+from ..plugin_utils.peer import result_on, run_on, slurm_of
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
@@ -52,7 +52,8 @@ class ActionModule(ActionBase):
         users = {"token": arguments.get("user") or "root"}
         if arguments.get("job") and arguments.get("job_user"):
             users["job_token"] = arguments["job_user"]
-        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+        facts = (variables["hostvars"].get(controller) or {}).get("ansible_facts", {}).get("slurmrest")
+        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS, **slurm_of(facts)}
         minted = run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"]
         return {parameter: minted[user] for parameter, user in users.items()}
 

@@ -82,7 +82,8 @@ from ..module_utils.slurmrest.formats import render_junit
 from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.report_html import configuration, render_html
-from ..module_utils.slurmrest.users.tokens import from_scontrol
+from ..module_utils.slurmrest.slurm.commands import Slurm
+from ..module_utils.slurmrest.users.tokens import from_scontrol, on_host
 from ..module_utils.slurmrest.verify import JobOptions, Options, verify
 
 
@@ -110,10 +111,11 @@ def main() -> None:
     wanted = module.params
     job = wanted["job"] and not module.check_mode
     try:
-        if wanted["mint"]:
-            wanted["token"] = from_scontrol(wanted["user"], wanted["mint"]).reveal()
-            wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"]).reveal() if job else None
         facts = detect({"instance": wanted["instance"]})
+        if wanted["mint"]:
+            ask = on_host(Slurm.of(facts))
+            wanted["token"] = from_scontrol(wanted["user"], wanted["mint"], ask).reveal()
+            wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"], ask).reveal() if job else None
         told = bound(entry["text"] for entry in facts["unit"]["listeners"])
         unit = units.unit_names(wanted["instance"] or "")[0]
         urls = wanted["urls"] or [listener.url for listener in told]

@@ -131,3 +131,11 @@ def run_on(
     if result.get("failed"):
         raise AnsibleError(f"{module} on {host}: {result.get('msg', 'failed without a message')}")
     return result
+
+
+def slurm_of(facts: Any) -> dict[str, str]:
+    """The parameters that tell a module which Slurm of a host is meant; none where nobody has looked at that host."""
+    if not facts:
+        return {}
+    found = {"slurm_conf": facts["slurm_conf"]["path"], "prefix": facts.get("prefix")}
+    return {name: str(value) for name, value in found.items() if value}
