@@ -94,10 +94,11 @@ from ..module_utils.slurmrest.rotation import (
     KeyOnHost,
     daemon_ports,
     expected_key,
-    loaded_before,
     named_hosts,
     written_by_us,
 )
+from ..module_utils.slurmrest.slurm.commands import Slurm
+from ..module_utils.slurmrest.slurm.loaded import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction import ServiceSpec
 
@@ -108,6 +109,8 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     """Everything the conductor has to know of this host."""
     facts = detect({"slurm_conf": wanted["slurm_conf"]})
     names = [service.name for service in key.services]
+    slurm = Slurm.of(facts, key.run)
+    edited = of_host(facts, names, slurm=slurm, systemd=Systemd(key.run))
     return {
         **key.look(wanted["nonce"]),
         "path": key.path,
@@ -115,14 +118,14 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "reconfigure": bool((facts["release"] or {}).get("reconfigure_rereads_key")),
         "configured": {name: expected_key(facts, name) for name in names},
         "ports": {name: daemon_ports(facts, name) for name in names},
-        "newer": loaded_before(facts, names, Systemd(key.run)),
+        "newer": {name: str(edit) for name, edit in edited.items()},
         "restart": refusals(key.services, key.run),
         "ours": written_by_us(facts, names),
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
         "accounting": facts["slurm_conf"]["accounting"],
-        "controllers": key.slurm.controllers() if wanted["whole"] else {},
-        "clusters": key.slurm.clusters() if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
+        "controllers": slurm.controllers() if wanted["whole"] else {},
+        "clusters": slurm.clusters() if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
     }
 
 

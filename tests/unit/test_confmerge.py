@@ -59,8 +59,8 @@ class Host:
         output, errors, code = "", "", 0
         if words[0] == "journalctl":
             output = f"{self.kind}: fatal: I read {self.path.read_text('latin-1')!r} and do not like it"
-        elif words[:2] == ["systemctl", "show"] and "--property=ExecMainStartTimestampMonotonic" in words:
-            output = f"ExecMainStartTimestampMonotonic={int(self.started * 1e6)}\n"
+        elif words[:2] == ["systemctl", "show"] and "--property=ActiveState,ExecMainStartTimestampMonotonic" in words:
+            output = f"ActiveState={self.active}\nExecMainStartTimestampMonotonic={int(self.started * 1e6)}\n"
         elif words[:2] == ["systemctl", "show"]:
             output = f"ActiveState={self.active}\nNRestarts=0\nResult=x\nConditionResult=yes\n"
         elif words[:2] == ["systemctl", "restart"]:

@@ -41,7 +41,7 @@ class Host:
         self.first: bytes | None = None
         self.rereads = True
         self.jwks = str(self.path)
-        self.files: list[str] = []
+        self.conf = "/nowhere/slurm.conf"
         self.reader: dict[str, Any] = {"name": "me", "exists": True, "uid": os.getuid(), "gid": os.getgid(), "gids": []}
         self.killed_at: str | None = None
 
@@ -51,6 +51,7 @@ class Host:
         if words[:2] == ["systemctl", "show"]:
             pid = os.getpid() if self.active[words[-1]] == "active" else 0
             output = f"ActiveState={self.active[words[-1]]}\nNRestarts=0\nConditionResult=yes\nMainPID={pid}\n"
+            output += "ExecMainStartTimestampMonotonic=1\n"
         elif words[0] == "journalctl":
             output = f"fatal: {words[-1]} cannot load it"
         elif words[1] in ("restart", "reconfigure"):
@@ -65,7 +66,7 @@ class Host:
 
     def look(self, options: Mapping[str, Any]) -> dict[str, Any]:
         self.looks += 1
-        conf = {"path": "/nowhere/slurm.conf", "jwt": True, "jwks": self.jwks, "files": self.files}
+        conf = {"path": self.conf, "jwt": True, "jwks": self.jwks}
         return {
             "slurm_conf": conf,
             "slurmdbd_conf": conf,
@@ -201,8 +202,8 @@ def test_what_a_killed_refresh_left_is_repaired(host: Host) -> None:
 def test_an_edit_that_nobody_has_loaded_does_not_come_into_force(host: Host, tmp_path: Path) -> None:
     edited = tmp_path / "slurm.conf"
     edited.write_text("")
-    host.files = [str(edited)]
-    with pytest.raises(SlurmrestError, match=r"slurm\.conf changed after slurmdbd began") as caught:
+    host.conf = str(edited)
+    with pytest.raises(SlurmrestError, match=r"slurm\.conf changed after slurmdbd was started") as caught:
         host.refresh(NEW)
     assert "the former set stays" in str(caught.value)
     assert host.calls == []

@@ -251,17 +251,6 @@ def test_listening_ports(tmp_path: Path) -> None:
     assert not rotation.is_listening([6819], [str(tmp_path / "none")])
 
 
-def test_files_that_changed_after_a_process_began(tmp_path: Path) -> None:
-    before, after = tmp_path / "before", tmp_path / "after"
-    began = rotation.process_start(os.getpid())
-    assert began is not None
-    for path, when in ((before, began - 5), (after, began + 5)):
-        path.touch()
-        os.utime(path, (when, when))
-    assert rotation.newer_files([str(before), str(after), str(tmp_path / "none")], os.getpid()) == [str(after)]
-    assert rotation.process_start(2**22 + 1) is None
-
-
 def test_the_key_that_each_daemon_loads() -> None:
     conf = {"jwt": True, "jwt_key": "", "jwks": "", "state_save_location": "/state"}
     facts = {"slurm_conf": conf, "slurmdbd_conf": {**conf, "jwt_key": "/dbd"}}

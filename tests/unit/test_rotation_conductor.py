@@ -141,7 +141,10 @@ def problem(lab: Lab, changes: dict[str, Any], host: str = "ctl", options: Optio
         ({"copy": True}, "left a rollback copy"),
         ({"configured": {"slurmctld": "/other"}}, "slurmctld loads /other by its configuration"),
         ({"configured": {"slurmctld": ""}}, "slurmctld loads no HS256 key"),
-        ({"newer": {"slurmctld": ["/etc/slurm/slurm.conf"]}}, "/etc/slurm/slurm.conf changed after slurmctld began"),
+        (
+            {"newer": {"slurmctld": "/etc/slurm/slurm.conf changed after slurmctld was started"}},
+            "slurmctld was started, and",
+        ),
         ({"clusters": {"lab": "ctl", "other": ""}}, "slurmdbd also serves other"),
         ({"named": {"slurmctld": ["a", "b", "c"]}}, "slurmctld runs on a, b, c by the configuration, but of these"),
         ({"named": {"slurmdbd": ["db", "db2"]}}, "slurmdbd runs on db, db2 by the configuration, but of these only db"),

@@ -163,11 +163,8 @@ def _host_problems(host: str, look: Look) -> list[str]:
         if path != look["path"]:
             found.append(f"{host}: {daemon} loads {path or 'no HS256 key'} by its configuration, not {look['path']}")
     found += [f"{host}: {reason}" for reason in look["restart"]]
-    for daemon, files in look["newer"].items():
-        found.append(
-            f"{host}: {', '.join(files)} changed after {daemon} began, and must not come into force by accident. "
-            f"Restart {daemon} yourself first"
-        )
+    for daemon, edit in look["newer"].items():
+        found.append(f"{host}: {edit}, and must not come into force by accident. Have {daemon} load it yourself first")
     return found
 
 

@@ -2,9 +2,7 @@
 
 The texts are :mod:`.slurmconf_edit`'s business, files and restarts :mod:`.transaction`'s. Here it is decided
 
-* whether a restart would activate somebody's edit that the daemon has not loaded yet. For slurmctld its own checksum of
-  what it has loaded says so (``HASH_VAL`` of ``scontrol show config``), which also tells a file that was loaded by a
-  reconfigure from one that was not; for slurmdbd the time of its start;
+* whether a restart would activate somebody's edit that the daemon has not loaded yet (:mod:`.slurm.loaded`);
 * whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
   file, but ``scontrol`` reads all of slurm.conf before it does anything, and ``slurmdbd -V`` all of slurmdbd.conf
   before it prints its version (``src/scontrol/scontrol.c``, ``src/slurmdbd/slurmdbd.c``: the same from the first to the
@@ -34,9 +32,10 @@ from .host.programs import Done, Run
 from .probes import Probe
 from .restart_look import refusals
 from .slurm.commands import Slurm
-from .slurmconf import SlurmConf, hash_values, lines, read, redacted, without_secrets
+from .slurm.loaded import read_text, unloaded
+from .slurmconf import SlurmConf, lines, read, redacted, without_secrets
 from .slurmconf_edit import Edit, Wish, merge, unmerge
-from .systemd.systemctl import Systemd, number
+from .systemd.systemctl import Systemd
 from .transaction import (
     POLL_SECONDS,
     FileSpec,
@@ -63,13 +62,9 @@ CHECK_SECONDS = 20.0
 
 MOUNTS = "/proc/self/mountinfo"
 
-SLACK_SECONDS = 1.0
 _TYPES, _PARAMETERS = "AuthAltTypes", "AuthAltParameters"
 _ASSERT = "Change it where it is made: slurm_conf_mode: assert names the lines."
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_HASH = re.compile(
-    r"^HASH_VAL\s*=\s*(?:(?P<match>Match)|Different Ours=\S+ Slurmctld=0x(?P<loaded>[0-9a-f]+))", re.MULTILINE
-)
 
 
 @dataclass(frozen=True)
@@ -141,19 +136,6 @@ class Look:
             "restart": self.restart,
             "obstacles": self.obstacles,
         }
-
-
-def read_text(path: str) -> str | None:
-    """The text of a file with every byte kept; None where there is none. SlurmrestError where it may not be read."""
-    try:
-        return files.read_site(path).decode("utf-8", "surrogateescape")
-    except PermissionError:
-        raise SlurmrestError(
-            f"{path} cannot be read by root of this host (NFS with root_squash?), so that nobody knows what it lacks.",
-            "Let root read it while this runs.",
-        ) from None
-    except (OSError, files.UnsafePath):
-        return None
 
 
 def _obstacle(file: str) -> str | None:
@@ -292,39 +274,20 @@ class Part:
         """Why a restart would activate somebody's edit; None when it would not."""
         if not look.running:
             return None
-        conf = self._conf()
-        loaded = self._loaded(conf) if self.unit == "slurmctld" else None
-        if loaded is None:
-            started = self._started()
-            newer = [file for file in dict.fromkeys(conf.files) if os.stat(file).st_mtime > started + SLACK_SECONDS]
-            if not newer:
-                return None
-            what = f"{', '.join(newer)} changed after {self.unit} was started"
-        elif loaded:
+        found = unloaded(
+            self.unit,
+            self.request.path,
+            slurm=self._programs(self.request.path),
+            systemd=self.systemd,
+            beside_includer=self.request.beside_includer,
+        )
+        if found is None:
             return None
-        else:
-            what = f"{' or '.join(dict.fromkeys(conf.files))} is not what {self.unit} has loaded"
         load = "sacctmgr reconfigure" if self.unit == "slurmdbd" else "scontrol reconfigure"
         return (
-            f"{what}: a restart would activate somebody's edit. Look at it, let {self.unit} load it "
+            f"{found}: a restart would activate somebody's edit. Look at it, let {self.unit} load it "
             f"({load}, or a restart), and run this again."
         )
-
-    def _started(self) -> float:
-        """When the daemon was started, in seconds since the epoch; now, where systemd does not know."""
-        name = "ExecMainStartTimestampMonotonic"
-        microseconds = number(self.systemd.show(self.unit, name), name)
-        return time.time() - (time.monotonic() - microseconds / 1e6) if microseconds else time.time()
-
-    def _loaded(self, conf: SlurmConf) -> bool | None:
-        """Whether slurmctld has loaded what is in its files, our own change aside; None when it does not say."""
-        done = self._slurm(self.request.path, "scontrol", "show", "config")
-        match = _HASH.search(done.stdout) if done else None
-        if match is None or match["match"]:
-            return None if match is None else True
-        undone = self._unmerged()
-        without = self._conf(undone) if undone.texts else conf
-        return int(match["loaded"], 16) in hash_values(without.raw)
 
     def _refusal(self, edit: Edit) -> str | None:
         """What the release's own parser says of the result; None when it is content, or not there."""

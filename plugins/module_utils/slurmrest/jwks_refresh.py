@@ -26,8 +26,9 @@ from .host.programs import Run
 from .jwks import KeySet
 from .jwks_sources import TIMEOUT, Source, read_all, sources
 from .origin import Origin
-from .rotation import CONTROLLER, loaded_before
+from .rotation import CONTROLLER
 from .slurm.commands import RECONFIGURE, Slurm
+from .slurm.loaded import of_host
 from .systemd.systemctl import Systemd, running
 from .transaction import (
     DirectorySpec,
@@ -149,9 +150,9 @@ def refresh(
     names = [daemon.name for daemon in daemons]
     if daemons and not consent:
         return Refreshed(keys, Outcome(), f"{' and '.join(names)} would have to load the new keys")
-    edited = loaded_before(facts, names, Systemd(run))
+    edited = of_host(facts, names, slurm=Slurm.of(facts, run), systemd=Systemd(run))
     if edited:
-        files = "; ".join(f"{', '.join(found)} changed after {name} began" for name, found in edited.items())
+        files = "; ".join(map(str, edited.values()))
         raise SlurmrestError(
             f"The keys changed, and the former set stays: {files}, and loading keys would bring that edit into force.",
             "Look at it, have the daemon load it, and the next refresh goes on.",

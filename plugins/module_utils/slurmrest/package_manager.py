@@ -184,7 +184,8 @@ class Dnf:
             name, _, rest = done.stdout.partition("\n")
             if done.returncode != 0 or len(name.split()) != 2:
                 raise SlurmrestError(f"{path} is no RPM: {_last(done.stderr or done.stdout)}")
-            found.append(PackageFile(path, *name.split(), tuple(rest.split("\n"))))
+            package, version = name.split()
+            found.append(PackageFile(path, package, version, tuple(rest.split("\n"))))
         return found
 
     def installed(self) -> dict[str, str]:

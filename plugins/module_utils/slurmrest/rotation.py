@@ -39,19 +39,6 @@ SHARED_FILESYSTEMS = {
 }
 """File systems that several hosts may mount: a key on one of them would change under the feet of every daemon."""
 
-BESIDE_SLURM_CONF = (
-    "acct_gather.conf",
-    "burst_buffer.conf",
-    "cgroup.conf",
-    "gres.conf",
-    "helpers.conf",
-    "job_container.conf",
-    "mpi.conf",
-    "topology.conf",
-    "topology.yaml",
-)
-"""What slurmctld reads besides slurm.conf and its includes."""
-
 _COMPARISON = b"slurmrest: are these keys the same?\0"
 
 
@@ -334,48 +321,6 @@ def readable_as(path: str, account: str) -> bool:
         finally:
             os._exit(status)
     return os.waitpid(child, 0)[1] == 0
-
-
-def newer_files(paths: Sequence[str], pid: int) -> list[str]:
-    """Those of `paths` that changed after process `pid` began: an edit that a restart would bring into force."""
-    began = process_start(pid)
-    found = []
-    for path in paths:
-        with contextlib.suppress(OSError):
-            if began is not None and os.stat(path).st_mtime > began:
-                found.append(path)
-    return found
-
-
-def process_start(pid: int) -> float | None:
-    """When a process began, in seconds since the epoch; None when there is none. Source: proc(5), field 22 of stat."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-            ticks = int(stream.read().rpartition(")")[2].split()[19])
-        with open("/proc/uptime", encoding="ascii") as stream:
-            uptime = float(stream.read().split()[0])
-    except (OSError, IndexError, ValueError):
-        return None
-    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
-
-
-def daemon_files(facts: Mapping[str, Any], name: str) -> list[str]:
-    """The configuration files that daemon `name` reads at its start; `facts` are those of :func:`.detect.detect`."""
-    if name != CONTROLLER:
-        return list(facts["slurmdbd_conf"]["files"])
-    directory = facts["config_dir"]
-    return [*facts["slurm_conf"]["files"], *(os.path.join(directory, beside) for beside in BESIDE_SLURM_CONF)]
-
-
-def loaded_before(facts: Mapping[str, Any], names: Sequence[str], systemd: Systemd) -> dict[str, list[str]]:
-    """For each running daemon the files that changed after it began."""
-    found = {}
-    for name in names:
-        pid = number(systemd.show(name), "MainPID")
-        newer = newer_files(daemon_files(facts, name), pid) if pid else []
-        if newer:
-            found[name] = newer
-    return found
 
 
 def expected_key(facts: Mapping[str, Any], name: str) -> str:

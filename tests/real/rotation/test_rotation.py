@@ -174,14 +174,14 @@ def test_a_cluster_of_others(site: Rotating, tmp_path: Path) -> None:
         "slurm_jwt_key_supplied": str(file),
     }
 
-    site.live.ssh(site.primary, f"stat -c %Y {CONF} > /root/when; touch {CONF}")
+    site.live.ssh(site.primary, f"cp -p {CONF} /root/before; echo '# somebody is at it' >> {CONF}")
     refused(
-        f"{CONF} changed after slurmctld began",
+        f"{CONF} is not what slurmctld has loaded",
         "slurmrest_allow_controller_restart: false is refused",
         "slurmdbd also serves elsewhere",
         "slurm_jwt_key_rotate_clusters",
     )
-    site.live.ssh(site.primary, f"touch -d @$(cat /root/when) {CONF}")
+    site.live.ssh(site.primary, f"cat /root/before > {CONF}")
 
     site.live.ssh(site.hosts[-1], OTHER_CLUSTER.format("192.0.2.9"))
     refused("elsewhere (slurmctld on 192.0.2.9) would be left with the old key", **allowed)
