@@ -145,7 +145,7 @@ class WithFiles(Played):
         super().__init__(simulated)
         self.installed = installed
 
-    def __call__(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         """Answer one program."""
         if "dpkg-query" in argv:
             return subprocess.CompletedProcess(argv, 0, self.installed, "")
