@@ -80,8 +80,8 @@ def theirs_link(path: Path, target: Path | str) -> None:
 def transact(state: Path, *specs: FileSpec | DirectorySpec) -> None:
     """One transaction without services."""
 
-    def run(_argv: object) -> Any:
-        raise AssertionError("nothing is to be run")
+    def run(argv: object, **_how: object) -> Any:
+        raise AssertionError(f"nothing is to be run: {argv}")
 
     Transaction(
         "test",

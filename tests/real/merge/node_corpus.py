@@ -11,9 +11,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from slurmrest.confmerge import CHECK_SECONDS, Part, Request, read_text
+from slurmrest.confmerge import CHECK_SECONDS, Part, Request
 from slurmrest.errors import SlurmrestError
 from slurmrest.releases import lookup
+from slurmrest.slurm.loaded import read_text
 from slurmrest.slurmconf import hash_values, read
 from slurmrest.slurmconf_edit import Edit
 
