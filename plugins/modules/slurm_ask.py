@@ -31,6 +31,8 @@ options:
       token_file:
         description: File on the controller with the client's token, where it sends one (read by the action plugin).
         type: path
+  tls_cacert: {description: "File on this host with the authorities of listeners that speak TLS.", type: str}
+  tls_name: {description: Name that their certificate must be for., type: str}
   urls: {description: Addresses to ask; given by the action plugin., type: list, elements: str, default: []}
   accounting: {description: Whether slurmdbd has to answer; given by the action plugin., type: bool, default: false}
   patience: {description: Seconds during which a bad answer is asked for again., type: float, default: 5}
@@ -57,6 +59,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.client import Tls
 from ..module_utils.slurmrest.inquiry import inquire
 from ..module_utils.slurmrest.jwt import Token
 from ..module_utils.slurmrest.module import finish
@@ -71,6 +74,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
         patience=wanted["patience"],
         client=wanted["request"],
         client_token=Token(wanted["request_token"]) if wanted["request_token"] else None,
+        tls=Tls(cacert=wanted["tls_cacert"] or None, name=wanted["tls_name"] or ""),
     )
 
 
@@ -92,6 +96,8 @@ def main() -> None:
             },
             "urls": {"type": "list", "elements": "str", "default": []},
             "accounting": {"type": "bool", "default": False},
+            "tls_cacert": {"type": "str"},
+            "tls_name": {"type": "str"},
             "patience": {"type": "float", "default": 5},
             "token": {"type": "str", "no_log": True},
             "request_token": {"type": "str", "no_log": True},

@@ -44,6 +44,10 @@ options:
       - Directory on the Ansible controller where a page to read (C(HOST.html)) and JUnit XML (C(HOST.xml)) are written
         (by the action plugin, not in check mode).
     type: str
+  tls_cacert:
+    description: File on this host with the authorities of listeners that speak TLS; those of the host by default.
+    type: str
+  tls_name: {description: "Name that their certificate must be for, where that is not the address.", type: str}
   accounting: {description: "Whether there is a slurmdbd; taken from slurm.conf by default.", type: bool}
 attributes:
   check_mode: {support: full, description: Submits no job.}
@@ -75,7 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest import confinement, units
 from ..module_utils.slurmrest.adoption import bound
-from ..module_utils.slurmrest.client import Credentials, Target
+from ..module_utils.slurmrest.client import Credentials, Tls
 from ..module_utils.slurmrest.detect import detect
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.formats import render_junit
@@ -84,7 +88,7 @@ from ..module_utils.slurmrest.report import render_table
 from ..module_utils.slurmrest.report_html import configuration, render_html
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.users.tokens import from_scontrol, on_host
-from ..module_utils.slurmrest.verify import JobOptions, Options, verify
+from ..module_utils.slurmrest.verify import JobOptions, Options, verify, with_process
 
 
 def main() -> None:
@@ -104,6 +108,8 @@ def main() -> None:
             "urls": {"type": "list", "elements": "str", "default": []},
             "report_directory": {"type": "str"},
             "accounting": {"type": "bool"},
+            "tls_cacert": {"type": "str"},
+            "tls_name": {"type": "str"},
         },
         supports_check_mode=True,
         required_if=[("job", True, ("job_user",))],
@@ -119,9 +125,11 @@ def main() -> None:
         told = bound(entry["text"] for entry in facts["unit"]["listeners"])
         unit = units.unit_names(wanted["instance"] or "")[0]
         urls = wanted["urls"] or [listener.url for listener in told]
+        tls = Tls(cacert=wanted["tls_cacert"] or None, name=wanted["tls_name"] or "")
+        targets = [tls.target(url) for url in urls]
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
-            [Target.parse(url) for url in urls],
+            targets,
             Credentials(wanted["user"], Token(wanted["token"] or "")),
             Options(
                 accounting=accounting,
@@ -129,7 +137,9 @@ def main() -> None:
                 unit=unit.removesuffix(".service"),
             ),
             job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
+            context=tls.context() if any(target.is_tls for target in targets) else None,
         )
+        report = with_process(report, facts["running"])
         confined = confinement.look(unit)
     except SlurmrestError as error:
         module.fail_json(msg=str(error))

@@ -96,6 +96,23 @@ def test_a_second_rendering_is_the_same(vendor: str) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+def test_what_stops_it_is_bounded_and_follows_the_release(vendor: str) -> None:
+    unit = Host(vendor).apply()
+    assert unit.last("KillSignal") == ("SIGTERM" if vendor.endswith("24.11") else "SIGINT")
+    assert unit.last("TimeoutStopSec") == "10"
+
+
+@pytest.mark.parametrize("vendor", [name for name in VENDORS if Host(name).row.release.slurmrestd_https])
+def test_a_tls_listener_is_kept_and_rendered(vendor: str) -> None:
+    host = Host(vendor)
+    site = {"path": "/etc/default/slurmrestd", "ours": False, "variables": []}
+    host.found = {"adopted": {"slurmrestd_service_listen": ["https://0.0.0.0:6820"]}, "environment_file": site}
+    unit = host.apply()
+    assert [entry.text for entry in unit.listeners] == ["https://0.0.0.0:6820"]
+    assert unit.last("LimitMEMLOCK") == "infinity"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_our_lines_survive_a_change_of_the_vendor_unit(vendor: str) -> None:
     host = Host("debian-22.05")
     host.apply()

@@ -119,3 +119,10 @@ def test_the_note_comes_back_and_is_no_guess() -> None:
     assert adoption.remembered(f"[Service]\n{note}\nUser=x\n") == kept
     for text in ("[Service]\n", f"{adoption.NOTE}nonsense", f"{adoption.NOTE}[1]"):
         assert adoption.remembered(text) == {}
+
+
+def test_a_listener_that_speaks_tls_stays_one() -> None:
+    assert [str(item) for item in adoption.bound(["https://0.0.0.0:6820", "unix:/run/r/s"])] == [
+        "https://0.0.0.0:6820",
+        "unix:/run/r/s",
+    ]

@@ -286,6 +286,24 @@ def test_what_would_beat_our_dropin_is_known_before_and_after_it_is_written(host
     assert found == {("User", str(later), 2), ("SLURMRESTD_LISTEN", str(earlier), 2)}
 
 
+def test_the_quick_starts_own_override_beats_ours_although_it_reads_the_same(host: Host) -> None:
+    host.unit("upstream-23.11")
+    text = "[Service]\nExecStart=\nExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS\nEnvironmentFile=\n"
+    host.write(host.admin / "slurmrestd.service.d/override.conf", text)
+    found = {(item["setting"], item["line"]) for item in host.detect()["contradictions"]}
+    assert found == {("ExecStart", 3), ("EnvironmentFile", 4)}
+
+
+def test_a_dropin_that_sends_the_daemon_to_another_configuration(host: Host) -> None:
+    host.unit("upstream-24.11")
+    text = "[Service]\nEnvironment=SLURM_CONF=/srv/other/slurm.conf\n"
+    host.write(host.admin / "slurmrestd.service.d/override.conf", text)
+    options = {"account": "slurmrestd"}
+    found = [(item["setting"], item["value"]) for item in detect(options)["contradictions"]]
+    assert found == [("SLURM_CONF", "/srv/other/slurm.conf")]
+    assert host.detect()["contradictions"] == [], "where ours names a file by -f, that one counts"
+
+
 def test_the_environment_file_that_is_ours_to_write(host: Host) -> None:
     host.unit("debian-24.11")
     path = host.root / "etc/default/slurmrestd"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from slurmrest import units
+from slurmrest import running, units
 from slurmrest.doctor import diagnosis
 from slurmrest.doctor.diagnosis import SCHEMA, Report, catalogue, diagnose, rules_by_id
 from slurmrest.doctor.model import Cluster
@@ -197,6 +197,100 @@ def test_what_rules_tell_people_to_use_exists() -> None:
     assert [name for name in books if not (ROOT / name).exists()] == []
     for tags in re.findall(r"--tags (\S+)", " ".join(words_of_rules())):
         assert [tag for tag in tags.split(",") if f"tags: [{tag}]" not in playbooks] == []
+
+
+SENT_ELSEWHERE = "/etc/default/slurmrestd:3"
+
+
+def test_a_process_that_does_not_do_what_the_dropin_says_is_the_cause_of_refused_tokens() -> None:
+    for place, remedy in (("/etc/x.conf:2", "Remove what /etc/x.conf:2 says"), (running.NOWHERE, "which restarts it")):
+        data = evidence()
+        item = {"setting": "-a", "wanted": "rest_auth/jwt", "running": "", "origin": place, "text": "-a is not given"}
+        data["hosts"]["node1"]["facts"]["running"] = [item]
+        refused = {**data["hosts"]["node1"]["http"]["diag"], "status": 500, "good": False, "words": "no"}
+        data["hosts"]["node1"]["http"]["diag"] = refused
+        (finding,) = judge(data).findings
+        assert (finding.id, finding.evidence) == ("runs-otherwise", ["-a is not given"])
+        assert finding.consequences
+        assert remedy in finding.remedy
+
+
+@pytest.mark.parametrize(("path", "exists"), [("/srv/other/slurm.conf", True), ("/srv/none/slurmrestd.conf", False)])
+def test_an_environment_that_names_another_slurm_conf_is_named(path: str, exists: bool) -> None:
+    data = evidence()
+    facts = data["hosts"]["node1"]["facts"]
+    facts["unit"]["environment"]["SLURM_CONF"] = path
+    facts["unit"]["environment_origins"]["SLURM_CONF"] = SENT_ELSEWHERE
+    facts["slurm_conf"].update(path=path, exists=exists)
+    (finding,) = judge(data).findings
+    assert finding.id == "conf-redirected"
+    assert finding.evidence[0] == f"{SENT_ELSEWHERE}: SLURM_CONF={path}"
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [
+        ("/etc/slurm/slurm.conf", None),
+        ("/etc/slurm/slurmrestd.conf", None),
+        ("/srv/other/slurm.conf", "/srv/other/slurm.conf"),
+    ],
+)
+def test_an_environment_that_names_the_right_file_is_not(path: str, option: str | None) -> None:
+    data = evidence()
+    unit = data["hosts"]["node1"]["facts"]["unit"]
+    unit["environment"]["SLURM_CONF"] = path
+    unit["environment_origins"]["SLURM_CONF"] = SENT_ELSEWHERE
+    unit["options"] += [{"flag": "-f", "value": option, "origin": SENT_ELSEWHERE}] if option else []
+    assert judge(data).healthy
+
+
+def test_a_masked_unit_is_no_file_that_others_may_change() -> None:
+    data = evidence("not-running")
+    host = data["hosts"]["node1"]
+    link = "/etc/systemd/system/slurmrestd.service"
+    host["units"]["slurmrestd"].update(load="masked", fragment=link)
+    host["files"][link] = {"null": True, "others_write": True, "account_writes": True, "owner": "root", "group": "root"}
+    (finding,) = judge(data).findings
+    assert finding.id == "unit-masked"
+    assert finding.remedy.startswith("systemctl unmask slurmrestd;")
+    assert finding.consequences
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_unix_socket_without_a_named_plugin_is_no_fault_of_slurmctld(named: bool) -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    if not named:
+        unit = host["facts"]["unit"]
+        unit["options"] = [option for option in unit["options"] if option["flag"] != "-a"]
+        host["facts"]["contradictions"] = []
+        refused = {**host["http"]["diag"], "status": 500, "good": False, "words": "Protocol authentication error"}
+        host["http"]["diag"] = refused
+    report = judge(data)
+    assert ids(report) == ([] if named else ["auth-plugin-not-named"])
+    assert named or report.findings[0].consequences
+
+
+@pytest.mark.parametrize(
+    ("signal", "result", "expected"),
+    [
+        ("SIGINT", "success", ["stop-needs-kill"]),
+        ("SIGTERM", "success", []),  # deployed since
+        ("SIGTERM", "timeout", ["stop-needs-kill"]),
+    ],
+)
+def test_a_unit_that_had_to_be_killed_is_told_while_it_would_happen_again(
+    signal: str, result: str, expected: list[str]
+) -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["kill_signal"] = signal
+    host["units"]["slurmrestd"]["result"] = result
+    text = "slurmrestd.service: State 'stop-sigterm' timed out. Killing."
+    host["journal"]["slurmrestd"].append({"age": 30.0, "run": 1, "text": text})
+    report = judge(data)
+    assert ids(report) == expected
+    assert all(("KillSignal=SIGTERM" in finding.remedy) is (signal == "SIGINT") for finding in report.findings)
 
 
 def test_two_faults_are_two_findings_and_the_weightier_comes_first() -> None:

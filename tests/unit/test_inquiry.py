@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest import inquiry, jwt
+from slurmrest.client import Tls
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 
@@ -54,7 +55,10 @@ def test_a_url_is_looked_up_in_the_document(path: str, methods: list[str], twin:
 )
 def test_characters_that_must_be_escaped(path: str, bad: list[str]) -> None:
     found: dict[str, Any] = {"url": None, "diag": None}
-    assert inquiry._client(found, {"method": "get", "path": path}, None, None)["bad_characters"] == bad
+    assert (
+        inquiry._client(inquiry._Way(Tls()), found, {"method": "get", "path": path}, None, None)["bad_characters"]
+        == bad
+    )
 
 
 def ask(daemon: FakeSlurmrestd, given: jwt.Token | None, **more: Any) -> dict[str, Any]:

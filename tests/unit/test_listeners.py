@@ -18,12 +18,12 @@ PATHS = st.from_regex(r"(/[A-Za-z0-9_@+=~-][A-Za-z0-9_.@+=~-]{0,20}){1,4}", full
 @pytest.mark.parametrize(
     ("text", "listener"),
     [
-        ("127.0.0.1:6820", Listener("tcp", host="127.0.0.1", port=6820)),
-        ("0.0.0.0:1", Listener("tcp", host="0.0.0.0", port=1)),
-        ("[::1]:65535", Listener("tcp", host="::1", port=65535)),
-        ("[2001:DB8:0::1]:80", Listener("tcp", host="2001:db8::1", port=80)),
-        ("localhost:6820", Listener("tcp", host="localhost", port=6820)),
-        ("Rest-1.Example.org:6820", Listener("tcp", host="rest-1.example.org", port=6820)),
+        ("127.0.0.1:6820", Listener("http", host="127.0.0.1", port=6820)),
+        ("0.0.0.0:1", Listener("http", host="0.0.0.0", port=1)),
+        ("[::1]:65535", Listener("http", host="::1", port=65535)),
+        ("[2001:DB8:0::1]:80", Listener("http", host="2001:db8::1", port=80)),
+        ("localhost:6820", Listener("http", host="localhost", port=6820)),
+        ("Rest-1.Example.org:6820", Listener("http", host="rest-1.example.org", port=6820)),
         ("unix:/run/slurmrestd/rest.socket", Listener("unix", path="/run/slurmrestd/rest.socket")),
     ],
 )
@@ -53,7 +53,8 @@ def test_portable_spellings(text: str, listener: Listener) -> None:
         ("[rest]:6820", "neither an IP address nor a host name"),
         ("[fe80::1%eth0]:6820", "neither an IP address nor a host name"),
         ("http://127.0.0.1:6820", "schemes"),
-        ("https://127.0.0.1:6820", "proxy"),
+        ("http://127.0.0.1:6820", "only https:// is taken"),
+        ("https://:6820", "releases differ in what an empty host binds"),
         ("127.0.0.1:6820,127.0.0.1:6821", "not host:port"),
         ("", "not host:port"),
         ("unix:", "must be absolute"),
@@ -109,9 +110,9 @@ def test_wild_text_is_parsed_or_refused_and_what_is_parsed_is_safe(text: str) ->
 @pytest.mark.parametrize(
     ("text", "listener"),
     [
-        (":6820", Listener("tcp", port=6820)),
-        ("http://127.0.0.1:6820", Listener("tcp", host="127.0.0.1", port=6820)),
-        ("https://[::1]:6820/", Listener("tcp", host="::1", port=6820)),
+        (":6820", Listener("http", port=6820)),
+        ("http://127.0.0.1:6820", Listener("http", host="127.0.0.1", port=6820)),
+        ("https://[::1]:6820/", Listener("https", host="::1", port=6820)),
         ("unix:///run/x", Listener("unix", path="/run/x")),
         ("slurmrestd", None),
         ("-v", None),
@@ -197,3 +198,14 @@ def test_port_ranges_of_slurmctld() -> None:
 def test_directory_of_a_socket() -> None:
     assert parse("unix:/run/slurmrestd/rest.socket").directory == "/run/slurmrestd"
     assert parse("127.0.0.1:1").directory == ""
+
+
+def test_a_tls_listener_is_its_own_kind() -> None:
+    one = parse("https://0.0.0.0:6820")
+    assert (one.kind, one.is_tls, one.url, str(one)) == ("tcp", True, "https://127.0.0.1:6820", "https://0.0.0.0:6820")
+    assert read(str(one)) == one
+    assert one.as_dict()["scheme"] == "https"
+    assert [found.reason for found in conflicts([one, parse("127.0.0.1:6820")])], "a port is one port, TLS or not"
+    assert one.covers(parse("https://10.0.0.1:6820"))
+    assert not one.covers(parse("10.0.0.1:6820"))
+    assert parse("https://[::1]:6821").authority == "[::1]:6821"

@@ -571,3 +571,61 @@ def test_an_account_that_cannot_read_slurm_conf_is_refused_where_the_file_is_the
     assert "cannot read /etc/slurm/conf.d/auth.conf" in only({}, facts(account=ACCOUNT, slurm_conf=conf)).reason
     assert problems(GOOD, facts(account=ACCOUNT, slurm_conf={**conf, "ours": True})) == []
     assert only({}, facts(account=ACCOUNT, slurm_conf=conf)) == only({}, facts(slurm_conf=conf)), "still to be made"
+
+
+def test_a_masked_unit_and_a_command_of_the_site_stop_the_run() -> None:
+    masked = facts(units={"slurmrestd": {"load": "masked", "fragment": "/etc/systemd/system/slurmrestd.service"}})
+    (problem,) = problems({LISTEN: [SOCKET]}, masked)
+    assert "is a link to /dev/null" in str(problem)
+    assert "systemctl unmask" in str(problem)
+    item = {"setting": "ExecStart", "value": "/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS", "file": "/o.conf", "line": 3}
+    (problem,) = problems({LISTEN: [SOCKET]}, facts(contradictions=[item]))
+    assert "line 3 of /o.conf decides ExecStart over our drop-in: slurmrestd would run without" in str(problem)
+
+
+TLS = "https://0.0.0.0:6820"
+USABLE = {"path": "/etc/slurm/restd_cert.pem", "exists": True, "readable": True, "open": False}
+
+
+@pytest.mark.parametrize(
+    ("version", "plugin", "file", "reason"),
+    [
+        ("24.11.5", False, USABLE, "Slurm 24.11.5 does not speak TLS; slurmrestd does since 25.05"),
+        ("25.11.7", False, USABLE, "this build has no TLS plugin"),
+        ("25.11.7", True, {**USABLE, "exists": False}, "there is no /etc/slurm/restd_cert.pem"),
+        ("25.11.7", True, {**USABLE, "readable": False}, "the service account cannot read"),
+        ("25.11.7", True, {**USABLE, "open": True}, "others may use"),
+        ("25.05.8", True, USABLE, None),
+        ("26.05.5", True, USABLE, None),
+    ],
+)
+def test_tls_takes_release_plugin_and_certificate(
+    version: str, plugin: bool, file: dict[str, Any], reason: str | None
+) -> None:
+    seen = facts(version)
+    seen = {**seen, "plugins": {**seen["plugins"], "tls_s2n": plugin}}
+    seen["slurm_conf"] = {**seen["slurm_conf"], "tls_files": [file]}
+    found = [str(problem) for problem in problems({LISTEN: [TLS]}, seen)]
+    assert [reason in problem for problem in found] == ([True] if reason else []) if reason else found == []
+    assert warnings({LISTEN: [TLS]}) == [], "what is encrypted is not in clear"
+    assert warnings({LISTEN: ["0.0.0.0:6820"]})
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, None),
+        ({"slurmrestd_service_tls_cacert": "/etc/ca.pem", "slurmrestd_service_tls_name": "rest.example.org"}, None),
+        ({"slurmrestd_service_tls_cacert": "ca.pem"}, "it is none"),
+        ({"slurmrestd_service_tls_cacert": "/etc/none.pem"}, "there is no such file"),
+        ({"slurmrestd_service_tls_name": "a b"}, "no certificate can be for it"),
+        ({"slurmrestd_service_tls_name": "2001:db8::1"}, None),
+    ],
+)
+def test_how_a_certificate_is_known(given: dict[str, str], reason: str | None) -> None:
+    path = given.get("slurmrestd_service_tls_cacert", "")
+    assert paths_of_interest(given) == ([path] if path.startswith("/") else [])
+    seen = facts(paths={"/etc/ca.pem": {"exists": True}, "/etc/none.pem": {"exists": False}})
+    found = [str(problem) for problem in problems(given, seen)]
+    assert len(found) == (1 if reason else 0)
+    assert all(str(reason) in problem for problem in found)

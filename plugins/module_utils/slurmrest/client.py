@@ -16,16 +16,16 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import InputError, SlurmrestError
 from .jwt import TOKEN_HEADER, USER_HEADER, Token
+from .listeners import SUN_PATH_MAX, Listener
 
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
 MAX_BODY = 128 * 1024 * 1024  # bytes; the node list of a very large cluster is some ten MiB
-MAX_SOCKET_PATH = 107  # bytes, sockaddr_un.sun_path without its final zero (unix(7))
 
 
 _PIECE = 65536  # bytes
@@ -90,13 +90,10 @@ FAILURES: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where slurmrestd listens. ``scheme`` is ``http``, ``https`` or ``unix``; ``path`` is the socket of ``unix``."""
+class Target(Listener):
+    """Where a client asks. ``name`` is what its certificate must say, where that is not ``host``."""
 
-    scheme: str
-    host: str = ""
-    port: int = 0
-    path: str = ""
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str, variable: str = "url") -> Target:
@@ -128,9 +125,7 @@ class Target:
     @property
     def url(self) -> str:
         """The target as it is written: ``http://127.0.0.1:6820``, ``unix:/run/slurmrestd/slurmrestd.socket``."""
-        if self.scheme == "unix":
-            return f"unix:{self.path}"
-        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"unix:{self.path}" if self.scheme == "unix" else f"{self.scheme}://{self.authority}"
 
     def __str__(self) -> str:
         return self.url
@@ -159,13 +154,19 @@ class Credentials:
 class Tls:
     """How to speak https. `cacert` holds the authorities to trust instead of the host's, `cert` a client certificate.
 
-    `key` is the private key of `cert`, where it is in a file of its own. `insecure` checks no certificate.
+    `key` is the private key of `cert`, where it is in a file of its own. `insecure` checks no certificate. `name` is
+    what the server's certificate must say, where that is not the host that is asked.
     """
 
     cacert: str | None = None
     cert: str | None = None
     key: str | None = None
     insecure: bool = False
+    name: str = ""
+
+    def target(self, url: str) -> Target:
+        """A target whose certificate is checked for this name. Raises InputError as :meth:`Target.parse` does."""
+        return replace(Target.parse(url), name=self.name)
 
     def context(self) -> ssl.SSLContext:
         """A context for :func:`request`. Raises InputError for a file that cannot be used."""
@@ -318,12 +319,25 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+class _TlsConnection(http.client.HTTPConnection):
+    """HTTP over TLS with a server whose certificate may be for another name than the address that is asked."""
+
+    default_port = 443
+
+    def __init__(self, target: Target, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(target.host, target.port, timeout=timeout)
+        self._name, self._context = target.name or target.host, context
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._name)
+
+
 def _connection(target: Target, timeout: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
     if target.scheme == "unix":
         return _UnixConnection(target.path, timeout)
     if target.scheme == "https":
-        tls = context or ssl.create_default_context()
-        return http.client.HTTPSConnection(target.host, target.port, timeout=timeout, context=tls)
+        return _TlsConnection(target, timeout, context or ssl.create_default_context())
     return http.client.HTTPConnection(target.host, target.port, timeout=timeout)
 
 
@@ -386,11 +400,11 @@ def _socket_path(text: str, variable: str) -> str:
     path = text[len("unix:") :]
     if path.startswith("//"):
         path = "/" + path.lstrip("/")
-    allowed = f"unix: and an absolute path of at most {MAX_SOCKET_PATH} bytes"
+    allowed = f"unix: and an absolute path of at most {SUN_PATH_MAX} bytes"
     if not path.startswith("/") or path == "/":
         raise InputError(variable, text, allowed, "the path is not absolute")
     if not path.isprintable():
         raise InputError(variable, text, allowed, "the path holds control characters")
-    if len(path.encode("utf-8")) > MAX_SOCKET_PATH:
+    if len(path.encode("utf-8")) > SUN_PATH_MAX:
         raise InputError(variable, text, allowed, f"the path has {len(path.encode('utf-8'))} bytes")
     return path

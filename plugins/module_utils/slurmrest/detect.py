@@ -19,12 +19,13 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import adoption, keys, processes, slurmconf, units
+from . import adoption, keys, processes, running, slurmconf, units
 from .errors import InputError
 from .host import programs
 from .host.files import read_if_there
 from .host.programs import Started, finish, start
 from .releases import Version, lookup
+from .running import glob_files, our_dropin, unit_files
 from .systemd import systemctl
 
 if TYPE_CHECKING:
@@ -68,18 +69,23 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     started = _start_programs(binaries, names[0])
     account = account_facts(options.get("account") or "slurmrestd")
     os_release = _os_release()
-    fragment, dropins = _unit_files(names)
+    fragment, dropins = unit_files(names)
     shown = _units(finish(started["systemctl"]).stdout, names[0], fragment, dropins)
-    unit_facts = _unit_facts(names, shown["slurmrestd"]["fragment"], dropins, account, options.get("owned") or ())
+    fragment = shown["slurmrestd"]["fragment"]
     prefix = _prefix(binaries)
     packages = _dpkg() or _rpm(started, binaries)
     daemons = {name: _daemon(binaries.get(name), started.get(name), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = _release(version)
     beside_includer = release is not None and bool(release["include_beside_includer"])
-    slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit_facts["unit"], prefix)
+    unit = units.effective(fragment or None, dropins, read_if_there, glob_files).as_dict()
+    slurm_conf_path = options.get("slurm_conf") or _slurm_conf_path(unit, prefix)
     slurm_conf, conf = _slurm_conf(slurm_conf_path, account, beside_includer)
     pids = {name: fields.pop("pid") for name, fields in shown.items()}
+    adopted = _adopted(our_dropin(names), pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit["environment"])
+    elsewhere = options.get("slurm_conf") or adopted["adopted"].get("slurm_common_config_dir")
+    wanted = _wanted_dropin(account, "-f slurm.conf" if elsewhere else "")
+    unit_facts = _unit_facts(names, fragment, dropins, wanted, options.get("owned") or ())
     slurmdbd_conf = _slurmdbd_conf(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"), beside_includer)
     plugin_dir, plugins = _plugins(conf, prefix)
     packaging, package = _packaging(binaries, packages)
@@ -104,11 +110,11 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "systemd": os.path.isdir("/run/systemd/system"),
         "systemd_version": _systemd_version(finish(started["systemd"]).stdout),
         "units": shown,
+        "unit": unit,
         **unit_facts,
-        "dropin": _dropin(names),
-        **_adopted(
-            _dropin(names), pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit_facts["unit"]["environment"]
-        ),
+        "dropin": our_dropin(names),
+        **adopted,
+        "running": [item.as_dict() for item in running.look(names, pids["slurmrestd"])],
         "account": account,
         "exposed": _exposed(slurm_conf, account),
         "slurm_user": _slurm_user(slurm_conf, slurmdbd_conf),
@@ -368,19 +374,6 @@ def _above(path: str) -> list[dict[str, Any]]:
 # --- units -----------------------------------------------------------------------------------------------------------
 
 
-def _unit_files(names: Sequence[str]) -> tuple[str, list[str]]:
-    """Fragment and drop-ins of slurmrestd as they are on disk, loaded or not."""
-    fragments = (f"{directory}/{name}" for name in names for directory in units.UNIT_PATHS)
-    fragment = next((path for path in fragments if os.path.lexists(path)), "")
-    dropins = (f"{directory}/{name}" for directory in units.dropin_directories(names) for name in _names(directory))
-    return fragment, units.order_dropins(dropins)
-
-
-def _dropin(names: Sequence[str]) -> str:
-    """Our drop-in of this unit."""
-    return units.DROPIN.replace(units.UNIT, names[0])
-
-
 def _units(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
     """State of each daemon's unit, from one call of systemctl; without systemd, what the disk says."""
     shown = systemctl.by_unit(answer)
@@ -424,28 +417,26 @@ def replaced_library(maps: str) -> bool:
 
 
 def _unit_facts(
-    names: Sequence[str], fragment: str, dropins: Sequence[str], account: Mapping[str, Any], owned: Iterable[str]
+    names: Sequence[str], fragment: str, dropins: Sequence[str], wanted: str, owned: Iterable[str]
 ) -> dict[str, Any]:
-    """The effective unit, the vendor's alone, the one without our drop-in, and what contradicts us."""
+    """The vendor's unit alone, the one without our drop-in, and what contradicts the one that is wanted."""
     path = fragment or None
-    vendor = units.effective(path, [], read_if_there, _glob)
-    dropin, own_unit = _dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
+    vendor = units.effective(path, [], read_if_there, glob_files)
+    dropin, own_unit = our_dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
     environment_file = _environment_file(vendor, names[0])
     stronger = f"{DEFAULT_ENVIRONMENT_FILE}-slurmrest".replace("slurmrestd", names[0].replace(".service", ""), 1)
     ours = {dropin, own_unit, environment_file, stronger, *owned}
     others = [dropin for dropin in dropins if dropin not in ours]
-    wanted = _wanted_dropin(account)
 
     def as_wanted(path: str) -> str | None:
         if path == dropin:
             return wanted
         return None if path in ours and path != fragment else read_if_there(path)
 
-    contradictions = units.contradictions(units.effective(path, [*others, dropin], as_wanted, _glob), ours)
+    contradictions = units.contradictions(units.effective(path, [*others, dropin], as_wanted, glob_files), ours)
     return {
-        "unit": units.effective(path, dropins, read_if_there, _glob).as_dict(),
         "vendor_unit": vendor.as_dict(),
-        "unit_without_ours": units.effective(path, others, read_if_there, _glob).as_dict(),
+        "unit_without_ours": units.effective(path, others, read_if_there, glob_files).as_dict(),
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
         "environment_file": _environment_file_facts(environment_file),
         "fragment_ours": fragment == own_unit and MARKER in _readable_text(own_unit),
@@ -485,8 +476,12 @@ def _environment_file_facts(path: str) -> dict[str, Any]:
     return {"path": path, "ours": MARKER in text, "variables": names}
 
 
-def _wanted_dropin(account: Mapping[str, Any]) -> str:
-    """What our drop-in decides, whatever its exact text: to see what would beat it, before and after it is written."""
+def _wanted_dropin(account: Mapping[str, Any], conf: str) -> str:
+    """What our drop-in decides, whatever its exact text: to see what would beat it, before and after it is written.
+
+    Its command is like nobody else's: a command of the site that reads the same as the beginning of ours has none of
+    our options.
+    """
     return "\n".join(
         [
             "[Service]",
@@ -496,14 +491,10 @@ def _wanted_dropin(account: Mapping[str, Any]) -> str:
             "Environment=SLURM_JWT=daemon",
             "Environment=SLURMRESTD_LISTEN=",
             "ExecStart=",
-            "ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS",
+            f"ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS -a rest_auth/{units.OUR_COMMAND} {conf}",
             "ExecReload=",
         ]
     )
-
-
-def _glob(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern)) or [pattern]
 
 
 # --- Slurm -----------------------------------------------------------------------------------------------------------
@@ -576,10 +567,24 @@ def _slurm_conf(
         accounting_storage_hosts=_named(conf, "AccountingStorageHost", "AccountingStorageBackupHost"),
         accounting=storage.endswith("slurmdbd"),
         ipv6="enableipv6" in communication,
+        tls_files=_tls_files(conf, path, account),
         readable_by_account=_readable(path, account) if facts["exists"] else None,
         unreadable_by_account=[file for file in dict.fromkeys(conf.files) if _readable(file, new) is False],
     )
     return facts, conf
+
+
+def _tls_files(conf: slurmconf.SlurmConf, path: str, account: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Certificate and key of slurmrestd's TLS listeners, and whether the account may read them (tls_s2n.c)."""
+    stated = conf.options("TLSParameters")
+    found = []
+    for option, usual in (("restd_cert_file", "restd_cert.pem"), ("restd_cert_key_file", "restd_cert_key.pem")):
+        file = stated.get(option) or posixpath.join(posixpath.dirname(path), usual)
+        exists = os.path.exists(file)
+        facts = {"path": file, "exists": exists, "readable": _readable(file, account) if exists else None}
+        others = os.stat(file).st_mode & 0o007 if exists else 0
+        found.append({**facts, "open": bool(others & (0o007 if option.endswith("key_file") else 0o002))})
+    return found
 
 
 def _slurm_user(*confs: Mapping[str, Any]) -> dict[str, Any] | None:

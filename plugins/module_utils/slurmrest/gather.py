@@ -321,6 +321,7 @@ def _unit_details(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "runs_as": account_facts(unit["user"] or "root"),
         "origins": {key: [str(entry.origin) for entry in alone.setting(key).values] for key in wanted},
+        "kill_signal": alone.last("KillSignal") or "SIGTERM",
         "runtime_directories": [f"/run/{name.partition(':')[0]}" for name in alone.words("RuntimeDirectory")],
         "environment_only": {
             name: {"value": item.value, "origin": str(item.origin)} for name, item in alone.environment.items()
@@ -338,10 +339,13 @@ def _files(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     facts = describe(path, account)
+    # A mask: /dev/null behind it is everybody's to write, and decides nothing.
+    facts["null"] = os.path.realpath(path) == os.devnull
     with contextlib.suppress(OSError):
         facts["age"] = round(time.time() - os.stat(path).st_mtime, 1)
         facts["account_writes"] = _may_write(path, account)
-        facts["account_replaces"] = _may_write(posixpath.dirname(path), account)
+        behind = posixpath.dirname(os.path.realpath(path))  # of a link both places count
+        facts["account_replaces"] = any(_may_write(place, account) for place in {posixpath.dirname(path), behind})
     return facts
 
 

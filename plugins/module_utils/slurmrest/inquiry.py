@@ -11,10 +11,11 @@ import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import answers, jwt
-from .client import ClientError, Credentials, Response, Target, request
+from .client import ClientError, Credentials, Response, Tls, request
 from .errors import InputError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping, Sequence
 
     from .jwt import Token
@@ -38,6 +39,7 @@ def inquire(
     patience: float = 0.0,
     client: Mapping[str, Any] | None = None,
     client_token: Token | None = None,
+    tls: Tls | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
     """Ask every listener whether it answers, and the first that does whether it answers well.
@@ -49,40 +51,58 @@ def inquire(
         patience: seconds during which a bad answer is asked for again: daemons that have just started need them.
         client: a request that does not work for a client: ``method``, ``path`` and ``user`` (the user header).
         client_token: the token it came with; None where it came without.
+        tls: how to speak https: a token goes only to whom the certificate is for.
         pause: waits for some seconds before the next attempt.
     """
     deadline = time.monotonic() + patience
+    way = _Way(tls or Tls())
     while True:
-        found = _ask_all(urls, token, accounting=accounting)
+        found = _ask_all(way, urls, token, accounting=accounting)
         if _settled(found, token) or time.monotonic() > deadline:
             break
         pause(PAUSE)
     document = found.pop("document", None)
     if client:
-        found["client"] = _client(found, client, client_token, document)
+        found["client"] = _client(way, found, client, client_token, document)
     return found
 
 
-def _ask_all(urls: Sequence[str], token: Token | None, *, accounting: bool) -> dict[str, Any]:
-    listeners = [{"url": url, **_ask(Target.parse(url), OPENAPI)} for url in dict.fromkeys(urls)]
+class _Way:
+    """How addresses are asked; the context of TLS is made when it is needed."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
+
+    def request(self, url: str, path: str, credentials: Credentials | None = None) -> Response:
+        """Raises ClientError."""
+        target = self._tls.target(url)
+        if target.is_tls and self._context is None:
+            self._context = self._tls.context()
+        headers = credentials.headers() if credentials else {}
+        return request(target, "GET", path, headers=headers, timeout=TIMEOUT, context=self._context)
+
+
+def _ask_all(way: _Way, urls: Sequence[str], token: Token | None, *, accounting: bool) -> dict[str, Any]:
+    listeners = [{"url": url, **_ask(way, url, OPENAPI)} for url in dict.fromkeys(urls)]
     main = next((entry["url"] for entry in listeners if entry["status"] is not None), None)
     found: dict[str, Any] = {"listeners": listeners, "url": main, "served": None, "diag": None, "clusters": None}
     if main is None or token is None:
         return found
-    target, credentials = Target.parse(main), Credentials(ADMINISTRATOR, token)
+    credentials = Credentials(ADMINISTRATOR, token)
     try:
-        response = request(target, "GET", OPENAPI, headers=credentials.headers(), timeout=TIMEOUT)
+        response = way.request(main, OPENAPI, credentials)
         document = response.json() if response.status == 200 else None
     except (ClientError, ValueError):
         document = None
     if document is None:
-        return {**found, "diag": _ask(target, OPENAPI, credentials)}
+        return {**found, "diag": _ask(way, main, OPENAPI, credentials)}
     served = answers.served_versions(document)
     found["served"] = {"slurm": list(served.slurm), "slurmdb": list(served.slurmdb)}
     if served.slurm:
-        found["diag"] = _ask(target, f"/slurm/{served.slurm[-1]}/diag", credentials)
+        found["diag"] = _ask(way, main, f"/slurm/{served.slurm[-1]}/diag", credentials)
     if served.slurmdb and accounting:
-        found["clusters"] = _ask(target, f"/slurmdb/{served.slurmdb[-1]}/clusters", credentials)
+        found["clusters"] = _ask(way, main, f"/slurmdb/{served.slurmdb[-1]}/clusters", credentials)
     found["document"] = document
     return found
 
@@ -95,12 +115,12 @@ def _settled(found: Mapping[str, Any], token: Token | None) -> bool:
     return bool(asked) and all(entry["good"] for entry in asked)
 
 
-def _ask(target: Target, path: str, credentials: Credentials | None = None) -> dict[str, Any]:
+def _ask(way: _Way, url: str, path: str, credentials: Credentials | None = None) -> dict[str, Any]:
     """One answer: status None and a kind of error where there was none; ``good`` is 200 without errors inside."""
     record: dict[str, Any] = {"path": path, "status": None, "good": False, "kind": None, "words": "", "names": []}
     record["as"] = credentials.user if credentials else ""
     try:
-        response = request(target, "GET", path, headers=credentials.headers() if credentials else {}, timeout=TIMEOUT)
+        response = way.request(url, path, credentials)
     except ClientError as error:
         return {**record, "kind": error.kind, "words": error.message}
     payload = _json(response)
@@ -121,7 +141,9 @@ def _json(response: Response) -> Any:
 # --- a client's request ----------------------------------------------------------------------------------------------
 
 
-def _client(found: Mapping[str, Any], client: Mapping[str, Any], token: Token | None, document: Any) -> dict[str, Any]:
+def _client(
+    way: _Way, found: Mapping[str, Any], client: Mapping[str, Any], token: Token | None, document: Any
+) -> dict[str, Any]:
     """What is to be said about a client's request: its token, its user header, its URL and its method."""
     method, path, user = client["method"].upper(), client["path"], client.get("user") or ""
     record: dict[str, Any] = {"method": method, "path": path, "user": user, "token": _inspected(token), "answer": None}
@@ -135,7 +157,7 @@ def _client(found: Mapping[str, Any], client: Mapping[str, Any], token: Token | 
         name = user or (record["token"] or {}).get("user") or "nobody"
         try:
             credentials = Credentials(name, token)
-            record["answer"] = _ask(Target.parse(found["url"]), found["diag"]["path"], credentials)
+            record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
     return record

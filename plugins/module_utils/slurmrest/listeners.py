@@ -1,8 +1,9 @@
-"""Listeners of slurmrestd: reading, checking and writing the addresses it binds.
+"""Addresses of slurmrestd: what it binds, and where a client asks (:class:`client.Target` is one of them).
 
-Two spellings work the same on every release and are the only ones written here: ``host:port`` (an IPv6 address in
-square brackets) and ``unix:/absolute/path``. Others that a release accepts (``:6820``, ``unix:///path``, ``http://host:port``)
-are understood by :func:`read`, since they stand in units that are already there, and refused by :func:`parse`.
+Three spellings are written here: ``host:port`` (an IPv6 address in square brackets) and ``unix:/absolute/path``, which
+work the same on every release, and ``https://host:port``, which binds a port that speaks TLS only, where the release
+has that. Others that a release accepts (``:6820``, ``unix:///path``, ``http://host:port``) are understood by
+:func:`read`, since they stand in units that are already there, and refused by :func:`parse`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 VARIABLE = "slurmrestd_service_listen"
 DEFAULT_PORT = 6820
 ALLOWED = (
-    "host:port, [IPv6 address]:port or unix:/absolute/path, such as 127.0.0.1:6820 or unix:/run/slurmrestd/rest.socket"
+    "host:port, [IPv6 address]:port, https://host:port or unix:/absolute/path, such as 127.0.0.1:6820 or "
+    "unix:/run/slurmrestd/rest.socket"
 )
 SUN_PATH_MAX = 107
 """Longest path of a UNIX socket in bytes: sockaddr_un.sun_path has 108, the last is the terminating zero (unix(7))."""
@@ -38,23 +40,50 @@ _RANGE = re.compile(r"(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?")
 class Listener:
     """One address that slurmrestd binds. ``host`` has no brackets and is empty for "any"; ``path`` is empty for TCP."""
 
-    kind: str  # "tcp" or "unix"
+    scheme: str  # "http", "https" or "unix"
     host: str = ""
     port: int = 0
     path: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is to the kernel: ``tcp`` or ``unix``."""
+        return "unix" if self.scheme == "unix" else "tcp"
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it speaks TLS only."""
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """``host:port`` as in a URL; empty for UNIX."""
+        if self.kind == "unix":
+            return ""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def format(self) -> str:
         """The portable spelling; :func:`parse` reads it back."""
         if self.kind == "unix":
             return f"unix:{self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"https://{self.authority}" if self.is_tls else self.authority
+
+    def covers(self, other: Listener) -> bool:
+        """Whether clients who ask at ``other`` are answered here. Of a host name any address may be the one."""
+        if self.scheme != other.scheme:
+            return False
+        if self.kind == "unix":
+            return _real(self.path) == _real(other.path)
+        same = self.is_any or self.host == other.host or (self.address is not None and self.address == other.address)
+        return self.port == other.port and same
 
     def __str__(self) -> str:
         return self.format()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able: the fields, ``text`` in the portable spelling, ``loopback`` and ``public``."""
-        return {**asdict(self), "text": self.format(), "loopback": self.is_loopback, "public": self.is_public}
+        seen = {"kind": self.kind, "text": self.format(), "loopback": self.is_loopback, "public": self.is_public}
+        return {**asdict(self), **seen}
 
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -97,9 +126,7 @@ class Listener:
         """
         if self.kind == "unix":
             return self.format()
-        if self.is_any:
-            return f"http://127.0.0.1:{self.port}"
-        return f"http://{self.format()}"
+        return f"{self.scheme}://127.0.0.1:{self.port}" if self.is_any else f"{self.scheme}://{self.authority}"
 
     @property
     def directory(self) -> str:
@@ -118,10 +145,10 @@ class Conflict:
 
 def read(text: str) -> Listener | None:
     """What slurmrestd would make of ``text``, in any spelling that some release takes; None if it is no listener."""
-    text = text.strip()
-    for scheme in ("http://", "https://"):
-        if text.startswith(scheme):
-            text = text[len(scheme) :].rstrip("/")
+    text, scheme = text.strip(), "http"
+    for prefix in ("http", "https"):
+        if text.startswith(f"{prefix}://"):
+            text, scheme = text[len(f"{prefix}://") :].rstrip("/"), prefix
     if text.startswith("unix:"):
         path = text[len("unix:") :]
         return Listener("unix", path=re.sub("^/+", "/", path)) if path.startswith("/") else None
@@ -129,7 +156,7 @@ def read(text: str) -> Listener | None:
     if match is None or not 0 < int(match["port"]) <= 65535:
         return None
     return Listener(
-        "tcp", host=_canonical(match["v6"] if match["v6"] is not None else match["host"]), port=int(match["port"])
+        scheme, host=_canonical(match["v6"] if match["v6"] is not None else match["host"]), port=int(match["port"])
     )
 
 
@@ -175,6 +202,11 @@ def conflicts(listeners: Sequence[Listener]) -> list[Conflict]:
     return found
 
 
+def is_host(text: str) -> bool:
+    """Whether ``text`` can be a host name, an IPv4 address or, without brackets, an IPv6 address."""
+    return _valid_host(text, bracketed=":" in text)
+
+
 def port_range(text: str, variable: str = "SlurmctldPort") -> range:
     """The ports of a SlurmctldPort value such as ``6817`` or ``6820-6829``.
 
@@ -216,11 +248,12 @@ def _parse_unix(text: str, variable: str) -> Listener:
 
 
 def _parse_tcp(text: str, variable: str) -> Listener:
-    match = _TCP.fullmatch(text)
+    scheme = "https" if text.startswith("https://") else "http"
+    match = _TCP.fullmatch(text.removeprefix("https://"))
     host = "" if match is None else match["v6"] if match["v6"] is not None else match["host"]
     reason = None
-    if "://" in text:
-        reason = "releases differ in which schemes they take (for TLS put a proxy in front)"
+    if "://" in text.removeprefix("https://"):
+        reason = "of the schemes only https:// is taken; plain HTTP is written without one"
     elif match is None:
         reason = "it is not host:port" + (" (an IPv6 address needs square brackets)" if text.count(":") > 1 else "")
     elif not 0 < int(match["port"]) <= 65535 or match["port"].startswith("0"):
@@ -232,7 +265,7 @@ def _parse_tcp(text: str, variable: str) -> Listener:
         reason = f"{host!r} is neither an IP address nor a host name"
     if reason is not None or match is None:
         raise InputError(variable, text, ALLOWED, reason=reason)
-    return Listener("tcp", host=_canonical(host), port=int(match["port"]))
+    return Listener(scheme, host=_canonical(host), port=int(match["port"]))
 
 
 def _valid_host(host: str, *, bracketed: bool) -> bool:

@@ -35,6 +35,8 @@ EXTRA_OPTIONS = "slurmrestd_service_extra_options"
 AUTH = "slurmrestd_service_auth"
 OPENAPI = "slurmrestd_service_openapi_plugins"
 PARSERS = "slurmrestd_service_data_parsers"
+TLS_CACERT = "slurmrestd_service_tls_cacert"
+TLS_NAME = "slurmrestd_service_tls_name"
 SOCKET_GROUP = "slurmrestd_service_socket_group"
 CLIENTS = "slurmrestd_service_clients"
 SANDBOX = "slurmrestd_service_sandbox"
@@ -71,6 +73,12 @@ _ENDING_OPTIONS = ("-V", "-h", "--help", "--generate-openapi-spec", "--autocompl
 _REFUSED_SECURITY = {
     "disable_user_check": "it lets slurmrestd run as root or SlurmUser",
     "become_user": "it needs root and inetd mode, and does not go together with JWT",
+}
+_CONSEQUENCES = {
+    "ExecStart": ": slurmrestd would run without the options of this role, the kind of authentication (-a) among them",
+    "EnvironmentFile": ": the file with the options and variables of this role would not be read",
+    "SLURM_CONF": ": slurmrestd would serve the cluster of another slurm.conf",
+    "SLURM_CONF_SERVER": ": slurmrestd would take its configuration from that controller",
 }
 _OWNED_DIRECTIVES = frozenset(
     (
@@ -112,6 +120,7 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
         _account,
         _listen,
         _auth,
+        _tls_variables,
         _sockets,
         _socket_group,
         _threads,
@@ -168,21 +177,24 @@ def is_evidence(facts: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
 
 def warnings(variables: Mapping[str, Any]) -> list[str]:
     """What works but is unwise: addresses that other hosts reach, since tokens travel there in clear."""
-    public = [str(listener) for listener in _parsed(variables) if listener.is_public]
+    public = [str(listener) for listener in _parsed(variables) if listener.is_public and not listener.is_tls]
     if not public:
         return []
     return [
         (
             f"{LISTEN}: other hosts can reach {', '.join(public)}, and slurmrestd does not encrypt: tokens can be read "
-            "on the way. Put a TLS proxy in front of a loopback address, or keep the network trusted."
+            "on the way. Put a TLS proxy in front of a loopback address, use https://host:port where the release and "
+            "the build have it, or keep the network trusted."
         )
     ]
 
 
 def paths_of_interest(variables: Mapping[str, Any]) -> list[str]:
-    """The paths that :func:`problems` wants facts of: UNIX sockets and their directories."""
+    """The paths that :func:`problems` wants facts of: UNIX sockets and their directories, the authorities of TLS."""
     sockets = [listener for listener in _parsed(variables) if listener.kind == "unix"]
-    return sorted({path for listener in sockets for path in (listener.path, listener.directory)})
+    authorities = variables.get(TLS_CACERT)
+    known = {authorities} if isinstance(authorities, str) and posixpath.isabs(authorities) else set()
+    return sorted(known | {path for listener in sockets for path in (listener.path, listener.directory)})
 
 
 def groups_of_interest(variables: Mapping[str, Any]) -> list[str]:
@@ -317,9 +329,48 @@ def _tcp(listener: listeners.Listener, variables: Mapping[str, Any], facts: Mapp
     if listener.is_ipv6 and not listener.is_any and _release_value(facts, "ipv6_by_config") and _no_ipv6(facts):
         reason = "this release binds IPv6 addresses only with CommunicationParameters=EnableIPv6 in slurm.conf"
         yield Problem(LISTEN, str(listener), "an IPv4 address, or [::]:port", reason)
+    if listener.is_tls:
+        yield from _tls(listener, facts)
     if variables.get(AUTH) == "local":
         reason = f"{AUTH} is local, and local authentication works over UNIX sockets only"
         yield Problem(LISTEN, str(listener), "unix:/absolute/path", reason)
+
+
+def _tls_variables(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+    """How verification knows the daemon's certificate."""
+    path, name = variables.get(TLS_CACERT) or "", variables.get(TLS_NAME) or ""
+    if path and (not isinstance(path, str) or not posixpath.isabs(path)):
+        yield Problem(TLS_CACERT, path, "an absolute path on the REST host, or empty", "it is none")
+    elif path and not facts["paths"].get(path, {}).get("exists", True):
+        allowed = "a file of PEM certificates on the REST host, or empty"
+        yield Problem(TLS_CACERT, path, allowed, "there is no such file on this host")
+    if name and (not isinstance(name, str) or not listeners.is_host(name)):
+        yield Problem(TLS_NAME, name, "a host name or an address, or empty", "no certificate can be for it")
+
+
+def _tls(listener: listeners.Listener, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Without a plugin or a usable certificate the daemon ends: it does not fall back to plain HTTP."""
+    if not _release_value(facts, "slurmrestd_https", default=True):
+        since = first_with("slurmrestd_https")
+        reason = f"Slurm {facts['version']} does not speak TLS; slurmrestd does since {since}"
+        yield Problem(LISTEN, str(listener), "host:port, on this release", reason, "Put a TLS proxy in front of it.")
+        return
+    if facts["slurmrestd"]["path"] and not facts["plugins"].get("tls_s2n"):
+        reason = f"this build has no TLS plugin (tls_s2n.so is not in {facts['plugin_dir'] or 'the plugin directory'})"
+        remedy = "Build Slurm with s2n (--with-s2n), or put a TLS proxy in front of host:port."
+        yield Problem(LISTEN, str(listener), "host:port, on this build", reason, remedy)
+        return
+    for file in facts["slurm_conf"].get("tls_files") or ():
+        reason = ""
+        if not file["exists"]:
+            reason = f"there is no {file['path']}, where slurmrestd reads its certificate or key"
+        elif file["readable"] is False:
+            reason = f"the service account cannot read {file['path']}"
+        elif file["open"]:
+            reason = f"others may use {file['path']}, and slurmrestd does not take it then"
+        if reason:
+            remedy = "Put it there, or name it in TLSParameters (restd_cert_file, restd_cert_key_file) of slurm.conf."
+            yield Problem(LISTEN, str(listener), "a listener with certificate and key", reason, remedy)
 
 
 def _no_ipv6(facts: Mapping[str, Any]) -> bool:
@@ -604,6 +655,10 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
     """What would beat our drop-in. Judged with the listeners: it is the service's concern, not the account's."""
     if LISTEN not in variables:
         return
+    state = facts.get("units", {}).get("slurmrestd", {})
+    if state.get("load") == "masked":
+        reason = f"{state['fragment'] or 'it'} is a link to /dev/null (systemctl mask): systemd starts it for nobody"
+        yield Problem("the unit", units.UNIT, "a unit that systemd may start", reason, "systemctl unmask slurmrestd")
     adopted, file = facts.get("adopted"), facts["environment_file"]
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
@@ -612,6 +667,7 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
             continue
         shown = item["value"] if len(item["value"]) <= _LONG_VALUE else f"{item['value'][:_LONG_VALUE]}…"
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
+        reason += _CONSEQUENCES.get(item["setting"], "")
         remedy = f"Remove that line (systemctl cat {units.UNIT} shows all of it)."
         if adopted:
             remedy += " What the running service listens on and runs as is kept as long as it runs."

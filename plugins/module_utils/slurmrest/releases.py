@@ -191,6 +191,7 @@ class Release:
     unlinks_stale_socket: bool  # a socket file left over from a killed daemon is replaced; otherwise it is fatal
     removes_socket_on_sigterm: bool  # no series does; SIGINT does
     slurmrestd_https: bool  # https:// listeners, given a TLS plugin
+    stop_signal: str  # ends it at once under load: SIGINT, on which it finishes requests; SIGTERM where it may not end
 
     # --- who it may run as ------------------------------------------------------------------------------------------
     refuses_root: bool
@@ -325,6 +326,7 @@ _20_11 = Release(
     unlinks_stale_socket=False,
     removes_socket_on_sigterm=False,
     slurmrestd_https=False,
+    stop_signal="SIGINT",
     refuses_root=False,
     refuses_root_group=False,
     refuses_slurm_user=False,
@@ -541,6 +543,8 @@ _24_11 = _next(
     openapi_without_accounting="openapi/slurmctld",
     data_parser_latest=True,
     environment=(*_24_05.environment, "ABORT_ON_FATAL"),
+    # Restarted under load: SIGINT ends it in most cases, and not at all in some; SIGTERM always. (Run on 24.11.5.)
+    stop_signal="SIGTERM",
     refuses_bad_extra_groups=True,
     missing_jwt_plugin_fatal=True,
     unknown_user_submits=True,
@@ -566,6 +570,7 @@ _25_05 = _next(
     environment=(*_24_11.environment, "SLURM_JSON", "SLURM_YAML"),
     disable_user_check_aborts=True,
     slurmrestd_https=True,
+    stop_signal="SIGINT",  # as run on 26.05: conmgr's shutdown was rewritten
     unknown_user_submits=since(True, {"25.05.8": False}),
     swapped_ports_in_log=False,
     unit_user="slurmrestd",

@@ -171,6 +171,10 @@ def curl_line(exchange: Exchange, tls: Tls | None = None) -> str:
     if exchange.target.scheme == "unix":
         words += ["--unix-socket", shlex.quote(exchange.target.path)]
         base = "http://localhost"
+    if exchange.target.scheme == "https" and exchange.target.name:
+        name, port = exchange.target.name, exchange.target.port
+        words += ["--connect-to", shlex.quote(f"{name}:{port}:{exchange.target.authority}")]
+        base = f"https://{name}:{port}"
     if exchange.target.scheme == "https" and tls is not None:
         files = (("--cacert", tls.cacert), ("--cert", tls.cert), ("--key", tls.key))
         words += [word for option, path in files if path for word in (option, shlex.quote(path))]

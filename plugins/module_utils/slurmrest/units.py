@@ -25,6 +25,9 @@ UNIT = "slurmrestd.service"
 DROPIN = f"/etc/systemd/system/{UNIT}.d/50-slurmrest.conf"
 """Our drop-in. Its name sorts before ``override.conf``, which is what ``systemctl edit`` writes."""
 
+OUR_COMMAND = "slurmrest-toolkit"
+"""A word that stands in the pretended command of our drop-in, and in no command of a site."""
+
 PLUGIN_OPTIONS = {"-s": "openapi", "-d": "data_parser", "-a": "rest_auth"}
 PLUGIN_VARIABLES = {
     "SLURMRESTD_OPENAPI_PLUGINS": "openapi",
@@ -54,6 +57,7 @@ UNIT_PATHS = (
 REDACTED = "(redacted)"
 
 _SECRET_NAME = re.compile(r"JWT|TOKEN|PASS|SECRET|KEY", re.IGNORECASE)
+_TOKEN = re.compile(r"eyJ[\w-]+\.")
 _NOT_SECRET = ("", "daemon")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECTION_LINE = re.compile(r"^[ \t]*\[[A-Za-z][\w-]*\][ \t]*$", re.MULTILINE)
@@ -80,6 +84,7 @@ _OPTIONS_WITH_VALUE = frozenset("adfgstu")
 _LONG_OPTIONS_WITH_VALUE = frozenset({"max-connections", "autocomplete"})
 _DECIDES_IDENTITY = ("User", "Group", "DynamicUser", "SupplementaryGroups", "ExecStart", "ExecReload")
 _LISTS = ("SupplementaryGroups", "ExecStart", "ExecReload")
+_REDIRECTING = ("SLURM_CONF", "SLURM_CONF_SERVER")  # what an -f overrules (slurmrestd(8))
 _DANGEROUS_SECURITY = ("disable_user_check", "become_user")
 
 
@@ -335,6 +340,12 @@ def split_words(text: str) -> list[str]:
     return [_unquote(match.group()) for match in _WORD.finditer(text)]
 
 
+def shown(name: str, value: str) -> str:
+    """The value of a variable or option as it may be shown: what may be a secret never is."""
+    hide = _SECRET_NAME.search(name) is not None or _TOKEN.search(value) is not None
+    return REDACTED if hide and value not in _NOT_SECRET else value
+
+
 def specifiers(text: str) -> str:
     """Resolve the specifiers that are the same on every host; others stay as written."""
     return re.sub(r"%(.)", lambda match: _SPECIFIERS.get(match[1], match[0]), text)
@@ -420,6 +431,7 @@ def contradictions(unit: EffectiveUnit, ours: Collection[str]) -> list[Contradic
     found = [
         *(item for key in _DECIDES_IDENTITY for item in _foreign_setting(unit, key, own, known)),
         *_foreign_variables(unit, own, known),
+        *_foreign_reset(unit, known),
     ]
     decided = {item.setting for item in found}
     if "ExecStart" not in decided:
@@ -432,6 +444,12 @@ def contradictions(unit: EffectiveUnit, ours: Collection[str]) -> list[Contradic
             Contradiction(option.flag, option.value or "", option.origin)
             for option in unit.options
             if option.origin.file not in ours and option.flag in ("-u", "-g")
+        )
+        conf = [option for option in unit.options if option.flag == "-f"][-1:]
+        found.extend(
+            Contradiction(option.flag, option.value or "", option.origin)
+            for option in conf
+            if option.origin.file not in ours
         )
     return found
 
@@ -552,8 +570,7 @@ def _in_double_quotes(match: re.Match[str]) -> str:
 
 
 def _variable(name: str, value: str, origin: Origin) -> Variable:
-    hide = _SECRET_NAME.search(name) is not None and value not in _NOT_SECRET
-    return Variable(name, REDACTED if hide else value, origin)
+    return Variable(name, shown(name, value), origin)
 
 
 def _environment(
@@ -666,6 +683,13 @@ def _foreign_setting(
             yield Contradiction(key, entry.value, entry.origin)
 
 
+def _foreign_reset(unit: EffectiveUnit, known: Collection[str | None]) -> Iterator[Contradiction]:
+    """An empty ``EnvironmentFile=``: the file with our options is not read any more. Further files only add."""
+    reset = unit.setting("EnvironmentFile").reset
+    if reset is not None and reset.file not in known:
+        yield Contradiction("EnvironmentFile", "(reset)", reset)
+
+
 def _foreign_variables(
     unit: EffectiveUnit, own: Mapping[tuple[str, str], Setting], known: Collection[str | None]
 ) -> Iterator[Contradiction]:
@@ -675,8 +699,13 @@ def _foreign_variables(
     for name, value in ours.items():
         variable = unit.environment.get(name)
         if variable is None:
-            yield Contradiction(name, "(unset)", _unset_by(unit, name))
+            yield Contradiction(name, "(unset)", unset_by(unit, name))
         elif variable.origin.file not in known and variable.value != value:
+            yield Contradiction(name, variable.value, variable.origin)
+    elsewhere = not any(option.flag == "-f" for option in unit.options)
+    for name in _REDIRECTING if elsewhere else ():
+        variable = unit.environment.get(name)
+        if variable is not None and name not in ours and variable.origin.file not in known:
             yield Contradiction(name, variable.value, variable.origin)
     security = unit.environment.get("SLURMRESTD_SECURITY", Variable("", "", Origin("", 0)))
     dangerous = any(word.strip().lower() in _DANGEROUS_SECURITY for word in security.value.split(","))
@@ -688,7 +717,7 @@ def _words(entry: Assignment) -> list[str]:
     return [specifiers(word) for word in split_words(entry.value)]
 
 
-def _unset_by(unit: EffectiveUnit, name: str) -> Origin:
+def unset_by(unit: EffectiveUnit, name: str) -> Origin:
     """Where a variable of ours was lost: an ``UnsetEnvironment=`` that names it, or an empty ``Environment=``."""
     for entry in unit.setting("UnsetEnvironment").values:
         if name in [word.partition("=")[0] for word in _words(entry)]:

@@ -510,7 +510,7 @@ def _listeners(case: Case) -> Iterator[Finding]:
     for entry in case.facts["unit"]["listeners"]:
         told = listeners.read(entry["text"])
         stated = entry["origin"].rpartition(":")[0] != fragment
-        if told and (running or stated) and not any(_covers(one, told) for one in wanted):
+        if told and (running or stated) and not any(one.covers(told) for one in wanted):
             lost.append(f"{told} ({entry['origin']})")
     if lost:
         yield Finding(
@@ -520,14 +520,6 @@ def _listeners(case: Case) -> Iterator[Finding]:
             "add it to slurmrestd_service_listen, or accept it: slurmrest_upgrade_accept: [listener-lost]",
             blocking=True,
         )
-
-
-def _covers(wanted: listeners.Listener, told: listeners.Listener) -> bool:
-    if wanted.kind != told.kind:
-        return False
-    if wanted.kind == "unix":
-        return wanted.path == told.path
-    return wanted.port == told.port and (wanted.is_any or wanted.host == told.host or wanted.address == told.address)
 
 
 # --- options and plug-ins --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -160,6 +160,28 @@ def verify(
         session.latency,
         tuple(_warnings(targets, context)),
     )
+
+
+def with_process(report: Report, differences: Sequence[Mapping[str, Any]]) -> Report:
+    """The report with a failed check ``process`` in front where the daemon does not run as our drop-in says.
+
+    Args:
+        report: of the requests.
+        differences: as :func:`running.look` found them, as dictionaries.
+    """
+    if not differences:
+        return report
+    failed = Result(
+        "process",
+        "slurmrestd runs with what the drop-in says",
+        ok=False,
+        seconds=0.0,
+        detail="; ".join(item["text"] for item in differences),
+        cause="a file that sorts later decides, or the daemon was started before the files changed",
+        remedy="Remove the lines named, or run playbooks/deploy.yml, which restarts a daemon that is older than its "
+        "files.",
+    )
+    return replace(report, checks=(failed, *report.checks))
 
 
 def _warnings(targets: Sequence[Target], context: ssl.SSLContext | None) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import TYPE_CHECKING, Any
 
 from .. import listeners, units
@@ -174,6 +173,29 @@ def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
         yield Sign(host.name, cause, [state, *refused, *said[:1]], remedy)
 
 
+def _plugin_not_named(cluster: Cluster) -> Iterator[Sign]:
+    """Both ways of knowing clients are loaded, and over a UNIX socket the wrong one answers first."""
+    for host in cluster.rest:
+        there, unit = host.facts["plugins"], host.unit
+        sockets = [(listener, origin) for listener, origin in _told(host) if listener.kind == "unix"]
+        asked = any(kind == "rest_auth" for _, kind, _ in units.asked_plugins(unit))
+        both = there["rest_auth_jwt"] and there["rest_auth_local"]
+        if asked or not both or not sockets or "SLURM_JWT" not in unit["environment"] or host.down("slurmrestd"):
+            continue
+        said = host.said("slurmrestd", r"rejecting socket connection|initial jwt_decode failure")
+        yield Sign(
+            host.name,
+            "slurmrestd is not told how to know its clients, and loads rest_auth/local beside rest_auth/jwt. Over a "
+            "UNIX socket that one decides first: it turns good tokens of others away and forgets that of root.",
+            [
+                *(f"{origin}: {listener}" for listener, origin in sockets[:1]),
+                "the unit names no -a and no SLURMRESTD_AUTH_TYPES",
+                *said[:1],
+            ],
+            f"Set slurmrestd_service_auth: jwt and run {DEPLOY}, which states -a rest_auth/jwt.",
+        )
+
+
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
@@ -316,12 +338,12 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
 
 
 def _covers(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
+    """Whether a socket of this host is what is wanted. It does not show whether it speaks TLS."""
     if wanted.kind == "unix":
         return bool(entry["path"] == wanted.path)
-    any_address = entry["host"] in _ANY
-    host = "127.0.0.1" if wanted.host == "localhost" else wanted.host
-    named = not re.fullmatch(r"[0-9.:a-f]+", host) and not any_address  # a name: any address may be its
-    return entry["port"] == wanted.port and (any_address or entry["host"] == host or named)
+    there = listeners.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
+    named = wanted.address is None and not there.is_any  # a name: any address may be its
+    return there.covers(wanted) or (named and there.port == wanted.port)
 
 
 def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
@@ -486,6 +508,13 @@ RULES = (
         "rest_quickstart.html, Common Issues; slurmrestd(8), SLURM_JWT",
         _jwt_variable,
         ("token-refused", "accounting-refused", "foreign-dropin"),
+    ),
+    Rule(
+        "auth-plugin-not-named",
+        "slurmrestd is not told how to know its clients",
+        "slurmrestd(8), -a; rest_quickstart.html, Customization",
+        _plugin_not_named,
+        ("token-refused", "accounting-refused"),
     ),
     Rule(
         "listens-elsewhere",

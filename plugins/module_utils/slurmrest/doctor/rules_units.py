@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from .. import units
+from .. import running, units
 from .model import Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEPLOY = "ansible-playbook playbooks/deploy.yml"
 DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused")
+_REFUSED = ("token-refused", "accounting-refused")
 _LISTENING = ("bind-permission", "listener-duplicate", "listens-elsewhere", "port-taken", "port-in-slurmctld-range")
 
 
@@ -76,7 +77,7 @@ def _variable(name: str) -> str:
 def _writable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         for path, facts in host["files"].items():
-            if path in (host.facts["slurm_conf"]["path"], host.facts["slurmdbd_conf"]["path"]):
+            if path in (host.facts["slurm_conf"]["path"], host.facts["slurmdbd_conf"]["path"]) or facts.get("null"):
                 continue
             if facts.get("account_writes") or facts.get("account_replaces") or facts.get("others_write"):
                 yield Sign(
@@ -145,6 +146,83 @@ def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
+def _runs_otherwise(cluster: Cluster) -> Iterator[Sign]:
+    """The process against our drop-in: what no file shows, too."""
+    for host in cluster.rest:
+        found = [] if host.down("slurmrestd") else host.facts.get("running") or []
+        if found:
+            stale = all(item["origin"] == running.NOWHERE for item in found)
+            remedy = f"{DEPLOY}, which restarts it with what the drop-in says."
+            if not stale:
+                places = ", ".join(dict.fromkeys(item["origin"] for item in found if item["origin"] != running.NOWHERE))
+                remedy = f"Remove what {places} says of it, then run {DEPLOY}."
+            yield Sign(
+                host.name,
+                "The running slurmrestd does not do what this toolkit's drop-in says.",
+                [item["text"] for item in found],
+                remedy,
+            )
+
+
+def _redirected(cluster: Cluster) -> Iterator[Sign]:
+    """A variable sends the daemon to another slurm.conf than the host's other daemons and commands use."""
+    for host in cluster.rest:
+        unit, usual = host.unit, posixpath.join("/etc/slurm", "slurm.conf")
+        given = [option["value"] for option in unit["options"] if option["flag"] == "-f"]
+        path = unit["environment"].get("SLURM_CONF", "")
+        if given or not path or path == usual:
+            continue
+        origin = unit["environment_origins"]["SLURM_CONF"]
+        there = host.facts["slurm_conf"]
+        missing = path == there["path"] and not there["exists"]
+        ours = host.facts.get("dropin", units.DROPIN) in unit["dropins"]
+        if not missing and not (ours and posixpath.basename(path) == "slurm.conf"):
+            continue  # a site that has it there, or a file of its own for slurmrestd, and runs well
+        yield Sign(
+            host.name,
+            "A variable of its environment sends slurmrestd to another slurm.conf"
+            + (", which is not there." if missing else " than the one that it was deployed for."),
+            [f"{origin}: SLURM_CONF={path}", *([f"{path} does not exist"] if missing else [])],
+            f"Remove SLURM_CONF from {origin.rpartition(':')[0]}, or name the directory in slurm_common_config_dir, "
+            f"and run {DEPLOY}.",
+        )
+
+
+def _masked(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        state = host["units"].get("slurmrestd", {})
+        fragment = state.get("fragment") or host.unit["fragment"] or ""
+        if state.get("load") == "masked" or host["files"].get(fragment, {}).get("null"):
+            place = fragment or f"/etc/systemd/system/{host.rest_unit}.service"
+            yield Sign(
+                host.name,
+                "The unit is masked: systemd starts it for nobody.",
+                [f"{place} is a link to /dev/null (systemctl mask)"],
+                f"systemctl unmask {host.rest_unit}; then run {DEPLOY}.",
+            )
+
+
+def _killed(cluster: Cluster) -> Iterator[Sign]:
+    """It did not end when it was told to; told as long as the next stop would go the same way."""
+    for host in cluster.rest:
+        now, release = host.evidence.get("kill_signal", ""), host.release
+        wanted = release.stop_signal if release else now
+        said = host.said("slurmrestd", r"State 'stop-sig\w+' timed out|Failed with result 'timeout'")
+        fields = host["units"].get("slurmrestd", {})
+        if not said or (now == wanted and fields.get("result") != "timeout"):
+            continue
+        other = now and now != wanted
+        yield Sign(
+            host.name,
+            "slurmrestd did not end when it was stopped, and systemd killed it after a while in which nothing answered."
+            + (f" The unit sends {now}, on which this release may not end while it serves." if other else ""),
+            [*said[:1], *([f"the unit has KillSignal={now}"] if now else [])],
+            f"{DEPLOY} sets KillSignal={wanted} and a short TimeoutStopSec=."
+            if other
+            else f"See what it was busy with: journalctl -u {host.rest_unit}; then systemctl restart {host.rest_unit}.",
+        )
+
+
 def _condition(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         if host.state("slurmrestd") == "skipped":
@@ -170,6 +248,7 @@ RULES = (
             "listens-elsewhere",
             "daemon-reload-missing",
             "restart-missing",
+            "auth-plugin-not-named",
         ),
     ),
     Rule(
@@ -177,7 +256,11 @@ RULES = (
         "systemd has not read the changed unit",
         "systemctl(1), daemon-reload",
         _needs_reload,
-        (*_LISTENING, "restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon", "listener-silent"),
+        (
+            *_LISTENING,
+            *("restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon", "listener-silent"),
+            *("runs-otherwise", "conf-redirected"),
+        ),
     ),
     Rule(
         "environment-file-sectioned",
@@ -191,14 +274,32 @@ RULES = (
         "An environment file overrides the drop-in",
         "systemd.exec(5), EnvironmentFile=; rest_quickstart.html, Customization",
         _environment_file_wins,
-        (*_LISTENING, *DOWN, "no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing"),
+        (
+            *_LISTENING,
+            *DOWN,
+            *("no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing", "runs-otherwise"),
+        ),
     ),
     Rule(
         "foreign-dropin",
         "Another drop-in overrides this toolkit's",
         "systemd.unit(5), drop-ins",
         _foreign_dropin,
-        (*_LISTENING, "no-listener"),
+        (*_LISTENING, "no-listener", "runs-otherwise", "conf-redirected", "auth-plugin-not-named", *_REFUSED),
+    ),
+    Rule(
+        "unit-masked",
+        "The unit of slurmrestd is masked",
+        "systemctl(1), mask",
+        _masked,
+        (*DOWN, "listens-elsewhere", "daemon-reload-missing", "no-listener", "execstart-not-reset"),
+    ),
+    Rule(
+        "conf-redirected",
+        "The unit's environment names another slurm.conf",
+        "slurmrestd(8), SLURM_CONF; systemd.exec(5), EnvironmentFile=",
+        _redirected,
+        (*DOWN, "runs-otherwise", "condition-failed", "configuration-differs", *_REFUSED),
     ),
     Rule(
         "no-listener",
@@ -219,7 +320,21 @@ RULES = (
         "slurmrestd runs with an earlier configuration",
         "rest_quickstart.html, Customization",
         _not_restarted,
-        ("listens-elsewhere", "listener-silent"),
+        ("listens-elsewhere", "listener-silent", "runs-otherwise"),
+    ),
+    Rule(
+        "runs-otherwise",
+        "slurmrestd does not run with what the drop-in says",
+        "systemd.unit(5), drop-ins; systemctl(1), set-environment",
+        _runs_otherwise,
+        ("listens-elsewhere", "listener-silent", *_REFUSED),
+    ),
+    Rule(
+        "stop-needs-kill",
+        "slurmrestd had to be killed",
+        "systemd.service(5), TimeoutStopSec=; systemd.kill(5), KillSignal=",
+        _killed,
+        DOWN,
     ),
     Rule(
         "dropin-writable",

@@ -1,0 +1,85 @@
+"""TLS from end to end: an authority made here, a daemon whose certificate is for another name than its address."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from slurmrest import inquiry
+from slurmrest.client import ClientError, Target, Tls, request
+from slurmrest.probes import Probe, probe_error
+from slurmrest.report import curl_line
+from slurmrest.session import Exchange
+
+from .fake_slurmrestd import STYLES, FakeSlurmrestd, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = "rest.example.org"
+
+
+def openssl(directory: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with ca.pem, and server.pem and server.key, which it vouches for under NAME."""
+    made = tmp_path_factory.mktemp("authority")
+    key = ["-newkey", "rsa:2048", "-nodes"]
+    (made / "ca.cnf").write_text(
+        "[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\nbasicConstraints=CA:TRUE\n"
+    )
+    (made / "names").write_text(f"subjectAltName=DNS:{NAME}\n")
+    ca = ["-config", "ca.cnf", "-subj", "/CN=an authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"]
+    openssl(made, "req", "-x509", *key, *ca)
+    openssl(
+        made, "req", "-new", *key, "-config", "ca.cnf", "-subj", f"/CN={NAME}", "-keyout", "server.key", "-out", "csr"
+    )
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+    openssl(made, "x509", "-req", "-in", "csr", *signed, "-out", "server.pem")
+    return made
+
+
+@pytest.fixture
+def daemon(authority: Path) -> Iterator[Target]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    with serving(FakeSlurmrestd(STYLES["24.11"]), tls=context) as target:
+        yield target
+
+
+def test_the_certificate_is_checked_for_the_name_that_is_given(authority: Path, daemon: Target) -> None:
+    tls = Tls(cacert=str(authority / "ca.pem"), name=NAME)
+    target = tls.target(daemon.url)
+    assert (target.host, target.name, target.is_tls) == ("localhost", NAME, True)
+    assert request(target, "GET", "/openapi/v3", context=tls.context()).status == 401
+    for other in (Tls(cacert=tls.cacert), Tls(cacert=tls.cacert, name="example.org"), Tls(name=NAME)):
+        with pytest.raises(ClientError) as refused:
+            request(other.target(daemon.url), "GET", "/openapi/v3", context=other.context())
+        assert refused.value.kind == "tls"
+
+
+def test_a_start_is_proven_over_tls_without_a_secret(daemon: Target) -> None:
+    assert probe_error(Probe("listeners", (daemon.url,)), lambda _argv: None) is None  # type: ignore[arg-type,return-value]
+
+
+def test_the_doctor_asks_over_tls_whom_the_certificate_is_for(authority: Path, daemon: Target) -> None:
+    tls = Tls(cacert=str(authority / "ca.pem"), name=NAME)
+    (asked,) = inquiry.inquire([daemon.url], None, accounting=False, tls=tls)["listeners"]
+    assert asked["status"] == 401
+    (asked,) = inquiry.inquire([daemon.url], None, accounting=False)["listeners"]
+    assert (asked["status"], asked["kind"]) == (None, "tls")
+
+
+def test_the_curl_line_asks_the_same(authority: Path) -> None:
+    tls = Tls(cacert=str(authority / "ca.pem"), name=NAME)
+    target = tls.target("https://127.0.0.1:6820")
+    line = curl_line(Exchange(target, "GET", "/openapi/v3", "none", "", None, 401), tls)
+    assert f"--connect-to {NAME}:6820:127.0.0.1:6820" in line
+    assert f"--cacert {authority}/ca.pem" in line
+    assert line.endswith(f"https://{NAME}:6820/openapi/v3")
