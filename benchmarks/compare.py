@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
 
 from benchmarks import commands
 from benchmarks.commands import OURS, SINGLE, SPLIT

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest import payloads
-from slurmrest.releases import lookup
+from slurmrest.rest import payloads
+from slurmrest.slurm.releases import lookup
 
 from benchmarks import commands
 from slurmrest_toolkit.clusters import tokens

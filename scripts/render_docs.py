@@ -21,9 +21,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT)]
 
-from slurmrest import releases  # noqa: E402  # found only through the path set above
 from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
+from slurmrest.slurm import releases  # noqa: E402  # found only through the path set above
 
+from scripts import render_architecture  # noqa: E402  # likewise
 from tests.real.faults import faults  # noqa: E402  # likewise
 
 if TYPE_CHECKING:
@@ -286,6 +287,9 @@ def documents() -> dict[Path, str]:
         found = json.loads(recorded.read_text())
         blocks = {"scores": scores_table(found["scores"]), "memory": memory_table(found["memory"])}
         made[page] = with_blocks(page.read_text(), blocks)
+    page = ROOT / "docs" / "architecture.md"
+    if page.exists():
+        made[page] = with_blocks(page.read_text(), {"rooms": render_architecture.picture(ROOT)})
     made[readme] = with_blocks(readme.read_text(), {"variables": variables_index(), "releases": release_summary()})
     return made
 

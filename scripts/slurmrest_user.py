@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins" / "module_utils"))
 
-from slurmrest.users.cli import main
+from slurmrest.users.command import main
 
 sys.exit(main())

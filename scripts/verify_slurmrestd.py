@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins" / "module_utils"))
 
-from slurmrest.cli import main
+from slurmrest.verify.command import main
 
 sys.exit(main())

@@ -64,12 +64,14 @@ def python(title: str, *arguments: str, **environment: str) -> Command:
 
 
 def lint(_: Options) -> Iterator[Command]:
-    """Yield the linters and the check that generated documents are up to date."""
+    """Yield the linters, the check that generated documents are up to date, and that of the engine's floors."""
     yield python("yamllint", "-m", "yamllint", "--strict", ".")
     yield python("ruff check", "-m", "ruff", "check", "--output-format=concise")
     yield python("ruff format", "-m", "ruff", "format", "--diff")
     yield python("ansible-lint", "-m", "ansiblelint", "--strict")
     yield python("generated documents", "scripts/render_docs.py", "--check")
+    engine = {"PYTHONPATH": str(ROOT / "plugins" / "module_utils")}
+    yield Command("rooms of the engine", ("lint-imports", "--no-cache"), engine)
 
 
 def types(_: Options) -> Iterator[Command]:

@@ -8,8 +8,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slurmrest.conductor import BAR_SECONDS, Conductor, Options, RotationFailed
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, Options, RotationFailed
 from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.key_rotation"

@@ -9,7 +9,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
-from ..module_utils.slurmrest.listeners import read
+from ..module_utils.slurmrest.slurmrestd.listeners import read
 from ..plugin_utils.peer import result_on, run_on, slurm_of
 
 MODULE = "slurmrest.toolkit.slurm_ask"

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.slurmrest.preflight import is_evidence, verdict, without
+from ..module_utils.slurmrest.slurmrestd.preflight import is_evidence, verdict, without
 
 MODULE = "slurmrest.toolkit.slurmrestd_preflight"
 

@@ -12,9 +12,9 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.slurmrest.auth.jwt import Token
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
-from ..module_utils.slurmrest.formats import write_file
-from ..module_utils.slurmrest.jwt import Token
+from ..module_utils.slurmrest.verify.formats import write_file
 from ..plugin_utils.peer import result_on, run_on, slurm_of
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"

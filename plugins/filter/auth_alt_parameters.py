@@ -1,4 +1,4 @@
-"""The filter that makes ``AuthAltParameters`` (see module_utils/slurmrest/authparams.py)."""
+"""The filter that makes ``AuthAltParameters`` (see module_utils/slurmrest/slurm/auth_parameters.py)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.slurmrest.authparams import items
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.slurm.auth_parameters import items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The filter that decides where Slurm comes from (see module_utils/slurmrest/package_plan.py)."""
+"""The filter that decides where Slurm comes from (see module_utils/slurmrest/slurm/package_plan.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.package_plan import decide
+from ..module_utils.slurmrest.slurm.package_plan import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Remember what a host was like, and bring it back (entry file; see module_utils/slurmrest/origin.py)."""
+"""Remember what a host was like, and bring it back (entry file; see module_utils/slurmrest/transaction/baseline.py)."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction import host_lock
+from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.transaction import host_lock
 
 KINDS = ("units", "users", "groups", "packages")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Apply rendered files and restarts as one transaction (entry file; see module_utils/slurmrest/transaction.py)."""
+"""Apply rendered files and restarts as one transaction (entry file; see slurmrest/transaction/transaction.py)."""
 
 from __future__ import annotations
 
@@ -121,16 +121,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.aside import aside
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.transaction import (
-    DirectorySpec,
-    FileSpec,
-    ServiceSpec,
-    Transaction,
-    octal,
-)
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.set_aside import aside
+from ..module_utils.slurmrest.transaction.transaction import DirectorySpec, FileSpec, ServiceSpec, Transaction, octal
 
 
 def _file(data: dict[str, Any]) -> FileSpec:

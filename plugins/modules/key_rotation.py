@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""A new JWT key on every host that has it (entry file; see module_utils/slurmrest/conductor.py and rotation.py)."""
+"""A new JWT key on every host that has it (entry file; see module_utils/slurmrest/rotation/order.py and host.py)."""
 
 from __future__ import annotations
 
@@ -86,21 +86,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.restart_look import refusals
-from ..module_utils.slurmrest.rotation import (
-    KeyOnHost,
-    daemon_ports,
-    expected_key,
-    named_hosts,
-    written_by_us,
-)
+from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expected_key, named_hosts, written_by_us
 from ..module_utils.slurmrest.slurm.commands import Slurm
-from ..module_utils.slurmrest.slurm.loaded import of_host
+from ..module_utils.slurmrest.systemd.loaded import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction import ServiceSpec
+from ..module_utils.slurmrest.transaction.restart_look import refusals
+from ..module_utils.slurmrest.transaction.transaction import ServiceSpec
 
 TOKEN_SECONDS = 900
 

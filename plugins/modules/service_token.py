@@ -59,11 +59,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
 from ..module_utils.slurmrest.service_token import hosts
-from ..module_utils.slurmrest.transaction import FileSpec, Transaction
+from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.transaction import FileSpec, Transaction
 
 
 def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:

@@ -71,14 +71,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.auth.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.host.files import read
-from ..module_utils.slurmrest.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.rotation import KeyOnHost
+from ..module_utils.slurmrest.rotation.host import KeyOnHost
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction import (
+from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.transaction import (
     DirectorySpec,
     FileSpec,
     ServiceSpec,

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Ask the slurmrestd of this host for a doctor (entry file; see module_utils/slurmrest/inquiry.py)."""
+"""Ask the slurmrestd of this host for a doctor (entry file; see module_utils/slurmrest/doctor/inquiry.py)."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.client import Tls
-from ..module_utils.slurmrest.inquiry import inquire
-from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.doctor.inquiry import inquire
+from ..module_utils.slurmrest.rest.client import Tls
 
 
 def ask(wanted: dict[str, Any]) -> dict[str, Any]:

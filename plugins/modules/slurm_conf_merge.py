@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Merging into the site's own configuration (entry file; see module_utils/slurmrest/confmerge.py)."""
+"""Merging into the site's own configuration (entry file; see module_utils/slurmrest/merge/host.py)."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.confmerge import KINDS, Look, Part, Request, advice
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.merge.host import KINDS, Look, Part, Request, advice
 
 REQUEST = (
     "parts",

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Facts about the Slurm installed on a host (entry file; the knowledge is in module_utils/slurmrest/detect.py)."""
+"""Facts about the Slurm installed on a host (entry file; the knowledge is in module_utils/slurmrest/facts/host.py)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.module import finish
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.facts.host import detect
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Gather what a doctor wants to see of a host (entry file; see module_utils/slurmrest/gather.py)."""
+"""Gather what a doctor wants to see of a host (entry file; see module_utils/slurmrest/doctor/evidence.py)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.gather import gather, look
+from ..module_utils.slurmrest.doctor.evidence import gather, look
 
 
 def main() -> None:

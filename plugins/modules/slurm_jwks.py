@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""The public keys of issuers on this host (entry file; see module_utils/slurmrest/jwks_refresh.py)."""
+"""The public keys of issuers on this host (entry file; see module_utils/slurmrest/jwks/refresh.py)."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest import jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle, interpreter
-from ..module_utils.slurmrest.jwks_refresh import Settings, refresh
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.transaction import FileSpec, Transaction
+from ..module_utils.slurmrest.jwks import command as jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
+from ..module_utils.slurmrest.jwks.refresh import Settings, refresh
+from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.transaction import FileSpec, Transaction
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     done = refresh(settings, check=check, consent=parameters["consent"])
     outcomes = [done.outcome]
     if parameters["program"]:
-        program = FileSpec(parameters["program"], bundle("jwks_cli"), mode=0o755, shown=False)
+        program = FileSpec(parameters["program"], bundle("jwks.command"), mode=0o755, shown=False)
         outcomes.append(Transaction("slurm_jwks-program", files=[program], origin=Origin()).apply(check=check))
     return {
         "changed": any(outcome.changed for outcome in outcomes),

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Install packages of Slurm where that does no harm (entry file; see module_utils/slurmrest/package_manager.py)."""
+"""Install packages of Slurm where that does no harm (entry file; see module_utils/slurmrest/packages/manager.py)."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.origin import Origin
-from ..module_utils.slurmrest.package_manager import Request, install, manager
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.packages.manager import Request, install, manager
+from ..module_utils.slurmrest.transaction.baseline import Origin
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:

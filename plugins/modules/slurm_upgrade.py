@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""What another release means for the REST service (entry file; see module_utils/slurmrest/upgrade.py)."""
+"""What another release means for the REST service (entry file; see module_utils/slurmrest/upgrade/judge.py)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.facts.host import detect
 from ..module_utils.slurmrest.host.files import UnsafePath, read_site
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.upgrade import Case, report
-from ..module_utils.slurmrest.upgrade_look import look
+from ..module_utils.slurmrest.upgrade.judge import Case, report
+from ..module_utils.slurmrest.upgrade.look import look
 
 
 def _text(path: str) -> str:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Refuse what cannot work before anything changes (entry file; see module_utils/slurmrest/preflight.py)."""
+"""Refuse what cannot work before anything changes (entry file; see module_utils/slurmrest/slurmrestd/preflight.py)."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.detect import detect
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.preflight import groups_of_interest, paths_of_interest, verdict, without
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.slurmrestd.preflight import groups_of_interest, paths_of_interest, verdict, without
 
 
 def run(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Prove that the slurmrestd of this host works (entry file; the checks are in module_utils/slurmrest/verify.py)."""
+"""Prove that the slurmrestd of this host works (entry file; the checks are in module_utils/slurmrest/verify/run.py)."""
 
 from __future__ import annotations
 
@@ -77,18 +77,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest import confinement, units
-from ..module_utils.slurmrest.adoption import bound
-from ..module_utils.slurmrest.client import Credentials, Tls
-from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.auth.minting import from_scontrol, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.formats import render_junit
-from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.report import render_table
-from ..module_utils.slurmrest.report_html import configuration, render_html
+from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.rest.client import Credentials, Tls
 from ..module_utils.slurmrest.slurm.commands import Slurm
-from ..module_utils.slurmrest.users.tokens import from_scontrol, on_host
-from ..module_utils.slurmrest.verify import JobOptions, Options, verify, with_process
+from ..module_utils.slurmrest.slurmrestd import unit as units
+from ..module_utils.slurmrest.slurmrestd.adoption import bound
+from ..module_utils.slurmrest.systemd import sandbox as confinement
+from ..module_utils.slurmrest.verify.formats import render_junit
+from ..module_utils.slurmrest.verify.html import configuration, render_html
+from ..module_utils.slurmrest.verify.run import JobOptions, Options, verify, with_process
+from ..module_utils.slurmrest.verify.table import render_table
 
 
 def main() -> None:

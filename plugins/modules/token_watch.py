@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Which of two tokens is accepted, proven or sampled (entry file; see module_utils/slurmrest/watch.py)."""
+"""Which of two tokens is accepted, proven or sampled (entry file; see slurmrest/rotation/acceptance.py)."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.client import Credentials, Target
-from ..module_utils.slurmrest.detect import detect
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.auth.jwt import Token
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.jwt import Token
-from ..module_utils.slurmrest.listeners import parse
-from ..module_utils.slurmrest.module import finish
-from ..module_utils.slurmrest.watch import NEW, OLD, Sampler, prove, routes
+from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.rest.client import Credentials, Target
+from ..module_utils.slurmrest.rotation.acceptance import NEW, OLD, Sampler, prove, routes
+from ..module_utils.slurmrest.slurmrestd.listeners import parse
 
 
 def run(wanted: dict[str, Any]) -> dict[str, Any]:

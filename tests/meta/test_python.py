@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACTIONS = tree.ROOT / "plugins" / "action"
 SOURCES = sorted(tree.ENGINE.glob("**/*.py"))
-PRINTING = ("cli", "report")
+PRINTING = ("command",)
 NEWER = {"annotationlib", "compression", "tomllib"}
 GONE = {
     *(

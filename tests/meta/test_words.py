@@ -6,7 +6,7 @@ import re
 
 from tests.meta import tree
 
-RELEASE_TABLE = "plugins/module_utils/slurmrest/releases.py"
+RELEASE_TABLE = "plugins/module_utils/slurmrest/slurm/releases.py"
 SUITES = "src/slurmrest_toolkit/images/suites.py"
 """Which distribution suite packages which Slurm series."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.errors import AnsibleError
-from slurmrest.releases import RELEASES
+from slurmrest.slurm.releases import RELEASES
 
 from tests.render.roles import evaluate
 

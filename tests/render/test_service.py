@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest import adoption, units
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
+from slurmrest.slurmrestd import adoption
+from slurmrest.slurmrestd import unit as units
 
 from tests.render.exposure import exposure
 from tests.render.roles import evaluate

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest import preflight, units
-from slurmrest.aside import without_lines
-from slurmrest.upgrade import Case, set_aside
+from slurmrest.slurmrestd import preflight
+from slurmrest.slurmrestd import unit as units
+from slurmrest.transaction.set_aside import without_lines
+from slurmrest.upgrade.judge import Case, set_aside
 
 from tests.render.test_service import DROPIN, LISTEN, UNITS, VENDOR_UNIT, VENDORS, Host
 

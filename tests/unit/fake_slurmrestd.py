@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
-from slurmrest import jwt
-from slurmrest.client import Target
+from slurmrest.auth import jwt
+from slurmrest.rest.client import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,13 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slurmrest import jwt
-from slurmrest.conductor import Conductor, Options
+from slurmrest.auth import jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
-from slurmrest.rotation import KeyOnHost
+from slurmrest.rotation.host import KeyOnHost
+from slurmrest.rotation.order import Conductor, Options
 from slurmrest.slurm.commands import Slurm
-from slurmrest.transaction import ServiceSpec
+from slurmrest.transaction.transaction import ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

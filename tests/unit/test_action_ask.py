@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_doctor import evidence
+from tests.unit.doctor.test_doctor import evidence
 
 ask = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_ask")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_the_program_runs_by_itself(tmp_path: Path) -> None:
     program = tmp_path / "jwks.pyz"
-    program.write_bytes(bundle("jwks_cli"))
+    program.write_bytes(bundle("jwks.command"))
     command = [sys.executable, "-I", str(program)]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, cwd="/")
     assert "refresh this host's key set" in " ".join(shown.stdout.split())
@@ -29,7 +29,7 @@ def test_the_program_runs_by_itself(tmp_path: Path) -> None:
 
 
 def test_the_program_has_what_it_imports_and_no_more() -> None:
-    assert bundle("jwks_cli") == bundle("jwks_cli")
+    assert bundle("jwks.command") == bundle("jwks.command")
     with zipfile.ZipFile(BytesIO(bundle("errors"))) as archive:
         assert sorted(archive.namelist()) == ["__main__.py", "slurmrest/__init__.py", "slurmrest/errors.py"]
 

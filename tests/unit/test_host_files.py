@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import gather, keys, rotation
+from slurmrest.auth import keys
+from slurmrest.doctor import evidence as gather
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import files
+from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
-from slurmrest.transaction import DirectorySpec, FileSpec, Transaction, host_lock, read_present
+from slurmrest.transaction.transaction import DirectorySpec, FileSpec, Transaction, host_lock, read_present
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ import json
 import secrets
 
 import pytest
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 from tests.real.leaks.secrets_found import leaks
 

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.confmerge import Part, Request
 from slurmrest.host import programs
+from slurmrest.merge.host import Part, Request
 from slurmrest.slurm.commands import Slurm
-from slurmrest.slurm.loaded import of_host, read_text, unloaded
-from slurmrest.slurmconf import hash_values, read
+from slurmrest.slurm.conf import hash_values, read
+from slurmrest.systemd.loaded import of_host, read_text, unloaded
 from slurmrest.systemd.systemctl import Systemd
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest import inquiry
-from slurmrest.client import ClientError, Target, Tls, request
-from slurmrest.probes import Probe, probe_error
-from slurmrest.report import curl_line
-from slurmrest.session import Exchange
+from slurmrest.doctor import inquiry
+from slurmrest.rest.client import ClientError, Target, Tls, request
+from slurmrest.rest.session import Exchange
+from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.verify.table import curl_line
 
 from .fake_slurmrestd import STYLES, FakeSlurmrestd, serving
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 import slurmrest_toolkit
 from slurmrest_toolkit.clusters import journals, lifecycle, remove, running, tokens

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 from slurmrest_toolkit.clusters import prove
 from slurmrest_toolkit.clusters.state import Machine, Node
@@ -60,7 +60,7 @@ class Store:
 
 @pytest.fixture(name="root")
 def a_clone(tmp_path: Path) -> Path:
-    for path in ("ansible.cfg", "playbooks/deploy.yml", "plugins/module_utils/slurmrest/jwt.py", "roles/a/tasks.yml"):
+    for path in ("ansible.cfg", "playbooks/deploy.yml", "plugins/modules/jwt.py", "roles/a/tasks.yml"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("one", encoding="ascii")
     return tmp_path
@@ -78,9 +78,7 @@ def test_one_image_for_each_kind_of_node(root: Path) -> None:
     assert warm.recipe(BASE_IMAGE, "single", 1, root).image(Node("node1", SINGLE, "c")).endswith("-" + ".".join(SINGLE))
 
 
-@pytest.mark.parametrize(
-    "path", ["ansible.cfg", "playbooks/deploy.yml", "plugins/module_utils/slurmrest/jwt.py", "roles/a/tasks.yml"]
-)
+@pytest.mark.parametrize("path", ["ansible.cfg", "playbooks/deploy.yml", "plugins/modules/jwt.py", "roles/a/tasks.yml"])
 def test_images_are_made_anew_when_an_ingredient_changes(root: Path, path: str) -> None:
     before = prefix(root)
     assert prefix(root) == before
@@ -114,7 +112,7 @@ def test_base_layout_and_number_of_nodes_are_ingredients(root: Path) -> None:
 
 def test_what_the_clone_really_reads_is_an_ingredient() -> None:
     files = list(recipes.sources(Path(__file__).resolve().parents[2], warm.INGREDIENTS))[::2]
-    assert {"roles/slurm_conf/templates/slurm.conf.j2", "plugins/module_utils/slurmrest/transaction.py"} <= set(files)
+    assert {"roles/slurm_conf/templates/slurm.conf.j2", "plugins/module_utils/slurmrest/errors.py"} <= set(files)
 
 
 def test_a_set_is_found_only_when_complete(root: Path) -> None:

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slurmrest.client import Credentials
-from slurmrest.releases import Version
+from slurmrest.rest.client import Credentials
+from slurmrest.slurm.releases import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks

@@ -6,10 +6,10 @@ import base64
 import errno
 from typing import TYPE_CHECKING, Any
 
-from slurmrest import verify
-from slurmrest.client import Credentials, Target
-from slurmrest.jwt import Key
-from slurmrest.report import render_table
+from slurmrest.auth.jwt import Key
+from slurmrest.rest.client import Credentials, Target
+from slurmrest.verify import run as verify
+from slurmrest.verify.table import render_table
 
 from slurmrest_toolkit.clusters import tokens
 from slurmrest_toolkit.images.warm import JWT_KEY
@@ -19,7 +19,7 @@ from slurmrest_toolkit.support.errors import ClusterFailedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slurmrest.jwt import Token
+    from slurmrest.auth.jwt import Token
 
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine

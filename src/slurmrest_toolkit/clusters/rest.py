@@ -8,15 +8,15 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from slurmrest.client import ClientError, Target, request
 from slurmrest.errors import InputError
-from slurmrest.releases import lookup
+from slurmrest.rest.client import ClientError, Target, request
+from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters import tokens
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
-    from slurmrest.client import Credentials
+    from slurmrest.rest.client import Credentials
 
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from slurmrest import jwt
+from slurmrest.auth import jwt
+from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
 from slurmrest.errors import InputError
-from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
 
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.nodes.inventory import ORDINARY_USER

@@ -7,8 +7,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from slurmrest import cli as verification
-from slurmrest.users import cli as users
+from slurmrest.users import command as users
+from slurmrest.verify import command as verification
 
 from slurmrest_toolkit.command import doctor
 from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED

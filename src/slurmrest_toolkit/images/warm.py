@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
 from slurmrest_toolkit.images.archive import WARM

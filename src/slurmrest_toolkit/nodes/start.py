@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
 from slurmrest_toolkit.containers.engine import REST_PORT, SSH_PORT, Engine, EngineError

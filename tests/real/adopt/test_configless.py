@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
 
 from tests.real.clusters import LiveCluster, live_cluster
 

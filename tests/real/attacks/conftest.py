@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import answers, jwt
-from slurmrest.client import Response, Target, request
-from slurmrest.jwt import TOKEN_HEADER, USER_HEADER
-from slurmrest.releases import lookup
+from slurmrest.auth import jwt
+from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
+from slurmrest.rest import answers
+from slurmrest.rest.client import Response, Target, request
+from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, live_cluster
@@ -20,7 +21,7 @@ from tests.real.clusters import LiveCluster, live_cluster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slurmrest.releases import Release
+    from slurmrest.slurm.releases import Release
 
 NODE = "node1"
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"

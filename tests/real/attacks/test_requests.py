@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.client import ClientError, open_idle
+from slurmrest.rest.client import ClientError, open_idle
 
 from tests.real.attacks.conftest import ROOT, Attacked
 

@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import jwt
-from slurmrest.client import ClientError
-from slurmrest.payloads import api_version, job_submission
+from slurmrest.auth import jwt
+from slurmrest.rest.client import ClientError
+from slurmrest.rest.payloads import api_version, job_submission
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.attacks.conftest import KEY, NODE, ORDINARY, ROOT, Attacked, refused

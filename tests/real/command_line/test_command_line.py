@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
-from slurmrest import releases
+from slurmrest.slurm import releases
 
 from slurmrest_toolkit.clusters import running, state
 from slurmrest_toolkit.support.progress import Progress

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 from slurmrest_toolkit.clusters.running import refresh
 from slurmrest_toolkit.clusters.state import Cluster, choose

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.client import Credentials, Response, Target, request
-from slurmrest.jwt import Token
-from slurmrest.releases import API_VERSIONS, lookup
+from slurmrest.auth.jwt import Token
+from slurmrest.rest.client import Credentials, Response, Target, request
+from slurmrest.slurm.releases import API_VERSIONS, lookup
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
@@ -20,7 +20,7 @@ from tests.real.jwks.provider import Provider
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slurmrest.releases import ApiVersion, Release
+    from slurmrest.slurm.releases import ApiVersion, Release
 
 USER = "alice"
 DAEMONS = ("slurmdbd", "slurmctld")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from slurmrest.client import ClientError
+from slurmrest.rest.client import ClientError
 
 if TYPE_CHECKING:
     from tests.real.jwks.conftest import Issued

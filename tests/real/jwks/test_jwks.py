@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import answers
-from slurmrest.jwt import Token, with_forged_signature, with_other_claims, without_signature
-from slurmrest.payloads import job_submission
+from slurmrest.auth.jwt import Token, with_forged_signature, with_other_claims, without_signature
+from slurmrest.rest import answers
+from slurmrest.rest.payloads import job_submission
 
 from tests.real.jwks.conftest import JWKS, LAYOUTS, USER, Issued, eventually, takes_any_type
 from tests.real.jwks.load import FAILED, FAMILIES, GOOD, Load, judge

@@ -11,12 +11,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from slurmrest.confmerge import CHECK_SECONDS, Part, Request
 from slurmrest.errors import SlurmrestError
-from slurmrest.releases import lookup
-from slurmrest.slurm.loaded import read_text
-from slurmrest.slurmconf import hash_values, read
-from slurmrest.slurmconf_edit import Edit
+from slurmrest.merge.host import CHECK_SECONDS, Part, Request
+from slurmrest.slurm.conf import hash_values, read
+from slurmrest.slurm.conf_edit import Edit
+from slurmrest.slurm.releases import lookup
+from slurmrest.systemd.loaded import read_text
 
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 

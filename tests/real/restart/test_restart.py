@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
 
 from tests.real.clusters import LiveCluster, Play, live_cluster
 

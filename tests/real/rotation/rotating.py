@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from slurmrest import jwt
-from slurmrest.client import Credentials, Target
-from slurmrest.watch import Routes, prove, routes
+from slurmrest.auth import jwt
+from slurmrest.rest.client import Credentials, Target
+from slurmrest.rotation.acceptance import Routes, prove, routes
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster

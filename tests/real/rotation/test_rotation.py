@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.releases import lookup
+from slurmrest.slurm.releases import lookup
 
 from tests.real.clusters import slurmrest
 from tests.real.rotation.rotating import CHANGING, KEY, MEASURED, STEP, SWITCHING, Rotating, rotating

@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from slurmrest import payloads
-from slurmrest.jwt import Key, claims_for, encode
+from slurmrest.auth.jwt import Key, claims_for, encode
+from slurmrest.rest import payloads
 
 from benchmarks.load import CLIENT, PEAK
 from slurmrest_toolkit.clusters.state import load

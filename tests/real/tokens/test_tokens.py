@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from slurmrest import jwt
+from slurmrest.auth import jwt
 
 from tests.real.clusters import ROOT
 from tests.real.tokens.conftest import CONTROLLER, DATABASE, HOME, OWNER, PORTAL, TOKEN, UNIT, USER, Portal

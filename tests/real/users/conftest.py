@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.client import Target
-from slurmrest.releases import API_VERSIONS, lookup
+from slurmrest.rest.client import Target
+from slurmrest.slurm.releases import API_VERSIONS, lookup
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from slurmrest.releases import ApiVersion
+    from slurmrest.slurm.releases import ApiVersion
 
     from slurmrest_toolkit.clusters.state import Cluster
 

@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import answers
-from slurmrest.client import Credentials, Response, request
-from slurmrest.jwt import Token
+from slurmrest.auth.jwt import Token
+from slurmrest.rest import answers
+from slurmrest.rest.client import Credentials, Response, request
 
 from tests.real.users.conftest import CONTROLLER, USER
 

@@ -8,8 +8,8 @@ import stat
 import sys
 from pathlib import Path
 
+from ..auth.jwt import TOKEN_HEADER, Token, TokenError, inspect
 from ..errors import SlurmrestError
-from ..jwt import TOKEN_HEADER, Token, TokenError, inspect
 
 _MAX_SECRET = 65536  # bytes of a token or key file
 STDIN = "-"

@@ -1,1 +1,1 @@
-"""From evidence of all hosts to causes: ``diagnose`` is pure, ``rules_*`` hold one small function for each cause."""
+"""From the evidence of all hosts to causes; ``rules_*`` hold one small function for each of them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..releases import Release, lookup
+from ..slurm.releases import Release, lookup
 
 RESTART_LOOP_STARTS = 3
 RESTART_LOOP_SECONDS = 120.0

@@ -10,7 +10,7 @@ from .model import CONFS, Cluster, Host, Rule, Sign
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..releases import Release
+    from ..slurm.releases import Release
 
 DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20

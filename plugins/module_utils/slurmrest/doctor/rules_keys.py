@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import keys
-from ..package_plan import parts
+from ..auth import keys
+from ..slurm.package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from .. import listeners, units
 from ..errors import InputError
-from ..package_plan import parts
+from ..slurm.package_plan import parts
+from ..slurmrestd import listeners
+from ..slurmrestd import unit as units
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
 from .rules_units import DEPLOY, DOWN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from .. import running, units
+from ..slurmrestd import running
+from ..slurmrestd import unit as units
 from .model import Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:

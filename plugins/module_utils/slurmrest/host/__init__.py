@@ -1,1 +1,1 @@
-"""The operating system of a host: its files and programs. Nothing here knows of Slurm."""
+"""The operating system of a host: programs, files, processes. It knows no Slurm."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 
-from .. import jwt
+from ..auth import jwt
 from ..errors import SlurmrestError
 from ..host import files, programs
 

@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import confinement
-from ..detect import account_facts, detect
 from ..errors import SlurmrestError
+from ..facts.host import account_facts, detect
 from ..host import files, programs
 from ..host.programs import Run
-from ..preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
+from ..slurmrestd.preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
+from ..systemd import sandbox as confinement
 from ..systemd.systemctl import Systemd
 from . import fetch
 

@@ -1,1 +1,1 @@
-"""What is known of Slurm and its programs."""
+"""What is known of Slurm itself: its releases, packages, programs and configuration files."""

@@ -41,7 +41,7 @@ class Slurm:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], run: Run = programs.run) -> Slurm:
-        """Those that the facts of a host tell of (:func:`..detect.detect`)."""
+        """Those that the facts of a host tell of (:func:`..facts.host.detect`)."""
         return cls(str(facts["slurm_conf"]["path"]), str(facts["prefix"] or ""), run)
 
     def argv(self, program: str, *words: str) -> tuple[str, ...]:

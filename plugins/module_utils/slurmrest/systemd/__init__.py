@@ -1,1 +1,1 @@
-"""What systemd says of units, and what is told to it."""
+"""systemd as it is asked, and what confines a service that it runs."""

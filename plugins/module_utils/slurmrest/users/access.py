@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import answers
-from ..client import DEFAULT_TIMEOUT, Credentials, Response, Target
 from ..errors import InputError, SlurmrestError
-from ..releases import ApiVersion, Release
-from ..session import Failed, Options, Session, assumed_row, payload_of
+from ..rest import answers
+from ..rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target
+from ..rest.session import Failed, Options, Session, assumed_row, payload_of
+from ..slurm.releases import ApiVersion, Release
 
 _OPENAPI = "/openapi/v3"
 

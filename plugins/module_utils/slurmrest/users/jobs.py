@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .. import answers
-from ..client import ClientError
+from ..rest import answers
+from ..rest.client import ClientError
 from .access import Access, RefusedError, meaning
 
 EXIT_TIMEOUT = 124

@@ -1,0 +1,250 @@
+"""JSON Web Tokens as Slurm's auth/jwt plugin reads them: HS256, a user in ``sun``, seconds of the epoch in ``exp``.
+
+Only what this project needs: sign, look inside, verify, and spoil a token on purpose for the tests that prove that a
+spoilt token is refused. The format is RFC 7515 and RFC 7519; which claims count is in Slurm's ``auth_jwt.c``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SlurmrestError
+
+ALGORITHM = "HS256"
+DEFAULT_LIFESPAN = 1800  # seconds; what `scontrol token` gives when it is not asked for another
+USER_HEADER = "X-SLURM-USER-NAME"
+TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a secret
+
+_REDACTED = "<redacted>"
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
+_LAST_INSTANT = 1e15  # seconds; a number beyond is no time
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
+
+
+class TokenError(SlurmrestError):
+    """A token that cannot be used: not a JWT, wrong algorithm, wrong signature, expired, or without a user."""
+
+
+class Token:
+    """A token that does not show itself: ``repr``, ``str`` and ``format`` are redacted, ``reveal()`` is the value.
+
+    Raises TokenError when the value could not be sent as an HTTP header (empty, blanks, line breaks, not ASCII); its
+    message never holds the value.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        if not value:
+            raise TokenError("the token is empty")
+        if not _HEADER_SAFE.match(value):
+            raise TokenError(
+                f"the token ({len(value)} characters) holds blanks, line breaks or characters outside ASCII; "
+                "allowed: one token of printable ASCII characters"
+            )
+        self._value = value
+
+    def reveal(self) -> str:
+        """The token itself, for the one place that puts it on the wire."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Token({_REDACTED})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Token, self._value))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Token is not pickled: it would be written in clear")
+
+
+class Key:
+    """The secret that signs tokens: the raw bytes of the key file, used as they are. Its ``repr`` is redacted.
+
+    Raises TokenError for an empty key; Slurm itself asks for no more than one byte, so length is judged elsewhere.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        if not data:
+            raise TokenError("the signing key is empty")
+        self._data = bytes(data)
+
+    def sign(self, message: bytes) -> bytes:
+        """HMAC-SHA256 of `message` (32 bytes)."""
+        return hmac.new(self._data, message, hashlib.sha256).digest()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return f"Key({len(self._data)} bytes, {_REDACTED})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Key is not pickled: it would be written in clear")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a token says about itself, unverified. It holds no signature, so it cannot be used to log in."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+    @property
+    def algorithm(self) -> str:
+        """The ``alg`` of the header, or an empty string."""
+        return _text(self.header.get("alg"))
+
+    @property
+    def foreign_type(self) -> str:
+        """The ``typ`` of the header where it is another than JWT: libjwt before 1.12 refuses such a token."""
+        kind = _text(self.header.get("typ"))
+        return "" if kind.upper() == "JWT" else kind
+
+    @property
+    def user(self) -> str:
+        """The user name as Slurm looks for it (``sun``, else ``username``), or an empty string."""
+        return _text(self.claims.get("sun")) or _text(self.claims.get("username"))
+
+    @property
+    def expires(self) -> float | None:
+        """``exp`` in seconds since the epoch, or None when there is none."""
+        return _number(self.claims.get("exp"))
+
+
+def claims_for(user: str, lifespan: int = DEFAULT_LIFESPAN, now: float | None = None) -> dict[str, Any]:
+    """The claims `scontrol token` writes: ``iat`` and ``exp`` (seconds), ``sun``. A negative lifespan has expired."""
+    issued = int(time.time() if now is None else now)
+    return {"iat": issued, "exp": issued + lifespan, "sun": user}
+
+
+def encode(claims: Mapping[str, Any], key: Key, header: Mapping[str, Any] | None = None) -> Token:
+    """Sign `claims` with HS256 and return the compact token. `header` adds to or replaces ``alg`` and ``typ``."""
+    signed = f"{_part({'alg': ALGORITHM, 'typ': 'JWT', **(header or {})})}.{_part(claims)}"
+    return Token(f"{signed}.{_b64encode(key.sign(signed.encode('ascii')))}")
+
+
+def inspect(token: Token) -> Inspected:
+    """Header and claims without checking the signature. Raises TokenError when it is not a JWT."""
+    header, claims, signature = _split(token)
+    _b64decode(signature, "signature")
+    return Inspected(_object(header, "header"), _object(claims, "claims"))
+
+
+def signature_matches(token: Token, key: Key) -> bool:
+    """Whether this key signed the token, with HS256; what the claims say does not matter. TokenError for no JWT."""
+    header, claims, signature = _split(token)
+    if Inspected(_object(header, "header"), {}).algorithm != ALGORITHM:
+        return False
+    return hmac.compare_digest(key.sign(f"{header}.{claims}".encode("ascii")), _b64decode(signature, "signature"))
+
+
+def verify(token: Token, key: Key, now: float | None = None) -> Inspected:
+    """Check the token as slurmctld does: HS256, signature, ``exp`` (no leeway), a user name. Raises TokenError.
+
+    ``iat``, ``nbf``, ``iss`` and ``aud`` are not looked at, because Slurm does not look at them either.
+    """
+    header, claims, _signature = _split(token)
+    found = Inspected(_object(header, "header"), _object(claims, "claims"))
+    if found.algorithm != ALGORITHM:
+        raise TokenError(f"the token is signed with {found.algorithm or 'no algorithm'}; allowed: {ALGORITHM}")
+    if not signature_matches(token, key):
+        raise TokenError("the signature does not match: another key made this token, or it was changed")
+    if "exp" in found.claims and found.expires is None:
+        raise TokenError("the claim exp is not a number of seconds")
+    instant = time.time() if now is None else now
+    if found.expires is not None and found.expires < instant:
+        raise TokenError(f"the token expired {instant - found.expires:.0f} s ago")
+    if not found.user:
+        raise TokenError("the token names no user: neither sun nor username is a non-empty string")
+    return found
+
+
+def looks_like_jwt(token: Token) -> bool:
+    """Whether `inspect` can read it."""
+    try:
+        inspect(token)
+    except TokenError:
+        return False
+    return True
+
+
+def with_forged_signature(token: Token) -> Token:
+    """The same header and claims under a well-formed signature that no key made (all bits zero)."""
+    header, claims, signature = _split(token)
+    return Token(f"{header}.{claims}.{'A' * max(len(signature), len(_b64encode(bytes(32))))}")
+
+
+def with_other_claims(token: Token, **claims: Any) -> Token:
+    """Claims changed after signing: the old signature stays, so it no longer matches."""
+    header, _old, signature = _split(token)
+    return Token(f"{header}.{_part({**inspect(token).claims, **claims})}.{signature}")
+
+
+def without_signature(token: Token) -> Token:
+    """The ``alg: none`` attack: same claims, a header that asks for no check, an empty signature."""
+    return Token(f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_split(token)[1]}.")
+
+
+def expired(user: str, key: Key, seconds_ago: int = 60, now: float | None = None) -> Token:
+    """A token rightly signed for `user` whose ``exp`` lies `seconds_ago` in the past."""
+    return encode(claims_for(user, -seconds_ago, now), key)
+
+
+def _split(token: Token) -> tuple[str, str, str]:
+    parts = token.reveal().split(".")
+    if len(parts) != 3:
+        raise TokenError(f"not a JWT: {len(parts)} part(s) separated by dots instead of 3")
+    return parts[0], parts[1], parts[2]
+
+
+def _object(part: str, name: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(_b64decode(part, name))
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise TokenError(f"not a JWT: the {name} part is not JSON") from None
+    if not isinstance(value, dict):
+        raise TokenError(f"not a JWT: the {name} part is not a JSON object")
+    return value
+
+
+def _part(value: Mapping[str, Any]) -> str:
+    return _b64encode(json.dumps(value, separators=(",", ":")).encode("utf-8"))
+
+
+def _b64encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _b64decode(text: str, name: str) -> bytes:
+    """Base64url without padding, strictly: another alphabet or a length that cannot be is an error."""
+    if not _BASE64URL.match(text):
+        raise TokenError(f"not a JWT: the {name} part is not base64url")
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise TokenError(f"not a JWT: the {name} part is not base64url") from None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LAST_INSTANT:
+        return None
+    return float(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

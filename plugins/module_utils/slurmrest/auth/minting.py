@@ -1,0 +1,221 @@
+"""Tokens for users: asked of scontrol, or signed with the key by those who hold it; written privately; looked into."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ..errors import InputError, SlurmrestError
+from ..host import files, programs
+from ..host.programs import Done
+from ..slurm import conf as slurmconf
+from ..slurm.commands import Slurm
+from ..slurm.releases import first_with, lookup
+from . import jwt, keys
+from .jwt import TOKEN_HEADER, USER_HEADER
+
+LONGEST = 86400  # seconds that a token is given without being asked twice
+INFINITE = 2**31 - 2  # seconds; what scontrol makes of lifespan=infinite (scontrol.c)
+FORMS = ("export", "plain", "header")
+_CONFIGURATIONS = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/local/etc/slurm.conf")
+_PATIENCE = 30.0  # seconds that scontrol gets
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
+
+
+Ask = Callable[..., "Done[str]"]
+
+
+class NoTokenError(SlurmrestError):
+    """No token was to be had."""
+
+
+def lifespan(text: str, *, long: bool = False) -> int | None:
+    """Seconds from an argument; None for ``infinite``. InputError for more than a day unless `long`, and for both."""
+    allowed = f"1 to {LONGEST} seconds"
+    if text == "infinite":
+        if not long:
+            raise InputError("--lifespan", text, f"{allowed}; with --long any, and infinite")
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= INFINITE:
+        raise InputError("--lifespan", text, f"{allowed}; with --long up to {INFINITE}, and infinite")
+    if int(text) > LONGEST and not long:
+        raise InputError(
+            "--lifespan",
+            text,
+            f"{allowed}; more with --long",
+            reason="a token cannot be taken back before it expires, except with all others, by a new key",
+        )
+    return int(text)
+
+
+def account(name: str) -> str:
+    """The name of an account. InputError when it could mean something else to scontrol."""
+    if not _ACCOUNT.match(name):
+        raise InputError("--user", name, "the name of an account")
+    return name
+
+
+def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> jwt.Token:
+    """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`; None seconds is for ever.
+
+    Args:
+        user: whom the token is for.
+        seconds: how long it lives.
+        ask: runs scontrol with these words; by default as the user who runs this would, for the cluster that SLURM_CONF
+            names, but without SLURM_JWT, by which scontrol would log in.
+
+    Raises NoTokenError, and InputError for a token without end from a release that does not know one.
+    """
+    ask = ask or _as_the_user
+    words = ["token", f"lifespan={'infinite' if seconds is None else seconds}"]
+    if user is not None:
+        words.insert(1, f"username={account(user)}")
+    if seconds is None:
+        _demand_infinite(_answered(ask("--version")).stdout)
+    done = _answered(ask(*words))
+    name, _equals, value = done.stdout.strip().partition("=")
+    if done.returncode or name != "SLURM_JWT":
+        # Standard output may hold a token: only the error stream is shown.
+        words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
+    return jwt.Token(value)
+
+
+def on_host(slurm: Slurm) -> Ask:
+    """How :func:`from_scontrol` asks for one known cluster, whatever the login's environment says."""
+    return lambda *words: slurm.ask("scontrol", *words, limit=_PATIENCE)
+
+
+def _as_the_user(*words: str) -> Done[str]:
+    own = programs.of_the_user()
+    program = programs.find("scontrol", filter(None, own.get("PATH", "").split(os.pathsep))) or "scontrol"
+    return programs.run([program, *words], limit=_PATIENCE, environment=own)
+
+
+def _answered(done: Done[str]) -> Done[str]:
+    if done.returncode == programs.MISSING and not done.stdout:
+        raise NoTokenError(
+            "there is no scontrol on this host.",
+            "Do this on a login host of the cluster, or on the controller with --key-file FILE.",
+        )
+    if done.returncode == programs.TOO_SLOW:
+        raise NoTokenError(
+            f"scontrol did not answer within {_PATIENCE:g} s.", "See whether slurmctld runs: scontrol ping"
+        )
+    return done
+
+
+def signed(path: str, user: str, seconds: int | None) -> jwt.Token:
+    """Sign a token for `user` with the key in a file. Raises NoTokenError when others can get at the key."""
+    key = read_key(path)
+    return jwt.encode(jwt.claims_for(account(user), INFINITE if seconds is None else seconds), key)
+
+
+def read_key(path: str, slurm_user: str | None = None) -> jwt.Key:
+    """The key in a file that nobody but root and SlurmUser can read or replace. Raises NoTokenError for another."""
+    try:
+        problems = keys.key_file_problems(path, slurm_user or configured_slurm_user())
+        if not problems:
+            return jwt.Key(files.read(path, keys.MAXIMUM_BYTES))
+    except (OSError, files.UnsafePath) as error:
+        raise NoTokenError(f"--key-file {path}: {getattr(error, 'strerror', None) or error}.") from None
+    raise NoTokenError(
+        f"--key-file {path} is refused, for who can read it can be root on the cluster: {'; '.join(problems)}.",
+        "If others could read it, make a new key: this one may be known. Allowed: " + keys.ALLOWED + ".",
+    )
+
+
+def configured_slurm_user(environment: Mapping[str, str] | None = None) -> str:
+    """SlurmUser as slurm.conf says, for whom the key is; root where it says nothing (slurm.conf(5))."""
+    environment = os.environ if environment is None else environment
+    for path in (environment.get("SLURM_CONF"), *_CONFIGURATIONS):
+        found = slurmconf.read(path, _content) if path else None
+        if found is not None:
+            return found.get("SlurmUser", "root") or "root"
+    return "root"
+
+
+def render(token: jwt.Token, user: str, form: str) -> str:
+    """The token as text: ``export`` (SLURM_JWT=…), ``plain``, or ``header`` for ``curl -H @FILE``."""
+    value = token.reveal()
+    return {
+        "export": f"SLURM_JWT={value}\n",
+        "plain": f"{value}\n",
+        "header": f"{USER_HEADER}: {user}\n{TOKEN_HEADER}: {value}\n",
+    }[form]
+
+
+def write_private(path: str, text: str) -> None:
+    """Put text into a file of mode 0600, whole or not at all. Raises NoTokenError.
+
+    A link is not followed, it is replaced; what is no regular file (a device, a folder) is refused.
+    """
+    try:
+        files.write(path, text.encode("ascii"), os.geteuid(), os.getegid(), 0o600, secret=True)
+    except files.UnsafePath as error:
+        raise NoTokenError(f"--output {path}: {error.message}", error.remedy) from None
+    except OSError as error:
+        raise NoTokenError(f"--output {path}: {error.strerror or error}.") from None
+
+
+def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None = None) -> dict[str, Any]:
+    """What a token says: ``algorithm``, ``foreign_type``, ``user``, ``claims``, ``expires``, ``remaining`` (seconds).
+
+    Also ``expired``; ``signature``: "good", "bad" or "not checked"; ``usable``: False when the token has expired, names
+    no user or has a bad signature. Raises TokenError when it is no JWT.
+    """
+    found = jwt.inspect(token)
+    instant = time.time() if now is None else now
+    signature = "not checked"
+    if key is not None:
+        signature = "good" if jwt.signature_matches(token, key) else "bad"
+    # slurmctld takes a token without exp for one that has expired in 1970 (auth_jwt.c).
+    remaining = None if found.expires is None else found.expires - instant
+    expired = remaining is None or remaining < 0
+    return {
+        "algorithm": found.algorithm,
+        "foreign_type": found.foreign_type,
+        "user": found.user,
+        "claims": dict(found.claims),
+        "expires": found.expires,
+        "remaining": None if remaining is None else round(remaining),
+        "expired": expired,
+        "signature": signature,
+        "usable": bool(found.user) and not expired and signature != "bad",
+    }
+
+
+def _demand_infinite(version: str) -> None:
+    release = lookup(version, "scontrol --version").release
+    if not release.lifespan_infinite:
+        raise InputError(
+            "--lifespan",
+            "infinite",
+            f"a number of seconds on Slurm {release.series}",
+            reason=f"Slurm knows this since {first_with('lifespan_infinite')} and would give the default before",
+        )
+
+
+def _why_not(words: str, user: str | None) -> str:
+    lower = words.lower()
+    if "invalid user id" in lower or "permission denied" in lower:
+        return (
+            f"Only root and SlurmUser get a token for another user ({user})."
+            if user
+            else "The cluster may have disable_token_creation in AuthAltParameters: ask its staff for a token."
+        )
+    if "time limit" in lower:
+        return "The cluster bounds the life of tokens (max_token_lifespan in AuthAltParameters): ask for fewer seconds."
+    if "plugin" in lower or "fetching token" in lower:
+        return "slurmctld has no AuthAltTypes=auth/jwt in slurm.conf, so there are no tokens on this cluster."
+    return "See whether slurmctld runs: scontrol ping"
+
+
+def _content(path: str) -> str | None:
+    try:
+        return files.read_if_there(path)
+    except PermissionError:
+        return None

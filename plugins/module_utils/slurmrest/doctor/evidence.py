@@ -1,0 +1,465 @@
+"""What a doctor wants to see of one host, besides what :mod:`detect` finds. Changes nothing.
+
+It looks at state first (processes, sockets, files, modes, what a daemon has mapped into memory) and at logs second,
+which also hold what was wrong yesterday. All of it is JSON-able. Tokens and passwords are cut out of every line of a
+log; keys are compared by a keyed fingerprint whose salt the caller throws away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import hashlib
+import hmac
+import json
+import os
+import posixpath
+import pwd
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..auth import keys
+from ..facts.host import account_facts, describe, detect
+from ..host import files, programs
+from ..host.files import UnsafePath, read_beginning, read_if_there
+from ..host.proc import listening_sockets, process, read_text
+from ..slurm import conf as slurmconf
+from ..slurmrestd import unit as units
+from ..slurmrestd.listeners import DEFAULT_PORT, read
+from ..systemd import systemctl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ..host.programs import Started
+
+DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
+DATABASES = ("mariadb", "mysql", "mysqld")
+UNITS = (*DAEMONS, "munge", *DATABASES)
+SETTLE_SECONDS = 12.0
+"""How long a unit that is on its way somewhere may take to get there."""
+
+YOUNG_SECONDS = 2.0
+"""A daemon that fails does so within this time after its start; younger ones are looked at again."""
+
+JOURNAL_LINES = 300
+KEPT_LINES = 60
+LOG_BYTES = 65536
+
+_PROPERTIES = (
+    "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
+    "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
+    "FragmentPath,DropInPaths,SystemCallFilter"
+)
+_CLONE_SYSVSEM = 0x00040000  # sched.h
+_SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*")
+_SECRETS = re.compile(r"(?i)(x-slurm-user-token|authorization|slurm_jwt|storagepass|password)(\W+)\S.*")
+_HEX = re.compile(r"(?:\b[0-9a-fA-F]{2}[ :]?){16,}|\b[0-9a-fA-F]{32,}\b")
+_PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
+"""What a daemon that logs twice, to syslog and to standard error, puts before the same words."""
+
+_TROUBLE = re.compile(
+    r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|space"
+    r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid"
+)
+_ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
+_EXPORTS_TOKEN = re.compile(r"^\s*export\s+[\"']?(?:\$\(|`)\s*scontrol\s+token\b")
+_EXPORTING_FILES = (
+    *("/etc/environment", "/etc/environment.d/*.conf", "/etc/profile", "/etc/profile.d/*", "/etc/bash.bashrc"),
+    *("/etc/bashrc", "/etc/zsh/zshenv", "/etc/zshenv", "/etc/security/pam_env.conf", "/etc/default/slurm*"),
+    *("/etc/sysconfig/slurm*", "/etc/systemd/system.conf", "/etc/systemd/system.conf.d/*.conf"),
+    *("/root/.profile", "/root/.bash_profile", "/root/.bashrc"),
+)
+
+
+def look(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of :func:`..facts.host.detect`, of the sockets in ``listen`` and the names in ``groups`` too."""
+    sockets = [entry for entry in map(read, options.get("listen") or ()) if entry and entry.kind == "unix"]
+    paths = [path for entry in sockets for path in (entry.path, entry.directory)]
+    same = {name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf", "instance", "groups")}
+    return detect({**same, "paths": paths})
+
+
+def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that the rules of the doctor want to know of this host.
+
+    Args:
+        found: what :func:`look` returned, where it has looked already.
+        options: all optional. ``account``, ``slurmrestd``, ``slurm_conf`` and ``instance`` as for
+            :func:`..facts.host.detect`. ``roles``: which of the daemons this host is there for; those enabled or
+            running
+            where it is not given. ``salt``: text for the fingerprints of keys; without one there are none. ``users``:
+            names to look up. ``listen``: where clients expect slurmrestd, to see who listens there, besides its own
+            listeners. ``quick``: without journals, and without waiting for units that are on their way.
+    """
+    quick = options.get("quick") or False
+    slurmrestd = units.unit_names(options.get("instance") or "")[0]
+    units_now = _units(slurmrestd) if quick else _settled_units(slurmrestd)
+    told_of = [] if quick else [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
+    journals = {name: _journal(slurmrestd if name == "slurmrestd" else name) for name in told_of}
+    facts = dict(found or look(options))
+    facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
+    roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
+    processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}
+    beside_includer = bool(facts["release"] and facts["release"]["include_beside_includer"])
+    confs = {name: _conf(facts[name]["path"], beside_includer) for name in ("slurm_conf", "slurmdbd_conf")}
+    told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
+    expected = list(options.get("listen") or ())
+    ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(entry.port for entry in map(read, expected) if entry)}
+    return {
+        "facts": facts,
+        "service": slurmrestd.rpartition(".")[0],
+        "roles": roles,
+        "expected": expected,
+        "now": time.time(),
+        "units": {name: fields for name, fields in units_now.items() if fields["load"] != "not-found"},
+        "processes": {name: process for name, process in processes.items() if process},
+        "journal": {name: _lines(started) for name, started in journals.items()},
+        "logs": {name: _log(confs[conf], key) for name, conf, key in _LOG_KEYS if name in roles},
+        "confs": confs,
+        **_unit_details(facts),
+        "files": _files(facts),
+        "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
+        "keys": _keys(facts, roles, options.get("salt") or ""),
+        "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
+        "disks": _disks(facts, roles),
+        "munge": _munge(facts),
+        "unshare": _unshare(),
+        "users": {name: _user(name) for name in options.get("users") or ()},
+        "exported": _exported(),
+    }
+
+
+_LOG_KEYS = (("slurmctld", "slurm_conf", "slurmctldlogfile"), ("slurmdbd", "slurmdbd_conf", "logfile"))
+
+
+def redact(line: str) -> str:
+    """A line of a log without what may be a token, a password or bytes of either."""
+    line = _JWT.sub("(redacted)", line)
+    line = _SECRETS.sub(lambda match: f"{match[1]}{match[2]}(redacted)", line)
+    return _HEX.sub("(redacted)", line)
+
+
+# --- units and processes ---------------------------------------------------------------------------------------------
+
+
+def _settled_units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
+    """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        shown = _units(slurmrestd)
+        moving = [name for name, fields in shown.items() if _moving(fields)]
+        if not moving or time.monotonic() > deadline:
+            return shown
+        time.sleep(0.3)
+
+
+def _moving(fields: Mapping[str, Any]) -> bool:
+    """Whether a look in a moment could show something else: a job waits, or the daemon has only just started."""
+    if fields["sub"] == "auto-restart":
+        return False
+    between = fields["active"] in ("activating", "deactivating", "reloading")
+    return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
+
+
+def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
+    names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
+    output = programs.run(systemctl.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
+    found = {}
+    now = time.clock_gettime(time.CLOCK_MONOTONIC)
+    for unit, fields in systemctl.by_unit(output).items():
+        name = names.get(unit)
+        if name is None:
+            continue
+        since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
+        entered = systemctl.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
+        found[name] = {
+            "load": fields.get("LoadState", "not-found"),
+            "load_error": fields.get("LoadError", "").strip(),
+            "active": fields.get("ActiveState", "inactive"),
+            "sub": fields.get("SubState", "dead"),
+            "enabled": systemctl.enabled(fields),
+            "result": fields.get("Result", ""),
+            "restarts": systemctl.number(fields, "NRestarts"),
+            "restart": fields.get("Restart", "no"),
+            "pid": systemctl.number(fields, "MainPID"),
+            "exit_code": fields.get("ExecMainCode", ""),
+            "exit_status": systemctl.number(fields, "ExecMainStatus"),
+            "age": round(now - entered, 1) if entered else 0.0,
+            "started_once": systemctl.number(fields, "ActiveEnterTimestampMonotonic") > 0,
+            "condition": fields.get("ConditionResult", "yes") == "yes",
+            "needs_reload": fields.get("NeedDaemonReload") == "yes",
+            "job": fields.get("Job", "").strip("0 "),
+            "fragment": fields.get("FragmentPath", ""),
+            "dropins": fields.get("DropInPaths", "").split(),
+            "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
+        }
+    return found
+
+
+def _lets_unshare(system_calls: str) -> bool:
+    """Whether SystemCallFilter= as systemctl shows it, the calls it allows or after ~ those it denies, lets unshare."""
+    denied, names = system_calls.startswith("~"), system_calls.lstrip("~").split()
+    return not names or ("unshare" in names) is not denied
+
+
+def _unshare() -> str:
+    """Why no process of this host may unshare(2) what slurmrestd does; empty where it may. It is tried on our own."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_SYSVSEM) == 0:
+        return ""
+    return os.strerror(ctypes.get_errno())
+
+
+def _loaded(shown: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    return [name for name in names if shown.get(name, {}).get("load") not in (None, "not-found")]
+
+
+def _wanted(fields: Mapping[str, Any]) -> bool:
+    return bool(fields) and (fields["enabled"] or fields["active"] != "inactive")
+
+
+def _process(pid: int) -> dict[str, Any] | None:
+    """The process of a unit; of its environment the names, with the values of those that are known to be harmless."""
+    found = process(pid)
+    if found is not None:
+        found["command"] = [redact(word) for word in found["command"]]
+        if found["environment"] is not None:
+            found["environment"] = _safe(found["environment"])
+    return found
+
+
+def _safe(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name in sorted(name for name in environment if name.startswith("SLURM")):
+        value = environment[name]
+        harmless = name in _SAFE_VARIABLES or (name == "SLURM_JWT" and value in ("", "daemon"))
+        found[name] = redact(value) if harmless else units.REDACTED
+    return found
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def _journal(unit: str) -> Started:
+    fields = "MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,_PID"
+    command = ["journalctl", "--no-pager", "--quiet", f"--unit={unit}", f"--lines={JOURNAL_LINES}", "--output=json"]
+    return programs.start([*command, f"--output-fields={fields}"])
+
+
+def _lines(started: Started) -> list[dict[str, Any]]:
+    """The latest lines that tell of trouble: ``age`` in seconds; ``run`` counts starts back from 0, the latest."""
+    entries = []
+    for line in programs.finish(started).stdout.splitlines():
+        with contextlib.suppress(ValueError):
+            entries.append(json.loads(line))
+    now = time.time()
+    kept: list[dict[str, Any]] = []
+    runs: dict[str, int] = {}
+    for entry in reversed(entries):
+        message = entry.get("MESSAGE")
+        if not isinstance(message, str):
+            continue
+        invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "_PID" in entry else None
+        invocation = str(entry.get("INVOCATION_ID") or invocation or "")
+        run = runs.setdefault(invocation, len(runs))
+        text = _PREFIX.sub("", redact(message.strip()))
+        if _TROUBLE.search(text) and text not in (line["text"] for line in kept[-2:]):
+            age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
+            kept.append({"age": round(age, 1), "run": run, "text": text[:400]})
+        if len(kept) == KEPT_LINES:
+            break
+    return kept[::-1]
+
+
+def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
+    """The end of a daemon's own log file, as far as it tells of trouble."""
+    path = next((entry["value"] for entry in (conf or {}).get("entries", []) if entry["key"] == key), "")
+    if not path:
+        return []
+    text = (read_beginning(path, LOG_BYTES, end=True) or b"").decode("utf-8", "replace")
+    lines = [redact(line) for line in text.splitlines() if _TROUBLE.search(line)]
+    return [line[:400] for line in lines[-KEPT_LINES:]]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
+    """A configuration as (key in lower case, value, origin); None where it is not there or may not be read."""
+    try:
+        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
+    except PermissionError:
+        return None
+    if conf is None:
+        return None
+    entries = [
+        {
+            "key": entry.key.lower(),
+            "name": entry.key,
+            "value": entry.shown,
+            "line": str(entry) if len(str(entry)) < 1000 else hashlib.sha256(str(entry).encode()).hexdigest(),
+            "origin": f"{entry.file}:{entry.line}",
+        }
+        for entry in conf.entries
+    ]
+    return {"path": path, "entries": entries, "errors": list(conf.errors), "missing": list(conf.missing)}
+
+
+def _unit_details(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Who the unit runs as, where that is decided, what systemd makes for it, and what ``Environment=`` alone says.
+
+    The environment files, read later, may beat those lines.
+    """
+    unit = facts["unit"]
+    files = {entry["path"] for entry in unit["environment_files"]}
+
+    def read_file(path: str) -> str | None:
+        return None if path in files else read_text(path)
+
+    alone = units.effective(unit["fragment"], unit["dropins"], read_file)
+    wanted = ("User", "Group", "SupplementaryGroups", "ExecStart")
+    return {
+        "runs_as": account_facts(unit["user"] or "root"),
+        "origins": {key: [str(entry.origin) for entry in alone.setting(key).values] for key in wanted},
+        "kill_signal": alone.last("KillSignal") or "SIGTERM",
+        "runtime_directories": [f"/run/{name.partition(':')[0]}" for name in alone.words("RuntimeDirectory")],
+        "environment_only": {
+            name: {"value": item.value, "origin": str(item.origin)} for name, item in alone.environment.items()
+        },
+    }
+
+
+def _files(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Unit files, environment files and configurations: owner, mode, and whether the account may change them."""
+    unit, account = facts["unit"], facts["account"]
+    paths = [unit["fragment"], *unit["dropins"], *(entry["path"] for entry in unit["environment_files"])]
+    paths += [facts["slurm_conf"]["path"], facts["slurmdbd_conf"]["path"]]
+    return {path: _file(path, account) for path in dict.fromkeys(filter(None, paths)) if os.path.lexists(path)}
+
+
+def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
+    facts = describe(path, account)
+    # A mask: /dev/null behind it is everybody's to write, and decides nothing.
+    facts["null"] = os.path.realpath(path) == os.devnull
+    with contextlib.suppress(OSError):
+        facts["age"] = round(time.time() - os.stat(path).st_mtime, 1)
+        facts["account_writes"] = _may_write(path, account)
+        behind = posixpath.dirname(os.path.realpath(path))  # of a link both places count
+        facts["account_replaces"] = any(_may_write(place, account) for place in {posixpath.dirname(path), behind})
+    return facts
+
+
+def _may_write(path: str, account: Mapping[str, Any]) -> bool:
+    if not account["exists"] or account["uid"] == 0:
+        return False
+    status = os.stat(path)
+    own = {"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}
+    # Who owns a file may give himself the right to write it.
+    return keys.may(own, account, 2) or status.st_uid == account["uid"]
+
+
+def _unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in told if entry["kind"] == "unix"]
+
+
+def _directory(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
+    """The directory of a socket, and whether something makes it at boot."""
+    directory = posixpath.dirname(path)
+    facts = describe(directory, account)
+    made = [path for top in ("/etc", "/run", "/usr/lib") for path in _made_at_boot(top)]
+    return {**facts, "path": directory, "tmpfiles": directory in made}
+
+
+def _made_at_boot(top: str) -> Iterator[str]:
+    """Directories that tmpfiles.d(5) makes."""
+    for path in glob.glob(posixpath.join(top, "tmpfiles.d", "*.conf")):
+        for line in (read_text(path) or "").splitlines():
+            fields = line.split()
+            if len(fields) > 1 and fields[0][:1] in ("d", "D", "v"):
+                yield fields[1]
+
+
+def _keys(facts: Mapping[str, Any], roles: Sequence[str], salt: str) -> dict[str, dict[str, Any]]:
+    """The HS256 key of each daemon here that has one configured, or in slurmctld's case by default."""
+    found = {}
+    slurm, dbd = facts["slurm_conf"], facts["slurmdbd_conf"]
+    default = f"{slurm['state_save_location']}/jwt_hs256.key" if slurm["jwt"] and not slurm["jwks"] else ""
+    for daemon, conf, path in (("slurmctld", slurm, slurm["jwt_key"] or default), ("slurmdbd", dbd, dbd["jwt_key"])):
+        if daemon in roles and path:
+            found[daemon] = _key(path, conf["slurm_user"], salt)
+    return found
+
+
+def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
+    """One key: what ``auth.keys.inspect`` sees, judged, and a fingerprint. ``error`` says why it could not be seen."""
+    facts: dict[str, Any] = {"path": path, "reader": reader, "error": None, "exists": False, "fingerprint": None}
+    try:
+        entry = pwd.getpwnam(reader)
+        account = {"name": reader, "uid": entry.pw_uid, "gid": entry.pw_gid}
+        seen = keys.inspect(path)
+        about_directories = keys.refusals({**seen, "exists": False}, account)
+        about_all = keys.refusals(seen, account)
+        facts.update(seen, reader_uid=entry.pw_uid, directory_problems=about_directories)
+        facts["problems"] = [problem for problem in about_all if problem not in about_directories]
+        if seen["exists"]:
+            status = os.stat(seen["real_path"])
+            facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
+            facts["readable"] = keys.may(seen, account, 4)
+            facts["rotating"] = os.path.exists(keys.rotation_record(path))
+            facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
+    except (OSError, KeyError, UnsafePath) as error:
+        facts["error"] = str(error)
+    return facts
+
+
+def _fingerprint(path: str, salt: str) -> str | None:
+    """Equal for equal keys of one run; of no use without the salt, which is random and never shown."""
+    if not salt:
+        return None
+    return hmac.new(salt.encode(), files.read(path, 1 << 20), hashlib.sha256).hexdigest()
+
+
+def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:
+    """The file systems that a daemon of this host must be able to write to."""
+    paths = ["/run", "/var/log", "/tmp", "/etc"]  # noqa: S108 - looked at, not used
+    paths += [facts["slurm_conf"]["state_save_location"] or ""] if "slurmctld" in roles else []
+    paths += ["/var/lib/mysql"] if "slurmdbd" in roles else []
+    found: dict[int, dict[str, Any]] = {}
+    for path in filter(os.path.isdir, paths):
+        status = os.statvfs(path)
+        entry = found.setdefault(os.stat(path).st_dev, {"paths": [], "bytes": status.f_bavail * status.f_frsize})
+        entry["paths"].append(path)
+        entry.update(total=status.f_blocks * status.f_frsize, inodes=status.f_favail if status.f_files else None)
+    return list(found.values())
+
+
+def _munge(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether munge makes credentials; not asked where Slurm does not use it."""
+    conf = facts["slurm_conf"]
+    used = conf["readable"] and conf["auth_type"].endswith("munge")
+    if not used:
+        return {"used": used, "works": True, "error": ""}
+    done = programs.run(["munge", "--no-input"], limit=programs.LOOKING_SECONDS)
+    return {"used": used, "works": done.returncode == 0, "error": done.stderr.strip()[:200]}
+
+
+def _user(name: str) -> dict[str, Any]:
+    try:
+        return {"exists": True, "uid": pwd.getpwnam(name).pw_uid}
+    except KeyError:
+        return {"exists": False, "uid": None}
+
+
+def _exported() -> list[str]:
+    """``file:line`` of what puts SLURM_JWT into the environment of everybody's commands."""
+    found = []
+    for path in (path for pattern in _EXPORTING_FILES for path in sorted(glob.glob(pattern))):
+        if posixpath.basename(path) == "slurmrestd" or not os.path.isfile(path):
+            continue
+        for number, line in enumerate((read_text(path) or "").splitlines(), start=1):
+            if _ASSIGNS_JWT.match(line) or _EXPORTS_TOKEN.match(line):
+                found.append(f"{path}:{number}")
+    return found

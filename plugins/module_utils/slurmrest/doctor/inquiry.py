@@ -1,0 +1,202 @@
+"""What slurmrestd answers, asked on its own host: the part of a doctor's evidence that is HTTP. Changes nothing.
+
+Only GET requests whose handlers read are sent. A client's own request is not repeated: its URL and method are looked up
+in the OpenAPI document, and its token is tried on a URL that is known to work.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+from ..auth import jwt
+from ..errors import InputError
+from ..rest import answers
+from ..rest.client import ClientError, Credentials, Response, Tls, request
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ..auth.jwt import Token
+
+OPENAPI = "/openapi/v3"
+ADMINISTRATOR = "root"
+TIMEOUT = 8.0
+PAUSE = 1.0
+
+_URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~/!$&'()*+,;=:]|%[0-9A-Fa-f]{2}")
+_API_VERSION = re.compile(r"/slurm(?:db)?/(v\d+\.\d+\.\d+)(?:/|\Z)")
+_FINAL = (401, 403, 404)
+_MAX_WORDS = 200
+
+
+def inquire(
+    urls: Sequence[str],
+    token: Token | None,
+    *,
+    accounting: bool,
+    patience: float = 0.0,
+    client: Mapping[str, Any] | None = None,
+    client_token: Token | None = None,
+    tls: Tls | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> dict[str, Any]:
+    """Ask every listener whether it answers, and the first that does whether it answers well.
+
+    Args:
+        urls: listeners as :class:`Target` reads them.
+        token: a good token of root; without one, only the listeners are asked.
+        accounting: whether slurmdbd has to answer, too.
+        patience: seconds during which a bad answer is asked for again: daemons that have just started need them.
+        client: a request that does not work for a client: ``method``, ``path`` and ``user`` (the user header).
+        client_token: the token it came with; None where it came without.
+        tls: how to speak https: a token goes only to whom the certificate is for.
+        pause: waits for some seconds before the next attempt.
+    """
+    deadline = time.monotonic() + patience
+    way = _Way(tls or Tls())
+    while True:
+        found = _ask_all(way, urls, token, accounting=accounting)
+        if _settled(found, token) or time.monotonic() > deadline:
+            break
+        pause(PAUSE)
+    document = found.pop("document", None)
+    if client:
+        found["client"] = _client(way, found, client, client_token, document)
+    return found
+
+
+class _Way:
+    """How addresses are asked; the context of TLS is made when it is needed."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
+
+    def request(self, url: str, path: str, credentials: Credentials | None = None) -> Response:
+        """Raises ClientError."""
+        target = self._tls.target(url)
+        if target.is_tls and self._context is None:
+            self._context = self._tls.context()
+        headers = credentials.headers() if credentials else {}
+        return request(target, "GET", path, headers=headers, timeout=TIMEOUT, context=self._context)
+
+
+def _ask_all(way: _Way, urls: Sequence[str], token: Token | None, *, accounting: bool) -> dict[str, Any]:
+    listeners = [{"url": url, **_ask(way, url, OPENAPI)} for url in dict.fromkeys(urls)]
+    main = next((entry["url"] for entry in listeners if entry["status"] is not None), None)
+    found: dict[str, Any] = {"listeners": listeners, "url": main, "served": None, "diag": None, "clusters": None}
+    if main is None or token is None:
+        return found
+    credentials = Credentials(ADMINISTRATOR, token)
+    try:
+        response = way.request(main, OPENAPI, credentials)
+        document = response.json() if response.status == 200 else None
+    except (ClientError, ValueError):
+        document = None
+    if document is None:
+        return {**found, "diag": _ask(way, main, OPENAPI, credentials)}
+    served = answers.served_versions(document)
+    found["served"] = {"slurm": list(served.slurm), "slurmdb": list(served.slurmdb)}
+    if served.slurm:
+        found["diag"] = _ask(way, main, f"/slurm/{served.slurm[-1]}/diag", credentials)
+    if served.slurmdb and accounting:
+        found["clusters"] = _ask(way, main, f"/slurmdb/{served.slurmdb[-1]}/clusters", credentials)
+    found["document"] = document
+    return found
+
+
+def _settled(found: Mapping[str, Any], token: Token | None) -> bool:
+    """Whether asking again would change nothing: all is good, or slurmrestd itself refuses."""
+    asked = [found[name] for name in ("diag", "clusters") if found[name] is not None]
+    if token is None or any(entry["status"] in _FINAL for entry in asked):
+        return all(entry["status"] is not None for entry in found["listeners"])
+    return bool(asked) and all(entry["good"] for entry in asked)
+
+
+def _ask(way: _Way, url: str, path: str, credentials: Credentials | None = None) -> dict[str, Any]:
+    """One answer: status None and a kind of error where there was none; ``good`` is 200 without errors inside."""
+    record: dict[str, Any] = {"path": path, "status": None, "good": False, "kind": None, "words": "", "names": []}
+    record["as"] = credentials.user if credentials else ""
+    try:
+        response = way.request(url, path, credentials)
+    except ClientError as error:
+        return {**record, "kind": error.kind, "words": error.message}
+    payload = _json(response)
+    errors = answers.errors_of(payload)
+    words = "; ".join(map(str, errors)) if errors else "" if payload is not None else response.text.strip()
+    names = [answers.text(entry.get("name")) for entry in answers.objects(answers.mapping(payload).get("clusters"))]
+    good = response.status == 200 and not errors and payload is not None
+    return {**record, "status": response.status, "good": good, "words": words[:_MAX_WORDS], "names": names}
+
+
+def _json(response: Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+# --- a client's request ----------------------------------------------------------------------------------------------
+
+
+def _client(
+    way: _Way, found: Mapping[str, Any], client: Mapping[str, Any], token: Token | None, document: Any
+) -> dict[str, Any]:
+    """What is to be said about a client's request: its token, its user header, its URL and its method."""
+    method, path, user = client["method"].upper(), client["path"], client.get("user") or ""
+    record: dict[str, Any] = {"method": method, "path": path, "user": user, "token": _inspected(token), "answer": None}
+    record["bad_characters"] = sorted(set(_URL_CHARACTERS.sub("", path.partition("?")[0])))
+    if document is not None:
+        record["methods"] = _methods(document, path)
+        record["twin"] = _twin(document, path)
+        version = _API_VERSION.match(path)
+        record["version"] = version[1] if version else None
+    if token is not None and found["url"] is not None and found["diag"] is not None:
+        name = user or (record["token"] or {}).get("user") or "nobody"
+        try:
+            credentials = Credentials(name, token)
+            record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
+        except InputError as error:
+            record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
+    return record
+
+
+def _inspected(token: Token | None) -> dict[str, Any] | None:
+    """What a token says about itself; nothing of it that could be used to log in."""
+    if token is None:
+        return None
+    try:
+        seen = jwt.inspect(token)
+    except jwt.TokenError as error:
+        return {"jwt": False, "words": error.message}
+    left = None if seen.expires is None else round(seen.expires - time.time(), 1)
+    return {"jwt": True, "algorithm": seen.algorithm, "user": seen.user, "seconds_left": left}
+
+
+def _methods(document: Any, path: str) -> list[str]:
+    """The methods that the OpenAPI document has for a URL; empty where it does not know it."""
+    wanted = path.partition("?")[0].rstrip("/")
+    for template, operations in _paths(document):
+        pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", template.rstrip("/")))
+        if re.fullmatch(pattern, wanted):
+            return sorted(name.upper() for name in operations)
+    return []
+
+
+def _paths(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Fixed URLs before those with parameters: /jobs/state is not a job called state."""
+    paths = answers.mapping(answers.mapping(document).get("paths"))
+    for template in sorted(paths, key=lambda name: "{" in name):
+        yield template, answers.mapping(paths[template])
+
+
+def _twin(document: Any, path: str) -> str | None:
+    """The same URL in the other family (slurm, slurmdb) where that one exists."""
+    family, other = ("/slurmdb/", "/slurm/") if path.startswith("/slurmdb/") else ("/slurm/", "/slurmdb/")
+    if not path.startswith(family):
+        return None
+    twin = other + path[len(family) :]
+    return twin if _methods(document, twin) else None

@@ -1,0 +1,1 @@
+"""What a host has of Slurm: its programs, units, files and accounts, read once."""

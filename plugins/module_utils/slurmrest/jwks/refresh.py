@@ -1,0 +1,207 @@
+"""Have the key set of this host be what the issuers publish, and have the daemons load it; or leave all as it is.
+
+This is what the role does at first and a systemd timer from then on. The set in place stays whatever goes wrong: an
+issuer that does not answer, a set that is refused, a daemon that does not come up on the new one. Nothing restarts
+unless the keys themselves changed.
+
+slurmdbd loads a set when it starts only. So does slurmctld, but for releases that load it on reconfigure, too (column
+``reconfigure_rereads_key``); a backup controller always restarts, since a reconfigure goes to the one in charge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..auth import keys as key_files
+from ..auth.jwks import KeySet
+from ..errors import InputError, SlurmrestError
+from ..facts.host import detect
+from ..host import programs
+from ..host.files import STATE_DIR, UnsafePath, read
+from ..host.programs import Run
+from ..slurm.commands import RECONFIGURE, Slurm
+from ..slurm.daemons import CONTROLLER
+from ..systemd.loaded import of_host
+from ..systemd.systemctl import Systemd, running
+from ..transaction.baseline import Origin
+from ..transaction.transaction import (
+    DirectorySpec,
+    FileSpec,
+    Outcome,
+    ServiceSpec,
+    Transaction,
+    group_name,
+    host_lock,
+    owner_name,
+    read_present,
+)
+from .sources import TIMEOUT, Source, read_all, sources
+
+DATABASE = "slurmdbd"
+SET = "slurm_jwks-set"
+"""Under which it is remembered what was there before the first set."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to have where.
+
+    ``path`` is the file of ``jwks=``; ``daemons`` are those of this host, slurmdbd first, with how to ask them;
+    ``primary`` says that slurmctld of this host is the one that ``scontrol reconfigure`` reaches; ``timeout`` is for
+    each issuer, in seconds.
+    """
+
+    path: str
+    issuers: tuple[Source, ...]
+    daemons: tuple[ServiceSpec, ...] = ()
+    slurm_conf: str | None = None
+    primary: bool = False
+    timeout: float = TIMEOUT
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], documents: Mapping[str, str] | None = None) -> Settings:
+        """Read module parameters, or the file that the timer's command is given; ``documents`` as for `sources`.
+
+        Raises InputError for a bad value.
+        """
+        names = [entry.name for entry in fields(cls)]
+        unknown = sorted(set(data) - set(names))
+        if unknown:
+            raise InputError("settings", ", ".join(unknown), ", ".join(names))
+        path = str(data.get("path") or "")
+        if not path.startswith("/") or posixpath.normpath(path) != path or "," in path or path.split() != [path]:
+            raise InputError("slurm_common_jwks_path", path, "an absolute path without blanks and commas")
+        return cls(
+            path=path,
+            issuers=sources(data.get("issuers") or (), documents),
+            daemons=tuple(ServiceSpec.from_mapping(daemon) for daemon in data.get("daemons") or ()),
+            slurm_conf=data.get("slurm_conf") or None,
+            primary=bool(data.get("primary")),
+            timeout=float(data.get("timeout") or TIMEOUT),
+        )
+
+    @classmethod
+    def load(cls, file: str) -> Settings:
+        """Read the file that the role writes. Raises InputError, or SlurmrestError when it cannot be read."""
+        try:
+            data = json.loads(read(file))
+        except (OSError, ValueError, UnsafePath) as error:
+            raise SlurmrestError(f"{file} cannot be read: {error}") from None
+        return cls.from_mapping(data)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, for :meth:`from_mapping`."""
+        daemons = [
+            {"name": one.name, "timeout": one.timeout, "probes": [{ask.kind: list(ask.target)} for ask in one.probes]}
+            for one in self.daemons
+        ]
+        issuers = [{name: value for name, value in asdict(issuer).items() if value} for issuer in self.issuers]
+        return {**asdict(self), "issuers": issuers, "daemons": daemons}
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What became of it: the keys that are wanted, what was done, and what stands against loading them (``held``)."""
+
+    keys: KeySet
+    outcome: Outcome
+    held: str = ""
+
+
+def refresh(
+    settings: Settings,
+    *,
+    check: bool = False,
+    consent: bool = True,
+    run: Run = programs.run,
+    state_dir: str = STATE_DIR,
+    look: Callable[[Mapping[str, Any]], Mapping[str, Any]] = detect,
+) -> Refreshed:
+    """Fetch, judge, compare, and where the keys differ: write, let the daemons load them, and wait for their answers.
+
+    Args:
+        settings: what to have.
+        check: change nothing; say what would change.
+        consent: whether daemons that have the former set in memory may be made to load the new one. Without it such a
+            change is not made, and ``held`` says so.
+        run: runs a program.
+        state_dir: where lock and journal of this host are.
+        look: gives the facts of this host.
+
+    Raises:
+        JwksError: an issuer does not answer, or with what is refused.
+        InputError: others may write where the set is, or SlurmUser may not read there.
+        SlurmrestError: a file that a daemon would load, too, was edited since it started.
+        TransactionFailed: a daemon did not come up on the new set, and the former one is back.
+    """
+    keys = read_all(settings.issuers, settings.timeout)
+    # The facts cost more than all the rest, and are needed only when something changes.
+    plan = _transaction(settings, keys, (), run, state_dir)
+    if not plan.unfinished() and not plan.apply(check=True).changed:
+        return Refreshed(keys, Outcome())
+    facts = look({"slurm_conf": settings.slurm_conf})
+    _judge_place(settings.path, facts["slurm_user"])
+    daemons = _concerned(settings, facts, run)
+    names = [daemon.name for daemon in daemons]
+    if daemons and not consent:
+        return Refreshed(keys, Outcome(), f"{' and '.join(names)} would have to load the new keys")
+    edited = of_host(facts, names, slurm=Slurm.of(facts, run), systemd=Systemd(run))
+    if edited:
+        files = "; ".join(map(str, edited.values()))
+        raise SlurmrestError(
+            f"The keys changed, and the former set stays: {files}, and loading keys would bring that edit into force.",
+            "Look at it, have the daemon load it, and the next refresh goes on.",
+        )
+    if not check:
+        # Not the daemons: they are not to restart when the set goes, since nobody reads it then.
+        with host_lock(state_dir):
+            Origin(state_dir, run).remember(SET, files={settings.path: read_present(settings.path)})
+    return Refreshed(keys, _transaction(settings, keys, daemons, run, state_dir).apply(check=check))
+
+
+def _transaction(
+    settings: Settings, keys: KeySet, daemons: Sequence[ServiceSpec], run: Run, state_dir: str
+) -> Transaction:
+    directory = posixpath.dirname(settings.path)
+    # root, as whom this runs on a host
+    owner, group = owner_name(os.geteuid()), group_name(os.getegid())
+    return Transaction(
+        name="slurm_jwks",
+        directories=[] if os.path.isdir(directory) else [DirectorySpec(directory, owner, group)],
+        files=[FileSpec(settings.path, keys.render(), owner=owner, group=group)],
+        services=daemons,
+        run=run,
+        state_dir=state_dir,
+    )
+
+
+def _judge_place(path: str, reader: Mapping[str, Any] | None) -> None:
+    """Public keys may be read by anyone; whoever can write there can be any user of the cluster."""
+    if reader is None or not reader["exists"]:
+        return
+    reasons = key_files.refusals({**key_files.inspect(path), "exists": False}, reader)
+    if reasons:
+        raise InputError(
+            "slurm_common_jwks_path", path, "a path that root or SlurmUser alone can change", "; ".join(reasons)
+        )
+
+
+def _concerned(settings: Settings, facts: Mapping[str, Any], run: Run) -> list[ServiceSpec]:
+    """The daemons of this host that run on the set, as they are to load it."""
+    systemd, slurm = Systemd(run), Slurm.of(facts, run)
+    confs = {CONTROLLER: facts["slurm_conf"], DATABASE: facts["slurmdbd_conf"]}
+    rereads = bool((facts["release"] or {}).get("reconfigure_rereads_key"))
+    found = []
+    for daemon in settings.daemons:
+        conf = confs.get(daemon.name)
+        if conf is None:
+            raise InputError("daemons", daemon.name, ", ".join(confs))
+        if running(systemd.show(daemon.name)) and conf["jwt"] and conf["jwks"] == settings.path:
+            gently = daemon.name == CONTROLLER and rereads and settings.primary
+            found.append(replace(daemon, state="if_running", instead=slurm.argv(*RECONFIGURE) if gently else ()))
+    return found

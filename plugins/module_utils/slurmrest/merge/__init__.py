@@ -1,0 +1,1 @@
+"""Our lines in the site's own configuration files."""

@@ -1,0 +1,475 @@
+"""Merging into the site's own slurm.conf and slurmdbd.conf on one host: look, judge, write, restart, take back.
+
+The texts are :mod:`..slurm.conf_edit`'s business, files and restarts :mod:`..transaction.transaction`'s. Here it is
+decided
+
+* whether a restart would activate somebody's edit that the daemon has not loaded yet (:mod:`..systemd.loaded`);
+* whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
+  file, but ``scontrol`` reads all of slurm.conf before it does anything, and ``slurmdbd -V`` all of slurmdbd.conf
+  before it prints its version (``src/scontrol/scontrol.c``, ``src/slurmdbd/slurmdbd.c``: the same from the first to the
+  last release of the table). They read a candidate in a directory that only root can enter;
+* how many hosts change together: with ``hold`` a host keeps its previous files until :meth:`Part.commit`.
+
+A password never gets into a result: differences and what daemons say are shown without (:func:`..slurm.conf.redacted`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError, SlurmrestError
+from ..host import files, programs
+from ..host.files import STATE_DIR
+from ..host.programs import Done, Run
+from ..slurm.commands import Slurm
+from ..slurm.conf import SlurmConf, lines, read, redacted, without_secrets
+from ..slurm.conf_edit import Edit, Wish, merge, unmerge
+from ..systemd.loaded import read_text, unloaded
+from ..systemd.systemctl import Systemd
+from ..transaction.probes import Probe
+from ..transaction.restart_look import refusals
+from ..transaction.transaction import (
+    POLL_SECONDS,
+    FileSpec,
+    Outcome,
+    ServiceSpec,
+    Transaction,
+    TransactionFailed,
+    group_name,
+    owner_name,
+    restart,
+)
+
+KINDS = ("slurmdbd", "slurmctld", "copy")
+"""Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""
+
+PATIENCE = 120.0
+"""Seconds that a daemon may take for its first answer: slurmctld reads the state of all jobs first."""
+
+SHARED_SECONDS = 90.0
+"""How long a host may not see yet what another one wrote: NFS keeps attributes of files for up to a minute."""
+
+CHECK_SECONDS = 20.0
+"""Seconds that a program may take to read a file."""
+
+MOUNTS = "/proc/self/mountinfo"
+
+_TYPES, _PARAMETERS = "AuthAltTypes", "AuthAltParameters"
+_ASSERT = "Change it where it is made: slurm_conf_mode: assert names the lines."
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of one configuration: ``path`` is the main file, ``kind`` one of :data:`KINDS`.
+
+    ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
+    that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
+    such as ``jwks=/path``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
+    absent. ``prefix`` is where Slurm is installed, for its programs. With ``allow_state_loss`` the restart may take
+    what only slurmctld's memory has.
+    """
+
+    kind: str
+    path: str
+    jwt_key: str
+    parameters: tuple[str, ...] = ()
+    state: str = "present"
+    replace_key: bool = False
+    bare_jwt: bool = False
+    beside_includer: bool = False
+    prefix: str = "/usr"
+    allow_state_loss: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError("kind", self.kind, ", ".join(KINDS))
+        if self.state not in ("present", "absent"):
+            raise InputError("state", self.state, "present or absent")
+
+
+@dataclass
+class Look:
+    """What a part would do, and what stands against it. JSON-able by :meth:`as_dict`, without secrets."""
+
+    kind: str
+    path: str
+    running: bool
+    edit: Edit
+    diff: list[dict[str, str]] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
+    problems: list[str] = field(default_factory=list)
+    restart: list[str] = field(default_factory=list)  # of the problems: why the daemon would not come back
+    obstacles: list[str] = field(default_factory=list)  # why this host cannot write it, which another one may do for it
+    unfinished: bool = False  # an earlier run was killed before it was done
+    digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.edit.texts) or self.unfinished
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything for the controller."""
+        return {
+            "kind": self.kind,
+            "path": self.path,
+            "running": self.running,
+            "changed": self.changed,
+            "files": sorted(self.edit.texts),
+            "lines": [
+                {"where": change.where, "old": _or_none(change.old), "new": _or_none(change.new)}
+                for change in self.edit.changes
+            ],
+            "digests": self.digests,
+            "digest": self.digest,
+            "unfinished": self.unfinished,
+            "problems": self.problems,
+            "restart": self.restart,
+            "obstacles": self.obstacles,
+        }
+
+
+def _obstacle(file: str) -> str | None:
+    """Why a file cannot be replaced by rename; None when it can."""
+    try:
+        files.read(file)
+        real = files.real(file)
+    except files.UnsafePath as error:
+        return str(error)
+    if files.acl(real) and posixpath.basename(file) == "slurmdbd.conf":
+        others = ", ".join(map(str, files.acl(real)))
+        return f"{file} holds a password and has an access control list: {others}. Remove it: setfacl -b {real}"
+    if not all(os.access(path, os.W_OK) for path in (real, os.path.dirname(real))):
+        why = "it or its directory cannot be written: a read-only mount, NFS with root_squash, an immutable file?"
+    elif real in _mount_points():
+        why = "it is mounted by itself, as into a container."
+    else:
+        return None
+    return f"{file} cannot be replaced on this host: {why} {_ASSERT}"
+
+
+def _mount_points() -> set[str]:
+    text = read_text(MOUNTS) or ""
+    return {_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split()[4]) for line in text.splitlines()}
+
+
+def _printable(text: str) -> str:
+    """Without the bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _or_none(text: str | None) -> str | None:
+    return None if text is None else _printable(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Part:
+    """One configuration of this host, with the daemon that runs on it."""
+
+    def __init__(self, request: Request, run: Run = programs.run, state_dir: str = STATE_DIR) -> None:
+        self.request = request
+        self.run = run
+        self.state_dir = state_dir
+        self.systemd = Systemd(run)
+        self.unit = "" if request.kind == "copy" else request.kind
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self) -> Look:
+        """Compare, and ask everybody who can say no. Raises SlurmrestError when the files cannot be merged."""
+        edit = self._edit()
+        state = self.systemd.show(self.unit) if self.unit else {}
+        look = Look(self.request.kind, self.request.path, state.get("ActiveState") in ("active", "reloading"), edit)
+        after = self._conf(edit)
+        look.digest = _digest(after.raw)
+        look.unfinished = self._transaction(Edit()).unfinished()
+        for file, text in sorted(edit.texts.items()):
+            before = read_text(file) or ""
+            look.digests[file] = _digest(before)
+            look.diff.append(
+                {
+                    "before_header": file,
+                    "after_header": file,
+                    "before": _printable(redacted(before)),
+                    "after": _printable(redacted(text)),
+                }
+            )
+        if edit.texts:
+            look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
+            look.restart = refusals([self._service()], self.run, dict(edit.texts)) if look.running else []
+            stands = (self._unloaded(look), self._refusal(edit), *look.restart)
+            look.problems = [problem for problem in stands if problem]
+        return look
+
+    def _conf(self, edit: Edit | None = None) -> SlurmConf:
+        texts = edit.texts if edit else {}
+
+        def text(path: str) -> str | None:
+            return texts[path] if path in texts else read_text(path)
+
+        conf = read(self.request.path, text, beside_includer=self.request.beside_includer)
+        if conf is None:
+            raise SlurmrestError(f"{self.request.path} is not there.")
+        return conf
+
+    def _edit(self) -> Edit:
+        if self.request.state == "absent":
+            return self._unmerged()
+        return merge(self.request.path, read_text, self._wishes(), beside_includer=self.request.beside_includer)
+
+    def _unmerged(self) -> Edit:
+        return unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
+
+    def _wishes(self) -> list[Wish]:
+        conf = self._conf()
+        accepted = ("jwt",) if self.request.bare_jwt else ()
+        types = Wish(_TYPES, "auth/jwt", accepted)
+        further = [Wish(_PARAMETERS, item) for item in self.request.parameters]
+        sites = self._conf(self._unmerged()).options(_PARAMETERS)
+        jwks = next((wish.item for wish in further if wish.option == "jwks="), "")
+        self._judge_site(sites, jwks)
+        if not self.request.jwt_key:
+            return [types, *further]
+        key = conf.options(_PARAMETERS).get("jwt_key")
+        if (key or (sites.get("jwks") and not jwks)) and not self.request.replace_key:
+            # Verified with the site's own key or keys: theirs to choose.
+            return [types, *([Wish(_PARAMETERS, f"jwt_key={key}")] if key else []), *further]
+        state_save = conf.get("StateSaveLocation", "/var/spool") or ""
+        default = posixpath.join(state_save, "jwt_hs256.key")
+        # slurmctld looks for a key beside its state, but not once it has a jwks.
+        found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
+        if found and not key and not jwks:
+            return [types, *further]
+        return [types, Wish(_PARAMETERS, f"jwt_key={self.request.jwt_key}"), *further]
+
+    def _judge_site(self, sites: Mapping[str, str | None], jwks: str) -> None:
+        """Refuse to take the place of what the site itself put there, or to leave in force what shall not be."""
+        if jwks and sites.get("jwks") and f"jwks={sites['jwks']}" != jwks:
+            raise SlurmrestError(
+                f"{self.request.path} has jwks={sites['jwks']}, which this toolkit did not put there: Slurm takes one.",
+                "Add its issuer to slurm_jwks_issuers and take that item out, or make it slurm_common_jwks_path.",
+            )
+        if not self.request.jwt_key and sites.get("jwt_key"):
+            raise SlurmrestError(
+                f"slurm_common_hs256 is false, and {self.request.path} has jwt_key={sites['jwt_key']}, which this "
+                "toolkit did not put there.",
+                "Take that item out, or set slurm_common_hs256 to true.",
+            )
+
+    # -- what stands against it ---------------------------------------------------------------------------------------
+
+    def _unloaded(self, look: Look) -> str | None:
+        """Why a restart would activate somebody's edit; None when it would not."""
+        if not look.running:
+            return None
+        found = unloaded(
+            self.unit,
+            self.request.path,
+            slurm=self._programs(self.request.path),
+            systemd=self.systemd,
+            beside_includer=self.request.beside_includer,
+        )
+        if found is None:
+            return None
+        load = "sacctmgr reconfigure" if self.unit == "slurmdbd" else "scontrol reconfigure"
+        return (
+            f"{found}: a restart would activate somebody's edit. Look at it, let {self.unit} load it "
+            f"({load}, or a restart), and run this again."
+        )
+
+    def _refusal(self, edit: Edit) -> str | None:
+        """What the release's own parser says of the result; None when it is content, or not there."""
+        words = self._parse(edit)
+        if not words:
+            return None
+        already = self._parse(Edit())
+        if already:
+            return f"Slurm refuses {self.request.path} as it is, so that a restart would end the daemon: {already}"
+        return f"Slurm refuses {self.request.path} with the change: {words}"
+
+    def _parse(self, edit: Edit) -> str | None:
+        conf = self._conf(edit)
+        argv = ["slurmdbd", "-V"] if self.request.kind == "slurmdbd" else ["scontrol", "show", "hostnames", "localhost"]
+        # On /run nothing outlives a reboot, and nothing reaches a disk.
+        parent = "/run" if os.path.isdir("/run") and os.access("/run", os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="slurmrest-", dir=parent) as directory:
+            names = self._candidate(conf, edit, directory)
+            done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv)
+        if done is None or done.returncode == 0:
+            return None
+        words = "; ".join(dict.fromkeys((done.stderr + done.stdout).strip().splitlines())) or f"exit {done.returncode}"
+        for candidate, original in names.items():
+            words = words.replace(candidate, original)
+        return without_secrets(words, conf.raw)
+
+    def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
+        """Write the configuration into a directory of its own; returns the original of each file there."""
+        paths = list(dict.fromkeys(conf.files))
+        main = "slurmdbd.conf" if self.request.kind == "slurmdbd" else "slurm.conf"
+        names = {
+            file: posixpath.join(directory, main if number == 0 else f"include-{number}.conf")
+            for number, file in enumerate(paths)
+        }
+        includes = {(file, line): names.get(path, path) for file, line, path in conf.includes}
+        for file, name in names.items():
+            text = edit.texts[file] if file in edit.texts else read_text(file) or ""
+            parts = []
+            for line in lines(text):
+                raw = text[line.start : line.end]
+                target = includes.get((file, line.number))
+                # As many lines as before, so that Slurm's messages name the right one.
+                parts.append(raw if target is None else f"Include {target}" + (raw.count("\n") or 1) * "\n")
+            status = os.stat(file)
+            data = "".join(parts).encode("utf-8", "surrogateescape")
+            files.write(name, data, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        # What else it may look for beside it.
+        beside = posixpath.dirname(self.request.path)
+        for entry in os.listdir(beside):
+            link = posixpath.join(directory, entry)
+            if not os.path.lexists(link) and entry not in ("slurm.conf", "slurmdbd.conf"):
+                os.symlink(posixpath.join(beside, entry), link)
+        return {name: file for file, name in names.items()}
+
+    def _programs(self, conf: str) -> Slurm:
+        return Slurm(conf, self.request.prefix, self.run)
+
+    def _slurm(self, conf: str, program: str, *words: str) -> Done[str] | None:
+        """Run a program of Slurm on a configuration; None where it is not there, or too slow."""
+        slurm = self._programs(conf)
+        if slurm.find(program) is None:
+            return None
+        done = slurm.ask(program, *words, limit=CHECK_SECONDS)
+        return None if done.returncode == programs.TOO_SLOW else done
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        *,
+        digests: Mapping[str, str] | None = None,
+        force: bool = False,
+        hold: bool = False,
+        wait: bool = False,
+    ) -> Outcome:
+        """Write, restart the daemon if it runs, and wait for its answer; all of it or nothing.
+
+        Args:
+            digests: of the files as :meth:`look` saw them; when one has changed since, nothing is done.
+            force: restart the daemon also when the files are right already (another host wrote them).
+            hold: keep the previous files until :meth:`commit` or :meth:`undo`.
+            wait: another host wrote the files; wait until this one sees that.
+
+        Raises:
+            SlurmrestError: a file changed meanwhile, or cannot be replaced.
+            TransactionFailed: the daemon refused, the previous files are back.
+        """
+        # What a killed run left, or held, is no state to start from.
+        recovered = self._transaction(Edit()).undo().recovered
+        edit = self._seen() if wait else self._edit()
+        for file in edit.texts:
+            if digests is not None and not recovered and _digest(read_text(file) or "") != digests.get(file):
+                raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
+            obstacle = _obstacle(file)
+            if obstacle:
+                raise SlurmrestError(f"{obstacle} Nothing was done here.")
+        secrets = self._conf().raw
+        try:
+            outcome = self._transaction(edit, force=force).apply(hold=hold)
+        except TransactionFailed as error:
+            words = without_secrets(str(error), secrets)
+            raise TransactionFailed(
+                words, rolled_back=error.rolled_back, journal=without_secrets(error.journal, secrets)
+            ) from None
+        outcome.recovered = recovered
+        return outcome
+
+    def _seen(self) -> Edit:
+        """What is left to do once this host sees what another one wrote, or has waited long enough."""
+        deadline = time.monotonic() + SHARED_SECONDS
+        while (edit := self._edit()).texts and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return edit
+
+    def commit(self) -> None:
+        """Forget the previous files."""
+        self._transaction(Edit()).commit()
+
+    def undo(self) -> Outcome:
+        """Bring the previous files back, and the daemon on them.
+
+        Also a daemon that is down because another host wrote the files that it did not survive.
+        """
+        outcome = self._transaction(Edit()).undo()
+        if self.unit and self.systemd.show(self.unit).get("ActiveState") == "failed":
+            restart(self._service(), self.systemd, self.run)
+            outcome.restarted.append(self.unit)
+        return outcome
+
+    def _transaction(self, edit: Edit, *, force: bool = False) -> Transaction:
+        return Transaction(
+            name=f"slurm_conf-{self.request.kind}",
+            files=[self._file(file, text) for file, text in sorted(edit.texts.items())],
+            services=[self._service(force=force)] if self.unit else [],
+            run=self.run,
+            state_dir=self.state_dir,
+        )
+
+    def _file(self, path: str, text: str) -> FileSpec:
+        status = os.stat(path)
+        return FileSpec(
+            path,
+            text.encode("utf-8", "surrogateescape"),
+            owner=owner_name(status.st_uid),
+            group=group_name(status.st_gid),
+            mode=stat.S_IMODE(status.st_mode),
+            sensitive=posixpath.basename(path) == "slurmdbd.conf",
+            shown=False,
+        )
+
+    def _service(self, *, force: bool = False) -> ServiceSpec:
+        return ServiceSpec(
+            self.unit,
+            state="restarted" if force else "if_running",
+            probes=tuple(self._probes()),
+            timeout=PATIENCE,
+            allow_state_loss=self.request.allow_state_loss,
+        )
+
+    def _probes(self) -> list[Probe]:
+        conf = self._conf()
+        if self.unit == "slurmdbd":
+            return [Probe("tcp", (f"localhost:{conf.get('DbdPort', '6819')}",))]
+        ask = Probe("command", self._programs(self.request.path).argv("scontrol", "ping"))
+        if "noctldinaddrany" in (conf.get("CommunicationParameters") or "").lower():
+            return [ask]
+        # scontrol is content when any controller answers: this one must, too.
+        port = (conf.get("SlurmctldPort", "6817") or "").partition("-")[0]
+        return [Probe("tcp", (f"localhost:{port}",)), ask]
+
+
+def advice(look: Look) -> list[str]:
+    """How to do by hand what a look found, line by line."""
+    said: list[str] = []
+    where = ""
+    for change in look.edit.changes:
+        if change.old is not None or change.where != where:
+            said.append(f"{change.where}:")
+        where = change.where
+        said += [f"  - {line}" for line in _printable(change.old or "").split("\n") if line]
+        said += [f"  + {line}" for line in _printable(change.new or "").split("\n") if line]
+    if look.changed and look.running:
+        said.append(f"then: systemctl restart {look.kind}")
+    return said

@@ -1,0 +1,1 @@
+"""Requests to slurmrestd and what its answers mean."""

@@ -1,0 +1,185 @@
+"""Reading what slurmrestd answers: errors, versions, controllers, nodes, jobs. Pure.
+
+A verifier meets daemons that are broken, so nothing here trusts the shape of an answer: whatever JSON comes, a function
+returns what it found and never raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..slurm.releases import ApiVersion
+
+_PATH = re.compile(r"/*(slurm|slurmdb)/(v\d+\.\d+\.\d+)(?:/|\Z)")
+_RELEASE = re.compile(r"\d{2}\.\d{2}\.\d+\S*\Z")
+
+TERMINAL_FAILURES = frozenset(
+    [
+        "BOOT_FAIL",
+        "CANCELLED",
+        "DEADLINE",
+        "FAILED",
+        "LAUNCH_FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "RECONFIG_FAIL",
+        "REVOKED",
+        "TIMEOUT",
+    ]
+)
+COMPLETED = "COMPLETED"
+
+
+@dataclass(frozen=True)
+class ApiError:
+    """One entry of ``errors``: Slurm's error number (None when there is none) and its words."""
+
+    number: int | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text if self.number in (None, -1) else f"{self.text} ({self.number})"
+
+
+@dataclass(frozen=True)
+class Served:
+    """API versions found in the OpenAPI document, oldest first."""
+
+    slurm: tuple[str, ...]
+    slurmdb: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The part of a job that says how it went. ``states`` is the state and its flags, upper case."""
+
+    states: tuple[str, ...]
+    reason: str
+    exit_code: int | None
+    user: str
+
+    def __str__(self) -> str:
+        words = [" ".join(self.states) or "in no known state"]
+        if self.exit_code:
+            words.append(f"exit code {self.exit_code}")
+        if self.reason not in ("", "None"):
+            words.append(self.reason)
+        return ", ".join(words)
+
+    @property
+    def completed(self) -> bool:
+        """Ran to its end and said 0."""
+        return COMPLETED in self.states
+
+    @property
+    def failed(self) -> bool:
+        """Ended in any other way."""
+        return not TERMINAL_FAILURES.isdisjoint(self.states)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value when it is a JSON object, otherwise an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a JSON array; anything else is left out."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """The value when it is a string, otherwise an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: Any) -> int | None:
+    """An integer, plain or as Slurm's ``{"set", "infinite", "number"}``; None when there is none."""
+    if isinstance(value, dict):
+        return number(value.get("number")) if value.get("set") is not False else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def errors_of(payload: Any) -> list[ApiError]:
+    """The ``errors`` of an answer, in the keys of every API version. Entries that are no objects count too."""
+    entries = mapping(payload).get("errors")
+    if not entries:
+        return []
+    if not isinstance(entries, list):
+        return [ApiError(None, f"errors is not a list: {entries!r}")]
+    found = []
+    for entry in entries:
+        fields = mapping(entry)
+        numbers = [number(fields.get(key)) for key in ("error_number", "error_code", "errno")]
+        words = [text(fields.get(key)).strip() for key in ("error", "description")]
+        said = ": ".join(dict.fromkeys(word for word in words if word)) or repr(entry)
+        found.append(ApiError(next((value for value in numbers if value is not None), None), said))
+    return found
+
+
+def slurm_version(payload: Any) -> str | None:
+    """The release in ``meta``, such as YY.MM.PATCH; None when it is not there or not a version."""
+    meta = mapping(mapping(payload).get("meta"))
+    for key in ("slurm", "Slurm"):
+        words = text(mapping(meta.get(key)).get("release")).split()
+        if words and _RELEASE.match(words[-1]):
+            return words[-1]
+    return None
+
+
+def served_versions(document: Any) -> Served:
+    """The API versions of an OpenAPI document, from its paths."""
+    found: dict[str, set[str]] = {"slurm": set(), "slurmdb": set()}
+    for path in mapping(mapping(document).get("paths")):
+        match = _PATH.match(path)
+        if match:
+            found[match[1]].add(match[2])
+    return Served(*(tuple(sorted(found[kind], key=_version_key)) for kind in ("slurm", "slurmdb")))
+
+
+def controllers(payload: Any, api: ApiVersion) -> tuple[tuple[str, bool], ...]:
+    """The controllers of a ping answer: host name and whether slurmctld answered there."""
+    return tuple(
+        (text(ping.get("hostname")) or "?", ping.get(api.ping_key) == api.ping_up)
+        for ping in objects(mapping(payload).get("pings"))
+    )
+
+
+def nodes(payload: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """The nodes of an answer: name, and state with its flags."""
+    return [
+        (text(node.get("name")) or "?", states_of(node.get("state")) + states_of(node.get("state_flags")))
+        for node in objects(mapping(payload).get("nodes"))
+    ]
+
+
+def states_of(value: Any) -> tuple[str, ...]:
+    """A state as upper-case words: a string in old API versions, a list of state and flags in newer ones."""
+    words: Iterable[Any] = value if isinstance(value, list) else [value]
+    return tuple(word.upper() for word in words if isinstance(word, str))
+
+
+def job_status(payload: Any) -> JobStatus:
+    """The first job of an answer to ``/job/<id>``."""
+    job = next(iter(objects(mapping(payload).get("jobs"))), {})
+    return JobStatus(
+        states_of(job.get("job_state")),
+        text(job.get("state_reason")),
+        _exit_code(job.get("exit_code")),
+        text(job.get("user_name")),
+    )
+
+
+def _exit_code(value: Any) -> int | None:
+    """Old API versions give the status of wait(2), newer ones the exit code."""
+    if isinstance(value, dict):
+        return number(value.get("return_code"))
+    status = number(value)
+    return None if status is None else status >> 8
+
+
+def _version_key(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name[1:].split("."))

@@ -1,0 +1,375 @@
+"""What the checks of one verification share: whom to ask, as whom, what is known already, and what an outcome is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable
+
+from ..auth.jwt import (
+    USER_HEADER,
+    Key,
+    Token,
+    TokenError,
+    claims_for,
+    encode,
+    expired,
+    inspect,
+    with_forged_signature,
+    without_signature,
+)
+from ..errors import InputError
+from ..slurm.releases import RELEASES, ApiVersion, Row, Version, lookup
+from . import answers, causes, payloads
+from .causes import Cause
+from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request
+
+OPENAPI = "/openapi/v3"
+NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
+GARBAGE = Token("not-a-token")
+
+# Who a request is made as. Everything but TOKEN, JOB and NONE is made on purpose to be refused: from the token, or, for
+# EXPIRED and USERLESS, signed with the key itself.
+TOKEN, JOB, NONE, BAD_GARBAGE, BAD_FORGED = "token", "job", "none", "garbage", "forged"
+ALG_NONE, EXPIRED, USERLESS = "alg-none", "expired", "userless"
+EXPIRED_AGO = 3600  # seconds; clocks that are a little apart must not make the token good
+SPOILT_LIFESPAN = 600  # seconds
+
+_API_VERSION = re.compile(r"v\d+\.\d+\.\d+\Z")
+_MAX_WORDS = 400  # characters of a daemon's own words in a report
+MAX_IDLE_CLIENTS = 1000
+MAX_SAMPLES = 10000
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How to run the test job. `timeout` is in seconds; `directory` is absolute; the user may write there on a node."""
+
+    timeout: float = 60.0
+    directory: str = "/tmp"  # noqa: S108 - exists on every compute node; the file name in it is random
+    partition: str | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to verify. `accounting`: True demands slurmdbd, False skips it, None asks where it is served.
+
+    `timeout` (seconds) bounds each request; `job` None means that no job is submitted. `samples` is how many answers
+    the latency is taken from, `idle_clients` how many connections are held open to see whether others are answered
+    still (0: none). `unit` is the service that remedies name. InputError for a bad value.
+    """
+
+    timeout: float = DEFAULT_TIMEOUT
+    api_version: str | None = None
+    accounting: bool | None = None
+    job: JobOptions | None = None
+    samples: int = 10
+    idle_clients: int = 0
+    unit: str = "slurmrestd"
+
+    def __post_init__(self) -> None:
+        if self.api_version is not None and not _API_VERSION.match(self.api_version):
+            raise InputError("api_version", self.api_version, "a version such as v0.0.42")
+        if not self.timeout > 0:
+            raise InputError("timeout", self.timeout, "seconds, more than 0")
+        if not 1 <= self.samples <= MAX_SAMPLES:
+            raise InputError("samples", self.samples, f"1 to {MAX_SAMPLES}")
+        if not 0 <= self.idle_clients <= MAX_IDLE_CLIENTS:
+            raise InputError("idle clients", self.idle_clients, f"0 to {MAX_IDLE_CLIENTS}")
+        if self.job and not self.job.timeout > 0:
+            raise InputError("job timeout", self.job.timeout, "seconds, more than 0")
+        if self.job and not os.path.isabs(self.job.directory):
+            raise InputError("job directory", self.job.directory, "an absolute path on the compute nodes")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request of a check: enough to do it again by hand. ``sent_as`` says with which credentials, not the token."""
+
+    target: Target
+    method: str
+    path: str
+    sent_as: str
+    user: str
+    body: str | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found: True, False, or None when it could not prove anything; `detail` says what or why.
+
+    `cause` and `remedy` belong to a failure (`cause_id` names the cause for programs); a remedy may also help a check
+    that was skipped.
+    """
+
+    ok: bool | None
+    detail: str
+    cause: str = ""
+    remedy: str = ""
+    cause_id: str = ""
+
+
+class Failed(Exception):
+    """Ends a check with a failure."""
+
+    def __init__(self, detail: str, cause: Cause) -> None:
+        super().__init__(detail)
+        self.outcome = Outcome(False, detail, cause.text, cause.remedy, cause.id)
+
+
+@dataclass
+class Session:
+    """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run.
+
+    `key` signs tokens that must be refused, where the caller may read it. `latency` is filled by its check, in seconds.
+    """
+
+    target: Target
+    credentials: Credentials
+    job_credentials: Credentials
+    options: Options
+    context: ssl.SSLContext | None = None
+    key: Key | None = None
+    api_version: str | None = None
+    served: answers.Served = field(default_factory=lambda: answers.Served((), ()))
+    row: Row = field(default_factory=lambda: assumed_row(()))
+    slurm_version: str | None = None
+    outcomes: dict[tuple[str, Target], Outcome] = field(default_factory=dict)
+    requests: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    waited: float = 0.0
+    latency: tuple[float, ...] = ()
+    job_output: tuple[str, str] | None = None
+    read_output: Callable[[str], str] | None = None
+    _sent: set[str] = field(default_factory=set, repr=False)
+    _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
+
+    @property
+    def api(self) -> ApiVersion:
+        """Facts of the API version in use."""
+        return payloads.api_version(self.api_version or self.row.release.newest_api)
+
+    def ask(
+        self,
+        path: str,
+        sent_as: str = TOKEN,
+        method: str = "GET",
+        body: Any | None = None,
+        *,
+        fresh: bool = False,
+        user: str = "",
+    ) -> Response:
+        """Send a request, or return the answer of the same GET before; `user` replaces the name beside the token.
+
+        Raises ClientError.
+        """
+        key = (self.target, path, sent_as, user)
+        known = self._kept.get(key) if method == "GET" and not fresh else None
+        if known is None:
+            known = self._send(path, self.headers(sent_as, user), sent_as, method, body)
+            if method == "GET":
+                self._kept[key] = known
+        exchange, result = known
+        self.exchanges.append(exchange)
+        if isinstance(result, ClientError):
+            raise result
+        self.waited += result.seconds
+        return result
+
+    def _send(
+        self, path: str, headers: dict[str, str], sent_as: str, method: str, body: Any | None
+    ) -> tuple[Exchange, Response | ClientError]:
+        text = None if body is None else json.dumps(body)
+        exchange = Exchange(self.target, method, path, sent_as, headers.get(USER_HEADER, ""), text)
+        if text is not None:
+            headers["Content-Type"] = "application/json"
+        self.requests += 1
+        try:
+            response = request(
+                self.target,
+                method,
+                path,
+                headers=headers,
+                body=None if text is None else text.encode("utf-8"),
+                timeout=self.options.timeout,
+                context=self.context,
+            )
+        except ClientError as error:
+            return exchange, error
+        return replace(exchange, status=response.status), response
+
+    def good(self, path: str, daemon: str = "slurmctld", **how: Any) -> Mapping[str, Any]:
+        """Ask and demand a good answer: 200 (204: nothing there), JSON, no errors. Raises Failed, ClientError."""
+        response = self.ask(path, **how)
+        if response.status == 204:
+            return {}
+        payload = payload_of(response)
+        if response.status == 200 and payload is not None and not answers.errors_of(payload):
+            return payload
+        raise self.refusal(response, daemon)
+
+    def refusal(self, response: Response, daemon: str = "slurmctld") -> Failed:
+        """An answer that is not good, as a failure with cause and remedy."""
+        payload = payload_of(response)
+        errors = answers.errors_of(payload)
+        if any("slurmdb" in error.text.lower() for error in errors):
+            daemon = "slurmdbd"  # some releases ask it for what slurmctld's answer leaves out
+        if response.status == 200 and payload is None:
+            return Failed(f"200, but the body is not a JSON object ({len(response.body)} bytes)", _NOT_JSON)
+        if payload is not None and not errors:
+            return Failed(f"{response.status}, but no errors in the answer", _NO_ERRORS)
+        words = "; ".join(map(str, errors)) or " ".join(response.text.split()) or "no text"
+        known = causes.Circumstances(
+            daemon,
+            self.target.scheme == "unix",
+            _token_fault(self.job_credentials if self.exchanges[-1].sent_as == JOB else self.credentials),
+            response.seconds,
+            self._slurmctld_accepts() if daemon == "slurmdbd" else self._slurmdbd_accepts(),
+        )
+        cause = causes.explain(response.status, errors, self.row.release, known)
+        return Failed(f"{response.status}: {short(words)}", cause)
+
+    def _slurmctld_accepts(self) -> bool | None:
+        """Whether slurmctld took the token; None when that is not known."""
+        if self.passed("slurm-diag"):
+            return True
+        found = self.outcomes.get(("slurm-diag", self.target))
+        return False if found is not None and found.cause_id == causes.TOKEN_REFUSED else None
+
+    def _slurmdbd_accepts(self) -> bool | None:
+        """Whether slurmdbd takes the token that slurmctld did not, so that it is not to blame; None when not known."""
+        if self.options.accounting is False or not self.served.slurmdb:
+            return None
+        with self.aside(), contextlib.suppress(ClientError):
+            response = self.ask(self.url("clusters", "slurmdb"))
+            payload = payload_of(response)
+            if response.status == 200 and payload is not None and not answers.errors_of(payload):
+                return True
+        return None
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Ask something that does not belong to the check at hand: neither its time nor its curl lines."""
+        exchanges, waited = list(self.exchanges), self.waited
+        try:
+            yield
+        finally:
+            self.exchanges, self.waited = exchanges, waited
+
+    def url(self, endpoint: str, family: str = "slurm") -> str:
+        """The path of an endpoint in the API version in use."""
+        return f"/{family}/{self.api_version}/{endpoint}"
+
+    def passed(self, check_id: str) -> bool:
+        """Whether a check of this target passed."""
+        found = self.outcomes.get((check_id, self.target))
+        return found is not None and found.ok is True
+
+    def failed(self, check_id: str, target: Target | None = None) -> bool:
+        """Whether a check of this target, or of another one, failed."""
+        found = self.outcomes.get((check_id, target or self.target))
+        return found is not None and found.ok is False
+
+    def cause_of(self, check_id: str, otherwise: Cause) -> Cause:
+        """The cause of a check that failed, since one fault should have one name; `otherwise` when it did not."""
+        found = self.outcomes.get((check_id, self.target))
+        if found is None or found.ok is not False:
+            return otherwise
+        return Cause(found.cause_id, found.cause, found.remedy)
+
+    def learn_version(self, payload: Any) -> None:
+        """Take the Slurm version from an answer, once, and with it the row of the release table."""
+        version = answers.slurm_version(payload)
+        if self.slurm_version is None and version is not None:
+            self.slurm_version = version
+            with contextlib.suppress(InputError):
+                self.row = lookup(version)
+
+    def clean(self, words: str) -> str:
+        """Words for a terminal: one line, no control characters, and no token even where a daemon repeats it."""
+        own = {credentials.token.reveal() for credentials in (self.credentials, self.job_credentials)}
+        for secret in sorted(own | self._sent, key=len, reverse=True):
+            words = words.replace(secret, "<token>")
+        return "".join(letter if letter.isprintable() else " " for letter in words)
+
+    def headers(self, sent_as: str, user: str = "") -> dict[str, str]:
+        """The headers of a request: the token and the name of its user, or `user`, beside it."""
+        if sent_as == NONE:
+            return {}
+        own = self.job_credentials if sent_as == JOB else self.credentials
+        token = self._token(sent_as)
+        if sent_as != BAD_GARBAGE:
+            self._sent.add(token.reveal())
+        return Credentials(user or own.user, token).headers()
+
+    def _token(self, sent_as: str) -> Token:
+        if sent_as in (TOKEN, JOB):
+            return (self.job_credentials if sent_as == JOB else self.credentials).token
+        if sent_as == BAD_GARBAGE:
+            return GARBAGE
+        if sent_as == BAD_FORGED:
+            return with_forged_signature(self.credentials.token)
+        if sent_as == ALG_NONE:
+            return without_signature(self.credentials.token)
+        if self.key is None:
+            raise ValueError(f"no key to sign with for {sent_as}")
+        if sent_as == EXPIRED:
+            return expired(self.credentials.user, self.key, EXPIRED_AGO)
+        claims = claims_for("", SPOILT_LIFESPAN)
+        del claims["sun"]
+        return encode(claims, self.key)
+
+
+def payload_of(response: Response) -> Mapping[str, Any] | None:
+    """The JSON object of an answer; None when it is none."""
+    try:
+        payload = response.json()
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def short(words: str) -> str:
+    """A daemon's own words, cut to what a report can bear."""
+    return words if len(words) <= _MAX_WORDS else words[: _MAX_WORDS - 1] + "…"
+
+
+def assumed_row(served: tuple[str, ...]) -> Row:
+    """The row of the release that serves these versions, or the newest: until the daemon has named its version."""
+    same = [row for row in RELEASES if served and row.api_versions == served]
+    release = (same or RELEASES)[-1]
+    return Row(release.at(Version.parse(release.last_known)), release.last_known)
+
+
+def _token_fault(credentials: Credentials) -> Cause | None:
+    """What can be seen wrong with a token from here, where the daemon does not tell."""
+    try:
+        token = inspect(credentials.token)
+    except TokenError:
+        return None
+    late = 0.0 if token.expires is None else time.time() - token.expires
+    if late > 0:
+        return causes.expired(late)
+    if token.user not in ("", credentials.user, *NOT_ORDINARY):
+        return causes.another_user(token.user, credentials.user)
+    return None
+
+
+_NO_ERRORS = Cause(
+    "no-errors",
+    "slurmrestd reports a failure and names none: a fault of this API version or of what is in front of slurmrestd",
+    "Ask with another API version (--api-version).",
+)
+_NOT_JSON = Cause(
+    "not-json",
+    "something other than slurmrestd answers, or the answer was cut",
+    "See what it sends, with the curl line of this check (--show-curl).",
+)

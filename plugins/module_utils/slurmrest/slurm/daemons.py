@@ -1,0 +1,5 @@
+"""Slurm's daemons by the names of their units."""
+
+from __future__ import annotations
+
+CONTROLLER, DATABASE = "slurmctld", "slurmdbd"

@@ -1,0 +1,303 @@
+"""Addresses of slurmrestd: what it binds, and where a client asks (:class:`..rest.client.Target` is one of them).
+
+Three spellings are written here: ``host:port`` (an IPv6 address in square brackets) and ``unix:/absolute/path``, which
+work the same on every release, and ``https://host:port``, which binds a port that speaks TLS only, where the release
+has that. Others that a release accepts (``:6820``, ``unix:///path``, ``http://host:port``) are understood by
+:func:`read`, since they stand in units that are already there, and refused by :func:`parse`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+VARIABLE = "slurmrestd_service_listen"
+DEFAULT_PORT = 6820
+ALLOWED = (
+    "host:port, [IPv6 address]:port, https://host:port or unix:/absolute/path, such as 127.0.0.1:6820 or "
+    "unix:/run/slurmrestd/rest.socket"
+)
+SUN_PATH_MAX = 107
+"""Longest path of a UNIX socket in bytes: sockaddr_un.sun_path has 108, the last is the terminating zero (unix(7))."""
+
+DEFAULT_SLURMCTLD_PORT = "6817"
+
+_TCP = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]+)")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]*")
+_RANGE = re.compile(r"(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One address that slurmrestd binds. ``host`` has no brackets and is empty for "any"; ``path`` is empty for TCP."""
+
+    scheme: str  # "http", "https" or "unix"
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is to the kernel: ``tcp`` or ``unix``."""
+        return "unix" if self.scheme == "unix" else "tcp"
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it speaks TLS only."""
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """``host:port`` as in a URL; empty for UNIX."""
+        if self.kind == "unix":
+            return ""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def format(self) -> str:
+        """The portable spelling; :func:`parse` reads it back."""
+        if self.kind == "unix":
+            return f"unix:{self.path}"
+        return f"https://{self.authority}" if self.is_tls else self.authority
+
+    def covers(self, other: Listener) -> bool:
+        """Whether clients who ask at ``other`` are answered here. Of a host name any address may be the one."""
+        if self.scheme != other.scheme:
+            return False
+        if self.kind == "unix":
+            return _real(self.path) == _real(other.path)
+        same = self.is_any or self.host == other.host or (self.address is not None and self.address == other.address)
+        return self.port == other.port and same
+
+    def __str__(self) -> str:
+        return self.format()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able: the fields, ``text`` in the portable spelling, ``loopback`` and ``public``."""
+        seen = {"kind": self.kind, "text": self.format(), "loopback": self.is_loopback, "public": self.is_public}
+        return {**asdict(self), **seen}
+
+    @property
+    def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The address when the host is one; ``localhost`` counts as 127.0.0.1, other names give None."""
+        host = "127.0.0.1" if self.host.lower() == "localhost" else self.host
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return None
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        return address
+
+    @property
+    def is_any(self) -> bool:
+        """Bound to every address of the host."""
+        return self.kind == "tcp" and (not self.host or (self.address is not None and self.address.is_unspecified))
+
+    @property
+    def is_ipv6(self) -> bool:
+        """A TCP listener that names an IPv6 address."""
+        return isinstance(self.address, ipaddress.IPv6Address)
+
+    @property
+    def is_loopback(self) -> bool:
+        """A TCP listener that only this host can reach."""
+        return self.kind == "tcp" and self.address is not None and self.address.is_loopback
+
+    @property
+    def is_public(self) -> bool:
+        """A TCP listener that other hosts may reach."""
+        return self.kind == "tcp" and not self.is_loopback
+
+    @property
+    def url(self) -> str:
+        """Where a client on the same host asks: an address that means "any" is asked on loopback.
+
+        An IPv6 wildcard on 127.0.0.1, too: it takes IPv4 on every release, and is bound to 0.0.0.0 alone where IPv6 is
+        not enabled.
+        """
+        if self.kind == "unix":
+            return self.format()
+        return f"{self.scheme}://127.0.0.1:{self.port}" if self.is_any else f"{self.scheme}://{self.authority}"
+
+    @property
+    def directory(self) -> str:
+        """The directory of a UNIX socket, which decides who can reach it; empty for TCP."""
+        return posixpath.dirname(self.path)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two listeners that cannot be bound together."""
+
+    first: Listener
+    second: Listener
+    reason: str
+
+
+def read(text: str) -> Listener | None:
+    """What slurmrestd would make of ``text``, in any spelling that some release takes; None if it is no listener."""
+    text, scheme = text.strip(), "http"
+    for prefix in ("http", "https"):
+        if text.startswith(f"{prefix}://"):
+            text, scheme = text[len(f"{prefix}://") :].rstrip("/"), prefix
+    if text.startswith("unix:"):
+        path = text[len("unix:") :]
+        return Listener("unix", path=re.sub("^/+", "/", path)) if path.startswith("/") else None
+    match = _TCP.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= 65535:
+        return None
+    return Listener(
+        scheme, host=_canonical(match["v6"] if match["v6"] is not None else match["host"]), port=int(match["port"])
+    )
+
+
+def parse(text: object, variable: str = VARIABLE) -> Listener:
+    """Read a listener in the portable spelling.
+
+    Raises:
+        InputError: any other spelling, a port outside 1 to 65535, a host that can be no address and no name, a relative
+            path, one over :data:`SUN_PATH_MAX` bytes, or one with characters that ``SLURMRESTD_LISTEN`` cannot carry.
+    """
+    if not isinstance(text, str):
+        raise InputError(variable, text, ALLOWED, reason="a listener is a text")
+    if text.startswith("unix:"):
+        return _parse_unix(text, variable)
+    return _parse_tcp(text, variable)
+
+
+def parse_all(texts: Iterable[object], variable: str = VARIABLE) -> list[Listener]:
+    """Read a list of listeners and refuse those that exclude each other; see :func:`parse` and :func:`conflicts`.
+
+    Raises:
+        InputError: the first listener or pair that cannot be.
+    """
+    listeners = [parse(text, variable) for text in texts]
+    for conflict in conflicts(listeners):
+        value = f"{conflict.first}, {conflict.second}"
+        raise InputError(variable, value, "listeners that do not overlap", reason=conflict.reason)
+    return listeners
+
+
+def conflicts(listeners: Sequence[Listener]) -> list[Conflict]:
+    """Every pair that cannot be bound together, or of which one silently replaces the other.
+
+    An IPv6 wildcard takes IPv4 too on every release: it is bound dual-stack, or to 0.0.0.0 where IPv6 is not enabled.
+    A second UNIX socket on the same path unlinks the first. (Source: listeners run on every series.)
+    """
+    found: list[Conflict] = []
+    for index, second in enumerate(listeners):
+        for first in listeners[:index]:
+            reason = _conflict(first, second)
+            if reason is not None:
+                found.append(Conflict(first, second, reason))
+    return found
+
+
+def is_host(text: str) -> bool:
+    """Whether ``text`` can be a host name, an IPv4 address or, without brackets, an IPv6 address."""
+    return _valid_host(text, bracketed=":" in text)
+
+
+def port_range(text: str, variable: str = "SlurmctldPort") -> range:
+    """The ports of a SlurmctldPort value such as ``6817`` or ``6820-6829``.
+
+    Raises:
+        InputError: no port and no range.
+    """
+    match = _RANGE.fullmatch(text.strip())
+    if match is not None:
+        low, high = int(match["low"]), int(match["high"] or match["low"])
+        if 0 < low <= high <= 65535:
+            return range(low, high + 1)
+    raise InputError(variable, text, "a port or a range of ports, such as 6817 or 6820-6829")
+
+
+def _canonical(host: str) -> str:
+    """Addresses in their shortest form, names in lower case."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
+
+
+def _parse_unix(text: str, variable: str) -> Listener:
+    path = text[len("unix:") :]
+    reason = None
+    if not path.startswith("/"):
+        reason = "the path must be absolute"
+    elif path.startswith("//"):
+        reason = "'unix://' is read as a host by newer releases"
+    elif _PATH.fullmatch(path) is None:
+        reason = "the path may hold letters, digits and _ . @ + = ~ - / only"
+    elif path != posixpath.normpath(path) or path == "/":
+        reason = "the path must name a file, without '..', '.', doubled or trailing slashes"
+    elif len(path) > SUN_PATH_MAX:
+        reason = f"the path has {len(path)} bytes, and the system takes no more than {SUN_PATH_MAX}"
+    if reason is not None:
+        raise InputError(variable, text, ALLOWED, reason=reason)
+    return Listener("unix", path=path)
+
+
+def _parse_tcp(text: str, variable: str) -> Listener:
+    scheme = "https" if text.startswith("https://") else "http"
+    match = _TCP.fullmatch(text.removeprefix("https://"))
+    host = "" if match is None else match["v6"] if match["v6"] is not None else match["host"]
+    reason = None
+    if "://" in text.removeprefix("https://"):
+        reason = "of the schemes only https:// is taken; plain HTTP is written without one"
+    elif match is None:
+        reason = "it is not host:port" + (" (an IPv6 address needs square brackets)" if text.count(":") > 1 else "")
+    elif not 0 < int(match["port"]) <= 65535 or match["port"].startswith("0"):
+        reason = "the port must be from 1 to 65535"
+    elif match["v6"] is None and not host:
+        port = match["port"]
+        reason = f"releases differ in what an empty host binds; write 0.0.0.0:{port} or [::]:{port}"
+    elif not _valid_host(host, bracketed=match["v6"] is not None):
+        reason = f"{host!r} is neither an IP address nor a host name"
+    if reason is not None or match is None:
+        raise InputError(variable, text, ALLOWED, reason=reason)
+    return Listener(scheme, host=_canonical(host), port=int(match["port"]))
+
+
+def _valid_host(host: str, *, bracketed: bool) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        numeric = all(label.isdigit() for label in labels)
+        return not bracketed and not numeric and len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    # A zone index (fe80::1%eth0) does not survive systemd's own reading of '%'.
+    return "%" not in host and bracketed == (address.version == 6)
+
+
+def _conflict(first: Listener, second: Listener) -> str | None:
+    if first.kind != second.kind:
+        return None
+    if first.kind == "unix":
+        same = _real(first.path) == _real(second.path)
+        return "they are the same socket, and the second would unlink the first" if same else None
+    if first.port != second.port:
+        return None
+    one, two = first.address, second.address
+    if first.host == second.host or (one is not None and one == two):
+        return "they are the same address"
+    for any_, other in ((first, second), (second, first)):
+        if any_.is_any and not (
+            any_.address is not None and any_.address.version == 4 and other.is_ipv6 and not other.is_any
+        ):
+            return f"{any_} takes port {any_.port} of every address, so {other} cannot be bound"
+    return None
+
+
+def _real(path: str) -> str:
+    """/var/run is a link to /run wherever there is systemd."""
+    return path[len("/var") :] if path.startswith("/var/run/") else path

@@ -1,0 +1,229 @@
+"""What a host was like before this toolkit changed it, remembered so that it can be brought back.
+
+One file below :data:`~..host.files.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
+and never again: the first word counts. Names are those of transactions, so that each role takes back what it did. A
+secret is never copied: of a sensitive file it is only remembered whether it was there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import posixpath
+import pwd
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..host import files as host_files
+from ..host import programs
+from ..host.files import STATE_DIR, load_record, save_record
+from ..host.programs import Run
+from ..systemd.systemctl import running
+from .transaction import FileSpec, Outcome, Present, ServiceSpec, Transaction, group_id, host_lock
+
+FILE = "origin.json"
+LOCK_PREFIX = "lock"
+"""Files that may go with the last thing remembered: nobody needs them without the rest."""
+
+
+@dataclass
+class Origin:
+    """The record of this host."""
+
+    state_dir: str = STATE_DIR
+    run: Run = programs.run
+
+    @property
+    def _path(self) -> str:
+        return posixpath.join(self.state_dir, FILE)
+
+    def remember(
+        self,
+        name: str,
+        *,
+        files: Mapping[str, Present | None] | None = None,
+        sensitive: Collection[str] = (),
+        directories: Iterable[str] = (),
+        units: Mapping[str, Mapping[str, str]] | None = None,
+        users: Iterable[str] = (),
+        groups: Iterable[str] = (),
+        packages: Iterable[str] = (),
+    ) -> None:
+        """Remember how things are, where that is not remembered yet. The caller holds the host's lock.
+
+        Args:
+            name: of the transaction or role that is about to change them.
+            files: files as they are; None for one that is not there.
+            sensitive: paths among them whose content must not be copied.
+            directories: directories that are about to be made, besides those of the files.
+            units: what systemd says of units (``ActiveState``, ``UnitFileState``).
+            users: accounts that are about to be made, where they do not exist.
+            groups: groups, likewise.
+            packages: packages that are about to be installed.
+        """
+        record = self._load()
+        own = record.get(name, {})
+        known = json.dumps(own)
+
+        def first(kind: str, key: str, value: Any = None) -> None:
+            own.setdefault(kind, {}).setdefault(key, value)
+
+        new = [path for path, now in (files or {}).items() if now is None]
+        for directory in [*directories, *map(posixpath.dirname, new)]:
+            for missing in _missing(directory):
+                first("directories", missing)
+        for path, now in (files or {}).items():
+            first("files", path, None if now is None else _kept(now, secret=path in sensitive))
+        for unit, state in (units or {}).items():
+            first("units", unit, {"active": running(state), "enabled": state.get("UnitFileState") == "enabled"})
+        for user in users:
+            if not _has_user(user):
+                first("users", user)
+        for group in groups:
+            if group_id(group) is None:
+                first("groups", group)
+        for package in packages:
+            first("packages", package)
+        if json.dumps(own) != known:
+            self._save({**record, name: own})
+
+    def remembered(self, name: str) -> Mapping[str, Any]:
+        """What is known of the time before; empty where ``name`` never changed anything."""
+        found: Mapping[str, Any] = self._load().get(name, {})
+        return found
+
+    def others(self, prefix: str, *but: str) -> list[str]:
+        """The names remembered that begin with ``prefix``, such as the services of several clusters."""
+        return sorted(name for name in self._load() if name.startswith(prefix) and name not in but)
+
+    def bring_back(self, name: str, *, check: bool = False) -> Outcome:
+        """Make everything as it was before, or with ``check`` say what that would change.
+
+        Nothing happens where ``name`` never changed anything. Files and units are one transaction: when a unit that ran
+        before does not come up on its former files, the present ones return and TransactionFailed is raised. Accounts
+        and directories follow; a directory that somebody has put something into stays.
+        """
+        own = self.remembered(name)
+        if not own:
+            return Outcome()
+        files = own.get("files", {})
+        outcome = Transaction(
+            name=name,
+            files=[_wanted(path, now) for path, now in files.items() if now is None or "content" in now],
+            services=[_unit(unit, state) for unit, state in own.get("units", {}).items()],
+            state_dir=self.state_dir,
+            run=self.run,
+        ).apply(check=check)
+        gone = {path for path, now in files.items() if now is None}
+        for what, remove in [*self._accounts(own), *_empty(own.get("directories", {}), gone)]:
+            outcome.changed = True
+            outcome.changed_paths.append(what)
+            outcome.diff.append({"before_header": what, "after_header": what, "before": f"{what}\n", "after": ""})
+            if not check:
+                remove()
+        if not check:
+            with host_lock(self.state_dir):
+                self._save({key: value for key, value in self._load().items() if key != name})
+        return outcome
+
+    def sweep(self, *, check: bool = False) -> bool:
+        """Remove the toolkit's own directory when nothing is remembered any more; returns whether it does, or would."""
+        try:
+            names = host_files.names(self.state_dir)
+        except FileNotFoundError:
+            return False
+        if not all(name.startswith(LOCK_PREFIX) for name in names):
+            return False
+        if not check:
+            with host_lock(self.state_dir):
+                for name in host_files.names(self.state_dir):
+                    host_files.remove(posixpath.join(self.state_dir, name))
+                host_files.remove_directory(self.state_dir)
+        return True
+
+    def _accounts(self, own: Mapping[str, Any]) -> list[tuple[str, Callable[[], None]]]:
+        users = [
+            (f"account {user}", _step(self._remove, "userdel", user))
+            for user in own.get("users", {})
+            if _has_user(user)
+        ]
+        groups = [
+            (f"group {group}", _step(self._remove, "groupdel", group))
+            for group in own.get("groups", {})
+            if group_id(group) is not None
+        ]
+        return [*users, *groups]
+
+    def _remove(self, program: str, name: str) -> None:
+        if program == "groupdel" and group_id(name) is None:
+            return  # it went with its only member
+        programs.demand(self.run([program, name]))
+
+    def _load(self) -> dict[str, Any]:
+        return load_record(self._path) or {}
+
+    def _save(self, record: Mapping[str, Any]) -> None:
+        if record:
+            save_record(self._path, record)
+        else:
+            host_files.remove(self._path, missing_ok=True)
+
+
+def _step(function: Callable[..., None], *arguments: str) -> Callable[[], None]:
+    return lambda: function(*arguments)
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _missing(directory: str) -> list[str]:
+    """The directory and those above it that do not exist, the lowest first."""
+    found = []
+    while not os.path.lexists(directory):
+        found.append(directory)
+        directory = posixpath.dirname(directory)
+    return found
+
+
+def _kept(now: Present, *, secret: bool) -> dict[str, Any]:
+    if secret:
+        return {}
+    content = base64.b64encode(now.content).decode()
+    return {"content": content, "owner": now.owner, "group": now.group, "mode": now.mode}
+
+
+def _wanted(path: str, now: Mapping[str, Any] | None) -> FileSpec:
+    # What was written here may hold a secret: the difference is shown without its text.
+    if now is None:
+        return FileSpec(path, state="absent", shown=False)
+    content = base64.b64decode(now["content"])
+    return FileSpec(path, content, "present", now["owner"], now["group"], now["mode"], shown=False)
+
+
+def _unit(name: str, state: Mapping[str, Any]) -> ServiceSpec:
+    return ServiceSpec(name, "started" if state["active"] else "stopped", enabled=state["enabled"], afresh=True)
+
+
+def _empty(directories: Iterable[str], gone: Collection[str]) -> list[tuple[str, Callable[[], None]]]:
+    """Directories that hold nothing but what goes, and the sockets of a daemon that ends; the lowest first."""
+    found: list[str] = []
+    for directory in sorted(directories, key=len, reverse=True):
+        try:
+            left = [posixpath.join(directory, name) for name in os.listdir(directory)]
+        except OSError:
+            continue
+        if all(path in gone or path in found or stat.S_ISSOCK(os.lstat(path).st_mode) for path in left):
+            found.append(directory)
+    return [(directory, _step(_remove_directory, directory)) for directory in found]
+
+
+def _remove_directory(path: str) -> None:
+    host_files.remove_directory(path, sockets=True)

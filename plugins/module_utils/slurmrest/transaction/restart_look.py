@@ -1,0 +1,309 @@
+"""Evidence for :mod:`.restart`: what is to be known of a running slurmctld or slurmdbd before it is restarted.
+
+It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
+reason why a cluster that would restart does not.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import pwd
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, SlurmrestError
+from ..host.files import UnsafePath, read_beginning, read_site
+from ..host.proc import link, listening_sockets, private, process
+from ..slurm import conf as slurmconf
+from ..slurm.releases import Release, Version, lookup
+from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
+
+if TYPE_CHECKING:
+    from ..host.programs import Run
+    from .transaction import ServiceSpec
+
+DAEMONS = (DATABASE, CONTROLLER)
+CONF = "/etc/slurm/slurm.conf"
+_MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
+_LOADED = re.compile(r" (/\S+)/(?:accounting_storage|auth)_\w+\.so")
+_LUA = "job_submit.lua"
+# ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
+_LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
+
+
+class WouldNotReturn(SlurmrestError):
+    """A daemon that runs would not come back from a restart, or would forget something: nothing was changed."""
+
+
+def look_ahead(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, str | None] | None = None) -> None:
+    """Raise WouldNotReturn when :func:`refusals` has reasons not to restart one of the services."""
+    found = refusals(services, run, texts)
+    if found:
+        daemons = " and ".join(service.name for service in services)
+        error = WouldNotReturn(f"Nothing was changed, and {daemons} not restarted:\n- " + "\n- ".join(found))
+        error.details["restart"] = found
+        raise error
+
+
+def refusals(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, str | None] | None = None) -> list[str]:
+    """Why services that run are better not restarted or reconfigured; none for one that does not run.
+
+    Args:
+        services: units; others than slurmctld and slurmdbd are passed over.
+        run: runs a program.
+        texts: files as they will be, by path; None for one that will be gone.
+    """
+    found: list[str] = []
+    for service in services:
+        daemon = service.name.partition(".")[0]
+        pid = _pid(daemon, run) if daemon in DAEMONS else 0
+        if pid:
+            problems = judge(gather(daemon, pid, run, texts or {}, replacing=service.replacing))
+            found += map(str, standing(problems, allow_loss=service.allow_state_loss))
+    return found
+
+
+def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, replacing: bool = False) -> Evidence:
+    """Look at a daemon that runs as process `pid`."""
+    running = process(pid)
+    path = _conf_path(running)
+    main = path if daemon == CONTROLLER else posixpath.join(posixpath.dirname(path), "slurmdbd.conf")
+    ask = _Slurm(run, path)
+    shown = _shown(ask) if daemon == CONTROLLER else {}
+    program, gone = _program(pid, running)
+    installed, words = _version(run, program)
+    version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
+    release = _release(installed or version)  # of what would start
+    conf, loaded = _conf(main, texts, release), _conf(main, {}, release)
+    named = named_plugins(daemon, conf, shown)
+    directories = ((conf.get("PluginDir") if conf else None) or shown.get("plugindir") or _plugin_dir(running)).split(
+        ":"
+    )
+    plugins = (
+        {file: _found(f"{file}.so", directories) for file in named} if any(map(os.path.isdir, directories)) else {}
+    )
+    user = ((conf.get("SlurmUser") if conf else None) or shown.get("slurmuser", "")).partition("(")[0]
+    seen: dict[str, Any] = {
+        "release": release,
+        "conf": conf,
+        "loaded": loaded,
+        "shown": shown,
+        "user": user,
+        "running_version": version,
+        "program": program,
+        "program_version": installed,
+        "program_error": words,
+        "replacing": replacing,
+        "plugin_dir": directories[0],
+        "plugins": plugins,
+        "missing_libraries": _missing_libraries(run, [program, *filter(None, plugins.values())], running),
+        "ports": _foreign_ports(daemon, conf, pid),
+    }
+    if daemon == CONTROLLER:
+        seen.update(_controller(ask, seen))
+    else:
+        seen["database_error"] = _database_error(ask)
+    return Evidence(daemon, **seen)
+
+
+class _Slurm:
+    """Slurm's programs on the configuration of the daemon, whatever the environment says."""
+
+    def __init__(self, run: Run, conf: str) -> None:
+        self.run = run
+        self.conf = conf
+
+    def __call__(self, *argv: str) -> tuple[int, str, str]:
+        done = self.run(["env", "-u", "SLURM_JWT", f"SLURM_CONF={self.conf}", "LC_ALL=C", *argv])
+        return done.returncode, done.stdout, done.stderr
+
+
+def _pid(daemon: str, run: Run) -> int:
+    text = run(["systemctl", "show", "-p", "MainPID", daemon]).stdout.strip().rpartition("=")[2]
+    return int(text) if text.isdigit() else 0
+
+
+def _conf_path(running: Mapping[str, Any] | None) -> str:
+    """The slurm.conf of a process: by its command line, its environment, or the usual place."""
+    command: Sequence[str] = running["command"] if running else ()
+    for at, word in enumerate(command):
+        if word == "-f" and at + 1 < len(command):
+            return command[at + 1]
+        if word.startswith("-f/"):
+            return word[2:]
+    return ((running and running["environment"]) or {}).get("SLURM_CONF") or CONF
+
+
+def _shown(ask: _Slurm) -> dict[str, str]:
+    """``scontrol show config``, keys in lower case."""
+    code, output, _errors = ask("scontrol", "show", "config")
+    pairs = (line.partition("=") for line in output.splitlines() if "=" in line) if code == 0 else ()
+    return {key.strip().lower(): value.strip() for key, _equals, value in pairs}
+
+
+def _program(pid: int, running: Mapping[str, Any] | None) -> tuple[str, bool]:
+    """Path of the program, and whether the one that runs is not the one at that path any more."""
+    path = (link(pid, "exe", running["uid"], running["gid"]) if running else None) or ""
+    path, deleted, _rest = path.partition(" (deleted)")
+    return path, bool(deleted)
+
+
+def _version(run: Run, program: str) -> tuple[str | None, str]:
+    """The version that a program prints, None where it does not even do that, and what it says instead."""
+    if not program:
+        return "", ""
+    if not os.path.exists(program):
+        return None, ""
+    done = run([program, "-V"])
+    if done.returncode != 0:
+        return None, " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+    return _words_version(done.stdout), ""
+
+
+def _words_version(text: str) -> str:
+    try:
+        return str(Version.parse(text))
+    except InputError:
+        return ""
+
+
+def _release(version: str) -> Release | None:
+    try:
+        return lookup(version).release if version else None
+    except InputError:
+        return None
+
+
+def _conf(path: str, texts: Mapping[str, str | None], release: Release | None) -> slurmconf.SlurmConf | None:
+    def text(name: str) -> str | None:
+        if name in texts:
+            return texts[name]
+        try:
+            return read_site(name).decode("utf-8", "surrogateescape")
+        except (OSError, UnsafePath):
+            return None
+
+    return slurmconf.read(path, text, beside_includer=bool(release and release.include_beside_includer))
+
+
+def _plugin_dir(running: Mapping[str, Any] | None) -> str:
+    """Where a process has the plugins that it loaded."""
+    maps = private(running["pid"], "maps", running["uid"], running["gid"]) if running else None
+    loaded = _LOADED.search(maps or "")
+    return loaded[1] if loaded else ""
+
+
+def _found(file: str, directories: Sequence[str]) -> str:
+    paths = (posixpath.join(directory, file) for directory in directories)
+    return next(filter(os.path.exists, paths), "")
+
+
+def _missing_libraries(run: Run, files: Sequence[str], running: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Libraries that the loader does not find, for each file that has such."""
+    there = [file for file in files if file and os.path.exists(file)]
+    where = ((running and running["environment"]) or {}).get("LD_LIBRARY_PATH")
+    if not there:
+        return {}
+    # Twice the first: ldd heads its answers with the file's name only when there are several.
+    done = run(["env", *([f"LD_LIBRARY_PATH={where}"] if where else []), "LC_ALL=C", "ldd", there[0], *there])
+    missing: dict[str, list[str]] = {}
+    for part in re.split(r"^(?=/\S+:$)", done.stdout, flags=re.MULTILINE):
+        head, _colon, rest = part.partition(":\n")
+        libraries = _MISSING.findall(rest)
+        if libraries:
+            missing[head] = list(dict.fromkeys(libraries))
+    return missing
+
+
+def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> dict[int, str]:
+    """Ports of the daemon that another program holds."""
+    key, default = ("SlurmctldPort", "6817") if daemon == CONTROLLER else ("DbdPort", "6819")
+    first, _dash, last = ((conf.get(key, default) if conf else default) or default).partition("-")
+    if not first.isdigit() or not (last or first).isdigit() or conf is None:
+        return {}
+    held = {}
+    for entry in listening_sockets(range(int(first), int(last or first) + 1), ()):
+        # slurmctld forks for a reconfigure: a process of its name is its own.
+        if entry["pid"] and entry["pid"] != pid and entry["program"] != daemon:
+            held[entry["port"]] = f"{entry['program']} (process {entry['pid']})"
+    return held
+
+
+def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
+    conf, shown, release = seen["conf"], seen["shown"], seen["release"]
+    state = (conf.get("StateSaveLocation") if conf else None) or shown.get("statesavelocation", "")
+    host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
+    state = state.replace("%h", host).replace("%n", host)
+    found: dict[str, Any] = {"state_dir": state, "state_dir_error": _unwritable(state, seen["user"]) if state else ""}
+    name = read_beginning(posixpath.join(state, "clustername"), 512)
+    text = None if name is None else name.decode("utf-8", "replace").splitlines(keepends=True)
+    found["clustername"] = None if text is None else "".join(text[:1])
+    accounting = (conf.get("AccountingStorageType") if conf else None) or shown.get("accountingstoragetype", "")
+    if accounting.lower().endswith("slurmdbd"):
+        found["clusters"] = _clusters(ask, bool(release and release.cluster_id_checked))
+    submit = ((conf.get("JobSubmitPlugins") if conf else None) or "").lower().replace("job_submit/", "").split(",")
+    script = posixpath.join(posixpath.dirname(ask.conf), _LUA)
+    found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
+    found.update(_memory(ask))
+    return found
+
+
+def _clusters(ask: _Slurm, with_id: bool) -> dict[str, tuple[str, str]] | None:
+    names = "cluster,controlhost,id" if with_id else "cluster,controlhost"
+    code, output, _errors = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", f"format={names}")
+    if code != 0:
+        return None
+    rows = ([*line.split("|"), "", ""] for line in output.splitlines() if line.strip())
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _memory(ask: _Slurm) -> dict[str, Any]:
+    """What slurmctld knows of nodes, partitions and pending jobs that ask for nodes."""
+    found: dict[str, Any] = {}
+    for name, kind, key in (("nodes", "node", "NodeName"), ("partitions", "partition", "PartitionName")):
+        code, output, _errors = ask("scontrol", "--all", "--oneliner", "show", kind)
+        found[name] = [record for record in records(output) if key in record] or None if code == 0 else None
+    code, output, _errors = ask("squeue", "--all", "--noheader", "--states=PD", "--format=%i|%u|%n")
+    rows = (line.split("|") for line in output.splitlines()) if code == 0 else ()
+    found["jobs"] = [
+        {"id": row[0], "user": row[1], "nodes": row[2]}
+        for row in rows
+        if len(row) == 3 and row[2] not in ("", "(null)")
+    ]
+    return found
+
+
+def _database_error(ask: _Slurm) -> str:
+    """What slurmdbd says when it has to ask its database; every client gets a connection of its own."""
+    code, output, errors = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster")
+    said = _LOGIN.search(errors + output) if code != 0 else None
+    return said[0].strip() if said else ""
+
+
+def _unwritable(path: str, account: str) -> str:
+    """Why an account cannot write in a directory; empty when it can. A child process tries it, so that ACLs count."""
+    if not os.path.isdir(path):
+        return "the directory is not there"
+    try:
+        status = os.statvfs(path)
+        entry = pwd.getpwnam(account)
+    except (OSError, KeyError):
+        return ""
+    if status.f_flag & os.ST_RDONLY:
+        return "it is mounted read-only"
+    if status.f_blocks and not status.f_bavail and not (entry.pw_uid == 0 and status.f_bfree):
+        return "its disk is full"
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                os.initgroups(account, entry.pw_gid)
+                os.setgid(entry.pw_gid)
+                os.setuid(entry.pw_uid)
+            code = 0 if os.access(path, os.W_OK | os.X_OK) else 1
+        finally:
+            os._exit(code)
+    return "" if os.waitpid(child, 0)[1] == 0 else f"{account} may not write there"

@@ -1,0 +1,1 @@
+"""What another release means for the REST service."""

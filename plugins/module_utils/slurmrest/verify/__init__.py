@@ -1,0 +1,1 @@
+"""Proving over HTTP that a slurmrestd works, and saying so in several forms."""

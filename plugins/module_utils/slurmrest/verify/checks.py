@@ -1,0 +1,218 @@
+"""The checks, in the order of the report. Each asks through a session and says what it found; see :class:`Check`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..rest import answers
+from ..rest.causes import Cause
+from ..rest.client import ClientError
+from ..rest.session import NONE, OPENAPI, Failed, Outcome, Session, assumed_row, payload_of
+from .capacity import idle_clients, latency
+from .jobs import cancelled_job, completed_job, job_output
+from .refusals import alg_none, bad_token, escaping, expired, no_token, other_user, unknown_url, userless
+
+_NO_PING = Cause(
+    "slurmctld-down",
+    "slurmctld is down there, or cannot be reached from the host of slurmrestd",
+    "On the controller: systemctl status slurmctld; journalctl -u slurmctld",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to prove; `run` raises Failed or ClientError, or returns what it found.
+
+    `needs_api`: it asks below /slurm/<version>. `needs_token`: it proves nothing while slurm-diag fails, and is skipped
+    then. `every_listener`: it is done on each target. `minor`: the daemon is of use even when it fails.
+    """
+
+    id: str
+    title: str
+    run: Callable[[Session], Outcome]
+    needs_api: bool = True
+    needs_token: bool = False
+    every_listener: bool = False
+    minor: bool = False
+
+
+def _reach(session: Session) -> Outcome:
+    response = session.ask(OPENAPI, NONE)
+    server = "" if session.target.scheme == "unix" else f" at {session.target.host} port {session.target.port}"
+    tls = f", {response.tls}" if response.tls else ""
+    return Outcome(True, f"HTTP answers{server} (status {response.status}){tls}")
+
+
+def _api_versions(session: Session) -> Outcome:
+    """Which versions the daemon's own document lists; also settles which one the other checks use."""
+    wanted = session.options.api_version
+    session.api_version = wanted
+    session.served = answers.served_versions(session.good(OPENAPI))
+    served = session.served.slurm
+    if not served:
+        raise Failed(
+            "the OpenAPI document lists no path below /slurm/",
+            Cause(
+                "no-slurmctld-plugin",
+                "the plugin for slurmctld is not loaded, or something other than slurmrestd answers",
+                "See -s in the options of slurmrestd (openapi/slurmctld, or openapi/v0.0.NN on old releases).",
+            ),
+        )
+    if wanted is not None and wanted not in served:
+        session.api_version = None
+        raise Failed(
+            f"{wanted} is not served; served: {' '.join(served)}",
+            Cause(
+                "not-served",
+                "this release does not know the version, or -s or -d in the options of slurmrestd leaves it out",
+                f"Use one of {' '.join(served)}.",
+            ),
+        )
+    session.api_version = wanted or served[-1]
+    session.row = assumed_row(served)
+    with session.aside(), contextlib.suppress(ClientError):
+        session.learn_version(payload_of(session.ask(session.url("diag"))))
+    return Outcome(True, _versions_detail(session))
+
+
+def _slurm_diag(session: Session) -> Outcome:
+    payload = session.good(session.url("diag"))
+    return Outcome(True, f"200, no errors, {_statistics(payload, 'slurmctld')} statistics")
+
+
+def _slurmdb_diag(session: Session) -> Outcome:
+    if session.options.accounting is False:
+        return Outcome(None, "skipped as asked: no accounting")
+    if not session.served.slurmdb:
+        if session.options.accounting is None:
+            return Outcome(None, "slurmrestd serves nothing below /slurmdb/: no accounting")
+        raise Failed(
+            "slurmrestd serves nothing below /slurmdb/",
+            Cause(
+                "no-slurmdbd-plugin",
+                "the plugin for slurmdbd is not loaded",
+                "See AccountingStorageType in slurm.conf, and -s in the options of slurmrestd.",
+            ),
+        )
+    try:
+        payload = session.good(session.url("diag", "slurmdb"), "slurmdbd")
+    except Failed as failure:
+        last = session.exchanges[-1].status
+        if last == session.row.release.plain_user_dbd_diag_status and _privilege_may_be_the_cause(failure):
+            session.good(session.url("clusters", "slurmdb"), "slurmdbd")
+            return Outcome(
+                None,
+                "slurmdbd answers (clusters: 200), but only an administrator may see its statistics, "
+                f"not {session.credentials.user}",
+                remedy="Use a token of root, SlurmUser or a Slurm administrator.",
+            )
+        raise
+    return Outcome(True, f"200, no errors, {_statistics(payload, 'slurmdbd')} statistics")
+
+
+def _ping(session: Session) -> Outcome:
+    found = answers.controllers(session.good(session.url("ping")), session.api)
+    down = [host for host, up in found if not up]
+    if not found or down:
+        raise Failed(
+            f"200, but no answer from slurmctld on {', '.join(down)}" if down else "200, but no controller is listed",
+            session.cause_of("slurm-diag", _NO_PING),
+        )
+    return Outcome(True, f"slurmctld answers on {', '.join(host for host, _up in found)}")
+
+
+def _nodes(session: Session) -> Outcome:
+    return _listed(session, "nodes", "node", "PrivateData=nodes")
+
+
+def _partitions(session: Session) -> Outcome:
+    return _listed(session, "partitions", "partition", "PrivateData=partitions")
+
+
+def _users(session: Session) -> Outcome:
+    if session.options.accounting is False or not session.served.slurmdb:
+        return Outcome(None, "no accounting: slurmdbd keeps the users")
+    if session.failed("slurmdb-diag"):
+        return Outcome(None, "would prove nothing while slurmdbd gives no good answer (see slurmdb-diag)")
+    found = _listed(session, "users", "user", "PrivateData=users", "slurmdb")
+    return found if found.ok else _listed(session, "associations", "association", "PrivateData=users", "slurmdb")
+
+
+def _listed(session: Session, endpoint: str, noun: str, private: str, family: str = "slurm") -> Outcome:
+    payload = session.good(session.url(endpoint, family), "slurmdbd" if family == "slurmdb" else "slurmctld")
+    found = answers.objects(payload.get(endpoint))
+    if not found:
+        return Outcome(
+            None, f"no {noun} is visible to {session.credentials.user}: none is defined, or {private} hides them"
+        )
+    names = list(dict.fromkeys(answers.text(item.get("name") or item.get("user")) or "?" for item in found))
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return Outcome(True, f"{len(found)} {noun}{'' if len(found) == 1 else 's'}: {shown}")
+
+
+def _statistics(payload: Mapping[str, Any], daemon: str) -> int:
+    statistics = payload.get("statistics")
+    if not isinstance(statistics, dict) or not statistics:
+        raise Failed(
+            "200, but statistics is missing or empty",
+            Cause(
+                "no-statistics",
+                f"slurmrestd did not get an answer from {daemon}, although it says 200",
+                f"See what {daemon} says: journalctl -u {daemon} -u slurmrestd",
+            ),
+        )
+    return len(statistics)
+
+
+def _privilege_may_be_the_cause(failure: Failed) -> bool:
+    """Whether the words say so, or say nothing that names another cause (old releases do not tell)."""
+    words = failure.outcome.detail.lower()
+    return "permission" in words or "privilege" in words or "unspecified" in words or "query" in words
+
+
+def _versions_detail(session: Session) -> str:
+    served, release = session.served.slurm, session.row.release
+    parts = [f"{' '.join(served)}; checked with {session.api_version}"]
+    if session.slurm_version is None:
+        parts.append("the daemon does not name its Slurm version")
+    missing = [name for name in release.api_versions if name not in served]
+    unknown = [name for name in served if name not in release.api_versions]
+    going = [name for name in served if name in release.deprecated_api]
+    if missing:
+        parts.append(f"{' '.join(missing)} of {release.series} left out by the options of slurmrestd")
+    if unknown:
+        parts.append(f"{' '.join(unknown)} not known of {release.series}")
+    if going:
+        parts.append(f"{' '.join(going)} goes with the next upgrade")
+    if session.row.warning:
+        parts.append(session.row.warning)
+    return "; ".join(parts)
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("reach", "the listener answers in HTTP", _reach, needs_api=False, every_listener=True),
+    Check("api-versions", "the OpenAPI document lists API versions", _api_versions, needs_api=False),
+    Check("slurm-diag", "a good token reaches slurmctld", _slurm_diag, every_listener=True),
+    Check("slurmdb-diag", "a good token reaches slurmdbd", _slurmdb_diag),
+    Check("ping", "every slurmctld answers", _ping),
+    Check("nodes", "nodes can be listed", _nodes, needs_token=True),
+    Check("partitions", "partitions can be listed", _partitions, needs_token=True),
+    Check("users", "users or associations can be listed", _users, needs_token=True),
+    Check("no-token", "a request without a token is refused", no_token, every_listener=True),
+    Check("bad-token", "a garbage and a forged token are refused", bad_token, needs_token=True, every_listener=True),
+    Check("alg-none", "a token that asks for no signature check is refused", alg_none, needs_token=True),
+    Check("expired-token", "an expired token is refused", expired, needs_token=True),
+    Check("userless-token", "a token that names no user is refused", userless, needs_token=True),
+    Check("other-user", "an ordinary user's token does not act for another user", other_user, needs_token=True),
+    Check("unknown-url", "an unknown URL is not found", unknown_url, needs_token=True, minor=True),
+    Check("escaping", "an unescaped character in a URL is refused", escaping, needs_token=True, minor=True),
+    Check("latency", "diag is answered again and again", latency, needs_token=True),
+    Check("job", "an ordinary user's job runs to its end", completed_job, needs_token=True),
+    Check("job-output", "the job's output is as expected", job_output),
+    Check("job-cancel", "an ordinary user's job can be cancelled", cancelled_job, needs_token=True),
+    # Last: a daemon that closes many connections at once may drop the next one.
+    Check("idle-clients", "idle clients leave room for others", idle_clients, needs_token=True),
+)

@@ -1,0 +1,306 @@
+"""What a doctor sees of a host: units as systemctl shows them, lines of logs, files, keys; nothing secret among it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.auth import jwt, keys
+from slurmrest.doctor import evidence as module
+from slurmrest.facts import host as detection
+from slurmrest.host import programs
+from slurmrest.slurm import conf as slurmconf
+from slurmrest.slurmrestd import unit as units
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+TOKEN = jwt.encode(jwt.claims_for("root"), jwt.Key(b"k" * 32)).reveal()
+SHOW = """\
+Id=slurmrestd.service
+LoadState=loaded
+ActiveState=activating
+SubState=auto-restart
+UnitFileState=enabled
+Result=exit-code
+NRestarts=4
+MainPID=0
+ExecMainStatus=1
+InactiveEnterTimestampMonotonic=1000000
+ConditionResult=yes
+NeedDaemonReload=yes
+Job=0
+
+Id=slurmctld.service
+LoadState=not-found
+ActiveState=inactive
+"""
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setattr(programs, "PATH", f"{directory}:/usr/bin:/bin")
+    return directory
+
+
+def test_units_are_read_as_systemctl_shows_them(tools: Path) -> None:
+    program(tools / "systemctl", f"cat <<'END'\n{SHOW}END")
+    shown = module._settled_units()
+    assert shown["slurmrestd"]["sub"] == "auto-restart"
+    assert shown["slurmrestd"]["restarts"] == 4
+    assert shown["slurmrestd"]["age"] > 0
+    assert shown["slurmrestd"]["needs_reload"]
+    assert shown["slurmrestd"]["job"] == ""
+    assert shown["slurmctld"]["load"] == "not-found"
+    assert "munge" not in shown
+
+
+@pytest.mark.parametrize(
+    ("shown", "lets"),
+    [("", True), ("read unshare write", True), ("read write", False), ("~unshare", False), ("~reboot", True)],
+)
+def test_filters_of_system_calls_allow_what_they_list_or_deny_it(shown: str, lets: bool) -> None:
+    assert module._lets_unshare(shown) is lets
+
+
+def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        def unshare(self, flags: int) -> int:
+            assert flags == 0x40000
+            ctypes.set_errno(errno.EPERM)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
+    assert module._unshare() == "Operation not permitted"
+
+
+@pytest.mark.parametrize(
+    ("fields", "moving"),
+    [
+        ({"active": "active", "age": 60.0}, False),
+        ({"active": "active", "age": 0.5}, True),
+        ({"active": "active", "age": 60.0, "job": "123"}, True),
+        ({"active": "activating", "age": 1.0}, True),
+        ({"active": "activating", "sub": "auto-restart", "age": 1.0}, False),
+        ({"active": "failed", "age": 0.5}, False),
+    ],
+)
+def test_units_on_their_way_are_looked_at_again(fields: dict[str, Any], moving: bool) -> None:
+    assert module._moving({"sub": "running", "job": "", **fields}) is moving
+
+
+def test_it_waits_for_a_unit_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = {"slurmctld": {"active": "activating", "sub": "start", "job": "", "age": 1.0}}
+    there = {"slurmctld": {"active": "active", "sub": "running", "job": "", "age": 9.0}}
+    answers = iter([still, still, there])
+    monkeypatch.setattr(module, "_units", lambda _slurmrestd: next(answers))
+    assert module._settled_units() == there
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"Authorization: Bearer {TOKEN}",
+        f"X-SLURM-USER-TOKEN: {TOKEN}",
+        f"header X-SLURM-USER-TOKEN={TOKEN} of a client",
+        f"SLURM_JWT={TOKEN}",
+        f"something with {TOKEN} in the middle",
+        "StoragePass=" + TOKEN,
+        "log_hex: " + " ".join(f"{byte:02x}" for byte in TOKEN.encode()),
+        "packet " + TOKEN.encode().hex(),
+    ],
+)
+def test_no_secret_passes_the_redaction(line: str) -> None:
+    shown = module.redact(line)
+    assert "(redacted)" in shown
+    for part in (*TOKEN.split("."), TOKEN.encode().hex(), TOKEN.encode()[:8].hex(" ")):
+        assert part not in shown
+
+
+def test_ordinary_lines_pass_the_redaction() -> None:
+    line = "fatal: auth/jwt: key file is insecure: '/var/lib/slurm/jwt/jwt_hs256.key' mode=0644"
+    assert module.redact(line) == line
+
+
+def journal_line(age: float, message: object, invocation: str, now: float) -> str:
+    stamp = str(int((now - age) * 1e6))
+    return json.dumps(
+        {"MESSAGE": message, "_SYSTEMD_INVOCATION_ID": invocation, "_PID": "7", "__REALTIME_TIMESTAMP": stamp}
+    )
+
+
+def test_of_a_journal_the_trouble_is_kept_latest_run_first(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr(module.time, "time", lambda: now)  # type: ignore[attr-defined]
+    lines = [
+        journal_line(50, "slurmrestd: fatal: earlier", "one", now),
+        journal_line(30, "slurmrestd: everything is fine", "two", now),
+        journal_line(20, [1, 2, 3], "two", now),
+        journal_line(10, f"error: refused {TOKEN}", "two", now),
+        journal_line(10, f"slurmrestd: error: refused {TOKEN}", "two", now),
+        journal_line(10, f"[2026-11-20T12:00:00.123] error: refused {TOKEN}", "two", now),
+        "no JSON",
+    ]
+    program(tools / "journalctl", "cat <<'END'\n{}\nEND".format("\n".join(lines)))
+    found = module._lines(module._journal("slurmrestd"))
+    assert found == [
+        {"age": 50.0, "run": 1, "text": "fatal: earlier"},
+        {"age": 10.0, "run": 0, "text": "error: refused (redacted)"},
+    ]
+
+
+def test_the_end_of_a_log_file(tmp_path: Path) -> None:
+    log = tmp_path / "slurmctld.log"
+    log.write_text("fine\n" * 3 + f"error: one {TOKEN}\n" + "fine\n" + "fatal: two\n")
+    conf = {"entries": [{"key": "slurmctldlogfile", "value": str(log)}]}
+    assert module._log(conf, "slurmctldlogfile") == ["error: one (redacted)", "fatal: two"]
+    assert module._log(None, "slurmctldlogfile") == []
+    assert module._log({"entries": [{"key": "logfile", "value": "/no/such"}]}, "logfile") == []
+
+
+def test_passwords_do_not_come_along_with_a_configuration(tmp_path: Path) -> None:
+    conf = tmp_path / "slurmdbd.conf"
+    conf.write_text("DbdHost=db\nStoragePass=hunter2\n")
+    found = module._conf(str(conf))
+    assert found is not None
+    assert found["entries"][0]["origin"] == f"{conf}:1"
+    assert "hunter2" not in json.dumps(found)
+    assert slurmconf.REDACTED in json.dumps(found)
+    assert module._conf(str(tmp_path / "none")) is None
+
+
+def test_of_the_environment_only_what_is_known_to_be_harmless_is_shown() -> None:
+    seen = module._safe({"PATH": "/bin", "SLURM_JWT": TOKEN, "SLURMRESTD_LISTEN": "0.0.0.0:6820", "SLURM_X": "y"})
+    assert seen == {"SLURMRESTD_LISTEN": "0.0.0.0:6820", "SLURM_JWT": units.REDACTED, "SLURM_X": units.REDACTED}
+    assert module._safe({"SLURM_JWT": "daemon"}) == {"SLURM_JWT": "daemon"}
+
+
+def test_keys_are_compared_without_being_shown(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    one, two, other = (tmp_path / name for name in ("one", "two", "other"))
+    for path, content in ((one, b"a" * 32), (two, b"a" * 32), (other, b"b" * 32)):
+        path.write_bytes(content)
+        path.chmod(0o600)
+    seen = {path.name: module._key(str(path), ME, "salt") for path in (one, two, other)}
+    assert seen["one"]["fingerprint"] == seen["two"]["fingerprint"] != seen["other"]["fingerprint"]
+    assert module._key(str(one), ME, "another salt")["fingerprint"] != seen["one"]["fingerprint"]
+    assert module._key(str(one), ME, "")["fingerprint"] is None
+    assert seen["one"]["problems"] == []
+    assert (seen["one"]["inode"], seen["one"]["size"]) == (one.stat().st_ino, 32)
+
+
+def test_a_key_in_a_rotation_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "rotation_record", lambda path: f"{path}.record")
+    key = tmp_path / "key"
+    key.write_bytes(b"a" * 32)
+    assert module._key(str(key), ME, "")["rotating"] is False
+    (tmp_path / "key.record").touch()
+    assert module._key(str(key), ME, "")["rotating"] is True
+
+
+def test_a_key_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    assert "no-such-account" in module._key(str(tmp_path), "no-such-account", "")["error"]
+    missing = module._key(str(tmp_path / "missing"), ME, "salt")
+    assert (missing["exists"], missing["error"], missing["fingerprint"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("export SLURM_JWT=abc\n", [1]),
+        ("# export SLURM_JWT=abc\nSLURM_JWT=abc\n", [2]),
+        ('DefaultEnvironment="SLURM_JWT=abc"\n', [1]),
+        ("export $(scontrol token)\n", [1]),
+        ("unset SLURM_JWT\nexport OTHER=1\n", []),
+        ("setenv SLURM_JWT abc\n", [1]),
+    ],
+)
+def test_where_the_variable_is_exported(
+    text: str, lines: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "profile"
+    file.write_text(text)
+    monkeypatch.setattr(module, "_EXPORTING_FILES", (str(tmp_path / "*"),))
+    assert module._exported() == [f"{file}:{line}" for line in lines]
+
+
+def test_the_environment_file_of_the_daemon_itself_is_no_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slurmrestd").write_text("SLURM_JWT=daemon\n")
+    monkeypatch.setattr(module, "_EXPORTING_FILES", (str(tmp_path / "*"),))
+    assert module._exported() == []
+
+
+def test_who_may_change_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "50-slurmrest.conf"
+    file.write_text("")
+    file.chmod(0o644)
+    tmp_path.chmod(0o755)
+    account = {"name": "x", "exists": True, "uid": 4242, "gid": 4242, "gids": []}
+    seen = module._file(str(file), account)
+    assert (seen["account_writes"], seen["account_replaces"]) == (False, False)
+    file.chmod(0o646)
+    assert module._file(str(file), account)["account_writes"]
+    tmp_path.chmod(0o757)
+    assert module._file(str(file), account)["account_replaces"]
+    owner = {**account, "uid": file.stat().st_uid}
+    assert module._file(str(file), owner)["account_writes"] is (owner["uid"] != 0)
+
+
+def test_a_quick_look_neither_waits_nor_reads_journals(tools: Path, tmp_path: Path) -> None:
+    program(
+        tools / "systemctl",
+        f"echo asked >> {tmp_path}/systemctl\ncat <<'END'\n{SHOW.replace('auto-restart', 'start')}END",
+    )
+    program(tools / "journalctl", f"touch {tmp_path}/journalctl")
+    evidence = module.gather({"quick": True})
+    assert evidence["units"]["slurmrestd"]["active"] == "activating"
+    assert evidence["journal"] == {}
+    assert not (tmp_path / "journalctl").exists()
+    assert (tmp_path / "systemctl").read_text().count("asked") <= 3  # not until it has started
+
+
+def test_a_whole_host_gives_plain_data(tools: Path) -> None:
+    """On whatever host the tests run: nothing fails where there is no Slurm and no systemd."""
+    program(tools / "systemctl", "exit 1")
+    program(tools / "journalctl", "exit 1")
+    evidence = module.gather({"users": ["root", "no-such-user"], "listen": ["127.0.0.1:1"], "salt": "x"})
+    assert json.loads(json.dumps(evidence)) == evidence
+    assert evidence["users"] == {"root": {"exists": True, "uid": 0}, "no-such-user": {"exists": False, "uid": None}}
+    assert evidence["units"] == {}
+    assert evidence["roles"] == []
+
+
+def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def detect(options: dict[str, Any]) -> dict[str, Any]:
+        asked.append(options)
+        return real(options)
+
+    real = detection.detect
+    monkeypatch.setattr(module, "detect", detect)
+    options = {"account": ME, "listen": ["127.0.0.1:6820", "unix:/run/a/b", "nonsense"], "groups": ["g"], "quick": True}
+    found = module.look(options)
+    assert set(found["paths"]) == {"/run/a/b", "/run/a"}
+    assert found["groups"] == {"g": None}
+    kept = list(found["packages"])
+    evidence = module.gather(options, found)
+    assert len(asked) == 1
+    assert evidence["facts"]["account"] == found["account"]
+    assert found["packages"] == kept
+    assert not [name for name in evidence["facts"]["packages"] if "slurm" not in name and "munge" not in name]

@@ -1,0 +1,137 @@
+"""Asking a slurmrestd for a doctor: never more than reads, and a client's request is judged, not repeated."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.auth import jwt
+from slurmrest.doctor import inquiry
+from slurmrest.rest.client import Tls
+
+from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCUMENT: dict[str, Any] = {
+    "paths": {
+        "/slurm/v0.0.42/diag/": {"get": {}},
+        "/slurm/v0.0.42/jobs/": {"get": {}, "delete": {}},
+        "/slurm/v0.0.42/job/{job_id}": {"get": {}, "post": {}, "delete": {}},
+        "/slurm/v0.0.42/job/submit": {"post": {}},
+        "/slurmdb/v0.0.42/diag/": {"get": {}},
+        "/slurmdb/v0.0.42/accounts/": {"get": {}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "methods", "twin"),
+    [
+        ("/slurm/v0.0.42/diag", ["GET"], "/slurmdb/v0.0.42/diag"),
+        ("/slurm/v0.0.42/jobs/?update_time=1", ["DELETE", "GET"], None),
+        ("/slurm/v0.0.42/job/17", ["DELETE", "GET", "POST"], None),
+        ("/slurm/v0.0.42/job/submit", ["POST"], None),
+        ("/slurm/v0.0.42/accounts", [], "/slurmdb/v0.0.42/accounts"),
+        ("/slurmdb/v0.0.42/jobs", [], "/slurm/v0.0.42/jobs"),
+        ("/openapi", [], None),
+    ],
+)
+def test_a_url_is_looked_up_in_the_document(path: str, methods: list[str], twin: str | None) -> None:
+    assert inquiry._methods(DOCUMENT, path) == methods
+    assert inquiry._twin(DOCUMENT, path) == twin
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [
+        ("/slurm/v0.0.42/node/n1", []),
+        ("/slurm/v0.0.42/node/{n1}", ["{", "}"]),
+        ("/slurm/v0.0.42/reservation/a%2Fb", []),
+        ("/slurm/v0.0.42/reservation/a%ZZ", ["%"]),
+        ("/slurm/v0.0.42/job/ä", ["ä"]),
+    ],
+)
+def test_characters_that_must_be_escaped(path: str, bad: list[str]) -> None:
+    found: dict[str, Any] = {"url": None, "diag": None}
+    assert (
+        inquiry._client(inquiry._Way(Tls()), found, {"method": "get", "path": path}, None, None)["bad_characters"]
+        == bad
+    )
+
+
+def ask(daemon: FakeSlurmrestd, given: jwt.Token | None, **more: Any) -> dict[str, Any]:
+    with serving(daemon) as target:
+        return inquiry.inquire([target.url], given, accounting=True, **more)
+
+
+@pytest.fixture(params=sorted(STYLES))
+def daemon(request: pytest.FixtureRequest) -> FakeSlurmrestd:
+    return FakeSlurmrestd(STYLES[request.param])
+
+
+def test_a_healthy_daemon(daemon: FakeSlurmrestd) -> None:
+    found = ask(daemon, token("root"))
+    assert [entry["status"] for entry in found["listeners"]] == [401]
+    assert found["served"]["slurm"]
+    assert found["diag"]["good"]
+    assert found["clusters"]["good"]
+    assert "document" not in found
+
+
+def test_without_a_token_only_listeners_are_asked(daemon: FakeSlurmrestd) -> None:
+    found = ask(daemon, None)
+    assert [entry["status"] for entry in found["listeners"]] == [401]
+    assert found["diag"] is None
+    assert found["clusters"] is None
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    found = inquiry.inquire([f"unix:{tmp_path}/none"], token("root"), accounting=False)
+    assert [(entry["status"], entry["kind"]) for entry in found["listeners"]] == [(None, "no-socket")]
+    assert found["url"] is None
+
+
+def test_a_daemon_that_comes_up_late_is_asked_again(daemon: FakeSlurmrestd) -> None:
+    daemon.faults.add("ctld-down")
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        daemon.faults.clear()
+
+    assert ask(daemon, token("root"), patience=60, pause=pause)["diag"]["good"]
+    assert pauses == [inquiry.PAUSE]
+
+
+def test_a_refusal_by_slurmrestd_itself_is_final(daemon: FakeSlurmrestd) -> None:
+    daemon.faults.add("no-jwt")
+    found = ask(daemon, token("root"), patience=60, pause=lambda _: pytest.fail("asked again"))
+    assert (found["diag"]["status"], found["diag"]["path"]) == (401, inquiry.OPENAPI)
+
+
+def test_the_token_of_a_client_is_tried_on_a_url_that_works(daemon: FakeSlurmrestd) -> None:
+    client = {"method": "delete", "path": "/slurm/v0.0.42/jobs", "user": "alice"}
+    found = ask(daemon, token("root"), client=client, client_token=jwt.expired("alice", KEY))
+    assert found["client"]["method"] == "DELETE"
+    assert found["client"]["token"]["seconds_left"] < 0
+    assert found["client"]["answer"]["good"] is False
+    assert found["client"]["answer"]["path"].endswith("/diag")
+    assert {method for method, _path, _headers in daemon.requests} == {"GET"}
+
+
+def test_nothing_of_a_token_is_in_what_comes_back(daemon: FakeSlurmrestd) -> None:
+    mine, theirs = token("root"), token("alice")
+    client = {"method": "GET", "path": "/slurm/v0.0.42/diag", "user": "alice"}
+    text = json.dumps(ask(daemon, mine, client=client, client_token=theirs))
+    for secret in (mine, theirs):
+        assert not any(part in text for part in secret.reveal().split("."))
+
+
+def test_what_is_no_token_is_said_to_be_none(daemon: FakeSlurmrestd) -> None:
+    client = {"method": "GET", "path": "/slurm/v0.0.42/diag", "user": "alice"}
+    found = ask(daemon, token("root"), client=client, client_token=jwt.Token("not.a-token"))
+    assert found["client"]["token"]["jwt"] is False
+    assert "not.a-token" not in json.dumps(found)

@@ -1,0 +1,85 @@
+"""Looking into processes and sockets: this very process is the subject."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from slurmrest.host import proc as processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAPS = """\
+55d0 r-xp 00000000 00:37 11                    /usr/sbin/slurmctld
+7f65 r--s 00000000 00:37 2122292               /var/lib/slurm/jwt/jwt_hs256.key
+7f66 r--s 00000000 00:37 77                    /run/other key (deleted)
+7f67 r--p 00000000 00:37 78                    /usr/lib/locale/locale-archive
+7f68 rw-p 00000000 00:00 0
+"""
+
+
+def test_mapped_files_are_those_shared_and_read_only() -> None:
+    assert processes.mapped_files(MAPS) == [
+        {"path": "/var/lib/slurm/jwt/jwt_hs256.key", "inode": 2122292, "deleted": False},
+        {"path": "/run/other key", "inode": 77, "deleted": True},
+    ]
+
+
+def test_a_process_tells_what_it_has_mapped_even_after_the_file_was_replaced(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"x" * 32)
+    with key.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED):
+        inode = key.stat().st_ino
+        (tmp_path / "new").write_bytes(b"y" * 32)
+        (tmp_path / "new").rename(key)
+        found = processes.process(os.getpid())
+    assert found is not None
+    assert {"path": str(key), "inode": inode, "deleted": True} in found["mapped"]
+    assert found["uid"] == os.geteuid()
+    assert found["age"] >= 0
+    assert found["environment"]["PATH"] == os.environ["PATH"]
+
+
+def test_a_process_that_is_gone() -> None:
+    assert processes.process(2**22 + 1) is None
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_tcp_listeners_have_their_process(family: socket.AddressFamily, host: str) -> None:
+    with socket.socket(family) as server:
+        server.bind((host, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        (found,) = processes.listening_sockets([port], [])
+    assert (found["host"], found["port"], found["pid"]) == (host, port, os.getpid())
+    assert found["program"]
+    assert processes.listening_sockets([port], []) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
+def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        (found,) = processes.listening_sockets([server.getsockname()[1]], [])
+    assert found["pid"] == os.getpid()
+
+
+def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert processes.listening_sockets([], [path]) == []
+        server.listen()
+        (found,) = processes.listening_sockets([], [path])
+    assert (found["kind"], found["path"], found["pid"]) == ("unix", path, os.getpid())

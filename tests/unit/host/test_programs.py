@@ -1,0 +1,194 @@
+"""The one way to run a program: its environment, its limit, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.errors import SlurmrestError
+from slurmrest.host import programs
+from slurmrest.slurm.commands import Slurm
+from slurmrest.systemd.systemctl import Systemd
+from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.transaction.transaction import ServiceSpec, restart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OTHERS = {
+    "SLURM_CONF": "/elsewhere/slurm.conf",
+    "SLURM_CLUSTERS": "elsewhere",
+    "SLURM_JWT": "sesame",
+    "SLURM_DEBUG_FLAGS": "all",
+    "SACCTMGR_QUIET": "1",
+    "SCONTROL_ALL": "1",
+    "SQUEUE_FORMAT": "%i",
+    "SBATCH_ACCOUNT": "other",
+    "LANG": "de_DE.UTF-8",
+    "LC_ALL": "de_DE.UTF-8",
+    "LD_PRELOAD": "",
+    "PATH": "/elsewhere/bin:/usr/bin:/bin",
+}
+"""What may come along with a login."""
+
+
+@pytest.fixture
+def login(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OTHERS.items():
+        monkeypatch.setenv(name, value)
+
+
+def variables(text: str) -> dict[str, str]:
+    """What env(1) printed."""
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+@pytest.mark.usefixtures("login")
+def test_nothing_of_the_login_reaches_a_program() -> None:
+    expected = {"PATH": programs.PATH, "LC_ALL": "C"}
+    assert variables(programs.run(["env"]).stdout) == expected
+    assert variables(programs.finish(programs.start(["env"])).stdout) == expected
+
+
+@pytest.mark.usefixtures("login")
+def test_a_probe_has_no_token_either(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    assert probe_error(Probe("command", ("sh", "-c", f"env > {seen}"))) is None
+    assert not set(variables(seen.read_text())) & (set(OTHERS) - {"PATH", "LC_ALL"})
+
+
+@pytest.mark.usefixtures("login")
+def test_what_the_caller_states_is_there() -> None:
+    stated = programs.run(["env"], environment={"SLURM_CONF": "/etc/slurm/slurm.conf"})
+    assert variables(stated.stdout)["SLURM_CONF"] == "/etc/slurm/slurm.conf"
+    as_data = programs.run(["env", "SLURM_CONF=/etc/slurm/slurm.conf", "env"])
+    assert variables(as_data.stdout) == variables(stated.stdout)
+
+
+@pytest.mark.usefixtures("login")
+def test_a_user_s_own_command_keeps_the_user_s_cluster() -> None:
+    own = variables(programs.run(["env"], environment=programs.of_the_user()).stdout)
+    assert own["SLURM_CONF"] == OTHERS["SLURM_CONF"]
+    assert "SLURM_JWT" not in own
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, or waits for nobody but its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_program_that_is_too_slow_is_ended_with_all_that_it_started() -> None:
+    done = programs.run(["sh", "-c", "sleep 600 & echo $!; echo $$; wait"], limit=0.3)
+    assert done.returncode == programs.TOO_SLOW
+    assert "sh -c" in done.stderr
+    assert "gave no answer within 0.3 s" in done.stderr
+    child, own = map(int, done.stdout.split())
+    assert gone(own)
+    while not gone(child):  # it was killed, and goes as soon as the kernel comes to it
+        time.sleep(0.01)
+
+
+def test_what_left_its_group_does_not_hold_us(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' & while ! test -s {pid}; do sleep 0.05; done; sleep 600"
+    try:
+        assert programs.run(["sh", "-c", script], limit=3).returncode == programs.TOO_SLOW
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_programs_that_are_not_there_or_fail() -> None:
+    missing = programs.run(["/no/such/program"])
+    assert (missing.returncode, missing.stderr) == (
+        programs.MISSING,
+        "/no/such/program cannot be run: No such file or directory",
+    )
+    failed = programs.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (failed.returncode, failed.stdout, failed.stderr) == (3, "out\n", "err\n")
+    with pytest.raises(programs.ProgramFailed, match=r"^false: exit 1$"):
+        programs.demand(programs.run(["env", "SLURM_CONF=/x", "/bin/false"]))
+
+
+def test_output_that_is_no_text_is_still_said() -> None:
+    assert "\ufffd" in programs.run(["printf", r"\377"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["scontrol", "ping"], "scontrol ping"),
+        (["/usr/bin/env", "-i", "SLURM_CONF=/a", "/opt/slurm/bin/scontrol", "ping"], "scontrol ping"),
+        (["env"], ""),
+    ],
+)
+def test_commands_as_messages_name_them(argv: list[str], name: str) -> None:
+    assert programs.named(argv) == name
+
+
+# --- readiness -------------------------------------------------------------------------------------------------------
+
+
+def up(argv: Sequence[str], *, limit: float = programs.SECONDS, **_how: Any) -> programs.Done[str]:
+    """Play a unit that runs; all else is run."""
+    if argv[0] == "systemctl":
+        return programs.Done(list(argv), 0, "ActiveState=active\nNRestarts=0\nConditionResult=yes\n", "")
+    return programs.run(argv, limit=limit)
+
+
+def test_a_probe_that_hangs_does_not_outlive_the_unit_s_patience(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    probe = Probe("command", ("sh", "-c", f"echo $$ > {pid}; exec sleep 600"))
+    service = ServiceSpec("slurmctld", probes=(probe,), timeout=0.5)
+    with pytest.raises(SlurmrestError, match=r"gave no answer within 0 s: sh -c .* gave no answer within 0"):
+        restart(service, Systemd(up), up)
+    assert gone(int(pid.read_text()))
+
+
+def test_every_probe_gets_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, limits = [100.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+    def run(argv: Sequence[str], *, limit: float = programs.SECONDS, **_how: Any) -> programs.Done[str]:
+        if argv[0] != "systemctl":
+            limits.append(limit)
+            clock[0] += 4
+        return programs.Done(list(argv), int(argv[0] == "b"), "ActiveState=active\nNRestarts=0\n", "")
+
+    probes = (Probe("command", ("a",)), Probe("command", ("b",)))
+    with pytest.raises(SlurmrestError, match="gave no answer within 10 s"):
+        restart(ServiceSpec("slurmctld", probes=probes, timeout=10), Systemd(run), run)
+    assert limits == [10.0, 6.0, 2.0]
+
+
+# --- Slurm's programs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("login")
+def test_slurm_s_programs_are_told_which_cluster(tmp_path: Path) -> None:
+    conf, scontrol = tmp_path / "slurm.conf", tmp_path / "bin" / "scontrol"
+    conf.touch()
+    scontrol.parent.mkdir()
+    scontrol.write_text("#!/bin/sh\nenv\n")
+    scontrol.chmod(0o755)
+    seen = variables(Slurm(str(conf), str(tmp_path)).ask("scontrol", "ping").stdout)
+    assert seen["SLURM_CONF"] == str(conf)
+    assert not set(seen) & (set(OTHERS) - {"PATH", "LC_ALL", "SLURM_CONF"})
+    # On a configless host there is no file: Slurm looks for itself, and not where the login says.
+    conf.unlink()
+    assert "SLURM_CONF" not in variables(Slurm(str(conf), str(tmp_path)).ask("scontrol", "ping").stdout)
+
+
+def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
+    def run(argv: Sequence[str], **_how: Any) -> programs.Done[str]:
+        return programs.Done(list(argv), 1, "", "sacctmgr: error: no answer")
+
+    with pytest.raises(SlurmrestError, match="which clusters share slurmdbd: sacctmgr: error: no answer"):
+        Slurm(run=run).clusters()

@@ -1,0 +1,293 @@
+"""Refreshing the set of a host: daemons load it only when it changed, and what was there stays when anything fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.auth.jwks import JwksError, PublicKey
+from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.host import programs
+from slurmrest.jwks import command as jwks_cli
+from slurmrest.jwks.refresh import SET, Refreshed, Settings, refresh
+from slurmrest.transaction.baseline import FILE, Origin
+from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OLD, NEW = ((1 << 2047) + 1, (1 << 2047) + 3)
+
+
+def document(*numbers: int) -> dict[str, Any]:
+    return {"keys": [PublicKey(str(number % 16), number, 65537).as_dict() for number in numbers]}
+
+
+class Host:
+    """Plays systemd, two daemons that run on the set, and what the host says of itself."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.directory = tmp_path / "lib" / "jwks"
+        self.path = self.directory / "jwks.json"
+        self.state = tmp_path / "state"
+        self.calls: list[str] = []
+        self.looks = 0
+        self.active = {"slurmdbd": "active", "slurmctld": "active"}
+        self.refuses: str | None = None  # a daemon, any set but the first
+        self.first: bytes | None = None
+        self.rereads = True
+        self.jwks = str(self.path)
+        self.conf = "/nowhere/slurm.conf"
+        self.reader: dict[str, Any] = {"name": "me", "exists": True, "uid": os.getuid(), "gid": os.getgid(), "gids": []}
+        self.killed_at: str | None = None
+
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        words = programs.bare(argv)
+        output, code = "", 0
+        if words[:2] == ["systemctl", "show"]:
+            pid = os.getpid() if self.active[words[-1]] == "active" else 0
+            output = f"ActiveState={self.active[words[-1]]}\nNRestarts=0\nConditionResult=yes\nMainPID={pid}\n"
+            output += "ExecMainStartTimestampMonotonic=1\n"
+        elif words[0] == "journalctl":
+            output = f"fatal: {words[-1]} cannot load it"
+        elif words[1] in ("restart", "reconfigure"):
+            name = words[-1] if words[1] == "restart" else "slurmctld"
+            self.calls.append(" ".join(words))
+            if self.killed_at == name:
+                raise KeyboardInterrupt
+            refused = self.refuses == name and self.path.read_bytes() != self.first
+            self.active[name] = "failed" if refused else "active"
+            code = int(refused and words[1] == "reconfigure")
+        return subprocess.CompletedProcess(words, code, output, "it died" if code else "")
+
+    def look(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        self.looks += 1
+        conf = {"path": self.conf, "jwt": True, "jwks": self.jwks}
+        return {
+            "slurm_conf": conf,
+            "slurmdbd_conf": conf,
+            "slurm_user": self.reader,
+            "release": {"reconfigure_rereads_key": self.rereads},
+            "config_dir": "/nowhere",
+            "prefix": None,
+            "options": options,
+        }
+
+    def settings(self, *numbers: int, primary: bool = True, **other: Any) -> Settings:
+        daemons = [{"name": name, "timeout": 1} for name in ("slurmdbd", "slurmctld")]
+        issuers = [{"name": "idp", "document": json.dumps(document(*numbers))}]
+        return Settings.from_mapping(
+            {"path": str(self.path), "issuers": issuers, "daemons": daemons, "primary": primary, **other}
+        )
+
+    def refresh(self, *numbers: int, primary: bool = True, **how: Any) -> Refreshed:
+        self.calls.clear()
+        settings = self.settings(*numbers, primary=primary)
+        return refresh(settings, run=self, state_dir=str(self.state), look=self.look, **how)
+
+    def leftovers(self) -> list[str]:
+        known = {"lock", "jwks.json", FILE}
+        return [path.name for root in (self.directory, self.state) for path in root.iterdir() if path.name not in known]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host whose daemons run on one key."""
+    one = Host(tmp_path)
+    for directory in (tmp_path / "lib", tmp_path):
+        directory.mkdir(mode=0o755, exist_ok=True)
+    one.active = dict.fromkeys(one.active, "inactive")
+    assert one.refresh(OLD).outcome.changed
+    assert one.calls == []
+    one.first = one.path.read_bytes()
+    one.active = dict.fromkeys(one.active, "active")
+    one.looks = 0
+    return one
+
+
+def test_the_first_set_is_written_for_all_to_read(host: Host) -> None:
+    assert [key["kid"] for key in json.loads(host.path.read_bytes())["keys"]] == ["1"]
+    assert [path.stat().st_mode & 0o777 for path in (host.path, host.directory)] == [0o644, 0o755]
+    assert host.leftovers() == []
+
+
+def test_what_was_there_before_comes_back_and_no_daemon_hears_of_it(host: Host) -> None:
+    host.refresh(OLD, NEW)
+    assert host.calls
+    host.calls.clear()
+    done = Origin(str(host.state), host).bring_back(SET)
+    assert (done.changed, done.restarted, done.stopped) == (True, [], [])
+    assert not host.directory.exists()
+    assert not [call for call in host.calls if "show" not in call]
+
+
+def test_nothing_restarts_and_nobody_looks_while_the_keys_are_the_same(host: Host) -> None:
+    before = host.path.stat()
+    assert not host.refresh(OLD).outcome.changed
+    assert (host.calls, host.looks) == ([], 0)
+    assert host.path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    ("rereads", "primary", "expected"),
+    [
+        (True, True, "scontrol reconfigure"),
+        (True, False, "systemctl restart slurmctld"),
+        (False, True, "systemctl restart slurmctld"),
+    ],
+)
+def test_daemons_load_new_keys_as_their_release_needs(host: Host, rereads: bool, primary: bool, expected: str) -> None:
+    host.rereads = rereads
+    done = host.refresh(OLD, NEW, primary=primary)
+    assert done.outcome.changed
+    assert done.outcome.restarted == ["slurmdbd", "slurmctld"]
+    assert host.calls == ["systemctl restart slurmdbd", expected]
+    assert [key.kid for key in done.keys.keys] == ["1", "3"]
+    assert host.leftovers() == []
+
+
+def test_a_daemon_that_does_not_run_or_has_another_set_is_left_alone(host: Host) -> None:
+    host.active["slurmctld"] = "inactive"
+    host.refresh(NEW)
+    assert host.calls == ["systemctl restart slurmdbd"]
+    host.jwks = "/elsewhere.json"
+    assert host.refresh(OLD).outcome.changed
+    assert host.calls == []
+
+
+def test_check_mode_changes_nothing(host: Host) -> None:
+    done = host.refresh(NEW, check=True)
+    assert (done.outcome.changed, done.outcome.restarted) == (True, ["slurmdbd", "slurmctld"])
+    assert host.calls == []
+    assert host.path.read_bytes() == host.first
+
+
+def test_without_consent_a_set_in_use_stays(host: Host) -> None:
+    done = host.refresh(NEW, consent=False)
+    assert done.held == "slurmdbd and slurmctld would have to load the new keys"
+    assert not done.outcome.changed
+    assert host.path.read_bytes() == host.first
+    host.active = dict.fromkeys(host.active, "inactive")
+    assert host.refresh(NEW, consent=False).outcome.changed
+
+
+@pytest.mark.parametrize("daemon", ["slurmdbd", "slurmctld"])
+def test_a_daemon_that_refuses_brings_the_former_set_back(host: Host, daemon: str) -> None:
+    host.refuses = daemon
+    with pytest.raises(TransactionFailed, match=f"fatal: --unit={daemon} cannot load it"):
+        host.refresh(NEW)
+    assert host.path.read_bytes() == host.first
+    assert host.active == dict.fromkeys(host.active, "active")
+    assert host.leftovers() == []
+
+
+def test_what_a_killed_refresh_left_is_repaired(host: Host) -> None:
+    host.killed_at = "slurmctld"
+    with pytest.raises(KeyboardInterrupt):
+        host.refresh(NEW)
+    assert host.leftovers() != []
+    host.killed_at = None
+    done = host.refresh(OLD)
+    assert done.outcome.recovered == [str(host.path)]
+    assert host.calls == ["systemctl restart slurmdbd", "scontrol reconfigure"]
+    assert host.path.read_bytes() == host.first
+    assert host.leftovers() == []
+    assert not host.path.with_name(host.path.name + ROLLBACK_SUFFIX).exists()
+
+
+def test_an_edit_that_nobody_has_loaded_does_not_come_into_force(host: Host, tmp_path: Path) -> None:
+    edited = tmp_path / "slurm.conf"
+    edited.write_text("")
+    host.conf = str(edited)
+    with pytest.raises(SlurmrestError, match=r"slurm\.conf changed after slurmdbd was started") as caught:
+        host.refresh(NEW)
+    assert "the former set stays" in str(caught.value)
+    assert host.calls == []
+    assert host.path.read_bytes() == host.first
+
+
+def test_a_place_where_others_may_write_is_refused(host: Host) -> None:
+    host.directory.chmod(0o777)
+    with pytest.raises(InputError, match=r"slurm_common_jwks_path.*everyone could replace"):
+        host.refresh(NEW)
+    assert host.path.read_bytes() == host.first
+
+
+@pytest.mark.parametrize("document", ['{"keys": []}', "<html>", '{"keys": [{"kty": "RSA", "kid": "a", "d": "AA"}]}'])
+def test_a_bad_answer_leaves_the_former_set(host: Host, document: str) -> None:
+    settings = host.settings(issuers=[{"name": "idp", "document": document}])
+    with pytest.raises(JwksError, match="idp"):
+        refresh(settings, run=host, state_dir=str(host.state), look=host.look)
+    assert host.path.read_bytes() == host.first
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"path": "relative.json"},
+        {"path": "/a,b"},
+        {"path": "/a b"},
+        {"path": "/a/../b"},
+        {"path": ""},
+        {"issuers": []},
+        {"hosts": []},
+        {"daemons": [{"name": "slurmd", "state": "paused"}]},
+    ],
+)
+def test_bad_settings_are_refused(host: Host, bad: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        host.settings(OLD, **bad)
+
+
+def test_settings_survive_the_file_that_the_timer_reads() -> None:
+    daemons = [{"name": "slurmctld", "timeout": 60, "probes": [{"command": ["scontrol", "ping"]}, {"tcp": "h:1"}]}]
+    issuers = [{"name": "a", "url": "https://idp/", "ca_file": "/ca.pem"}, {"name": "b", "file": "here.json"}]
+    data = {"path": "/j.json", "issuers": issuers, "daemons": daemons, "primary": True, "slurm_conf": "/opt/slurm.conf"}
+    settings = Settings.from_mapping(data, {"here.json": '{"keys": []}'})
+    assert settings.issuers[1].document == '{"keys": []}'
+    assert Settings.from_mapping(json.loads(json.dumps(settings.as_dict()))) == settings
+
+
+def test_only_daemons_that_load_keys_can_be_named(host: Host) -> None:
+    settings = host.settings(NEW, daemons=[{"name": "slurmd"}])
+    with pytest.raises(InputError, match="daemons: 'slurmd'"):
+        refresh(settings, run=host, state_dir=str(host.state), look=host.look)
+    assert host.path.read_bytes() == host.first
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_it_did(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(settings: Settings, *, check: bool) -> Refreshed:
+        return refresh(settings, check=check, run=host, state_dir=str(host.state), look=host.look)
+
+    monkeypatch.setattr(jwks_cli, "refresh", here)
+    file = tmp_path / "settings.json"
+
+    def command(*numbers: int, words: Sequence[str] = ()) -> tuple[int, str, str]:
+        daemons = [{"name": "slurmctld", "timeout": 1}]
+        entries = [*document(*numbers)["keys"], {"kty": "EC"}]
+        issuers = [{"name": "idp", "document": json.dumps({"keys": entries})}]
+        file.write_text(json.dumps({"path": str(host.path), "issuers": issuers, "daemons": daemons}))
+        status = jwks_cli.main([*words, str(file)])
+        output, errors = capsys.readouterr()
+        return status, output, errors
+
+    assert command(OLD)[:2] == (0, "as before: 1\n")
+    assert command(NEW, words=["--check"])[1] == "would change, for slurmctld to load: 3\n"
+    status, output, errors = command(NEW)
+    assert (status, output) == (0, "changed; loaded by slurmctld: 3\n")
+    assert "its kty is 'EC'" in errors
+    status, output, errors = command()
+    assert (status, output) == (1, "")
+    assert "no key for RS256" in errors
+    file.write_text("{")
+    assert jwks_cli.main([str(file)]) == 1
+    assert f"{file} cannot be read" in capsys.readouterr().err

@@ -1,0 +1,310 @@
+"""What was there before the first change comes back, byte for byte, and nothing else is touched."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.errors import SlurmrestError
+from slurmrest.transaction.baseline import FILE, Origin
+from slurmrest.transaction.transaction import (
+    DirectorySpec,
+    FileSpec,
+    ServiceSpec,
+    Transaction,
+    TransactionFailed,
+    host_lock,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+MINE = grp.getgrgid(os.getgid()).gr_name
+
+
+class Host:
+    """A host with one unit: systemctl is played, files are real."""
+
+    def __init__(self, root: Path, *, active: bool = False, enabled: bool = False) -> None:
+        self.root = root
+        self.active = active
+        self.enabled = enabled
+        self.calls: list[str] = []
+        self.refuses = b"refused"
+        self.killed_at = ""
+        self.dropin = root / "systemd" / "slurmrestd.service.d" / "50.conf"
+        self.environment = root / "default"
+        self.runtime = root / "run" / "slurmrestd"
+        (root / "systemd").mkdir()
+        (root / "run").mkdir()
+
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        words = [word for word in argv if not word.startswith("-")]
+        self.calls.append(" ".join(words[:3]))
+        if self.killed_at and self.calls[-1].startswith(self.killed_at):
+            raise KeyboardInterrupt
+        output = ""
+        if words[:2] == ["systemctl", "show"]:
+            output = (
+                f"ActiveState={'active' if self.active else 'inactive'}\nResult=success\nNRestarts=0\n"
+                f"ConditionResult=yes\nUnitFileState={'enabled' if self.enabled else 'disabled'}\nNeedDaemonReload=no\n"
+            )
+        elif words[0] == "systemctl" and words[1] in ("restart", "stop"):
+            good = not self.environment.exists() or self.environment.read_bytes() != self.refuses
+            self.active = words[1] == "restart" and good
+        elif words[0] == "systemctl" and words[1] in ("enable", "disable"):
+            self.enabled = words[1] == "enable"
+        return subprocess.CompletedProcess(list(argv), 0, output, "")
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(str(self.root / "state"), self)
+
+    def deploy(self, text: bytes = b"ours\n") -> None:
+        Transaction(
+            name="service",
+            files=[FileSpec(str(path), text, "present", ME, MINE, 0o644) for path in (self.dropin, self.environment)],
+            directories=[DirectorySpec(str(self.runtime), ME, MINE, 0o750)],
+            services=[ServiceSpec("slurmrestd", enabled=True, timeout=0.2)],
+            state_dir=str(self.root / "state"),
+            run=self,
+            origin=self.origin,
+        ).apply()
+
+    def look(self) -> dict[str, object]:
+        """Return everything below the root but our own directory, and the state of the unit."""
+        found: dict[str, object] = {"active": self.active, "enabled": self.enabled}
+        for path in sorted(self.root.rglob("*")):
+            if (self.root / "state") not in (path, *path.parents):
+                found[str(path)] = (path.read_bytes() if path.is_file() else None, path.stat().st_mode)
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.mark.parametrize("active", [False, True])
+@pytest.mark.parametrize("present", [False, True])
+def test_deploy_and_back_is_nothing(host: Host, *, active: bool, present: bool) -> None:
+    host.active = host.enabled = active
+    if present:
+        host.environment.write_bytes(b"SLURMRESTD_OPTIONS=-v\xff\n")
+        host.environment.chmod(0o600)
+    before = host.look()
+    host.deploy()
+    host.deploy(b"ours, of a later release\n")
+    assert host.look() != before
+    announced = host.origin.bring_back("service", check=True)
+    assert host.dropin.exists()
+    done = host.origin.bring_back("service")
+    assert host.look() == before
+    assert (announced.changed_paths, announced.diff) == (done.changed_paths, done.diff)
+    assert (announced.stopped, announced.restarted) == (done.stopped, done.restarted)
+    assert str(host.dropin.parent) in done.changed_paths
+    again = host.origin.bring_back("service")
+    assert not again.changed
+    host.origin.sweep()
+    assert not (host.root / "state").exists()
+
+
+def test_the_unit_is_stopped_and_disabled_while_its_files_are_there(host: Host) -> None:
+    host.deploy()
+    host.calls.clear()
+    host.origin.bring_back("service")
+    relevant = [call for call in host.calls if call.split()[1] in ("stop", "disable", "daemon-reload")]
+    assert relevant[:2] == ["systemctl stop slurmrestd", "systemctl disable slurmrestd"]
+
+
+def test_a_unit_that_ran_before_runs_on_its_former_files(host: Host) -> None:
+    host.active = host.enabled = True
+    host.deploy()
+    host.calls.clear()
+    outcome = host.origin.bring_back("service")
+    assert outcome.restarted == ["slurmrestd"]
+    assert [c for c in host.calls if "stop" in c or "restart" in c][:2] == [
+        "systemctl stop slurmrestd",
+        "systemctl restart slurmrestd",
+    ]
+    assert (host.active, host.enabled) == (True, True)
+
+
+def test_former_files_that_the_daemon_refuses_are_not_left_behind(host: Host) -> None:
+    host.active = host.enabled = True
+    host.environment.write_bytes(host.refuses)
+    host.deploy()
+    deployed = host.look()
+    with pytest.raises(TransactionFailed, match="The previous state is back"):
+        host.origin.bring_back("service")
+    assert host.look() == deployed
+    assert host.origin.remembered("service")
+
+
+def test_a_killed_uninstall_is_finished_by_the_next(host: Host) -> None:
+    before = host.look()
+    host.deploy()
+    for moment in ("systemctl stop", "systemctl disable", "systemctl daemon-reload"):
+        host.killed_at = moment
+        with pytest.raises(KeyboardInterrupt):
+            host.origin.bring_back("service")
+        host.killed_at = ""
+    host.origin.bring_back("service")
+    assert host.look() == before
+
+
+def test_a_deploy_after_a_killed_uninstall_serves(host: Host) -> None:
+    host.deploy()
+    deployed = host.look()
+    host.killed_at = "systemctl daemon-reload"
+    with pytest.raises(KeyboardInterrupt):
+        host.origin.bring_back("service")
+    host.killed_at = ""
+    host.deploy()
+    assert host.look() == deployed
+
+
+def test_a_host_that_never_had_it_is_left_alone(host: Host) -> None:
+    before = host.look()
+    assert not host.origin.bring_back("service").changed
+    assert not host.origin.sweep()
+    assert host.look() == before
+    assert not (host.root / "state").exists()
+
+
+def test_what_was_put_beside_our_files_stays(host: Host) -> None:
+    host.deploy()
+    (host.dropin.parent / "override.conf").write_text("[Service]\nNice=5\n")
+    host.origin.bring_back("service")
+    assert [path.name for path in host.dropin.parent.iterdir()] == ["override.conf"]
+
+
+def test_sockets_go_with_the_directory_that_we_made(host: Host) -> None:
+    host.deploy()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(host.runtime / "s"))
+    outcome = host.origin.bring_back("service", check=True)
+    assert str(host.runtime) in outcome.changed_paths
+    host.origin.bring_back("service")
+    assert not host.runtime.exists()
+
+
+def test_a_secret_is_not_copied(host: Host) -> None:
+    key = host.root / "key"
+    key.write_bytes(b"the old secret")
+    state = str(host.root / "state")
+    Transaction(
+        name="key",
+        files=[FileSpec(str(key), b"the new secret", "present", ME, MINE, 0o600, sensitive=True)],
+        state_dir=state,
+        run=host,
+        origin=host.origin,
+    ).apply()
+    record = (host.root / "state" / FILE).read_text()
+    assert json.loads(record) == {"key": {"files": {str(key): {}}}}
+    assert not host.origin.bring_back("key").changed, "it cannot come back, so it stays as it is"
+    assert key.read_bytes() == b"the new secret"
+
+
+def test_a_new_secret_goes_without_being_shown(host: Host) -> None:
+    key = host.root / "jwt" / "key"
+    Transaction(
+        name="key",
+        files=[FileSpec(str(key), b"the new secret", "present", ME, MINE, 0o600, sensitive=True)],
+        state_dir=str(host.root / "state"),
+        run=host,
+        origin=host.origin,
+    ).apply()
+    outcome = host.origin.bring_back("key")
+    assert "the new secret" not in str(outcome.diff)
+    assert not key.parent.exists()
+
+
+class Accounts:
+    """A host whose accounts are a set of names."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.users: set[str] = set()
+        self.groups: set[str] = set()
+        self.calls: list[str] = []
+        self.says = ""
+        self.origin = Origin(str(tmp_path / "state"), self)
+        monkeypatch.setattr("slurmrest.transaction.baseline._has_user", lambda name: name in self.users)
+        monkeypatch.setattr("slurmrest.transaction.baseline.group_id", lambda name: 1 if name in self.groups else None)
+
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        self.calls.append(" ".join(argv))
+        if not self.says:
+            (self.users if argv[0] == "userdel" else self.groups).discard(argv[1])
+            if argv[0] == "userdel":
+                self.groups.discard(argv[1])
+        return subprocess.CompletedProcess(list(argv), 8 if self.says else 0, "", self.says)
+
+    def remember(self) -> None:
+        with host_lock(self.origin.state_dir):
+            self.origin.remember("user", users=["slurmrestd"], groups=["slurmrestd", "rest"])
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Accounts:
+    return Accounts(monkeypatch, tmp_path)
+
+
+def test_accounts_that_were_made_go(accounts: Accounts) -> None:
+    accounts.remember()
+    accounts.users = {"slurmrestd"}
+    accounts.groups = {"slurmrestd", "rest", "site"}
+    outcome = accounts.origin.bring_back("user", check=True)
+    assert accounts.users
+    assert accounts.origin.bring_back("user").changed_paths == outcome.changed_paths
+    assert (accounts.users, accounts.groups) == (set(), {"site"})
+    assert accounts.calls == ["userdel slurmrestd", "groupdel rest"]
+
+
+def test_accounts_that_were_there_stay(accounts: Accounts) -> None:
+    accounts.users = {"slurmrestd"}
+    accounts.groups = {"slurmrestd", "rest"}
+    accounts.remember()
+    assert not accounts.origin.bring_back("user").changed
+    assert accounts.users == {"slurmrestd"}
+
+
+def test_an_account_in_use_is_said_with_the_words_of_userdel(accounts: Accounts) -> None:
+    accounts.remember()
+    accounts.users = {"slurmrestd"}
+    accounts.says = "userdel: user slurmrestd is currently used by process 7"
+    with pytest.raises(SlurmrestError, match="currently used by process 7"):
+        accounts.origin.bring_back("user")
+    assert accounts.origin.remembered("user")
+
+
+def test_what_else_stands_on_it_is_known(accounts: Accounts) -> None:
+    with host_lock(accounts.origin.state_dir):
+        for name in ("slurm_conf", "slurmrestd_service", "slurmrestd_service-beta"):
+            accounts.origin.remember(name, packages=["x"])
+    others = accounts.origin.others
+    assert others("slurmrestd_service") == ["slurmrestd_service", "slurmrestd_service-beta"]
+    assert others("slurmrestd_service", "slurmrestd_service-beta") == ["slurmrestd_service"]
+    accounts.origin.bring_back("slurmrestd_service")
+    accounts.origin.bring_back("slurmrestd_service-beta")
+    assert others("slurmrestd_service") == []
+
+
+def test_the_lock_of_a_removed_directory_locks_nobody_out(host: Host) -> None:
+    host.deploy()
+    host.origin.bring_back("service")
+    host.origin.sweep()
+    with (
+        host_lock(host.origin.state_dir, timeout=0.2),
+        pytest.raises(SlurmrestError, match="has held"),
+        host_lock(host.origin.state_dir, timeout=0.1),
+    ):
+        pass

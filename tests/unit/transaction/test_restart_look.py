@@ -1,0 +1,172 @@
+"""What is gathered of a daemon before it is restarted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.transaction import restart_look
+from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahead, refusals
+from slurmrest.transaction.transaction import FileSpec, ServiceSpec, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONFIG = """\
+Configuration data as of now
+AccountingStorageType   = accounting_storage/slurmdbd
+AuthType                = auth/munge
+PluginDir               = {plugins}
+SelectType              = select/cons_tres
+SLURM_VERSION           = 24.11.5
+SlurmUser               = {user}(1)
+StateSaveLocation       = {state}
+"""
+NODE = "NodeName=node1 State=IDLE Weight=1 AvailableFeatures=(null) "
+PARTITION = "PartitionName=main MaxTime=UNLIMITED State=UP AllowAccounts=ALL "
+
+
+class Host:
+    """Plays a controller that runs as this process; `said` are the answers by the word that tells the question."""
+
+    def __init__(self, directory: Path) -> None:
+        self.pid = os.getpid()
+        self.conf = directory / "slurm.conf"
+        self.plugins, self.state = directory / "plugins", directory / "state"
+        for path in (self.plugins, self.state):
+            path.mkdir()
+        for name in ("accounting_storage_slurmdbd", "auth_munge", "select_cons_tres"):
+            (self.plugins / f"{name}.so").touch()
+        self.conf.write_text("ClusterName=one\nNodeName=node1\nPartitionName=main Nodes=ALL\n")
+        (self.state / "clustername").write_text("one|77")
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        config = CONFIG.format(plugins=self.plugins, state=self.state, user=user)
+        self.said = {"-V": "slurm 24.11.5", "config": config, "node": NODE, "partition": PARTITION}
+        self.said.update(cluster="one|10.0.0.1|0\n", squeue="")
+        self.code = 0
+
+    def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        words = list(argv)
+        if words[:2] == ["systemctl", "show"]:
+            return subprocess.CompletedProcess(words, 0, f"ActiveState=active\nMainPID={self.pid}\n", "")
+        if "ldd" in words:
+            return subprocess.CompletedProcess(words, 0, self.said.get("ldd", ""), "")
+        asked = next((word for word in words if word in self.said), "")
+        code = self.code if asked == "cluster" else 0
+        text = self.said.get(asked, "")
+        return subprocess.CompletedProcess(words, code, "" if code else text, text if code else "")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    one = Host(tmp_path)
+    monkeypatch.setattr(restart_look, "CONF", str(one.conf))
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    return one
+
+
+def reasons(host: Host, **texts: str | None) -> list[str]:
+    return refusals([ServiceSpec("slurmctld")], host, {str(host.conf): texts["conf"]} if texts else None)
+
+
+def test_a_healthy_controller(host: Host) -> None:
+    assert reasons(host) == []
+    seen = gather("slurmctld", host.pid, host, {})
+    assert seen.running_version == seen.program_version == "24.11.5"
+    assert seen.clusters == {"one": ("10.0.0.1", "0")}
+    assert set(seen.plugins.values()) == {str(path) for path in host.plugins.iterdir()}
+
+
+def test_others_and_what_does_not_run_are_passed_over(host: Host) -> None:
+    host.said["cluster"] = "one||0\n"
+    assert refusals([ServiceSpec("slurmrestd"), ServiceSpec("slurmd")], host) == []
+    host.pid = 0
+    assert reasons(host) == []
+
+
+def test_what_a_controller_would_end_of(host: Host) -> None:
+    host.said["cluster"] = "one||0\n"
+    assert "CLUSTER ID MISMATCH" in reasons(host)[0]
+    host.said["cluster"] = "one|10.0.0.1|0\n"
+    plugin = host.plugins / "select_cons_tres.so"
+    host.said["ldd"] = f"{plugin}:\n\tlibfoo.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6\n/other:\n"
+    assert "lacks libfoo.so.1" in reasons(host)[0]
+    host.said["ldd"] = ""
+    plugin.unlink()
+    assert f"select/cons_tres is not there: {plugin}" in reasons(host)[0]
+    plugin.touch()
+    (host.state / "clustername").unlink()
+    host.state.rmdir()
+    assert "the directory is not there" in reasons(host)[0]
+
+
+def test_the_configuration_counts_as_it_will_be(host: Host) -> None:
+    text = host.conf.read_text()
+    assert "has no select/cons_res any more" in reasons(host, conf=text + "SelectType=select/cons_res\n")[0]
+    host.conf.write_text(text + "SelectType=select/cons_res\n")
+    assert reasons(host, conf=text) == []
+
+
+def test_what_cannot_be_asked_is_no_reason(host: Host) -> None:
+    host.said = {"-V": ""}
+    host.code = 1
+    assert reasons(host) == []
+
+
+def test_jobs_and_memory(host: Host) -> None:
+    host.said["squeue"] = "7|alice|gone1\n8|alice|(null)\n9|alice|\n"
+    host.said["partition"] = PARTITION.replace("MaxTime=UNLIMITED", "MaxTime=01:00:00")
+    jobs, memory = reasons(host)
+    assert "job 7 of alice (asks for gone1)" in jobs
+    assert "partition main has MaxTime=01:00:00" in memory
+    assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("sacctmgr: error: mysql_real_connect failed: 1045 Access denied for user 'slurm'@'localhost'", True),
+        (" Problem with query: Unable to connect to database", True),
+        ("sacctmgr: error: Unable to connect to slurmdbd: Connection refused", False),
+    ],
+)
+def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
+    host.said["cluster"], host.code = said, 1
+    assert bool(refusals([ServiceSpec("slurmdbd")], host)) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "path"),
+    [
+        (["slurmctld", "-D"], {}, "/etc/slurm/slurm.conf"),
+        (["slurmctld", "-f", "/opt/slurm.conf", "-D"], {"SLURM_CONF": "/x"}, "/opt/slurm.conf"),
+        (["slurmctld", "-D"], {"SLURM_CONF": "/x/slurm.conf"}, "/x/slurm.conf"),
+        (["slurmctld"], None, "/etc/slurm/slurm.conf"),
+    ],
+)
+def test_which_configuration_a_process_reads(command: list[str], environment: dict[str, str] | None, path: str) -> None:
+    assert restart_look._conf_path({"command": command, "environment": environment}) == path
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_transaction_asks_before_it_writes(host: Host, tmp_path: Path, check: bool) -> None:
+    host.said["cluster"] = "one||0\n"
+    file = tmp_path / "other.conf"
+    owner = FileSpec(str(file), b"new\n", owner=str(os.geteuid()), group=str(os.getegid()))
+    transaction = Transaction(
+        "t", files=[owner], services=[ServiceSpec("slurmctld")], state_dir=str(tmp_path / "lib"), run=host
+    )
+    with pytest.raises(WouldNotReturn, match="Nothing was changed") as caught:
+        transaction.apply(check=check)
+    assert "CLUSTER ID MISMATCH" in str(caught.value.details["restart"])
+    assert not file.exists()
+    assert not list((tmp_path / "lib").glob("journal*"))
+
+
+def test_several_are_named(host: Host) -> None:
+    host.said["cluster"] = "one||0\n"
+    with pytest.raises(WouldNotReturn, match="slurmdbd and slurmctld not restarted"):
+        look_ahead([ServiceSpec("slurmdbd"), ServiceSpec("slurmctld")], host)

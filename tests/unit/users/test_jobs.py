@@ -1,0 +1,379 @@
+"""Jobs over REST against a slurmrestd in the test process: submit, follow, show, list, cancel, and every ending."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurmrest.errors import InputError
+from slurmrest.rest.client import Credentials, Target
+from slurmrest.rest.payloads import job_submission
+from slurmrest.users import command as cli
+from slurmrest.users import jobs
+from slurmrest.users.access import Access, RefusedError
+
+from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
+
+SCRIPT = "#!/bin/sh\n#SBATCH --job-name=named --mail-type=END\necho hello\n"
+
+
+@pytest.fixture(params=STYLES)
+def daemon(request: pytest.FixtureRequest) -> FakeSlurmrestd:
+    return FakeSlurmrestd(STYLES[request.param], faults={"silent"})
+
+
+@pytest.fixture
+def target(daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    monkeypatch.setattr(jobs, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setenv("SLURM_JWT", token("alice").reveal())
+    with serving(daemon) as where:
+        monkeypatch.setenv("SLURMREST_URL", where.url)
+        yield where
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    path = tmp_path / "job.sh"
+    path.write_text(SCRIPT)
+    return str(path)
+
+
+def access(target: Target, **more: Any) -> Access:
+    return Access(target, Credentials("alice", token("alice")), **more)
+
+
+@pytest.mark.usefixtures("target")
+def test_the_newest_version_and_its_payload(
+    daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["-n", "2", "--mem", "1G", "-D", "/work", "--env", "A=b=c", "-o", "out", "--time", "3"]
+    assert cli.main(["submit", script, *options]) == cli.OK
+    assert capsys.readouterr().out == "Submitted batch job 42\n"
+    assert ("POST", f"/slurm/{daemon.style.apis[-1]}/job/submit") in [request[:2] for request in daemon.requests]
+    job = daemon.jobs[42]
+    assert (job["name"], job["tasks"], job["current_working_directory"], job["user"]) == ("named", 2, "/work", "alice")
+    assert job["environment"] == {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "USER": "alice",
+        "LOGNAME": "alice",
+        "A": "b=c",
+    }
+    assert job["script"] == SCRIPT
+
+
+@pytest.mark.usefixtures("target")
+def test_options_beat_the_script_and_what_is_ignored_is_named(
+    daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["submit", script, "-J", "mine"]) == cli.OK
+    assert daemon.jobs[42]["name"] == "mine"
+    assert "ignored in the script: --mail-type END (line 2)" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("target")
+def test_the_scripts_name_is_the_jobs_name(daemon: FakeSlurmrestd, tmp_path: Path) -> None:
+    (tmp_path / "plain.sh").write_text("#!/bin/sh\n")
+    assert cli.main(["submit", str(tmp_path / "plain.sh")]) == cli.OK
+    assert daemon.jobs[42]["name"] == "plain.sh"
+
+
+@pytest.mark.usefixtures("target")
+def test_a_script_from_standard_input(daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"#!/bin/sh\n")))
+    assert cli.main(["submit", "-"]) == cli.OK
+    assert daemon.jobs[42]["name"] == "sbatch"
+
+
+@pytest.mark.usefixtures("target")
+def test_an_older_version_when_asked_for(daemon: FakeSlurmrestd, script: str) -> None:
+    assert cli.main(["submit", script, "--api-version", daemon.style.apis[0]]) == cli.OK
+    assert cli.main(["submit", script, "--api-version", "v0.0.35"]) == cli.CANNOT_RUN
+    assert len(daemon.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none", None),
+        ("empty", b""),
+        ("binary", b"\x7fELF"),
+        ("latin", b"#!/bin/sh\necho \xe4\n"),
+        ("dos", b"#!/a\r\n"),
+    ],
+)
+@pytest.mark.usefixtures("target")
+def test_unusable_scripts_are_not_sent(daemon: FakeSlurmrestd, tmp_path: Path, name: str, text: bytes | None) -> None:
+    if text is not None:
+        (tmp_path / name).write_bytes(text)
+    assert cli.main(["submit", str(tmp_path / name)]) == cli.CANNOT_RUN
+    assert daemon.requests == []
+
+
+@pytest.mark.parametrize(
+    "words", [("-n", "0"), ("--mem", "much"), ("-t", "0"), ("--env", "1=2"), ("--export", "NO_SUCH")]
+)
+@pytest.mark.usefixtures("target")
+def test_bad_options_are_not_sent(
+    daemon: FakeSlurmrestd, script: str, words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["submit", script, *words]) == cli.CANNOT_RUN
+    assert words[1] in capsys.readouterr().err
+    assert daemon.jobs == {}
+
+
+@pytest.mark.usefixtures("target")
+def test_wait_follows_to_the_end(daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["submit", script, "--wait"]) == cli.OK
+    said = capsys.readouterr().err
+    assert [word for word in ("PENDING", "RUNNING", "COMPLETED") if word in said] == ["PENDING", "RUNNING", "COMPLETED"]
+    assert daemon.cancelled == []
+
+
+@pytest.mark.usefixtures("target")
+def test_wait_exits_with_the_scripts_code(
+    daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.job_states = ["RUNNING", "FAILED"]
+    assert cli.main(["submit", script, "--wait", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["job_id"], said["api_version"], said["ignored"]) == (
+        42,
+        daemon.style.apis[-1],
+        ["--mail-type END (line 2)"],
+    )
+    assert (said["job"]["state"], said["job"]["exit_code"], said["job"]["result"]) == ("FAILED", 1, 1)
+
+
+@pytest.mark.usefixtures("target")
+def test_why_a_job_waits_is_told(daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.faults.add("note")
+    assert cli.main(["submit", script]) == cli.OK
+    assert "job 42: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "words"), [(2000, "--partition"), (2014, "--nodelist"), (2051, "shorter --time")])
+@pytest.mark.usefixtures("target")
+def test_refusals_say_what_they_mean(
+    daemon: FakeSlurmrestd, script: str, number: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = {"error": "As Slurm says it", "error_number": number}
+    daemon.instead["job/submit"] = (500, {"errors": [error], "meta": {}})
+    assert cli.main(["submit", script]) == cli.FAILED
+    said = capsys.readouterr()
+    assert "As Slurm says it" in said.err
+    assert words in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("daemon", ["22.05"], indirect=True)
+@pytest.mark.usefixtures("target")
+def test_an_expired_token_is_told_where_a_submission_is_refused_like_a_broken_line(
+    daemon: FakeSlurmrestd, script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = {"error": "Zero Bytes were transmitted or received", "error_code": 5005}
+    daemon.instead["job/submit"] = (500, {"errors": [error], "meta": {}})
+    monkeypatch.setenv("SLURM_JWT", token("alice", -60).reveal())
+    assert cli.main(["submit", script]) == cli.FAILED
+    assert "the token expired" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("target")
+def test_an_expired_token_is_told(
+    daemon: FakeSlurmrestd,
+    script: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old = token("alice", -60)
+    monkeypatch.setenv("SLURM_JWT", old.reveal())
+    assert cli.main(["submit", script]) == cli.FAILED
+    said = capsys.readouterr().err
+    assert "expired" in said
+    assert old.reveal() not in said
+    assert daemon.jobs == {}
+
+
+def test_no_answer_is_a_failure_with_a_remedy(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLURM_JWT", token("alice").reveal())
+    assert cli.main(["submit", script, "--url", "unix:/nowhere/socket"]) == cli.FAILED
+    assert "there is no socket /nowhere/socket" in capsys.readouterr().err
+
+
+def test_following_outlives_a_restart_of_the_daemon(daemon: FakeSlurmrestd, target: Target) -> None:
+    here = access(target)
+    number = jobs.submit(here, job_submission(here.api, name="n", script=SCRIPT, directory="/", environment={"A": "b"}))
+    troubles: list[str] = []
+    broken = (500, {"errors": [{"error": "Unspecified error", "error_number": -1}]})
+
+    def pause(_seconds: float) -> None:
+        """Break the daemon in the first pause, mend it in the third."""
+        pauses.append(_seconds)
+        if len(pauses) == 1:
+            daemon.instead["job"] = broken
+        elif len(pauses) == 3:
+            del daemon.instead["job"]
+
+    pauses: list[float] = []
+    seen = list(jobs.follow(here, number.id, pause=pause, trouble=troubles.append))
+    assert seen[-1].state == "COMPLETED"
+    assert len(troubles) == 1
+
+
+def test_following_ends_when_the_job_is_gone_or_nothing_answers_for_long(
+    daemon: FakeSlurmrestd, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PATIENCE", -1.0)
+    daemon.instead["job"] = (500, {"errors": [{"error": "Invalid job id specified", "error_number": 2017}]})
+    with pytest.raises(RefusedError, match="no such job"):
+        list(jobs.follow(access(target), 7, pause=lambda _seconds: None))
+    daemon.instead["job"] = (500, {"errors": [{"error": "Unspecified error", "error_number": -1}]})
+    with pytest.raises(RefusedError):
+        list(jobs.follow(access(target), 7, pause=lambda _seconds: None))
+
+
+@pytest.mark.parametrize(
+    ("fields", "result"),
+    [
+        ({"job_state": "COMPLETED", "exit_code": 0}, 0),
+        ({"job_state": ["COMPLETED"], "exit_code": {"return_code": {"set": True, "number": 0}}}, 0),
+        ({"job_state": "FAILED", "exit_code": 7 << 8}, 7),
+        ({"job_state": ["FAILED"], "exit_code": {"return_code": {"set": True, "number": 7}}}, 7),
+        ({"job_state": "FAILED", "exit_code": 9}, 137),
+        ({"job_state": ["FAILED"], "exit_code": {"signal": {"id": {"set": True, "number": 9}}}}, 137),
+        ({"job_state": "FAILED", "exit_code": {"return_code": 0, "signal": {"signal_id": 15}}}, 143),
+        ({"job_state": "FAILED", "exit_code": 4021, "state_reason": "JobLaunchFailure"}, 125),
+        ({"job_state": "TIMEOUT", "exit_code": 15}, 124),
+        ({"job_state": ["DEADLINE"], "exit_code": {}}, 124),
+        ({"job_state": ["CANCELLED"], "exit_code": {"signal": {"id": {"set": True, "number": 15}}}}, 125),
+        ({"job_state": ["OUT_OF_MEMORY"], "exit_code": {"return_code": {"set": True, "number": 125}}}, 125),
+        ({"job_state": ["NODE_FAIL"], "exit_code": None}, 125),
+    ],
+)
+def test_every_end_has_its_exit_code(fields: dict[str, Any], result: int) -> None:
+    job = jobs.job_of({"job_id": 1, **fields})
+    assert job.over
+    assert job.result == result
+    assert job.as_dict()["result"] == result
+
+
+def test_a_job_that_runs_has_no_result() -> None:
+    job = jobs.job_of({"job_id": 1, "job_state": ["RUNNING"], "exit_code": 0, "end_time": 9, "start_time": 5})
+    assert (job.over, job.exit_code, job.ended, job.started) == (False, None, None, 5)
+    assert job.as_dict()["result"] is None
+    assert not jobs.job_of({"job_state": ["COMPLETED", "COMPLETING"]}).over
+    assert not jobs.job_of({}).over
+
+
+@pytest.mark.usefixtures("target")
+def test_show(daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.job_states = ["COMPLETED"]
+    assert cli.main(["submit", script]) == cli.OK
+    capsys.readouterr()
+    assert cli.main(["job", "show", "42"]) == cli.OK
+    assert "state       COMPLETED" in capsys.readouterr().out
+    assert cli.main(["job", "show", "42", "--json"]) == cli.OK
+    assert json.loads(capsys.readouterr().out)[0]["job_id"] == 42
+
+
+@pytest.mark.usefixtures("target")
+def test_show_of_an_unknown_job_shows_the_others(daemon: FakeSlurmrestd, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.instead["job"] = (404, {"jobs": [], "errors": [{"error": "Invalid job id specified", "error_number": 2017}]})
+    assert cli.main(["job", "show", "7"]) == cli.FAILED
+    assert "job 7: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("target")
+def test_list_is_of_oneself(daemon: FakeSlurmrestd, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = [
+        {"job_id": 1, "user_name": "alice", "job_state": ["RUNNING"], "name": "evil\033[2J"},
+        {"job_id": 2, "user_name": "bob", "job_state": "RUNNING", "name": "bobs"},
+    ]
+    daemon.instead["jobs"] = (200, {"jobs": listed, "errors": []})
+    assert cli.main(["job", "list"]) == cli.OK
+    shown = capsys.readouterr().out
+    assert "alice" in shown
+    assert "bobs" not in shown
+    assert "\033" not in shown
+    assert cli.main(["job", "list", "--all", "--json"]) == cli.OK
+    assert [job["job_id"] for job in json.loads(capsys.readouterr().out)] == [1, 2]
+
+
+@pytest.mark.usefixtures("target")
+def test_cancel(
+    daemon: FakeSlurmrestd,
+) -> None:
+    assert cli.main(["job", "cancel", "7", "8"]) == cli.OK
+    assert daemon.cancelled == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"), [(2017, 1, "no such job"), (2002, 1, "denied"), (2021, 0, "had ended already")]
+)
+@pytest.mark.usefixtures("target")
+def test_cancel_reads_what_stands_in_the_status_of_a_200(
+    daemon: FakeSlurmrestd, number: int, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {2017: "Invalid job id specified", 2002: "Access/permission denied", 2021: "already completed"}[number]
+    daemon.instead["job"] = (200, {"status": [{"error": {"string": said, "code": number}}], "errors": []})
+    assert cli.main(["job", "cancel", "7", "--json"]) == code
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert json.loads(shown.out) == [{"job_id": 7, "cancelled": code == 0, "note": shown.err.strip().split(": ", 1)[1]}]
+
+
+@pytest.mark.parametrize("text", ["0", "x", "-1", "1.5", "²"])
+def test_no_job_numbers(text: str) -> None:
+    assert cli.main(["job", "show", "--", text]) == cli.CANNOT_RUN
+
+
+def test_environment() -> None:
+    own = {"LANG": "C", "SLURM_JWT": "secret", "BASH_FUNC_x%%": "() { :; }", "EMPTY": ""}
+    assert cli.environment_of([], "", "alice", own) == {"PATH": cli.DEFAULT_PATH, "USER": "alice", "LOGNAME": "alice"}
+    assert cli.environment_of([], "LANG,EMPTY", "alice", own)["LANG"] == "C"
+    everything = cli.environment_of([], "ALL", "alice", own)
+    assert "SLURM_JWT" not in everything
+    assert "BASH_FUNC_x%%" not in everything
+    assert everything["EMPTY"] == ""
+    assert cli.environment_of(["PATH=/mine"], "", "alice", own)["PATH"] == "/mine"
+    for pair in ("A", "=b", "A B=c", "A=\0"):
+        with pytest.raises(InputError, match="--env"):
+            cli.environment_of([pair], "", "alice", own)
+
+
+def test_home_goes_along_for_the_same_account() -> None:
+    me = pwd.getpwuid(os.geteuid())
+    assert cli.environment_of([], "", me.pw_name, {})["HOME"] == me.pw_dir
+
+
+@pytest.mark.usefixtures("target")
+def test_without_a_token_scontrol_is_asked(
+    daemon: FakeSlurmrestd, script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "scontrol"
+    program.write_text(f"#!/bin/sh\necho SLURM_JWT={token('bob').reveal()}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+    monkeypatch.delenv("SLURM_JWT")
+    assert cli.main(["submit", script]) == cli.OK
+    assert daemon.jobs[42]["user"] == "bob"
+
+
+@pytest.mark.usefixtures("target")
+def test_interrupted(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+
+    def interrupt(*_arguments: object, **_more: object) -> Iterator[jobs.Job]:
+        """End as Ctrl-C would."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "follow", interrupt)
+    assert cli.main(["submit", script, "--wait"]) == cli.INTERRUPTED
+    assert "slurmrest job cancel 42" in capsys.readouterr().err
