@@ -64,9 +64,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.host.lock import host_lock
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction.baseline import Origin
-from ..module_utils.slurmrest.transaction.transaction import host_lock
 
 KINDS = ("units", "users", "groups", "packages")
 

@@ -124,7 +124,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.transaction.baseline import Origin
 from ..module_utils.slurmrest.transaction.set_aside import aside
-from ..module_utils.slurmrest.transaction.transaction import DirectorySpec, FileSpec, ServiceSpec, Transaction, octal
+from ..module_utils.slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from ..module_utils.slurmrest.transaction.transaction import Transaction, octal
 
 
 def _file(data: dict[str, Any]) -> FileSpec:

@@ -94,7 +94,7 @@ from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction.restart_look import refusals
-from ..module_utils.slurmrest.transaction.transaction import ServiceSpec
+from ..module_utils.slurmrest.transaction.specs import ServiceSpec
 
 TOKEN_SECONDS = 900
 

@@ -63,7 +63,8 @@ from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle
 from ..module_utils.slurmrest.service_token import hosts
 from ..module_utils.slurmrest.transaction.baseline import Origin
-from ..module_utils.slurmrest.transaction.transaction import FileSpec, Transaction
+from ..module_utils.slurmrest.transaction.specs import FileSpec
+from ..module_utils.slurmrest.transaction.transaction import Transaction
 
 
 def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:

@@ -75,17 +75,12 @@ from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.host.files import read
+from ..module_utils.slurmrest.host.lock import host_lock
 from ..module_utils.slurmrest.rotation.host import KeyOnHost
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction.baseline import Origin
-from ..module_utils.slurmrest.transaction.transaction import (
-    DirectorySpec,
-    FileSpec,
-    ServiceSpec,
-    Transaction,
-    host_lock,
-    octal,
-)
+from ..module_utils.slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from ..module_utils.slurmrest.transaction.transaction import Transaction, octal
 
 
 def _present(path: str) -> bytes | None:

@@ -72,7 +72,8 @@ from ..module_utils.slurmrest.bundle import bundle, interpreter
 from ..module_utils.slurmrest.jwks import command as jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
 from ..module_utils.slurmrest.jwks.refresh import Settings, refresh
 from ..module_utils.slurmrest.transaction.baseline import Origin
-from ..module_utils.slurmrest.transaction.transaction import FileSpec, Transaction
+from ..module_utils.slurmrest.transaction.specs import FileSpec
+from ..module_utils.slurmrest.transaction.transaction import Transaction
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from slurmrest.host import programs
 from slurmrest.rotation.host import KeyOnHost
 from slurmrest.rotation.order import Conductor, Options
 from slurmrest.slurm.commands import Slurm
-from slurmrest.transaction.transaction import ServiceSpec
+from slurmrest.transaction.specs import ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,9 +17,12 @@ from slurmrest.auth import keys
 from slurmrest.doctor import evidence as gather
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import files
+from slurmrest.host.lock import host_lock
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
-from slurmrest.transaction.transaction import DirectorySpec, FileSpec, Transaction, host_lock, read_present
+from slurmrest.transaction.present import read_present
+from slurmrest.transaction.specs import DirectorySpec, FileSpec
+from slurmrest.transaction.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,8 @@ from slurmrest.host import programs
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.transaction.probes import Probe, probe_error
-from slurmrest.transaction.transaction import ServiceSpec, restart
+from slurmrest.transaction.services import restart
+from slurmrest.transaction.specs import ServiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
+from slurmrest.host.lock import host_lock
 from slurmrest.transaction.baseline import FILE, Origin
-from slurmrest.transaction.transaction import (
-    DirectorySpec,
-    FileSpec,
-    ServiceSpec,
-    Transaction,
-    TransactionFailed,
-    host_lock,
-)
+from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from slurmrest.transaction.transaction import Transaction, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

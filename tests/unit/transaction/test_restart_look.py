@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.transaction import restart_look
 from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahead, refusals
-from slurmrest.transaction.transaction import FileSpec, ServiceSpec, Transaction
+from slurmrest.transaction.specs import FileSpec, ServiceSpec
+from slurmrest.transaction.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.slurmrestd import unit as units
 from slurmrest.transaction.set_aside import KEPT_SUFFIX, aside, without_lines
-from slurmrest.transaction.transaction import FileSpec
+from slurmrest.transaction.specs import FileSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,15 +14,8 @@ import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import files
 from slurmrest.transaction.probes import Probe
-from slurmrest.transaction.transaction import (
-    ROLLBACK_SUFFIX,
-    DirectorySpec,
-    FileSpec,
-    ServiceSpec,
-    Transaction,
-    TransactionFailed,
-    octal,
-)
+from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, Transaction, TransactionFailed, octal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,23 +23,17 @@ from ..errors import InputError, SlurmrestError
 from ..facts.host import detect
 from ..host import programs
 from ..host.files import STATE_DIR, UnsafePath, read
+from ..host.identity import group_name, owner_name
+from ..host.lock import host_lock
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
 from ..systemd.loaded import of_host
 from ..systemd.systemctl import Systemd, running
 from ..transaction.baseline import Origin
-from ..transaction.transaction import (
-    DirectorySpec,
-    FileSpec,
-    Outcome,
-    ServiceSpec,
-    Transaction,
-    group_name,
-    host_lock,
-    owner_name,
-    read_present,
-)
+from ..transaction.present import read_present
+from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from ..transaction.transaction import Outcome, Transaction
 from .sources import TIMEOUT, Source, read_all, sources
 
 DATABASE = "slurmdbd"

@@ -29,6 +29,8 @@ from typing import Any
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.files import STATE_DIR
+from ..host.identity import group_name, owner_name
+from ..host.lock import POLL_SECONDS
 from ..host.programs import Done, Run
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, lines, read, redacted, without_secrets
@@ -37,17 +39,9 @@ from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.probes import Probe
 from ..transaction.restart_look import refusals
-from ..transaction.transaction import (
-    POLL_SECONDS,
-    FileSpec,
-    Outcome,
-    ServiceSpec,
-    Transaction,
-    TransactionFailed,
-    group_name,
-    owner_name,
-    restart,
-)
+from ..transaction.services import restart
+from ..transaction.specs import FileSpec, ServiceSpec
+from ..transaction.transaction import Outcome, Transaction, TransactionFailed
 
 KINDS = ("slurmdbd", "slurmctld", "copy")
 """Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""

@@ -20,11 +20,11 @@ from typing import Any
 
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
+from ..host.lock import POLL_SECONDS, host_lock
 from ..host.programs import Done, Run
 from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Origin
-from ..transaction.transaction import POLL_SECONDS, host_lock
 
 DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
 DPKG_SECONDS = 900

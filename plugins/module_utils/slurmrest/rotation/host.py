@@ -25,11 +25,14 @@ from ..auth import jwt, keys
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.files import STATE_DIR, load_record, save_record
+from ..host.lock import host_lock
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER, DATABASE
 from ..systemd.systemctl import Systemd, number, running
-from ..transaction.transaction import ROLLBACK_SUFFIX, ServiceSpec, host_lock, restart, there_before
+from ..transaction.services import restart, there_before
+from ..transaction.specs import ServiceSpec
+from ..transaction.transaction import ROLLBACK_SUFFIX
 
 NEXT_SUFFIX = ".slurmrest-next"
 

@@ -20,9 +20,13 @@ from typing import Any, Callable
 from ..host import files as host_files
 from ..host import programs
 from ..host.files import STATE_DIR, load_record, save_record
+from ..host.identity import group_id
+from ..host.lock import host_lock
 from ..host.programs import Run
 from ..systemd.systemctl import running
-from .transaction import FileSpec, Outcome, Present, ServiceSpec, Transaction, group_id, host_lock
+from .present import Present
+from .specs import FileSpec, ServiceSpec
+from .transaction import Outcome, Transaction
 
 FILE = "origin.json"
 LOCK_PREFIX = "lock"

@@ -22,7 +22,7 @@ from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, recor
 
 if TYPE_CHECKING:
     from ..host.programs import Run
-    from .transaction import ServiceSpec
+    from .specs import ServiceSpec
 
 DAEMONS = (DATABASE, CONTROLLER)
 CONF = "/etc/slurm/slurm.conf"

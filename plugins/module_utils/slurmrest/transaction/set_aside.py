@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from ..errors import SlurmrestError
-from .transaction import FileSpec, read_present
+from .present import read_present
+from .specs import FileSpec
 
 KEPT_SUFFIX = ".slurmrest-kept"
 """Suffix of the copy; systemd reads only *.conf."""

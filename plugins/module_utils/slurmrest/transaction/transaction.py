@@ -13,32 +13,28 @@ second directory.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import grp
 import os
-import pwd
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Protocol
 
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.files import STATE_DIR, load_record, save_record
+from ..host.identity import gid_for, group_name, owner_name, uid_for
+from ..host.lock import host_lock
 from ..host.programs import Run
-from ..systemd.systemctl import Systemd, number, refusal
+from ..systemd.systemctl import Systemd, refusal
 from ..systemd.systemctl import running as runs
-from .probes import Probe, probe_error
+from .present import Present, diff, read_present, same
 from .restart_look import look_ahead
+from .services import restart, there_before
+from .specs import DirectorySpec, FileSpec, ServiceSpec
 
 ROLLBACK_SUFFIX = ".slurmrest-rollback"
-POLL_SECONDS = 0.05
-INSTEAD_SECONDS = 120.0
-"""For the command that has a unit take its files without a restart."""
 
-SHORTEST_SECONDS = 0.1
-"""That a probe gets at least: a unit that is up at the last moment is asked once."""
 
 LookAhead = Callable[[Sequence["ServiceSpec"], Run, Mapping[str, Optional[str]]], None]
 """Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
@@ -52,80 +48,6 @@ class TransactionFailed(SlurmrestError):
         self.rolled_back = list(rolled_back)
         self.details["rolled_back"] = self.rolled_back
         self.journal = journal
-
-
-@dataclass(frozen=True)
-class FileSpec:
-    """One file as it shall be. ``content`` is None only for ``state="absent"``; ``mode`` holds the permission bits.
-
-    A ``sensitive`` one is a secret that nobody may copy or see; one that is not ``shown`` only stays out of a diff.
-    """
-
-    path: str
-    content: bytes | None = None
-    state: str = "present"
-    owner: str = "root"
-    group: str = "root"
-    mode: int = 0o644
-    sensitive: bool = False
-    shown: bool = True
-
-    def __post_init__(self) -> None:
-        if not os.path.isabs(self.path):
-            raise InputError("path", self.path, "an absolute path")
-        if self.state not in ("present", "absent"):
-            raise InputError("state", self.state, "present or absent")
-        if self.state == "present" and self.content is None:
-            raise InputError("content", None, f"the text of the file {self.path!r}")
-
-
-@dataclass(frozen=True)
-class DirectorySpec:
-    """One directory as it shall be; parents are created like ``mkdir -p`` with mode 0755, root-owned."""
-
-    path: str
-    owner: str = "root"
-    group: str = "root"
-    mode: int = 0o755
-
-
-@dataclass(frozen=True)
-class ServiceSpec:
-    """One unit as it shall be.
-
-    ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
-    already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
-    enablement alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit
-    takes its new files without a restart; the previous ones always come back by a restart. With ``afresh`` a restart
-    stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it. For
-    slurmctld and slurmdbd, see :mod:`.restart`: ``replacing`` says that another binary than the running one is what the
-    restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
-    """
-
-    name: str
-    state: str = "started"
-    enabled: bool | None = None
-    probes: tuple[Probe, ...] = ()
-    timeout: float = 30.0
-    restart: bool = True
-    instead: tuple[str, ...] = ()
-    afresh: bool = False
-    replacing: bool = False
-    allow_state_loss: bool = False
-
-    def __post_init__(self) -> None:
-        if self.state not in ("started", "if_running", "restarted", "stopped"):
-            raise InputError("state", self.state, "started, if_running, restarted or stopped")
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> ServiceSpec:
-        """Read a unit from a module parameter; what is not given has its default. InputError for a bad value."""
-        given = {name: value for name, value in data.items() if value is not None}
-        given["probes"] = tuple(Probe.from_mapping(probe) for probe in given.get("probes", ()))
-        unknown = set(given) - {entry.name for entry in fields(cls)}
-        if unknown:
-            raise InputError("services", ", ".join(sorted(unknown)), ", ".join(entry.name for entry in fields(cls)))
-        return cls(**given)
 
 
 @dataclass
@@ -142,28 +64,6 @@ class Outcome:
     seconds: float = 0.0
 
 
-def _uid(owner: str) -> int:
-    try:
-        return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        raise InputError("owner", owner, "an account of this host") from None
-
-
-def group_id(group: str) -> int | None:
-    """The number of a group; None where the host does not have it."""
-    try:
-        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        return None
-
-
-def _gid(group: str) -> int:
-    number = group_id(group)
-    if number is None:
-        raise InputError("group", group, "a group of this host")
-    return number
-
-
 def octal(text: str) -> int:
     """Read permissions as people write them (``"0640"``); InputError for anything else."""
     try:
@@ -173,144 +73,6 @@ def octal(text: str) -> int:
     if not 0 <= mode <= 0o7777:
         raise InputError("mode", text, "an octal number such as 0640")
     return mode
-
-
-def owner_name(uid: int) -> str:
-    """The account of a number, or the number itself where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int) -> str:
-    """The group of a number, or the number itself where it has none."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-@dataclass(frozen=True)
-class Present:
-    """A file as it is now."""
-
-    content: bytes
-    owner: str
-    group: str
-    mode: int
-
-
-def read_present(path: str) -> Present | None:
-    """Content, owner, group and mode of a file; None where there is none. Raises UnsafePath as :mod:`..host.files`."""
-    try:
-        content, status = files.read_with_status(path)
-    except FileNotFoundError:
-        return None
-    return Present(content, owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode))
-
-
-def _described(owner: str, group: str, mode: int, content: str) -> str:
-    return f"# {owner} {group} {mode:04o}\n{content}"
-
-
-def _diff(spec: FileSpec, now: Present | None) -> dict[str, str]:
-    hidden = spec.sensitive or not spec.shown
-
-    def text(data: bytes) -> str:
-        return "(content not shown)\n" if hidden else data.decode("utf-8", "replace")
-
-    before = _described(now.owner, now.group, now.mode, text(now.content)) if now else ""
-    after = _described(spec.owner, spec.group, spec.mode, text(spec.content or b"")) if spec.state == "present" else ""
-    if hidden and now and spec.state == "present" and now.content != spec.content:
-        after = after.replace("(content not shown)", "(content not shown, changed)")
-    return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
-
-
-def _same(spec: FileSpec, now: Present | None) -> bool:
-    if spec.state == "absent":
-        return now is None
-    return now is not None and (now.content, now.owner, now.group, now.mode) == (
-        spec.content,
-        spec.owner,
-        spec.group,
-        spec.mode,
-    )
-
-
-@contextlib.contextmanager
-def host_lock(state_dir: str = STATE_DIR, timeout: float = 300.0, name: str = "lock") -> Iterator[None]:
-    """Hold the one lock of this host; a run whose controller was killed still holds it until it ends. Seconds."""
-    path = os.path.join(state_dir, name)
-    deadline = time.monotonic() + timeout
-    while True:
-        files.have_directory(state_dir)
-        try:
-            descriptor = files.open_lock(path)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it may have removed the file: then it is no lock any more.
-            if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise SlurmrestError(f"another run of this toolkit has held {path} for {timeout:.0f} s") from None
-            time.sleep(POLL_SECONDS)
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[str] = ()) -> None:
-    """Restart a unit, or run the command `instead`, and return once it is up and every probe has had its answer.
-
-    Raises SlurmrestError when it does not come up, does not stay up, or does not answer within its timeout.
-    """
-    # A unit that failed before may have used up its start limit; this also sets its count of restarts to 0.
-    systemd.attempt("reset-failed", service.name)
-    if instead:
-        programs.demand(run(instead, limit=INSTEAD_SECONDS))
-    else:
-        systemd.command("restart", service.name)
-    deadline = time.monotonic() + service.timeout
-    waiting = list(service.probes)
-    why = ""
-    while True:
-        state = systemd.show(service.name)
-        active = state.get("ActiveState")
-        if state.get("ConditionResult") == "no" and active == "inactive":
-            raise SlurmrestError(f"{service.name}: a condition of the unit is not met, systemd skipped its start")
-        if active in ("failed", "inactive") or number(state, "NRestarts") > 0:
-            raise SlurmrestError(
-                "{} does not stay up ({}, result {})".format(service.name, active, state.get("Result"))
-            )
-        if active == "active":
-            while waiting:
-                left = max(deadline - time.monotonic(), SHORTEST_SECONDS)
-                why = probe_error(waiting[0], run, left) or ""
-                if why:
-                    break
-                waiting.pop(0)
-            if not waiting:
-                return
-        if time.monotonic() > deadline:
-            raise SlurmrestError(f"{service.name} gave no answer within {service.timeout:.0f} s: {why or active}")
-        time.sleep(POLL_SECONDS)
-
-
-def there_before(systemd: Systemd, unit: str, since: float) -> str:
-    """What to add where a unit does not come up on what it had before either: that says whose fault it is."""
-    lines = systemd.journal(unit, since).splitlines()
-    fatal = next((at for at, line in enumerate(lines) if "fatal:" in line), None)
-    words = [line for line in lines[fatal:] if not line.startswith(f"{unit}.service:")] if fatal is not None else []
-    return " So the fault was there before" + (f": {' '.join(words)}" if words else "")
 
 
 class Memory(Protocol):
@@ -399,18 +161,18 @@ class Transaction:
         pending: list[tuple[FileSpec, Present | None]] = []
         for directory in self.directories:
             if resolve_owners:
-                _uid(directory.owner), _gid(directory.group)
+                uid_for(directory.owner), gid_for(directory.group)
             if not self._directory_is_right(directory):
                 outcome.changed = True
                 outcome.changed_paths.append(directory.path)
         for spec in self.files:
             if resolve_owners and spec.state == "present":
-                _uid(spec.owner), _gid(spec.group)
+                uid_for(spec.owner), gid_for(spec.group)
             now = read_present(spec.path)
-            if not _same(spec, now):
+            if not same(spec, now):
                 pending.append((spec, now))
                 outcome.changed_paths.append(spec.path)
-                outcome.diff.append(_diff(spec, now))
+                outcome.diff.append(diff(spec, now))
         outcome.changed = outcome.changed or bool(pending)
         for service in self.services:
             self._plan_service(service, bool(pending), outcome)
@@ -537,7 +299,7 @@ class Transaction:
 
     def _make_directories(self) -> None:
         for spec in self.directories:
-            files.make_directory(spec.path, _uid(spec.owner), _gid(spec.group), spec.mode)
+            files.make_directory(spec.path, uid_for(spec.owner), gid_for(spec.group), spec.mode)
 
     @staticmethod
     def _write_files(pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
@@ -547,11 +309,11 @@ class Transaction:
                 files.rename_beside(path, path + ROLLBACK_SUFFIX)
                 continue
             if now is not None:
-                owner, group = _uid(now.owner), _gid(now.group)
+                owner, group = uid_for(now.owner), gid_for(now.group)
                 copy = path + ROLLBACK_SUFFIX
                 files.write(copy, now.content, owner, group, now.mode, copy_of=path, secret=secret)
             files.have_parents(path)
-            owner, group = _uid(spec.owner), _gid(spec.group)
+            owner, group = uid_for(spec.owner), gid_for(spec.group)
             files.write(path, spec.content or b"", owner, group, spec.mode, secret=secret)
 
     def _bring_down(self, service: ServiceSpec, outcome: Outcome) -> None:
