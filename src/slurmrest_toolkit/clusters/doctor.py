@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.errors import InputError
+from slurmrest.doctor.here import Request
 
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.support.errors import ClusterFailedError
@@ -32,10 +32,7 @@ class ClientRequest:
         Raises:
             InputError: the line is no method and path.
         """
-        method, _, path = self.line.partition(" ")
-        if not method.isalpha() or not path.startswith("/") or " " in path:
-            raise InputError("--request", self.line, "METHOD and PATH, such as 'GET /slurm/v0.0.42/diag'")
-        request = {"method": method.upper(), "path": path, "user": self.user}
+        request = Request.parse(self.line, self.user).variables()
         return {**request, **({"token_file": str(Path(self.token_file).absolute())} if self.token_file else {})}
 
 

@@ -1,4 +1,4 @@
-"""``slurmrest doctor``: the cause when a slurmrestd does not work."""
+"""``slurmrest doctor``: the cause when a slurmrestd does not work, of a test cluster or of this host."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from slurmrest.doctor import command
 from slurmrest.doctor.render import render_text
 
 from slurmrest_toolkit.command.codes import FAILED, OK
@@ -19,26 +20,36 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Add ``slurmrest doctor``."""
     doctor = commands.add_parser(
         "doctor",
-        help="name the cause when a test cluster's slurmrestd does not work",
-        description="Looks at every host of a test cluster, changes nothing, and names causes, most likely first. "
-        "For hosts of your own: ansible-playbook playbooks/doctor.yml",
+        help="name the cause when a slurmrestd does not work",
+        description="Looks at every host of a test cluster, or as root at this host, changes nothing, and names "
+        "causes, most likely first. For all hosts of your own: ansible-playbook slurmrest.toolkit.doctor",
     )
-    doctor.add_argument("--name", help="the cluster (default: the only one there is)")
-    doctor.add_argument("--json", action="store_true", help="JSON on standard output")
-    doctor.add_argument(
-        "--request", metavar="LINE", help="explain a client's request, such as 'GET /slurm/v0.0.42/diag'"
+    where = doctor.add_mutually_exclusive_group()
+    where.add_argument("--name", help="the test cluster (default: the only one there is)")
+    where.add_argument(
+        "--here", action="store_true", help="this host (default where no test cluster is); says what it cannot see"
     )
-    doctor.add_argument("--user", default="", help="what that client sends as X-SLURM-USER-NAME (default: nothing)")
-    doctor.add_argument("--token-file", metavar="FILE", default="", help="the token it sends (default: none)")
-    doctor.add_argument("--evidence", metavar="FILE", help="keep what was seen as JSON; it holds no secrets")
+    command.add_arguments(doctor)
+    command.add_arguments_of_a_host(doctor.add_argument_group("with --here"))
     doctor.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look at a test cluster."""
+    """Look at a test cluster, or at this host."""
+    if options.name is None and (options.here or options.listen or options.instance or not has_clusters()):
+        return command.run(options)
     from slurmrest_toolkit.command.cluster.reporting import reporting
 
     return reporting(run_on_cluster)(options)
+
+
+def has_clusters() -> bool:
+    """Whether this user has test clusters; without the libraries that start them there are none."""
+    try:
+        from slurmrest_toolkit.clusters.state import cluster_names
+    except ImportError:
+        return False
+    return bool(cluster_names())
 
 
 def run_on_cluster(options: argparse.Namespace, progress: Progress) -> int:

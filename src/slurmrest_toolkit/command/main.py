@@ -85,7 +85,9 @@ def missing_for_clusters() -> str:
     try:
         from slurmrest_toolkit.command.cluster import parser  # noqa: F401 - whether it can be imported
     except ModuleNotFoundError as error:
-        return f"slurmrest cluster needs the library {error.name}, which is not here. Install it: {EXTRA}"
+        ours = str(error.name).startswith(__name__.partition(".")[0])
+        lacks = "more than this one file" if ours else f"the library {error.name}, which is not here"
+        return f"slurmrest cluster needs {lacks}. Install it: {EXTRA}"
     return ""
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
-from importlib import metadata
+from importlib import import_module, metadata
 
 from slurmrest_toolkit import collection
 
-_VERSION = re.compile(r"^version: (\S+)", re.MULTILINE)
+BUILT = "slurmrest_toolkit.built"
+"""Written into the one file that scripts/build_pyz.py makes: VERSION and COMMIT."""
+
 LIBRARY = "ansible-core"
+_VERSION = re.compile(r"^version: (\S+)", re.MULTILINE)
 
 
 def version() -> str:
@@ -41,12 +44,20 @@ def commit() -> str:
 
 def describe() -> str:
     """Return the lines of ``slurmrest --version``."""
-    here = commit()
+    python = f"Python {platform.python_version()}"
     try:
-        ansible = f"{LIBRARY} {metadata.version(LIBRARY)}"
+        built = import_module(BUILT)
+    except ModuleNotFoundError:
+        here = commit()
+        origin = f" (clone, commit {here})" if here else " (clone)" if collection.is_clone() else ""
+        return f"slurmrest {version()}{origin}\ncollection: {collection.ROOT}\n{python}, {ansible()}\n"
+    origin = f", commit {built.COMMIT}" if built.COMMIT else ""
+    return f"slurmrest {built.VERSION} (one file{origin})\n{python}\n"
+
+
+def ansible() -> str:
+    """Return the version of Ansible that runs the playbooks here."""
+    try:
+        return f"{LIBRARY} {metadata.version(LIBRARY)}"
     except metadata.PackageNotFoundError:
-        ansible = f"no {LIBRARY}"
-    origin = f" (clone, commit {here})" if here else " (clone)" if collection.is_clone() else ""
-    return (
-        f"slurmrest {version()}{origin}\ncollection: {collection.ROOT}\nPython {platform.python_version()}, {ansible}\n"
-    )
+        return f"no {LIBRARY}"

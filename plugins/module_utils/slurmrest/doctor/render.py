@@ -6,24 +6,40 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 WIDTH = 110
 _INDENT = "     "
 
 
 def render_text(report: Mapping[str, Any], *, colour: bool = False) -> str:
-    """The report that :meth:`Report.as_dict` gives, as text that ends with a line break."""
+    """The report that :meth:`Report.as_dict` gives, as text that ends with a line break.
+
+    Of one host alone it says what that host cannot show (``host`` and ``unseen`` of :class:`here.Examination`).
+    """
     version = f"Slurm {report['slurm_version']}" if report["slurm_version"] else "no Slurm found"
+    if "host" in report:
+        version = f"{version} on {report['host']}"
+    return "\n".join([*_findings(report, version, colour=colour), *_unseen(report.get("unseen") or ())]) + "\n"
+
+
+def _findings(report: Mapping[str, Any], version: str, *, colour: bool) -> list[str]:
     findings = report["findings"]
     if not findings:
-        return f"{_paint('healthy', '32', colour)}: {version}, nothing found\n"
+        return [f"{_paint('healthy', '32', colour)}: {version}, nothing found"]
     count = "1 cause" if len(findings) == 1 else f"{len(findings)} causes, most likely first"
     lines = [f"{_paint('not healthy', '1;31', colour)}: {version}, {count}"]
     for number, finding in enumerate(findings, start=1):
         lines += ["", f"{number:>3}. {_paint(finding['title'], '1', colour)}  [{finding['id']}] on {finding['host']}"]
         lines += _body(finding)
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _unseen(sentences: Sequence[str]) -> Iterator[str]:
+    if sentences:
+        yield from ("", "not seen from this host:")
+    for sentence in sentences:
+        yield from textwrap.wrap(sentence, WIDTH, initial_indent="   - ", subsequent_indent=_INDENT)
 
 
 def _body(finding: Mapping[str, Any]) -> Iterator[str]:
