@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OK, FOUND, CANNOT_RUN = 0, 1, 2
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Add the options, so that another command can carry them."""
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.add_argument(
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence", metavar="FILE", help="keep what was seen as JSON; it holds no secrets")
 
 
-def add_arguments_of_a_host(parser: argparse.ArgumentParser) -> None:
+def add_arguments_of_a_host(parser: argparse._ActionsContainer) -> None:
     """Add the options that only the doctor for the host it runs on has."""
     parser.add_argument(
         "--listen",

@@ -27,6 +27,10 @@ NAMES = {"slurmctld": "slurmctld_hosts", "slurmdbd": "accounting_storage_hosts"}
 """Where slurm.conf says on which hosts the daemons run that others ask."""
 
 
+class NothingHereError(SlurmrestError):
+    """This host has nothing that a doctor could look at."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A client's request that does not work: method and path, the user it names, and the token it sends."""
@@ -67,6 +71,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request 
     """Look at this host, ask its slurmrestd with a token that scontrol makes, and name the causes. Changes nothing.
 
     It has to run as root: anybody else sees neither keys nor who listens.
+    Raises NothingHereError where there is no Slurm.
 
     Args:
         listen: addresses where clients expect slurmrestd, besides its own listeners.
@@ -79,6 +84,8 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request 
     begin = time.time()
     evidence = gather.gather(wanted)
     evidence["asked"] = [begin, time.time()]
+    if not evidence["roles"] and not evidence["facts"]["version"]:
+        raise NothingHereError(f"there is no Slurm on {name}.", "Run it on the host of slurmrestd or of slurmctld.")
     no_token = ""
     if "slurmrestd" in evidence["roles"]:
         token, no_token = _token(evidence)
