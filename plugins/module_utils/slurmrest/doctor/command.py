@@ -7,9 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ..auth.minting import write_private
 from ..command.token_options import UsageError, token_from_file
 from ..errors import SlurmrestError
-from ..users.tokens import write_private
 from . import here
 from .render import render_text
 

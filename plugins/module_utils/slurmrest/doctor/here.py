@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import gather
+from ..auth import minting
 from ..errors import InputError, SlurmrestError
-from ..inquiry import ADMINISTRATOR, inquire
-from ..listeners import read
-from ..users import tokens
+from ..slurmrestd.listeners import read
 from .diagnosis import diagnose
+from .evidence import gather
+from .inquiry import ADMINISTRATOR, inquire
 from .model import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..jwt import Token
+    from ..auth.jwt import Token
     from .diagnosis import Report
 
 TOKEN_SECONDS = 600
@@ -82,7 +82,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request 
     users = [request.user] if request and request.user else []
     wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex()}
     begin = time.time()
-    evidence = gather.gather(wanted)
+    evidence = gather(wanted)
     evidence["asked"] = [begin, time.time()]
     if not evidence["roles"] and not evidence["facts"]["version"]:
         raise NothingHereError(f"there is no Slurm on {name}.", "Run it on the host of slurmrestd or of slurmctld.")
@@ -102,7 +102,7 @@ def _token(evidence: Mapping[str, Any]) -> tuple[Token | None, str]:
     if here and here[0].down("slurmctld"):
         return None, "slurmctld does not run on this host"
     try:
-        return tokens.from_scontrol(ADMINISTRATOR, TOKEN_SECONDS), ""
+        return minting.from_scontrol(ADMINISTRATOR, TOKEN_SECONDS), ""
     except SlurmrestError as error:
         return None, str(error)
 

@@ -10,14 +10,13 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest import gather
+from slurmrest.auth import minting
+from slurmrest.auth.jwt import Token
 from slurmrest.doctor import command, here
 from slurmrest.doctor.here import examine
 from slurmrest.errors import InputError
-from slurmrest.jwt import Token
-from slurmrest.users import tokens
 
-from tests.unit.test_doctor import evidence, split
+from tests.unit.doctor.test_doctor import evidence, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +34,8 @@ class Here:
         self.wanted: dict[str, Any] = {}
         monkeypatch.setattr(socket, "gethostname", lambda: "node1.example.org")
         monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(gather, "gather", self.gather)
-        monkeypatch.setattr(tokens, "from_scontrol", self.from_scontrol)
+        monkeypatch.setattr(here, "gather", self.gather)
+        monkeypatch.setattr(minting, "from_scontrol", self.from_scontrol)
         monkeypatch.setattr(here, "inquire", self.inquire)
 
     def gather(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +109,7 @@ def test_a_controller_without_slurmrestd_sends_no_request(host: Here) -> None:
 
 def test_no_token_on_a_rest_host_is_no_fault_of_the_cluster(host: Here) -> None:
     host.recorded = split()["hosts"]["rest"]
-    host.token = tokens.NoTokenError("there is no scontrol on this host.")
+    host.token = minting.NoTokenError("there is no scontrol on this host.")
     seen = examine()
     assert "only the listeners were asked. there is no scontrol" in seen.unseen[0]
     assert "token_refused" not in str(seen.report.as_dict())
@@ -118,7 +117,7 @@ def test_no_token_on_a_rest_host_is_no_fault_of_the_cluster(host: Here) -> None:
 
 
 def test_no_token_on_a_controller_is_one(host: Here) -> None:
-    host.token = tokens.NoTokenError("scontrol made no token: refused.")
+    host.token = minting.NoTokenError("scontrol made no token: refused.")
     seen = examine()
     assert seen.evidence["token_refused"] == "scontrol made no token: refused."
     assert not seen.report.healthy
