@@ -503,3 +503,71 @@ def test_text_for_people() -> None:
     assert all(label in text for label in ("seen:", "hence:", "remedy:", "see:"))
     assert "\033" not in text
     assert "\033[1;31m" in render_text(judge(evidence("key-missing")).as_dict(), colour=True)
+
+
+def ended(data: dict[str, Any], daemon: str, *lines: str) -> None:
+    """Have a daemon of the one host end with these lines."""
+    host = data["hosts"]["node1"]
+    host["units"][daemon].update(active="failed", sub="failed", result="exit-code", exit_status=1)
+    host["journal"][daemon] = [{"age": 5.0, "run": 0, "text": line} for line in lines]
+
+
+LUA = (
+    "error: job_submit/lua: Unable to stat /etc/slurm/job_submit.lua: No such file or directory",
+    "error: Couldn't load specified plugin name for job_submit/lua: Plugin init() callback failed",
+    "error: cannot create job_submit context for job_submit/lua",
+    "fatal: failed to initialize job_submit plugin",
+)
+MISMATCH = ("fatal: CLUSTER ID MISMATCH.", "Remove clustername to override this safety check if this is intentional.")
+
+
+@pytest.mark.parametrize("fault", ["key-directory", "auth-alt-missing", "key-short"])
+def test_what_cannot_be_the_reason_of_an_end_does_not_explain_it(fault: str) -> None:
+    data = evidence(fault)
+    ended(data, "slurmctld", *MISMATCH)
+    assert sorted(ids(judge(data))) == sorted([RECORDED["24.11"]["faults"][fault]["expect"], "slurmctld-failed"])
+    (failed,) = (found for found in judge(data).findings if found.id == "slurmctld-failed")
+    assert [text.partition(": ")[2] for text in failed.evidence[:2]] == list(MISMATCH)
+
+
+def test_a_daemon_that_says_why_it_ended_decides_between_two_causes() -> None:
+    data = evidence("key-open")
+    ended(data, "slurmctld", "fatal: auth/jwt: key file is insecure: '/key' mode=0644")
+    assert ids(judge(data)) == ["jwt-key-open"]
+    ended(data, "slurmctld", *LUA)
+    assert sorted(ids(judge(data))) == ["jwt-key-open", "plugin-fails"]
+
+
+def test_one_missing_library_is_one_finding_for_all_daemons_of_a_host() -> None:
+    data = evidence()
+    line = "dlopen(/usr/lib/slurm/auth_jwt.so): libjwt.so.2: cannot open shared object file: No such file or directory"
+    for daemon in ("slurmctld", "slurmdbd", "slurmrestd"):
+        ended(
+            data,
+            daemon,
+            f"error: plugin_load_from_file: {line}",
+            "error: Couldn't load specified plugin name for auth/jwt: Dlopen of plugin file failed",
+            "error: cannot create auth context for auth/jwt",
+            "fatal: failed to initialize auth plugin",
+        )
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-fails"
+    assert "libjwt.so.2 cannot be opened" in finding.cause
+    assert "ldconfig" in finding.remedy
+    assert len(finding.consequences) == 3
+    assert finding.evidence[0].endswith(line)
+
+
+def test_a_plugin_that_gives_up_is_named_with_its_own_line() -> None:
+    data = evidence()
+    ended(data, "slurmctld", *LUA)
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-fails"
+    assert "Unable to stat /etc/slurm/job_submit.lua" in finding.cause
+
+
+def test_rules_that_explain_an_end_say_with_which_words() -> None:
+    ends = {"slurmctld-failed", "slurmdbd-failed", "slurmrestd-failed"}
+    silent = {"unit-masked", "no-listener", "condition-failed", "sandbox-refused", "stop-needs-kill"}
+    told = {rule.id for rule in rules_by_id().values() if ends & set(rule.explains) and not rule.fatals}
+    assert told == silent

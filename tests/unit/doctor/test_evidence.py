@@ -162,6 +162,26 @@ def test_of_a_journal_the_trouble_is_kept_latest_run_first(tools: Path, monkeypa
     ]
 
 
+def test_a_fatal_of_several_lines_is_kept_whole(tools: Path) -> None:
+    now = 1_800_000_000.0
+    lines = [
+        journal_line(9, "slurmctld: CLUSTER of an earlier run", "one", now),
+        journal_line(8, "slurmctld: slurmctld version 24.11.5 started", "two", now),
+        journal_line(7, "slurmctld: fatal: CLUSTER ID MISMATCH.", "two", now),
+        journal_line(7, "started with ClusterID=2675 from StateSaveLocation", "two", now),
+        journal_line(7, "this WILL CAUSE CORRUPTION: no such", "two", now),
+        journal_line(6, "slurmctld.service: Main process exited, code=exited, status=1/FAILURE", "two", now),
+        journal_line(5, "slurmctld: a word of the run after", "three", now),
+    ]
+    program(tools / "journalctl", "cat <<'END'\n{}\nEND".format("\n".join(lines)))
+    assert [line["text"].partition(":")[0] for line in module._lines(module._journal("slurmctld"))] == [
+        "fatal",
+        "started with ClusterID=2675 from StateSaveLocation",
+        "this WILL CAUSE CORRUPTION",
+        "slurmctld.service",
+    ]
+
+
 def test_the_end_of_a_log_file(tmp_path: Path) -> None:
     log = tmp_path / "slurmctld.log"
     log.write_text("fine\n" * 3 + f"error: one {TOKEN}\n" + "fine\n" + "fatal: two\n")

@@ -7,6 +7,7 @@ still reported: by the rule that sees its symptom, with the daemon's own words.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +88,15 @@ def catalogue() -> list[dict[str, str]]:
 def _explains(cause: tuple[Rule, Sign], other: tuple[Rule, Sign]) -> bool:
     """Whether one sign is a direct consequence of another."""
     (rule, sign), (other_rule, other_sign) = cause, other
-    if rule is other_rule:
+    if rule is other_rule or not _fits(rule, other_sign):
         return False
     targets = rule.explains if sign.explains is None else sign.explains
     return other_rule.id in targets and (other_rule.anywhere or rule.anywhere or sign.host == other_sign.host)
+
+
+def _fits(rule: Rule, sign: Sign) -> bool:
+    """Whether a daemon's own words, where it ended with some, allow this reason."""
+    return not sign.ended or bool(rule.fatals and re.search(rule.fatals, "\n".join(sign.ended)))
 
 
 def _roots(seen: Sequence[tuple[Rule, Sign]]) -> list[tuple[Rule, Sign]]:

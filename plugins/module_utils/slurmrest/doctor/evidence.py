@@ -26,6 +26,7 @@ from ..host import files, programs
 from ..host.files import UnsafePath, read_beginning, read_if_there
 from ..host.proc import listening_sockets, process, read_text
 from ..slurm import conf as slurmconf
+from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
 from ..slurmrestd.listeners import DEFAULT_PORT, read
 from ..systemd import systemctl
@@ -258,6 +259,7 @@ def _lines(started: Started) -> list[dict[str, Any]]:
     now = time.time()
     kept: list[dict[str, Any]] = []
     runs: dict[str, int] = {}
+    after: list[dict[str, Any]] = []  # what may belong to the line before it
     for entry in reversed(entries):
         message = entry.get("MESSAGE")
         if not isinstance(message, str):
@@ -266,10 +268,15 @@ def _lines(started: Started) -> list[dict[str, Any]]:
         invocation = str(entry.get("INVOCATION_ID") or invocation or "")
         run = runs.setdefault(invocation, len(runs))
         text = _PREFIX.sub("", redact(message.strip()))
-        if _TROUBLE.search(text) and text not in (line["text"] for line in kept[-2:]):
-            age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
-            kept.append({"age": round(age, 1), "run": run, "text": text[:400]})
-        if len(kept) == KEPT_LINES:
+        age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
+        told: dict[str, Any] = {"age": round(age, 1), "run": run, "text": text[:400]}
+        after = after if after and after[-1]["run"] == run else []
+        if is_end(text):  # with all of its lines, whatever their words
+            kept = [*(one for one in kept if one not in after), *after[-MOST_LINES:]]
+        after = [*after, told] if text and continues(text) else []
+        if _TROUBLE.search(text) and text not in (one["text"] for one in kept[-2:]):
+            kept.append(told)
+        if len(kept) >= KEPT_LINES:
             break
     return kept[::-1]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..slurm.ending import ending
 from ..slurm.releases import Release, lookup
 
 RESTART_LOOP_STARTS = 3
@@ -27,11 +28,15 @@ class Sign:
     evidence: Sequence[str]
     remedy: str
     explains: Sequence[str] | None = None
+    ended: Sequence[str] = ()  # how the daemon ended that this sign is about, from cause to consequence
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One cause: how to see it, and which other rules merely see its consequences."""
+    """One cause: how to see it, and which other rules merely see its consequences.
+
+    Where a daemon ended with words, only a rule whose ``fatals`` (a pattern) are among them is the reason.
+    """
 
     id: str
     title: str
@@ -40,6 +45,7 @@ class Rule:
     explains: Sequence[str] = ()
     anywhere: bool = False  # causes on other hosts explain it, too
     passing: bool = False  # a cluster that has just started may show it for some seconds
+    fatals: str = ""  # how daemons end because of it; empty where none says a word
     preflight: bool = False  # a deployment does not mend it, and would break over it
 
 
@@ -144,9 +150,20 @@ class Host:
         lines = lines or [line for line in self.evidence["logs"].get(daemon) or () if re.search(pattern, line)]
         return [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(reversed(lines))]
 
+    def ended(self, daemon: str) -> list[str]:
+        """How the latest run of a daemon ended, from cause to consequence; empty where it said nothing of it."""
+        for run in range(2 if self.state(daemon) == "looping" else 1):
+            found = ending([line["text"] for line in self.journal(daemon) if line["run"] == run])
+            if found:
+                return found
+        logged = list(self.evidence["logs"].get(daemon) or ())
+        found = ending(logged)
+        return found if found and found[-1] == logged[-1] else []
+
     def words(self, daemon: str) -> list[str]:
-        """The words with which a daemon ended, the most telling first; at most three."""
-        return (self.said(daemon, r"fatal") + self.said(daemon, r"error") + self.said(daemon, r"."))[:3]
+        """The words with which a daemon ended, the most telling first; without an end of its own at most three."""
+        ended = [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(self.ended(daemon))]
+        return ended or (self.said(daemon, r"fatal") + self.said(daemon, r"error") + self.said(daemon, r"."))[:3]
 
     def entry(self, conf: str, key: str) -> tuple[str, str] | None:
         """Value and origin of the entry that counts in ``slurm_conf`` or ``slurmdbd_conf``."""

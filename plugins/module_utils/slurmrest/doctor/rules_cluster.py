@@ -17,6 +17,18 @@ FULL_BYTES = 1 << 20
 """Less than this much room, for others than root, counts as none."""
 
 _IN_ORDER = ("slurmdbd", "slurmctld", "slurmd", "slurmrestd")
+_ENDED = {
+    "slurmdbd": ("slurmdbd-failed",),
+    "slurmctld": ("slurmctld-failed",),
+    "slurmd": (),
+    "slurmrestd": ("slurmrestd-failed", "restart-loop"),
+}
+_PLUGIN = re.compile(
+    r"(?i:plugin) init\(\) callback failed|dlopen|[Cc]annot create \S+ context|cannot find \S+ plugin"
+    r"|(?:[Ff]ailed|[Uu]nable) to initialize \S+ plugin|specified plugin name"
+)
+_LIBRARY = re.compile(r"(?:dlopen\([^)]*\): |shared libraries: )?([\w.+-]+): cannot open shared object file")
+_PLACE = re.compile(r"^\S*(?:error|fatal): +|^\w+: (?=\w+: )")
 _NETWORK_FLAGS = {"network", "networkraw"}
 _CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
 _MAX_DIFFERENCES = 4
@@ -94,9 +106,38 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                     f"{cause}: see its own words.",
                     [*host.words(daemon), f"systemctl show {service}: {seen}"],
                     f"journalctl -u {service}; then: systemctl reset-failed {service}; systemctl start {service}",
+                    ended=host.ended(daemon),
                 )
 
     return look
+
+
+def _plugin(cluster: Cluster) -> Iterator[Sign]:
+    """One cause for all daemons of a host that end over one plugin, or over a library that it needs."""
+    for host in cluster.hosts:
+        found: dict[str, list[str]] = {}
+        for daemon in _IN_ORDER:
+            chain = host.ended(daemon) if daemon in host.roles and host.down(daemon) else []
+            if chain and _PLUGIN.search("\n".join(chain)):
+                found.setdefault(_PLACE.sub("", chain[0]), []).append(daemon)
+        for cause, daemons in found.items():
+            library = _LIBRARY.search(cause)
+            names = " and ".join(daemons)
+            units = " ".join(host.service(daemon) for daemon in daemons)
+            yield Sign(
+                host.name,
+                f"{names} cannot load a plugin: {library[1]} cannot be opened."
+                if library
+                else f"{names} cannot load or start a plugin that the configuration names: {cause}",
+                [text for daemon in daemons for text in host.words(daemon)],
+                f"Make {library[1]} known to the loader again (its package, or its directory in /etc/ld.so.conf.d and "
+                f"ldconfig); then systemctl restart {units}"
+                if library
+                else f"Install or mend what that line names, or take the plugin out of the configuration; then "
+                f"systemctl restart {units}",
+                explains=[identity for daemon in daemons for identity in _ENDED[daemon]],
+                ended=[line for daemon in daemons for line in host.ended(daemon)],
+            )
 
 
 def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
@@ -383,6 +424,7 @@ RULES = (
             "slurmrestd-failed",
             "restart-loop",
         ),
+        fatals=r"(?i)no space left|disk full|I/O error|quota|unable to write|could not write|save state",
         preflight=True,
     ),
     _rule(
@@ -390,7 +432,8 @@ RULES = (
         "munge does not work",
         "authentication.html, MUNGE",
         _munge,
-        (*_WITHOUT_CONTROLLER, "slurmctld-failed", "slurmdbd-failed"),
+        (*_WITHOUT_CONTROLLER, "slurmctld-failed", "slurmdbd-failed", "plugin-fails"),
+        fatals=r"(?i)munge|credential",
         preflight=True,
     ),
     _rule(
@@ -399,6 +442,7 @@ RULES = (
         "accounting.html, MySQL Configuration",
         _database,
         ("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused"),
+        fatals=r"(?i)mysql|mariadb|database|storage",
     ),
     _rule(
         "slurmctld-stopped",
@@ -456,6 +500,13 @@ RULES = (
 )
 
 SYMPTOMS = (
+    _rule(
+        "plugin-fails",
+        "A plugin that the configuration names cannot be loaded",
+        "plugins.html; slurm.conf(5), PluginDir",
+        _plugin,
+        fatals=_PLUGIN.pattern,
+    ),
     _rule(
         "daemon-outdated",
         "A daemon runs from a binary or library that was replaced",

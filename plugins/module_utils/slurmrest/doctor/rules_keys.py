@@ -19,7 +19,9 @@ JWT = "jwt.html, Setup"
 CLOCK_SECONDS = 30.0
 """How far clocks may be apart: a token's ``exp`` is compared without leeway, munge allows five minutes."""
 
-_REFUSALS = ("slurmctld-failed", "slurmdbd-failed", "token-not-minted", "token-refused", "accounting-refused")
+_ANSWERS = ("token-not-minted", "token-refused", "accounting-refused")
+_REFUSALS = ("slurmctld-failed", "slurmdbd-failed", "plugin-fails", *_ANSWERS)
+_KEY_FATALS = r"auth/jwt: .*(?:cannot stat|Could not load key)|create_mmap"
 
 
 # --- the key ---------------------------------------------------------------------------------------------------------
@@ -292,6 +294,7 @@ RULES = (
         "jwt.html, Prerequisites",
         _no_plugin,
         (*_REFUSALS, "slurmrestd-failed", "restart-loop", "slurmrestd-stopped", "listens-elsewhere"),
+        fatals=r"jwt",
     ),
     Rule(
         "auth-alt-misspelt",
@@ -299,13 +302,14 @@ RULES = (
         "slurm.conf(5), AuthAltTypes; jwt.html, Setup",
         _spelling,
         (*_REFUSALS, "configuration-differs"),
+        fatals=r"auth plugin|auth context|authentication plugin|missing symbols",
     ),
     Rule(
         "auth-alt-missing",
         "slurmctld does not accept tokens",
         JWT,
         _absent("slurmctld"),
-        (*_REFUSALS, "configuration-differs"),
+        (*_ANSWERS, "configuration-differs"),
     ),
     Rule(
         "auth-alt-missing-slurmdbd",
@@ -319,9 +323,16 @@ RULES = (
         "There are JWKS and no HS256 key, but HS256 tokens are in use",
         "jwt.html, Integration with JWKS",
         _jwks_only,
-        (*_REFUSALS, "configuration-differs"),
+        (*_ANSWERS, "configuration-differs"),
     ),
-    Rule("jwt-key-unset", "slurmdbd.conf names no JWT key", JWT, _no_key_for_slurmdbd, _REFUSALS),
+    Rule(
+        "jwt-key-unset",
+        "slurmdbd.conf names no JWT key",
+        JWT,
+        _no_key_for_slurmdbd,
+        _REFUSALS,
+        fatals=r"jwt_key|auth/jwt",
+    ),
     Rule(
         "jwt-key-missing",
         "The JWT key is not there",
@@ -332,6 +343,7 @@ RULES = (
             f"{ROLE} makes or copies the key; then {RESTART}",
         ),
         (*_REFUSALS, "jwt-key-not-loaded"),
+        fatals=_KEY_FATALS,
     ),
     Rule(
         "jwt-key-empty",
@@ -343,6 +355,7 @@ RULES = (
             f"Remove {{path}} and run {ROLE}; then {RESTART}",
         ),
         (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
+        fatals=_KEY_FATALS,
         preflight=True,
     ),
     Rule(
@@ -367,6 +380,7 @@ RULES = (
             "chown {reader}: {path}; chmod 0600 {path}",
         ),
         _REFUSALS,
+        fatals=rf"{_KEY_FATALS}|key file is insecure",
         preflight=True,
     ),
     Rule(
@@ -379,9 +393,10 @@ RULES = (
             f"Make a new one, since this one may be known: remove {{path}} and run {ROLE}; then {RESTART}",
         ),
         _REFUSALS,
+        fatals=r"key file is insecure",
         preflight=True,
     ),
-    Rule("jwt-key-directory", "The JWT key can be replaced by others", JWT, _directory, _REFUSALS, preflight=True),
+    Rule("jwt-key-directory", "The JWT key can be replaced by others", JWT, _directory, _ANSWERS, preflight=True),
     Rule(
         "jwt-keys-differ",
         "The JWT keys of the daemons differ",
@@ -402,6 +417,7 @@ RULES = (
         "jwt.html, Setup; munge(7)",
         _clocks,
         (*_REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed"),
+        fatals=r"(?i)credential|expired|rewound|clock",
         anywhere=True,
         preflight=True,
     ),

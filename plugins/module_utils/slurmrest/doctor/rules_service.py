@@ -20,6 +20,8 @@ ACCOUNT = f"Set slurm_common_slurmrestd_user and slurm_common_slurmrestd_group t
 QUICK_START = "rest_quickstart.html, Common Issues"
 _NOBODY = (99, 65534)
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_IDENTITY = r"should not be run|must not be run|(?i:supplementary)|User unknown"
+_IN_USE = r"(?i)address already in use"
 _BIND = r"Unable to bind (?:UNIX )?socket: "
 
 
@@ -411,13 +413,21 @@ def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
 _STARTS = (*DOWN, "listens-elsewhere", "token-refused", "foreign-dropin")
 
 RULES = (
-    Rule("slurmrestd-missing", "slurmrestd is not installed", "quickstart_admin.html", _missing, _STARTS),
+    Rule(
+        "slurmrestd-missing",
+        "slurmrestd is not installed",
+        "quickstart_admin.html",
+        _missing,
+        _STARTS,
+        fatals="shared librar",
+    ),
     Rule(
         "account-root",
         "slurmrestd runs as root",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("root", "The unit runs slurmrestd as root, which it refuses: it would be root's door to the cluster."),
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "account-slurm-user",
@@ -425,6 +435,7 @@ RULES = (
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-user", "The unit runs slurmrestd as SlurmUser, who owns the cluster."),
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "account-slurm-group",
@@ -432,6 +443,7 @@ RULES = (
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-group", "The unit gives slurmrestd a group that may read Slurm's secrets."),
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "account-nobody",
@@ -439,6 +451,7 @@ RULES = (
         "rest_quickstart.html, Create user",
         _account("nobody", "The unit runs slurmrestd as nobody, whom Slurm treats as an unknown user."),
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "account-missing",
@@ -446,6 +459,7 @@ RULES = (
         "rest_quickstart.html, Create user",
         _account("missing", "The unit names an account that is not on this host."),
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "account-extra-groups",
@@ -453,6 +467,7 @@ RULES = (
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _extra_groups,
         _STARTS,
+        fatals=_IDENTITY,
     ),
     Rule(
         "slurm-user-missing",
@@ -460,15 +475,24 @@ RULES = (
         "slurm.conf(5), SlurmUser",
         _slurm_user,
         _STARTS,
+        fatals=r"SlurmUser|Unable to process configuration",
         preflight=True,
     ),
-    Rule("conf-unreadable", "slurmrestd cannot read slurm.conf", "slurmrestd(8), -f", _conf_unreadable, _STARTS),
+    Rule(
+        "conf-unreadable",
+        "slurmrestd cannot read slurm.conf",
+        "slurmrestd(8), -f",
+        _conf_unreadable,
+        _STARTS,
+        fatals=r"unable to read|Permission denied|Unable to process configuration",
+    ),
     Rule(
         "plugin-unknown",
         "A plugin of another release is asked for",
         "slurmrestd(8), -s and -d; rest_quickstart.html, Common Issues",
         _unknown_plugins,
         _STARTS,
+        fatals=r"[Uu]nable to find plugin|Loading OpenAPI|data_parser|failure loading plugins",
     ),
     Rule(
         "accounting-plugin",
@@ -476,6 +500,7 @@ RULES = (
         "rest_quickstart.html, Basic Setup",
         _without_accounting,
         _STARTS,
+        fatals=r"not configured with slurmdbd|Failure loading plugin path bindings",
     ),
     Rule(
         "sandbox-refused",
@@ -484,13 +509,21 @@ RULES = (
         _unconfinable,
         _STARTS,
     ),
-    Rule("unshare-denied", "unshare(2) is forbidden", "slurmrestd(8), SLURMRESTD_SECURITY", _unshare, _STARTS),
+    Rule(
+        "unshare-denied",
+        "unshare(2) is forbidden",
+        "slurmrestd(8), SLURMRESTD_SECURITY",
+        _unshare,
+        _STARTS,
+        fatals=r"Unable to unshare",
+    ),
     Rule(
         "port-in-slurmctld-range",
         "The port of slurmrestd lies in SlurmctldPort",
         "slurm.conf(5), SlurmctldPort",
         _slurmctld_range,
         (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed"),
+        fatals=_IN_USE,
     ),
     Rule(
         "port-taken",
@@ -498,11 +531,19 @@ RULES = (
         QUICK_START,
         _taken,
         (*DOWN, "listens-elsewhere", "token-refused"),
+        fatals=_IN_USE,
         preflight=True,
     ),
-    Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _duplicates, DOWN),
-    Rule("socket-directory-missing", "The directory of the socket is gone", QUICK_START, _socket_directory, _STARTS),
-    Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _permission, DOWN),
+    Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _duplicates, DOWN, fatals=_IN_USE),
+    Rule(
+        "socket-directory-missing",
+        "The directory of the socket is gone",
+        QUICK_START,
+        _socket_directory,
+        _STARTS,
+        fatals=rf"{_BIND}No such file",
+    ),
+    Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _permission, DOWN, fatals=_BIND),
     Rule(
         "slurm-jwt-not-daemon",
         "SLURM_JWT is not set to daemon",

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPLOY = "ansible-playbook playbooks/deploy.yml"
-DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused")
+DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused", "plugin-fails")
+_OF_ENVIRONMENT = r"(?i)bind|listen|parse|plugin|SLURMRESTD|configuration|unshare"
+"""What variables decide: listeners, plugins, the configuration, what is given up at the start."""
+
 _REFUSED = ("token-refused", "accounting-refused")
 _LISTENING = ("bind-permission", "listener-duplicate", "listens-elsewhere", "port-taken", "port-in-slurmctld-range")
 
@@ -251,6 +254,7 @@ RULES = (
             "restart-missing",
             "auth-plugin-not-named",
         ),
+        fatals=r"Unable to bind",
     ),
     Rule(
         "daemon-reload-missing",
@@ -269,6 +273,7 @@ RULES = (
         "systemd.exec(5), EnvironmentFile=",
         _sectioned,
         (*DOWN, "listens-elsewhere", "no-listener"),
+        fatals=_OF_ENVIRONMENT,
     ),
     Rule(
         "environment-file-wins",
@@ -280,6 +285,7 @@ RULES = (
             *DOWN,
             *("no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing", "runs-otherwise"),
         ),
+        fatals=_OF_ENVIRONMENT,
     ),
     Rule(
         "foreign-dropin",
@@ -301,6 +307,7 @@ RULES = (
         "slurmrestd(8), SLURM_CONF; systemd.exec(5), EnvironmentFile=",
         _redirected,
         (*DOWN, "runs-otherwise", "condition-failed", "configuration-differs", *_REFUSED),
+        fatals=r"(?i)configuration|slurm\.conf|ClusterName",
     ),
     Rule(
         "no-listener",

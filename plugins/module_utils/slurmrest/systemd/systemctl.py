@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..host import programs
 from ..host.programs import Done, Run
+from ..slurm.ending import ending
 
 JOURNAL_LINES = 12
+LOOKED_THROUGH = 80
+"""Lines among which the cause of an end is sought; Slurm tells it first, its consequences after it."""
 STARTING_SECONDS = 600.0
 """Seconds for a command that waits until a unit has started or stopped: systemd bounds that itself by the unit's
 TimeoutStartSec= and TimeoutStopSec=, so this ends a wait for a systemd that is stuck."""
@@ -78,12 +81,13 @@ class Systemd:
         return self._run(["systemctl", *words], limit=STARTING_SECONDS)
 
     def journal(self, unit: str, since: float) -> str:
-        """The last lines that a unit wrote since ``since`` (seconds since the epoch)."""
+        """How a unit ended since ``since`` (seconds since the epoch), from its cause; else the last lines it wrote."""
         done = self._run(
-            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={JOURNAL_LINES}",
+            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={LOOKED_THROUGH}",
              f"--since=@{int(since):.0f}", f"--unit={unit}"], limit=programs.SECONDS
         )  # fmt: skip
-        return done.stdout.strip()
+        lines = done.stdout.strip().splitlines()
+        return "\n".join(ending(lines) or lines[-JOURNAL_LINES:])
 
     def words(self, units: Iterable[str], since: float) -> str:
         """What these units wrote, one after the other."""

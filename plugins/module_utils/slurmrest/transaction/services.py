@@ -9,6 +9,7 @@ from ..errors import SlurmrestError
 from ..host import programs
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Run
+from ..slurm.ending import ending
 from ..systemd.systemctl import Systemd, number
 from .probes import probe_error
 from .specs import ServiceSpec
@@ -60,7 +61,5 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[
 
 def there_before(systemd: Systemd, unit: str, since: float) -> str:
     """What to add where a unit does not come up on what it had before either: that says whose fault it is."""
-    lines = systemd.journal(unit, since).splitlines()
-    fatal = next((at for at, line in enumerate(lines) if "fatal:" in line), None)
-    words = [line for line in lines[fatal:] if not line.startswith(f"{unit}.service:")] if fatal is not None else []
+    words = ending(systemd.journal(unit, since).splitlines())
     return " So the fault was there before" + (f": {' '.join(words)}" if words else "")
