@@ -16,7 +16,7 @@ import pytest
 from slurmrest.auth import keys
 from slurmrest.doctor import evidence as gather
 from slurmrest.errors import SlurmrestError
-from slurmrest.host import files
+from slurmrest.host import files, identity
 from slurmrest.host.lock import host_lock
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
@@ -335,8 +335,8 @@ def test_a_key_that_a_list_shows_to_others_is_refused(listed: Path) -> None:
     said = keys.refusals(keys.inspect(str(listed)), reader)
     assert any("access control list that gives user 4321 rights (setfacl -b" in line for line in said)
     stranger = {"uid": 4321, "gid": 4321}
-    assert keys.may(keys.ownership(str(listed)), stranger, 4)
-    assert not keys.may(keys.ownership(str(listed)), {"uid": 4322, "gid": 4322}, 4)
+    assert identity.may(identity.ownership(str(listed)), stranger, 4)
+    assert not identity.may(identity.ownership(str(listed)), {"uid": 4322, "gid": 4322}, 4)
     own = {"name": "reader", "uid": 4321, "gid": 4321}
     assert not any("access control list" in line for line in keys.refusals(keys.inspect(str(listed)), own))
 

@@ -14,10 +14,17 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
+from slurmrest.facts import conf as facts_conf
 from slurmrest.facts import host as module
-from slurmrest.facts.host import DAEMONS, MARKER, describe, detect, outdated
-from slurmrest.host import programs
+from slurmrest.facts import installation
+from slurmrest.facts import units as facts_units
+from slurmrest.facts.host import detect
+from slurmrest.facts.units import outdated
+from slurmrest.host import identity, programs
+from slurmrest.host.files import MARKER
+from slurmrest.host.identity import describe
 from slurmrest.slurm import conf as slurmconf
+from slurmrest.slurm.daemons import DAEMONS
 from slurmrest.slurmrestd import adoption
 from slurmrest.slurmrestd import unit as units
 
@@ -61,10 +68,10 @@ class Host:
         places = (str(self.admin), str(self.vendor))
         monkeypatch.setenv("PATH", str(self.bin))
         monkeypatch.setattr(programs, "PATH", str(self.bin))
-        monkeypatch.setattr(module, "_SBIN", (str(root / "sbin"),))
-        monkeypatch.setattr(module, "DPKG", str(root / "dpkg"))
+        monkeypatch.setattr(installation, "_SBIN", (str(root / "sbin"),))
+        monkeypatch.setattr(installation, "DPKG", str(root / "dpkg"))
         monkeypatch.setattr(module, "OS_RELEASE", (str(root / "os-release"),))
-        monkeypatch.setattr(module, "OWN_UNIT", str(self.admin / units.UNIT))
+        monkeypatch.setattr(facts_units, "OWN_UNIT", str(self.admin / units.UNIT))
         monkeypatch.setattr(units, "UNIT_PATHS", places)
         monkeypatch.setattr(units, "DROPIN", str(self.admin / "slurmrestd.service.d/50-slurmrest.conf"))
 
@@ -481,7 +488,9 @@ def test_what_a_stranger_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modes: tuple[int, int], enter: bool, write: bool
 ) -> None:
     # The directories of pytest are closed to strangers: the way up ends below them.
-    monkeypatch.setattr(module, "_above", lambda path: [{"uid": 0, "gid": 0, "mode": Path(path).parent.stat().st_mode}])
+    monkeypatch.setattr(
+        identity, "directories_above", lambda path: [{"uid": 0, "gid": 0, "mode": Path(path).parent.stat().st_mode}]
+    )
     directory = tmp_path / "top" / "sub"
     directory.mkdir(parents=True)
     directory.chmod(modes[0])
@@ -505,7 +514,7 @@ def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
     with subprocess.Popen(command, env={"SLURM_JWT": "daemon", "SLURM_CONF": "/opt/slurm/etc/slurm.conf"}) as process:
         try:
             wait_for_command(process.pid)
-            kept = module._adopted(units.DROPIN, process.pid, "nobody-else", {})["adopted"]
+            kept = facts_units.adopted_of(units.DROPIN, process.pid, "nobody-else", {})["adopted"]
         finally:
             process.kill()
     assert kept["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
@@ -513,7 +522,7 @@ def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
     assert kept["slurm_common_config_dir"] == "/opt/slurm/etc"
     assert ("slurm_common_slurmrestd_user" in kept) == (os.getuid() != 0)
     dropin = host.write(host.root / "50-slurmrest.conf", f'{adoption.NOTE}{{"a": 1}}\n')
-    assert module._adopted(str(dropin), 0, "slurm", {}) == {"adopted": {"a": 1}, "not_adopted": {}}
+    assert facts_units.adopted_of(str(dropin), 0, "slurm", {}) == {"adopted": {"a": 1}, "not_adopted": {}}
 
 
 def wait_for_command(pid: int) -> None:
@@ -554,9 +563,9 @@ def test_what_cannot_be_an_instance_is_refused(host: Host, instance: str) -> Non
 
 def test_keys_that_the_account_can_read_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     key = host.write("etc/slurm.key", "secret", 0o600)
-    monkeypatch.setattr(module, "MUNGE_KEY", str(host.write("munge.key", "secret", 0o644)))
+    monkeypatch.setattr(facts_conf, "MUNGE_KEY", str(host.write("munge.key", "secret", 0o644)))
     host.write("etc/slurm.conf", f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={key}\n")
-    monkeypatch.setattr(module, "_readable", lambda path, _account: Path(path).stat().st_mode & 0o004 != 0)
+    monkeypatch.setattr(facts_conf, "readable", lambda path, _account: Path(path).stat().st_mode & 0o004 != 0)
     assert host.detect()["exposed"] == [str(host.root / "munge.key")]
     key.chmod(0o644)
     assert host.detect()["exposed"] == [str(key), str(host.root / "munge.key")]

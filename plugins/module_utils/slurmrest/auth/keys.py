@@ -15,7 +15,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..host.files import STATE_DIR, acl
+from ..host.files import STATE_DIR
+from ..host.identity import may, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,40 +95,6 @@ def refusals(facts: Mapping[str, Any], reader: Mapping[str, Any]) -> list[str]:
     if facts["exists"]:
         reasons += _file_refusals(facts, reader)
     return reasons
-
-
-def may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:
-    """Whether owner and mode let a user read (4), write (2) or enter (1).
-
-    Args:
-        facts: ``uid``, ``gid`` and ``mode`` of the file, and ``acl``, where it has an access control list: what
-            :func:`ownership` gives.
-        user: ``uid``, ``gid`` and, where it has more groups, ``gids``; None as uid stands for anyone.
-        want: the sum of the bits above.
-    """
-    if user["uid"] == 0:
-        return True
-    groups = {user["gid"], *user.get("gids", ())}
-    if facts.get("acl") and facts["uid"] != user["uid"]:
-        # acl(5), ACCESS CHECK ALGORITHM: the entry of the user counts alone, then any of its groups, then the others.
-        named = [entry["rights"] for entry in facts["acl"] if entry["kind"] == "user" and entry["id"] == user["uid"]]
-        group = [
-            entry["rights"]
-            for entry in facts["acl"]
-            if entry["kind"] == "group" and (facts["gid"] if entry["id"] is None else entry["id"]) in groups
-        ]
-        rights = named or group or [int(facts["mode"]) & 7]
-        return any(right & want == want for right in rights)
-    shift = 6 if facts["uid"] == user["uid"] else 3 if facts["gid"] in groups else 0
-    return int(facts["mode"]) >> shift & want == want
-
-
-def ownership(path: str) -> dict[str, Any]:
-    """``uid``, ``gid``, ``mode`` and, where there is one, ``acl`` of a file; links are followed. Raises OSError."""
-    status = os.stat(path)
-    entries = [{"kind": entry.kind, "id": entry.id, "rights": entry.rights} for entry in acl(path)]
-    facts = {"uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
-    return {**facts, "acl": entries} if entries else facts
 
 
 def _real_mode(facts: Mapping[str, Any]) -> int:

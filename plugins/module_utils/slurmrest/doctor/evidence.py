@@ -21,9 +21,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
-from ..facts.host import account_facts, describe, detect
-from ..host import files, programs
+from ..facts.host import detect
+from ..host import files, identity, programs
 from ..host.files import UnsafePath, read_beginning, read_if_there
+from ..host.identity import account_facts, describe
 from ..host.proc import listening_sockets, process, read_text
 from ..slurm import conf as slurmconf
 from ..slurm.ending import MOST_LINES, continues, is_end
@@ -365,7 +366,7 @@ def _may_write(path: str, account: Mapping[str, Any]) -> bool:
     status = os.stat(path)
     own = {"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}
     # Who owns a file may give himself the right to write it.
-    return keys.may(own, account, 2) or status.st_uid == account["uid"]
+    return identity.may(own, account, 2) or status.st_uid == account["uid"]
 
 
 def _unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -414,7 +415,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
         if seen["exists"]:
             status = os.stat(seen["real_path"])
             facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
-            facts["readable"] = keys.may(seen, account, 4)
+            facts["readable"] = identity.may(seen, account, 4)
             facts["rotating"] = os.path.exists(keys.rotation_record(path))
             facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
     except (OSError, KeyError, UnsafePath) as error:

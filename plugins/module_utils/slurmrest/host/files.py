@@ -31,6 +31,7 @@ from typing import Any
 
 from ..errors import SlurmrestError
 
+MARKER = "slurmrest.toolkit wrote this file"
 STATE_DIR = "/var/lib/slurmrest"
 """What this toolkit notes of a host, for root only."""
 
@@ -622,3 +623,19 @@ def _kind(mode: int) -> str:
         (stat.S_ISBLK, "a block device"),
     )
     return next((words for test, words in kinds if test(mode)), "no regular file")
+
+
+def readable_text(path: str) -> str:
+    """Text of a file, nothing where there is none or it may not be read."""
+    try:
+        return read_if_there(path) or ""
+    except PermissionError:
+        return ""
+
+
+def names_in(directory: str) -> list[str]:
+    """What is in a directory; nothing where it is not there or may not be read."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

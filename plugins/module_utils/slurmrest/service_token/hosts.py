@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlurmrestError
-from ..facts.host import account_facts, detect
+from ..facts.host import detect
 from ..host import files, programs
+from ..host.identity import account_facts
 from ..host.programs import Run
 from ..slurmrestd.preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
 from ..systemd import sandbox as confinement

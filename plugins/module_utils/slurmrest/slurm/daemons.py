@@ -3,3 +3,6 @@
 from __future__ import annotations
 
 CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
+
+
+DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")

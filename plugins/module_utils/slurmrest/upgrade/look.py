@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..facts.host import detect, outdated
+from ..facts.host import detect
+from ..facts.units import outdated
 from ..host import programs
 from ..host.files import read_beginning, read_if_there
 from ..host.programs import Run

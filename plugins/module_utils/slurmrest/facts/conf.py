@@ -1,0 +1,137 @@
+"""What slurm.conf and slurmdbd.conf of this host say."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..host.files import MARKER, read_if_there, readable_text
+from ..host.identity import account_facts, readable
+from ..slurm import conf as slurmconf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+MUNGE_KEY = "/etc/munge/munge.key"
+
+
+def slurm_conf_path_of(unit: Mapping[str, Any], prefix: str | None) -> str:
+    """Where slurmrestd looks for slurm.conf: what its unit says, then the prefix, then the usual places."""
+    said = [option["value"] for option in unit["options"] if option["flag"] == "-f" and option["value"]]
+    said += [unit["environment"]["SLURM_CONF"]] if "SLURM_CONF" in unit["environment"] else []
+    conditions = [line.partition("=")[2] for line in unit["conditions"] if line.startswith("ConditionPathExists=")]
+    said += [path for path in conditions if posixpath.basename(path) == "slurm.conf"]
+    usual = [f"{prefix}/etc/slurm.conf"] if prefix and prefix != "/usr" else []
+    usual += ["/etc/slurm/slurm.conf", "/run/slurm/conf/slurm.conf"]
+    existing = (path for path in [*said, *usual] if os.path.exists(path))
+    return next(existing, said[0] if said else "/etc/slurm/slurm.conf")
+
+
+def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
+    """What slurm.conf and slurmdbd.conf have in common."""
+    facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path)}
+    try:
+        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
+    except PermissionError:
+        conf = None
+    facts.update(readable=conf is not None, ours=MARKER in readable_text(path))
+    conf_or_empty = conf or slurmconf.SlurmConf(path, (), (), (), ())
+    types = [item.strip() for item in (conf_or_empty.get("AuthAltTypes") or "").split(",") if item.strip()]
+    parameters, named = conf_or_empty.options("AuthAltParameters"), conf_or_empty.entry("AuthAltParameters")
+    facts.update(
+        files=list(conf_or_empty.files),
+        missing_includes=list(conf_or_empty.missing),
+        errors=list(conf_or_empty.errors),
+        slurm_user=conf_or_empty.get("SlurmUser", "root"),
+        auth_type=conf_or_empty.get("AuthType", "auth/munge"),
+        auth_alt_types=types,
+        auth_alt_parameters=parameters,
+        jwt=bool({"auth/jwt", "jwt"} & set(types)),
+        jwt_key=parameters.get("jwt_key") or "",
+        jwt_key_origin=f"{named.file}:{named.line}" if named and parameters.get("jwt_key") else "",
+        jwks=parameters.get("jwks") or "",
+    )
+    return facts, conf
+
+
+def slurm_conf_facts(
+    path: str, account: Mapping[str, Any], beside_includer: bool
+) -> tuple[dict[str, Any], slurmconf.SlurmConf]:
+    """What slurm.conf says, and the file itself; ``account`` is who has to read it."""
+    facts, found = _conf_facts(path, beside_includer)
+    conf = found or slurmconf.SlurmConf(path, (), (), (), ())
+    storage = conf.get("AccountingStorageType", "accounting_storage/none") or ""
+    # An account that is still to be made will be in no group that matters.
+    new = account if account["exists"] else {"exists": True, "uid": None, "gid": None}
+    communication = (conf.get("CommunicationParameters") or "").lower().split(",")
+    hosts = conf.all("SlurmctldHost") or [*conf.all("ControlMachine"), *conf.all("BackupController")]
+    facts.update(
+        cluster_name=conf.get("ClusterName"),
+        slurmctld_hosts=[re.sub(r"\(.*\)$", "", host) for host in hosts],
+        slurmctld_port=conf.get("SlurmctldPort", "6817"),
+        slurmd_port=conf.get("SlurmdPort", "6818"),
+        state_save_location=conf.get("StateSaveLocation", "/var/spool"),
+        jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", "/var/spool")),
+        accounting_storage_type=storage,
+        accounting_storage_host=conf.get("AccountingStorageHost"),
+        accounting_storage_hosts=_named(conf, "AccountingStorageHost", "AccountingStorageBackupHost"),
+        accounting=storage.endswith("slurmdbd"),
+        ipv6="enableipv6" in communication,
+        tls_files=_tls_files(conf, path, account),
+        readable_by_account=readable(path, account) if facts["exists"] else None,
+        unreadable_by_account=[file for file in dict.fromkeys(conf.files) if readable(file, new) is False],
+    )
+    return facts, conf
+
+
+def _tls_files(conf: slurmconf.SlurmConf, path: str, account: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Certificate and key of slurmrestd's TLS listeners, and whether the account may read them (tls_s2n.c)."""
+    stated = conf.options("TLSParameters")
+    found = []
+    for option, usual in (("restd_cert_file", "restd_cert.pem"), ("restd_cert_key_file", "restd_cert_key.pem")):
+        file = stated.get(option) or posixpath.join(posixpath.dirname(path), usual)
+        exists = os.path.exists(file)
+        facts = {"path": file, "exists": exists, "readable": readable(file, account) if exists else None}
+        others = os.stat(file).st_mode & 0o007 if exists else 0
+        found.append({**facts, "open": bool(others & (0o007 if option.endswith("key_file") else 0o002))})
+    return found
+
+
+def slurm_user_facts(*confs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """SlurmUser as the first readable file has it: a host of slurmdbd may have no slurm.conf."""
+    said = [conf["slurm_user"] for conf in confs if conf["readable"]]
+    return account_facts(said[0]) if said else None
+
+
+def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> str:
+    """Where slurmctld reads its key from: where the file says, or beside its state; empty while it reads none."""
+    if facts["jwt_key"] or not facts["jwt"] or facts["jwks"]:
+        return str(facts["jwt_key"])
+    return posixpath.join(state_save_location or "", "jwt_hs256.key")
+
+
+def slurmdbd_conf_facts(path: str, beside_includer: bool) -> dict[str, Any]:
+    """What slurmdbd.conf says."""
+    facts, found = _conf_facts(path, beside_includer)
+    conf = found or slurmconf.SlurmConf(path, (), (), (), ())
+    facts.update(
+        dbd_host=conf.get("DbdHost"),
+        dbd_hosts=_named(conf, "DbdHost", "DbdBackupHost"),
+        dbd_port=conf.get("DbdPort", "6819"),
+        storage_type=conf.get("StorageType"),
+        jwt_key_path=facts["jwt_key"],
+    )
+    return facts
+
+
+def _named(conf: slurmconf.SlurmConf, *names: str) -> list[str]:
+    return [value for value in map(conf.get, names) if value]
+
+
+def exposed_keys(conf: Mapping[str, Any], account: Mapping[str, Any]) -> list[str]:
+    """Keys of Slurm that the account may read, and must not."""
+    found = [posixpath.join(posixpath.dirname(conf["path"]), "slurm.key"), MUNGE_KEY, conf["jwt_key_path"]]
+    return [path for path in dict.fromkeys(found) if path and readable(path, account)]
