@@ -20,7 +20,7 @@ UNKNOWN_SECONDS = 300.0
 """What a part counts for that was never measured."""
 
 RUN_NUMBER = ("SLURMREST_TEST_RUN", "GITHUB_RUN_NUMBER")
-"""Variables that number the runs, where somebody counts them for us."""
+"""Variables that number the runs where somebody counts them; where nobody does, no share is taken unasked."""
 
 MOLECULE = "molecule "
 
@@ -66,7 +66,7 @@ def matrix(releases: Sequence[str]) -> list[Part]:
     """Return all parts on the given releases, those that take longest first, so that none runs alone at the end."""
     seconds = json.loads(SECONDS.read_text("utf-8")) if SECONDS.exists() else {}
     parts = [
-        Part(name, release, seconds.get(f"{name} {release}", UNKNOWN_SECONDS), row.get("every", False))
+        Part(name, release, seconds.get(f"{name} {release}", UNKNOWN_SECONDS), release in row.get("every", ()))
         for name, row in table().items()
         for release in releases
         if release in row.get("releases", releases) and release == row.get("only", release)
@@ -82,18 +82,10 @@ def share(parts: Iterable[Part], number: int) -> list[Part]:
     return shares[number % SHARES]
 
 
-def run_number(counter: Path) -> int:
-    """Return the number of this run: as a variable says, else one more than the last run on this machine."""
-    for name in RUN_NUMBER:
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    try:
-        number = int(counter.read_text()) + 1
-    except (FileNotFoundError, ValueError):
-        number = 0
-    counter.parent.mkdir(parents=True, exist_ok=True)
-    counter.write_text(f"{number}\n")
-    return number
+def run_number() -> int | None:
+    """Return the number of this run as a variable says; None where none does."""
+    given = (os.environ.get(name, "") for name in RUN_NUMBER)
+    return next((int(number) for number in given if number.isdecimal()), None)
 
 
 def record(measured: dict[str, float]) -> None:

@@ -18,7 +18,6 @@ from tests import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".slurmrest" / "tests"
-COUNTER = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "slurmrest" / "tests" / "runs"
 RELEASES = tuple(SUITES)
 """Slurm series that a distribution packages, each of them run for real."""
 
@@ -37,7 +36,7 @@ class Options:
     scenarios: Sequence[str]  # empty: all of them
     keep: bool
     full: bool
-    share: int = 0  # which of the shares of what takes turns
+    share: int | None = None  # which of the shares of what takes turns; None: none of them
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,8 @@ def chosen(options: Options) -> list[parts.Part]:
         return [part for part in everything if {part.name, part.folder} & set(options.scenarios)]
     if options.full:
         return everything
-    turns = parts.share([part for part in everything if not part.every], options.share)
+    number = options.share
+    turns = [] if number is None else parts.share([part for part in everything if not part.every], number)
     return [part for part in everything if part.every or part in turns]
 
 
@@ -239,7 +239,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--share",
         type=int,
         choices=range(parts.SHARES),
-        help=f"which of the {parts.SHARES} shares of the parts that take turns (default: the next one)",
+        help=f"which of the {parts.SHARES} shares of the parts that take turns (default: by SLURMREST_TEST_RUN or GITHUB_RUN_NUMBER)",
     )
     parser.add_argument("--record", action="store_true", help="keep the seconds of container parts that passed")
     arguments = parser.parse_args(argv)
@@ -253,18 +253,15 @@ def main(argv: Sequence[str]) -> int:
     """Run what the command line asks for; returns 0 when everything passed, else 1."""
     arguments = parse(argv)
     stages = arguments.stages or [name for name in STAGES if name not in ON_REQUEST]
-    share = arguments.share
-    if share is None:
-        turns = "containers" in stages and not (arguments.full or arguments.scenario)
-        share = parts.run_number(COUNTER) % parts.SHARES if turns else 0
+    number = parts.run_number() if arguments.share is None else arguments.share
+    share = None if number is None else number % parts.SHARES
     releases, scenarios = arguments.release or RELEASES, arguments.scenario or ()
     options = Options(releases, scenarios, arguments.keep, arguments.full, share)
     if "containers" in stages:
         names = ", ".join(part.title for part in chosen(options) if not part.every) or "nothing"
-        which = (
-            "what was asked for" if options.full or options.scenarios else f"share {share} of 0 to {parts.SHARES - 1}"
-        )
-        print(f"Besides what each run has, {which}: {names}", flush=True)
+        turn = "no share: this run has no number" if share is None else f"share {share} of 0 to {parts.SHARES - 1}"
+        which = "what was asked for" if options.full or options.scenarios else turn
+        print(f"Besides what each run has ({which}): {names}", flush=True)
     # The tools find each other on PATH, and Ansible its configuration by name, whatever the folder's mode.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")

@@ -88,7 +88,7 @@ def test_unknown_values_are_refused(argv: list[str], capsys: pytest.CaptureFixtu
 
 TABLE = """
 ["molecule default"]
-every = true
+every = ["22.05", "24.11"]
 ["molecule odd"]
 only = "22.05"
 ["molecule keys"]
@@ -155,7 +155,8 @@ def test_the_table_names_what_exists() -> None:
     assert sorted(parts.table()) == parts.found()
     for name, row in parts.table().items():
         assert set(row) <= {"every", "releases", "only"}, name
-        assert {*row.get("releases", ()), *([row["only"]] if "only" in row else ())} <= set(run.RELEASES)
+        only = [row["only"]] if "only" in row else []
+        assert {*row.get("releases", ()), *row.get("every", ()), *only} <= set(run.RELEASES)
 
 
 def test_the_nightly_run_has_a_job_for_each_part() -> None:
@@ -164,16 +165,15 @@ def test_the_nightly_run_has_a_job_for_each_part() -> None:
     assert sorted(workflow["jobs"]["nightly"]["strategy"]["matrix"]["part"]) == parts.found()
 
 
-def test_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One after the other on a machine, or as the variable says."""
+def test_runs_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable that somebody counts up; without one no share is taken."""
     for name in parts.RUN_NUMBER:
         monkeypatch.delenv(name, raising=False)
-    counter = tmp_path / "state" / "runs"
-    assert [parts.run_number(counter) for _ in range(3)] == [0, 1, 2]
-    counter.write_text("nonsense")
-    assert parts.run_number(counter) == 0
+    assert parts.run_number() is None
     monkeypatch.setenv("GITHUB_RUN_NUMBER", "41")
-    assert parts.run_number(counter) == 41
+    assert parts.run_number() == 41
+    monkeypatch.setenv("SLURMREST_TEST_RUN", "2")
+    assert parts.run_number() == 2
 
 
 @pytest.mark.usefixtures("table")
@@ -186,12 +186,14 @@ def test_seconds_are_kept() -> None:
     }
 
 
-def test_a_share_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The output names what takes its turn, before it begins."""
-    monkeypatch.setattr(run, "COUNTER", tmp_path / "runs")
+def test_a_share_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output names what takes its turn, before it begins; where runs have no number, that there is none."""
     monkeypatch.setattr(run, "run", lambda *_: [])
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("ANSIBLE_CONFIG", "")
     assert run.main(["containers", "--share", "2"]) == 0
-    assert "share 2 of 0 to 4: " in capsys.readouterr().out
-    assert not (tmp_path / "runs").exists()
+    assert "(share 2 of 0 to 4): " in capsys.readouterr().out
+    for name in parts.RUN_NUMBER:
+        monkeypatch.delenv(name, raising=False)
+    assert run.main(["containers"]) == 0
+    assert "(no share: this run has no number): nothing" in capsys.readouterr().out
