@@ -239,7 +239,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--share",
         type=int,
         choices=range(parts.SHARES),
-        help=f"which of the {parts.SHARES} shares of the parts that take turns (default: by SLURMREST_TEST_RUN or GITHUB_RUN_NUMBER)",
+        help=f"which of the {parts.SHARES} shares of the parts that take turns (default: by {parts.RUN_NUMBER[0]} or "
+        f"{parts.RUN_NUMBER[1]})",
     )
     parser.add_argument("--record", action="store_true", help="keep the seconds of container parts that passed")
     arguments = parser.parse_args(argv)
