@@ -10,7 +10,17 @@ RELEASE_TABLE = "plugins/module_utils/slurmrest/slurm/releases.py"
 SUITES = "src/slurmrest_toolkit/images/suites.py"
 """Which distribution suite packages which Slurm series."""
 
-PROSE = ("docs/", "molecule/", "inventory/", "tests/", ".github/", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PROSE = (
+    "docs/",
+    "findings/",
+    "molecule/",
+    "inventory/",
+    "tests/",
+    ".github/",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+)
 """Where a Slurm version is an example, a description or a choice; everywhere else it would be a hidden rule."""
 
 
