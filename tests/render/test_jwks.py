@@ -52,6 +52,22 @@ def test_both_files_say_the_same(name: str) -> None:
     )
 
 
+def test_a_site_with_a_key_set_alone_gets_no_key() -> None:
+    """Its tokens come from an issuer: a key that nobody asked for would make root's tokens for whoever reads it."""
+    own = {"path": "/etc/slurm/slurm.conf", "exists": True, "ours": False, "jwt_key_path": "", "jwt_key": ""}
+    own["jwks"] = "/etc/slurm/site.jwks"
+    dbd = {**own, "jwks": ""}
+    known = facts(release={"auth_prefix_required": False, "include_beside_includer": False}, prefix="/usr")
+    known.update(slurm_conf=own, slurmdbd_conf=dbd)
+    assert evaluate("slurm_conf", "slurm_common_hs256", {}, known) is False
+    request = evaluate("slurm_conf", "__slurm_conf_request", {}, known)
+    assert (request["jwt_key"], request["parameters"]) == ("", ["jwks=/etc/slurm/site.jwks"])
+    asked = evaluate("slurm_conf", "__slurm_conf_request", {"slurm_common_hs256": True}, known)
+    assert (asked["jwt_key"], asked["parameters"]) == (BASIC.partition("=")[2], [])
+    for other in ({"jwt_key": "/k"}, {"jwks": "/var/lib/slurm/jwks/jwks.json"}, {"jwks": ""}):
+        assert evaluate("slurm_conf", "slurm_common_hs256", {}, {**known, "slurm_conf": {**own, **other}}) is True
+
+
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.series)
 def test_a_release_without_an_option_stops_the_run_by_the_name_of_the_variable(release: Any) -> None:
     wishes = {

@@ -123,6 +123,12 @@ def test_our_lines_survive_a_change_of_the_vendor_unit(vendor: str) -> None:
     assert sorted(entry.text for entry in unit.listeners) == sorted(LISTEN)
 
 
+def test_the_environment_file_is_not_for_everybody_where_the_site_s_variables_are_in_it() -> None:
+    path = "/etc/default/slurmrestd"
+    assert Host("debian-24.11").render()[path]["mode"] == "0644"
+    assert Host("debian-24.11", slurmrestd_service_environment={"X": "y"}).render()[path]["mode"] == "0640"
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_systemd_accepts_the_result(vendor: str, tmp_path: Path) -> None:
     host = Host(vendor, slurmrestd_service_environment={"SLURM_DEBUG_FLAGS": 'a "b" $c \\'})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from .redaction import redacted
+
 
 class SlurmrestError(Exception):
     """Base of everything the engine raises on purpose.
 
     ``message`` is one sentence for the person at the terminal; ``remedy`` is what that person can do, or None;
-    ``details`` are for programs that read the result of a module.
+    ``details`` are for programs that read the result of a module. Messages quote values and the words of daemons and
+    programs: none holds what looks like a secret (:mod:`redaction`).
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redacted(message)
+        super().__init__(self.message)
         self.remedy = remedy
         self.details: dict[str, object] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,29 @@ def test_inspect_checks_the_signature(key_file: Path, tmp_path: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["signature"] == "bad"
 
 
+@pytest.mark.parametrize("exp", [1900000000.5, 1900000000.0, "1900000000", True, None])
+def test_inspect_says_that_an_expiry_that_is_no_whole_number_counts_as_over(
+    exp: object, key_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = jwt.encode({"sun": "alice", "exp": exp}, KEY)
+    assert inspect(token, tmp_path, "--key-file", str(key_file)) == cli.FAILED
+    assert "which is no whole number of seconds" in capsys.readouterr().out
+    assert inspect(token, tmp_path, "--key-file", str(key_file), "--json") == cli.FAILED
+    found = json.loads(capsys.readouterr().out)
+    assert (found["expired"], found["usable"], found["signature"]) == (True, False, "good")
+
+
+def test_inspect_warns_of_milliseconds_and_of_a_clock_that_is_ahead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.time()
+    token = jwt.encode({"sun": "alice", "exp": int(now * 1000), "iat": int(now) + 900}, KEY)
+    assert inspect(token, tmp_path) == cli.OK
+    shown = capsys.readouterr().out
+    assert "note        exp is " in shown
+    assert "note        iat lies " in shown
+
+
 def test_inspect_tells_expired_from_badly_signed(
     key_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -243,7 +267,7 @@ def test_inspect_warns_of_a_type_that_an_old_libjwt_refuses(tmp_path: Path, caps
 def test_inspect_of_tokens_that_slurm_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect(jwt.encode({"sun": "alice"}, KEY), tmp_path) == cli.FAILED
     assert "takes it for expired" in capsys.readouterr().out
-    assert inspect(jwt.encode({"exp": 4e9}, KEY), tmp_path) == cli.FAILED
+    assert inspect(jwt.encode({"exp": 4_000_000_000}, KEY), tmp_path) == cli.FAILED
     assert inspect(jwt.Token("no-jwt"), tmp_path) == cli.CANNOT_RUN
 
 
@@ -263,5 +287,5 @@ def test_inspect_reads_the_variable_and_header_files(
 def test_control_characters_of_a_token_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert inspect(jwt.encode({"sun": "a\033[2Jb", "exp": 4e9}, KEY), tmp_path) == cli.OK
+    assert inspect(jwt.encode({"sun": "a\033[2Jb", "exp": 4_000_000_000}, KEY), tmp_path) == cli.OK
     assert "\033" not in capsys.readouterr().out

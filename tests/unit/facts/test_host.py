@@ -435,6 +435,36 @@ def test_where_slurm_conf_is(host: Host, place: str) -> None:
     assert facts["slurm_conf"]["cluster_name"] == "here"
 
 
+@pytest.mark.parametrize("place", ["option", "environment"])
+@pytest.mark.parametrize("included", ["slurm.conf", "ABSOLUTE"])
+def test_a_configuration_of_slurmrestd_s_own_is_not_the_cluster_s(host: Host, place: str, included: str) -> None:
+    conf = host.write("elsewhere/slurm.conf", "ClusterName=here\nAuthType=auth/munge\n")
+    own = host.write(
+        "elsewhere/slurmrestd.conf", f"include {str(conf) if included == 'ABSOLUTE' else included}\nAuthType=auth/jwt\n"
+    )
+    lines = {
+        "option": f"[Service]\nExecStart=/usr/sbin/slurmrestd -f {own} -s slurmctld\n",
+        "environment": f"[Service]\nEnvironment=SLURM_CONF={own}\nExecStart=/usr/sbin/slurmrestd\n",
+    }
+    host.write(host.vendor / units.UNIT, lines[place])
+    facts = detect({"slurmrestd": str(host.program("opt/slurm/sbin/slurmrestd", "slurm 24.11.5"))})
+    assert facts["slurm_conf"]["path"] == str(conf)
+    assert facts["slurm_conf"]["auth_type"] == "auth/munge"
+    assert str(own) not in facts["slurm_conf"]["files"]
+
+
+@pytest.mark.parametrize("line", ["ExecStart=/usr/sbin/slurmctld --systemd -f {}", "Environment=SLURM_CONF={}"])
+def test_on_a_controller_the_file_of_slurmctld_counts(host: Host, line: str) -> None:
+    conf = host.write("ctl/slurm.conf", "ClusterName=here\n")
+    other = host.write("rest/slurm.conf", "ClusterName=here\n")
+    host.write(host.vendor / units.UNIT, f"[Service]\nExecStart=/usr/sbin/slurmrestd -f {other}\n")
+    controller = host.write(host.vendor / "slurmctld.service", f"[Service]\n{line.format(conf)}\n")
+    shown = f"Id=slurmctld.service\nLoadState=loaded\nActiveState=active\nFragmentPath={controller}\nDropInPaths="
+    host.program("bin/systemctl", shown)
+    facts = detect({"slurmrestd": str(host.program("opt/slurm/sbin/slurmrestd", "slurm 24.11.5"))})
+    assert facts["slurm_conf"]["path"] == str(conf)
+
+
 def test_plugin_dir_of_slurm_conf_counts(host: Host) -> None:
     host.program("sbin/slurmrestd", "slurm 24.11.5")
     host.plugins("lib/slurm", "auth_jwt", "a", "b", "c")

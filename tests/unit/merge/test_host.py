@@ -359,7 +359,7 @@ def test_what_the_parser_refuses_is_told_of_the_site_s_own_file(host: Host) -> N
 
 def test_the_parser_s_words_hold_no_password(tmp_path: Path) -> None:
     host = Host(tmp_path, kind="slurmdbd")
-    host.parser = (1, 'slurmdbd: error: Parse error in file FILE line 2: " and more", not hunter2\n')
+    host.parser = (1, 'slurmdbd: error: Parse error in file FILE line 2: " and more"\nslurmdbd: fatal: not hunter2\n')
     look = host.part().look()
     said = f"{look.as_dict()} {look.diff} {advice(look)}"
     assert "Parse error" in said
@@ -373,7 +373,7 @@ def test_the_daemon_s_words_hold_no_password(tmp_path: Path) -> None:
     host.refuses = True
     with pytest.raises(TransactionFailed) as caught:
         host.part().apply()
-    assert "do not like it" in str(caught.value)
+    assert "fatal: I read" in str(caught.value)
     assert "hunter2" not in f"{caught.value} {caught.value.journal}"
 
 

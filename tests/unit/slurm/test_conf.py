@@ -7,7 +7,8 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slurmrest.slurm.conf import INCLUDE_DEPTH, REDACTED, SlurmConf, is_secret, read
+from slurmrest.redaction import REDACTED, is_secret
+from slurmrest.slurm.conf import INCLUDE_DEPTH, SlurmConf, read
 
 MAIN = "/etc/slurm/slurm.conf"
 

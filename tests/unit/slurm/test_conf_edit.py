@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.slurm.conf import lines, read, redacted, without_secrets
+from slurmrest.redaction import redacted
+from slurmrest.slurm.conf import lines, read
 from slurmrest.slurm.conf_edit import Edit, Wish, merge, noted, unmerge
 
 from tests.unit import slurm_parser
@@ -336,15 +337,3 @@ def test_no_password_is_shown(name: str) -> None:
         assert "hunter2" not in shown
         assert ("StoragePass" in text) == ("StoragePass" in shown), path
         assert "# slurmrest" not in text or "# slurmrest" in shown
-
-
-def test_what_a_daemon_says_is_told_without_passwords() -> None:
-    text = 'StorageUser=slurm\nStoragePass=my pass#word\nJobCompLoc=https://joe:geheim@db/x\nstoragepass = "a \\\nb1"\n'
-    said = 'Parse error in line 2: " pass" (my), near https://joe:geheim@db, "a b1", StorageUser slurm, passwords'
-    assert without_secrets(said, text) == (
-        'Parse error in line 2: " (redacted)" ((redacted)), near https://(redacted)@db, (redacted), StorageUser slurm, '
-        "passwords"
-    )
-    assert redacted(text) == (
-        "StorageUser=slurm\nStoragePass=(redacted)\nJobCompLoc=https://(redacted)@db/x\nstoragepass =(redacted)\n"
-    )

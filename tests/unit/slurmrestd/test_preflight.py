@@ -415,6 +415,20 @@ def test_key_paths_that_the_configuration_cannot_carry(path: object) -> None:
     assert only({"slurm_common_jwt_key_path": path}).variable == "slurm_common_jwt_key_path"
 
 
+@pytest.mark.parametrize("path", ["/srv//jwt.key", "/srv/jwt:hs256.key", "/var/spool/slurm//jwt_hs256.key"])
+def test_key_paths_that_slurm_takes_are_taken(path: str) -> None:
+    assert problems({"slurm_common_jwt_key_path": path}, facts()) == []
+
+
+def test_a_key_path_that_is_in_force_is_never_refused() -> None:
+    path = "/srv/../srv/jwt?.key"
+    assert only({"slurm_common_jwt_key_path": path}).value == path
+    for name in ("slurm_conf", "slurmdbd_conf"):
+        known = facts()
+        known[name] = {**known[name], "jwt_key_path": path}
+        assert problems({"slurm_common_jwt_key_path": path}, known) == []
+
+
 def test_a_key_that_is_there_is_judged() -> None:
     path = "/var/lib/slurm/jwt/jwt_hs256.key"
     key = {"path": path, "real_path": path, "exists": True, "regular": True, "size": 8, "uid": 64030, "gid": 64030}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slurmrest.redaction import REDACTED
 from slurmrest.slurm.releases import RELEASES, lookup
 from slurmrest.slurmrestd.unit import (
     DROPIN,
-    REDACTED,
     EffectiveUnit,
     Origin,
     contradictions,

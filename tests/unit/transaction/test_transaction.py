@@ -284,6 +284,15 @@ def test_secrets_never_reach_the_difference(tmp_path: Path, config: Path) -> Non
     assert "changed" in outcome.diff[0]["after"]
 
 
+def test_what_names_a_secret_is_not_in_a_difference_either(tmp_path: Path, config: Path) -> None:
+    config.write_text('TZ="UTC"\nSITE_PASSWORD="hunter1"\n')
+    spec = FileSpec(str(config), b'TZ="UTC"\nSITE_PASSWORD="hunter2"\n', "present", ME, MINE, 0o640)
+    diff = Transaction("test", [spec], state_dir=str(tmp_path / "state"), run=Systemctl(config)).apply(check=True).diff
+    assert "hunter" not in json.dumps(diff)
+    assert "TZ" in diff[0]["after"]
+    assert diff[0]["before"] != diff[0]["after"]
+
+
 def test_a_link_is_followed_and_kept(tmp_path: Path, config: Path) -> None:
     link = tmp_path / "link.conf"
     link.symlink_to(config)

@@ -27,6 +27,9 @@ TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a 
 _REDACTED = "<redacted>"
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
 _LAST_INSTANT = 1e15  # seconds; a number beyond is no time
+_MILLISECONDS = 1e11  # what is later than the year 5000 in seconds is a time of our days in milliseconds
+_CLOCKS = 60.0  # seconds by which clocks may differ without a word
+_SHOWN = 40  # characters of a claim that is no time
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -122,8 +125,43 @@ class Inspected:
 
     @property
     def expires(self) -> float | None:
-        """``exp`` in seconds since the epoch, or None when there is none."""
-        return _number(self.claims.get("exp"))
+        """``exp`` in seconds since the epoch, or None where it is not there or no whole number.
+
+        Slurm then takes the token for one that expired in 1970: seen on daemons of the oldest and the newest release
+        that distributions package, with a fraction, with ``1900000000.0``, with text, true and null.
+        """
+        value = self.claims.get("exp")
+        return _number(value) if isinstance(value, int) else None
+
+    @property
+    def expiry_fault(self) -> str:
+        """Why the token counts as expired whatever the clock says; empty where its ``exp`` is a whole number."""
+        if self.expires is not None:
+            return ""
+        if "exp" not in self.claims:
+            return "it has no exp, and Slurm takes it for expired"
+        shown = json.dumps(self.claims["exp"])[:_SHOWN]
+        return f"its exp is {shown}, which is no whole number of seconds, and Slurm takes it for expired"
+
+    def late(self, now: float) -> float:
+        """Seconds since it expired; since 1970 where its ``exp`` is none, negative while it is good."""
+        return now - (self.expires or 0.0)
+
+    def remarks(self, now: float) -> list[str]:
+        """What is odd about its times, though Slurm takes it."""
+        said = []
+        if self.expires is not None and self.expires >= _MILLISECONDS:
+            said.append(
+                f"exp is {self.expires:.0f}: so many seconds are over in thousands of years. It was given in "
+                "milliseconds; Slurm takes such a token, and it does not expire."
+            )
+        issued = _number(self.claims.get("iat"))
+        if issued is not None and issued > now + _CLOCKS:
+            said.append(
+                f"iat lies {issued - now:.0f} s in the future: the clock of who made the token, or of this host, is "
+                "wrong, or iat was given in milliseconds. Slurm does not look at it."
+            )
+        return said
 
 
 def claims_for(user: str, lifespan: int = DEFAULT_LIFESPAN, now: float | None = None) -> dict[str, Any]:
@@ -164,11 +202,11 @@ def verify(token: Token, key: Key, now: float | None = None) -> Inspected:
         raise TokenError(f"the token is signed with {found.algorithm or 'no algorithm'}; allowed: {ALGORITHM}")
     if not signature_matches(token, key):
         raise TokenError("the signature does not match: another key made this token, or it was changed")
-    if "exp" in found.claims and found.expires is None:
-        raise TokenError("the claim exp is not a number of seconds")
-    instant = time.time() if now is None else now
-    if found.expires is not None and found.expires < instant:
-        raise TokenError(f"the token expired {instant - found.expires:.0f} s ago")
+    if found.expiry_fault:
+        raise TokenError(f"the token cannot be good: {found.expiry_fault}")
+    late = found.late(time.time() if now is None else now)
+    if late > 0:
+        raise TokenError(f"the token expired {late:.0f} s ago")
     if not found.user:
         raise TokenError("the token names no user: neither sun nor username is a non-empty string")
     return found

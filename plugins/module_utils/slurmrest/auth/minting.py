@@ -164,15 +164,15 @@ def write_private(path: str, text: str) -> None:
 def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None = None) -> dict[str, Any]:
     """What a token says: ``algorithm``, ``foreign_type``, ``user``, ``claims``, ``expires``, ``remaining`` (seconds).
 
-    Also ``expired``; ``signature``: "good", "bad" or "not checked"; ``usable``: False when the token has expired, names
-    no user or has a bad signature. Raises TokenError when it is no JWT.
+    Also ``expired`` and ``expiry_fault``, which says why an ``exp`` that is no whole number counts as expired;
+    ``remarks`` on times that are odd; ``signature``: "good", "bad" or "not checked"; ``usable``: False when the token
+    has expired, names no user or has a bad signature. Raises TokenError when it is no JWT.
     """
     found = jwt.inspect(token)
     instant = time.time() if now is None else now
     signature = "not checked"
     if key is not None:
         signature = "good" if jwt.signature_matches(token, key) else "bad"
-    # slurmctld takes a token without exp for one that has expired in 1970 (auth_jwt.c).
     remaining = None if found.expires is None else found.expires - instant
     expired = remaining is None or remaining < 0
     return {
@@ -183,6 +183,8 @@ def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None =
         "expires": found.expires,
         "remaining": None if remaining is None else round(remaining),
         "expired": expired,
+        "expiry_fault": found.expiry_fault,
+        "remarks": found.remarks(instant),
         "signature": signature,
         "usable": bool(found.user) and not expired and signature != "bad",
     }

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..redaction import redacted
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_keys import RULES as KEYS
@@ -43,6 +44,11 @@ class Finding:
     documentation: str
     host: str
     passing: bool
+
+    def __post_init__(self) -> None:
+        # Both quote logs, files and answers.
+        object.__setattr__(self, "cause", redacted(self.cause))
+        object.__setattr__(self, "evidence", [redacted(text) for text in self.evidence])
 
 
 @dataclass(frozen=True)

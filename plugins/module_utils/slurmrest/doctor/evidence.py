@@ -26,6 +26,7 @@ from ..host import files, identity, programs
 from ..host.files import UnsafePath, read_beginning, read_if_there
 from ..host.identity import account_facts, describe
 from ..host.proc import listening_sockets, process, read_text
+from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
@@ -57,9 +58,6 @@ _PROPERTIES = (
 )
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*")
-_SECRETS = re.compile(r"(?i)(x-slurm-user-token|authorization|slurm_jwt|storagepass|password)(\W+)\S.*")
-_HEX = re.compile(r"(?:\b[0-9a-fA-F]{2}[ :]?){16,}|\b[0-9a-fA-F]{32,}\b")
 _PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
 """What a daemon that logs twice, to syslog and to standard error, puts before the same words."""
 
@@ -136,13 +134,6 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
 
 
 _LOG_KEYS = (("slurmctld", "slurm_conf", "slurmctldlogfile"), ("slurmdbd", "slurmdbd_conf", "logfile"))
-
-
-def redact(line: str) -> str:
-    """A line of a log without what may be a token, a password or bytes of either."""
-    line = _JWT.sub("(redacted)", line)
-    line = _SECRETS.sub(lambda match: f"{match[1]}{match[2]}(redacted)", line)
-    return _HEX.sub("(redacted)", line)
 
 
 # --- units and processes ---------------------------------------------------------------------------------------------
@@ -227,7 +218,7 @@ def _process(pid: int) -> dict[str, Any] | None:
     """The process of a unit; of its environment the names, with the values of those that are known to be harmless."""
     found = process(pid)
     if found is not None:
-        found["command"] = [redact(word) for word in found["command"]]
+        found["command"] = [redacted(word) for word in found["command"]]
         if found["environment"] is not None:
             found["environment"] = _safe(found["environment"])
     return found
@@ -238,7 +229,7 @@ def _safe(environment: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(name for name in environment if name.startswith("SLURM")):
         value = environment[name]
         harmless = name in _SAFE_VARIABLES or (name == "SLURM_JWT" and value in ("", "daemon"))
-        found[name] = redact(value) if harmless else units.REDACTED
+        found[name] = redacted(value) if harmless else REDACTED
     return found
 
 
@@ -268,7 +259,7 @@ def _lines(started: Started) -> list[dict[str, Any]]:
         invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "_PID" in entry else None
         invocation = str(entry.get("INVOCATION_ID") or invocation or "")
         run = runs.setdefault(invocation, len(runs))
-        text = _PREFIX.sub("", redact(message.strip()))
+        text = _PREFIX.sub("", redacted(message.strip()))
         age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
         told: dict[str, Any] = {"age": round(age, 1), "run": run, "text": text[:400]}
         after = after if after and after[-1]["run"] == run else []
@@ -288,7 +279,7 @@ def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
     if not path:
         return []
     text = (read_beginning(path, LOG_BYTES, end=True) or b"").decode("utf-8", "replace")
-    lines = [redact(line) for line in text.splitlines() if _TROUBLE.search(line)]
+    lines = [redacted(line) for line in text.splitlines() if _TROUBLE.search(line)]
     return [line[:400] for line in lines[-KEPT_LINES:]]
 
 

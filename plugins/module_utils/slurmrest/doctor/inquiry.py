@@ -173,7 +173,8 @@ def _inspected(token: Token | None) -> dict[str, Any] | None:
     except jwt.TokenError as error:
         return {"jwt": False, "words": error.message}
     left = None if seen.expires is None else round(seen.expires - time.time(), 1)
-    return {"jwt": True, "algorithm": seen.algorithm, "user": seen.user, "seconds_left": left}
+    told = {"jwt": True, "algorithm": seen.algorithm, "user": seen.user, "seconds_left": left}
+    return {**told, "expiry_fault": seen.expiry_fault}
 
 
 def _methods(document: Any, path: str) -> list[str]:

@@ -55,7 +55,10 @@ def _no_token(_host: Host, client: Client) -> str:
 
 
 def _expired(_host: Host, client: Client) -> str:
-    left = (client["token"] or {}).get("seconds_left")
+    token = client["token"] or {}
+    if token.get("expiry_fault"):
+        return f"The token of the client cannot be good: {token['expiry_fault']}."
+    left = token.get("seconds_left")
     return f"The token of the client expired {-left:.0f} s ago." if left is not None and left < 0 else ""
 
 

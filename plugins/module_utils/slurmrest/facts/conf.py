@@ -18,10 +18,33 @@ if TYPE_CHECKING:
 MUNGE_KEY = "/etc/munge/munge.key"
 
 
-def slurm_conf_path_of(unit: Mapping[str, Any], prefix: str | None) -> str:
-    """Where slurmrestd looks for slurm.conf: what its unit says, then the prefix, then the usual places."""
-    said = [option["value"] for option in unit["options"] if option["flag"] == "-f" and option["value"]]
-    said += [unit["environment"]["SLURM_CONF"]] if "SLURM_CONF" in unit["environment"] else []
+def _told(unit: Mapping[str, Any]) -> list[str]:
+    """The configuration that a unit names on its command line, then in its environment."""
+    said = []
+    for command in unit["exec_start"]:
+        for word, following in zip(command, [*command[1:], ""]):
+            said += [following] if word == "-f" and following else [word[2:]] if re.match("-f.", word) else []
+    return said + ([unit["environment"]["SLURM_CONF"]] if "SLURM_CONF" in unit["environment"] else [])
+
+
+def _of_the_cluster(path: str) -> list[str]:
+    """The cluster's slurm.conf behind a file that slurmrestd reads.
+
+    slurmrestd may have a file of its own that includes slurm.conf and sets AuthType=auth/jwt, which no other daemon
+    can have: then what it includes counts, and that file is never changed.
+    """
+    try:
+        conf = slurmconf.read(path, read_if_there)
+    except PermissionError:
+        conf = None
+    if conf is None or conf.get("AuthType") not in ("auth/jwt", "jwt"):
+        return [path]
+    return [included for _file, _line, included in conf.includes if posixpath.basename(included) == "slurm.conf"]
+
+
+def slurm_conf_path_of(unit: Mapping[str, Any], controller: Mapping[str, Any], prefix: str | None) -> str:
+    """Where slurm.conf is: what slurmctld of this host was told, then slurmrestd, the prefix, the usual places."""
+    said = _told(controller) + [path for told in _told(unit) for path in _of_the_cluster(told)]
     conditions = [line.partition("=")[2] for line in unit["conditions"] if line.startswith("ConditionPathExists=")]
     said += [path for path in conditions if posixpath.basename(path) == "slurm.conf"]
     usual = [f"{prefix}/etc/slurm.conf"] if prefix and prefix != "/usr" else []

@@ -32,7 +32,7 @@ from .installation import (
     release_row,
     start_programs,
 )
-from .units import adopted_of, unit_facts_of, units_shown, wanted_dropin
+from .units import adopted_of, other_unit, unit_facts_of, units_shown, wanted_dropin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     release, warning, release_error = release_row(version)
     beside_includer = release is not None and bool(release["include_beside_includer"])
     unit = units.effective(fragment or None, dropins, read_if_there, glob_files).as_dict()
-    slurm_conf_path = options.get("slurm_conf") or slurm_conf_path_of(unit, prefix)
+    slurm_conf_path = options.get("slurm_conf") or slurm_conf_path_of(unit, other_unit(shown["slurmctld"]), prefix)
     slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, beside_includer)
     pids = {name: fields.pop("pid") for name, fields in shown.items()}
     adopted = adopted_of(our_dropin(names), pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit["environment"])

@@ -53,6 +53,11 @@ def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -
     return result
 
 
+def other_unit(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The effective unit of another daemon, from what :func:`units_shown` has of it."""
+    return units.effective(shown["fragment"] or None, shown["dropins"], read_if_there, glob_files).as_dict()
+
+
 def outdated(pid: str) -> bool:
     """Whether a process still runs from a binary, or with a library of Slurm, that was replaced or removed since."""
     try:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SlurmrestError
+from ..redaction import redacted
 from .refresh import Settings, refresh
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     for line in done.keys.dropped:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{redacted(line)}\n")
     names = ", ".join(key.kid for key in done.keys.keys)
     by = ", ".join(done.outcome.restarted)
     what = "as before"

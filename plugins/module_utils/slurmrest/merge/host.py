@@ -10,7 +10,7 @@ decided
   last release of the table). They read a candidate in a directory that only root can enter;
 * how many hosts change together: with ``hold`` a host keeps its previous files until :meth:`Part.commit`.
 
-A password never gets into a result: differences and what daemons say are shown without (:func:`..slurm.conf.redacted`).
+A password never gets into a result: differences and what daemons say are shown without (:mod:`..redaction`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from ..host.files import STATE_DIR
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Done, Run
+from ..redaction import redacted, without_secrets
 from ..slurm.commands import Slurm
-from ..slurm.conf import SlurmConf, lines, read, redacted, without_secrets
+from ..slurm.conf import SlurmConf, lines, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
@@ -304,10 +305,10 @@ class Part:
             done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv)
         if done is None or done.returncode == 0:
             return None
-        words = "; ".join(dict.fromkeys((done.stderr + done.stdout).strip().splitlines())) or f"exit {done.returncode}"
+        words = without_secrets(done.stderr + done.stdout, conf.raw).strip()
         for candidate, original in names.items():
             words = words.replace(candidate, original)
-        return without_secrets(words, conf.raw)
+        return "; ".join(dict.fromkeys(words.splitlines())) or f"exit {done.returncode}"
 
     def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
         """Write the configuration into a directory of its own; returns the original of each file there."""

@@ -70,6 +70,12 @@ def expired(seconds: float) -> Cause:
     return Cause(TOKEN_REFUSED, f"the token expired {seconds:.0f} s ago by the clock of this host", _NEW_ONE)
 
 
+def never_good(fault: str) -> Cause:
+    """That the token counts as expired whatever the clock says."""
+    remedy = "Have it made with an exp of whole seconds since 1970 (scontrol token does so), not milliseconds or text."
+    return Cause(TOKEN_REFUSED, f"the token cannot be good: {fault}", remedy)
+
+
 def another_user(owner: str, user: str) -> Cause:
     """That the token is `owner`'s while `user` is asked for."""
     return Cause(

@@ -355,7 +355,9 @@ def _token_fault(credentials: Credentials) -> Cause | None:
         token = inspect(credentials.token)
     except TokenError:
         return None
-    late = 0.0 if token.expires is None else time.time() - token.expires
+    if token.expiry_fault:
+        return causes.never_good(token.expiry_fault)
+    late = token.late(time.time())
     if late > 0:
         return causes.expired(late)
     if token.user not in ("", credentials.user, *NOT_ORDINARY):

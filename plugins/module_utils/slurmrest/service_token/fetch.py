@@ -19,6 +19,7 @@ from typing import Callable
 from ..auth import jwt
 from ..errors import SlurmrestError
 from ..host import files, programs
+from ..redaction import redacted
 
 CONFIG = "/etc/slurmrest-token.json"
 KNOWN_HOSTS = "/etc/slurmrest-token.known_hosts"
@@ -264,7 +265,7 @@ def main(argv: Sequence[str] = ()) -> int:
         status, said = run(Settings.read(*argv[:1]))
     except (SlurmrestError, KeyError, OSError) as error:
         status, said = 2, [f"{WARNING}{error}"]
-    sys.stderr.write("".join(f"{line}\n" for line in said))
+    sys.stderr.write("".join(f"{redacted(line)}\n" for line in said))
     return status
 
 

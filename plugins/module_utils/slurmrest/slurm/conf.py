@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
-REDACTED = "(redacted)"
+from ..redaction import REDACTED, is_secret
+
 INCLUDE_DEPTH = 10
 WHITE = " \t\n\v\f\r"
 """What Slurm takes for white space (isspace() of the C locale; the daemons never set another one)."""
@@ -31,12 +32,6 @@ _ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
 _RECORDS = frozenset(
     {"nodename", "partitionname", "downnodes", "frontendname", "nodeset", "poweraction", "slurmctldhost"}
 )
-_SECRET = re.compile(r"pass(word)?$", re.IGNORECASE)
-
-
-def is_secret(key: str) -> bool:
-    """Whether the values of a key must never be shown: StoragePass and its like."""
-    return _SECRET.search(key) is not None
 
 
 def pair(text: str, position: int = 0) -> re.Match[str] | None:
@@ -238,39 +233,6 @@ class _Reader:
             self.errors.append(f"{path}:{number}")
         for key, value in pairs[:1]:
             self.entries.append(Entry(key, value, path, number, tuple(pairs[1:]) if record else ()))
-
-
-# --- what people may see ---------------------------------------------------------------------------------------------
-
-_SECRET_VALUE = re.compile(r"pass\w*[\s\\]*[-*+/]?=", re.IGNORECASE | re.ASCII)
-_LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
-
-
-def redacted(text: str) -> str:
-    """A file as it may be shown: no passwords, not even in comments, and no logins in addresses."""
-    shown = []
-    for line in lines(text):
-        raw = text[line.start : line.end]
-        secret = _SECRET_VALUE.search(raw)
-        if secret is not None:
-            raw = raw[: secret.end()] + REDACTED + ("\n" if raw.endswith("\n") else "")
-        shown.append(_LOGIN.sub(f"{REDACTED}@", raw))
-    return "".join(shown)
-
-
-def without_secrets(message: str, text: str) -> str:
-    """What somebody said of a file (daemons quote lines that they do not understand), without its passwords."""
-    words: set[str] = set()
-    for line in lines(text):
-        code = line.text
-        secret = _SECRET_VALUE.search(code)
-        if secret is not None:
-            rest = code[secret.end() :].strip(WHITE)
-            words.update([rest, rest.strip('"'), *re.split(r'[\s"]+', rest)])
-        words.update(login[:-1] for login in _LOGIN.findall(code))
-    for word in sorted(filter(None, words), key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", REDACTED, message)
-    return message
 
 
 # --- what slurmctld has loaded ---------------------------------------------------------------------------------------

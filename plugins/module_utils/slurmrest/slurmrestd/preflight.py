@@ -49,7 +49,7 @@ HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/home", "/root", "/run/user", "/dev",
 _RUN = ("/run/", "/var/run/")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_KEY_PATH = re.compile(r"/[A-Za-z0-9_.@+~/-]*[A-Za-z0-9_@+~-]")
+_KEY_PATH = re.compile(r"/[A-Za-z0-9_.@+~:/-]*[A-Za-z0-9_@+~:-]")
 _LONG_VALUE = 40
 _OTHER_VARIABLES = {
     "SLURM_JWT": f"{AUTH}, which sets or unsets it",
@@ -642,7 +642,11 @@ def _key_path(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterato
         return
     path = variables[KEY_PATH]
     allowed = "an absolute path without spaces and commas, such as /var/lib/slurm/jwt/jwt_hs256.key"
-    if not isinstance(path, str) or not _KEY_PATH.fullmatch(path) or posixpath.normpath(path) != path:
+    in_force = [facts.get(name, {}).get("jwt_key_path") for name in ("slurm_conf", "slurmdbd_conf")]
+    if path and path in in_force:
+        # Slurm reads it already, whatever it looks like.
+        pass
+    elif not isinstance(path, str) or not _KEY_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         yield Problem(KEY_PATH, path, allowed, "AuthAltParameters cannot carry it")
         return
     key, slurm = facts.get("key"), facts.get("slurm_user")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import InputError
+from ..redaction import REDACTED, redacted
 from . import listeners as _listeners
 
 if TYPE_CHECKING:
@@ -54,10 +55,7 @@ UNIT_PATHS = (
 )
 """Where systemd looks for units, the first wins (systemd.unit(5))."""
 
-REDACTED = "(redacted)"
-
 _SECRET_NAME = re.compile(r"JWT|TOKEN|PASS|SECRET|KEY", re.IGNORECASE)
-_TOKEN = re.compile(r"eyJ[\w-]+\.")
 _NOT_SECRET = ("", "daemon")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECTION_LINE = re.compile(r"^[ \t]*\[[A-Za-z][\w-]*\][ \t]*$", re.MULTILINE)
@@ -342,8 +340,8 @@ def split_words(text: str) -> list[str]:
 
 def shown(name: str, value: str) -> str:
     """The value of a variable or option as it may be shown: what may be a secret never is."""
-    hide = _SECRET_NAME.search(name) is not None or _TOKEN.search(value) is not None
-    return REDACTED if hide and value not in _NOT_SECRET else value
+    hide = _SECRET_NAME.search(name) is not None and value not in _NOT_SECRET
+    return REDACTED if hide else redacted(value)
 
 
 def specifiers(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..host import programs
 from ..host.programs import Done, Run
+from ..redaction import redacted
 from ..slurm.ending import ending
 
 JOURNAL_LINES = 12
@@ -81,13 +82,16 @@ class Systemd:
         return self._run(["systemctl", *words], limit=STARTING_SECONDS)
 
     def journal(self, unit: str, since: float) -> str:
-        """How a unit ended since ``since`` (seconds since the epoch), from its cause; else the last lines it wrote."""
+        """How a unit ended since ``since`` (seconds since the epoch), from its cause; else the last lines it wrote.
+
+        Without secrets.
+        """
         done = self._run(
             ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={LOOKED_THROUGH}",
              f"--since=@{int(since):.0f}", f"--unit={unit}"], limit=programs.SECONDS
         )  # fmt: skip
         lines = done.stdout.strip().splitlines()
-        return "\n".join(ending(lines) or lines[-JOURNAL_LINES:])
+        return redacted("\n".join(ending(lines) or lines[-JOURNAL_LINES:]))
 
     def words(self, units: Iterable[str], since: float) -> str:
         """What these units wrote, one after the other."""

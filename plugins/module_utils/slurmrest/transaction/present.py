@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..host import files
 from ..host.identity import group_name, owner_name
+from ..redaction import redacted
 from .specs import FileSpec
 
 
@@ -38,12 +39,15 @@ def diff(spec: FileSpec, now: Present | None) -> dict[str, str]:
     hidden = spec.sensitive or not spec.shown
 
     def text(data: bytes) -> str:
-        return "(content not shown)\n" if hidden else data.decode("utf-8", "replace")
+        return "(content not shown)\n" if hidden else redacted(data.decode("utf-8", "replace"))
 
     before = _described(now.owner, now.group, now.mode, text(now.content)) if now else ""
     after = _described(spec.owner, spec.group, spec.mode, text(spec.content or b"")) if spec.state == "present" else ""
-    if hidden and now and spec.state == "present" and now.content != spec.content:
-        after = after.replace("(content not shown)", "(content not shown, changed)")
+    if now and spec.state == "present" and now.content != spec.content:
+        if hidden:
+            after = after.replace("(content not shown)", "(content not shown, changed)")
+        elif text(now.content) == text(spec.content or b""):
+            after += "(what differs is not shown)\n"
     return {"before_header": spec.path, "after_header": spec.path, "before": before, "after": after}
 
 

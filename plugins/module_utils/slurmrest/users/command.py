@@ -256,16 +256,18 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     else:
         left = found["remaining"]
         if left is None:
-            rests = "no expiry: slurmctld takes it for expired"
+            rests = _plain(found["expiry_fault"])
         else:
             rests = f"expired {_span(-left)} ago" if found["expired"] else f"{_span(left)} left"
         print(f"user        {_plain(found['user']) or 'none'}")
-        print(f"expires     {_clock(found['expires'])} ({rests})")
+        print(f"expires     {_clock(found['expires']) if left is not None else 'at no time'} ({rests})")
         print(f"algorithm   {_plain(found['algorithm']) or 'none'}")
         if found["foreign_type"]:
             print(f"type        {_plain(found['foreign_type'])}, which libjwt before 1.12 refuses")
         print(f"signature   {found['signature']}")
         print(f"claims      {json.dumps(found['claims'], ensure_ascii=True)}")
+        for remark in found["remarks"]:
+            print(f"note        {remark}")
     return OK if found["usable"] else FAILED
 
 

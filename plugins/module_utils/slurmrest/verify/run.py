@@ -18,6 +18,7 @@ from typing import Any, Callable
 
 from ..auth.jwt import Key
 from ..errors import InputError
+from ..redaction import redacted
 from ..rest import payloads
 from ..rest.client import ClientError, Credentials, Target
 from ..rest.session import Exchange, Failed, JobOptions, Options, Outcome, Session
@@ -50,6 +51,11 @@ class Result:
     exchanges: tuple[Exchange, ...] = ()
     cause_id: str = ""
     minor: bool = False
+
+    def __post_init__(self) -> None:
+        # Both quote what the daemon answered, and anything may be in that.
+        object.__setattr__(self, "detail", redacted(self.detail))
+        object.__setattr__(self, "cause", redacted(self.cause))
 
     @property
     def method(self) -> str:
