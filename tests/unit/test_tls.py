@@ -65,7 +65,7 @@ def test_the_certificate_is_checked_for_the_name_that_is_given(authority: Path, 
 
 
 def test_a_start_is_proven_over_tls_without_a_secret(daemon: Target) -> None:
-    assert probe_error(Probe("listeners", (daemon.url,)), lambda _argv: None) is None  # type: ignore[arg-type,return-value]
+    assert probe_error(Probe("listeners", (daemon.url,)), lambda _argv: None) is None  # type: ignore[arg-type]
 
 
 def test_the_doctor_asks_over_tls_whom_the_certificate_is_for(authority: Path, daemon: Target) -> None:

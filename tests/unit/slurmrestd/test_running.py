@@ -7,7 +7,7 @@ import json
 import os
 import pwd
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
@@ -15,6 +15,9 @@ from slurmrest.slurmrestd import running
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.unit import effective, order_dropins
 from slurmrest.transaction.probes import Probe, probe_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNITS = Path(__file__).resolve().parents[2] / "render" / "units"
 VENDORS = sorted(path.stem for path in UNITS.glob("*.service"))
@@ -125,7 +128,8 @@ class Systemctl:
     def __init__(self, pid: int) -> None:
         self.stdout = f"{pid}\n"
 
-    def __call__(self, _argv: object, **_how: Any) -> Any:
+    def __call__(self, argv: Sequence[str], **_how: Any) -> Any:
+        assert argv[0] == "systemctl"
         return self
 
 
