@@ -1,4 +1,4 @@
-"""Asking a slurmrestd for a doctor: never more than reads, and a client's request is judged, not repeated."""
+"""Asking a slurmrestd for a doctor: never more than reads, and a client's request is repeated where it is a GET."""
 
 from __future__ import annotations
 
@@ -120,6 +120,16 @@ def test_the_token_of_a_client_is_tried_on_a_url_that_works(daemon: FakeSlurmres
     assert found["client"]["answer"]["good"] is False
     assert found["client"]["answer"]["path"].endswith("/diag")
     assert {method for method, _path, _headers in daemon.requests} == {"GET"}
+
+
+def test_a_get_of_a_client_is_repeated_and_nothing_else_is(daemon: FakeSlurmrestd) -> None:
+    path = "/slurm/{}/diag".format(ask(daemon, token("root"))["served"]["slurm"][-1])
+    asked = {"client_token": token("alice")}
+    found = ask(daemon, token("root"), client={"method": "GET", "path": path, "user": "alice"}, **asked)
+    assert found["client"]["repeated"]["path"] == path
+    for method, other in (("POST", path), ("GET", "/slurm/nonsense")):
+        found = ask(daemon, token("root"), client={"method": method, "path": other, "user": "alice"}, **asked)
+        assert "repeated" not in found["client"]
 
 
 def test_nothing_of_a_token_is_in_what_comes_back(daemon: FakeSlurmrestd) -> None:

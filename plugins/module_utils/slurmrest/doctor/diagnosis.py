@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..redaction import redacted
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
+from .rules_conf import RULES as CONF
 from .rules_keys import RULES as KEYS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON shape; rises when a key is renamed or gone."""
 
-RULES: tuple[Rule, ...] = (*UNITS, *SERVICE, *KEYS, *CLUSTER, *REQUESTS, *SYMPTOMS)
+RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CLUSTER, *REQUESTS, *SYMPTOMS)
 """In the order in which equally weighty causes are reported."""
 
 

@@ -125,6 +125,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
         "keys": _keys(facts, roles, options.get("salt") or ""),
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
+        "plugin_directories": _plugin_directories(confs),
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
         "unshare": _unshare(),
@@ -419,6 +420,17 @@ def _fingerprint(path: str, salt: str) -> str | None:
     if not salt:
         return None
     return hmac.new(salt.encode(), files.read(path, 1 << 20), hashlib.sha256).hexdigest()
+
+
+def _plugin_directories(confs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:
+    """Whether the directories are there that PluginDir names, by path."""
+    stated = [
+        entry["value"]
+        for conf in confs.values()
+        for entry in (conf["entries"] if conf else ())
+        if entry["key"] == "plugindir"
+    ]
+    return {path: os.path.isdir(path) for value in stated for path in value.split(":") if path}
 
 
 def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:

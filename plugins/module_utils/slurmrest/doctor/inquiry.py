@@ -1,7 +1,7 @@
 """What slurmrestd answers, asked on its own host: the part of a doctor's evidence that is HTTP. Changes nothing.
 
-Only GET requests whose handlers read are sent. A client's own request is not repeated: its URL and method are looked up
-in the OpenAPI document, and its token is tried on a URL that is known to work.
+Only GET requests whose handlers read are sent. Of a client's own request URL and method are looked up in the OpenAPI
+document, and its token is tried on a URL that is known to work; it is repeated where it is a GET that the document has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 OPENAPI = "/openapi/v3"
 ADMINISTRATOR = "root"
-TIMEOUT = 8.0
+TIMEOUT = 20.0
+"""Seconds; slurmrestd's true answer takes nine where slurmctld does not run, and longer where packets get lost."""
+
 PAUSE = 1.0
 
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~/!$&'()*+,;=:]|%[0-9A-Fa-f]{2}")
@@ -159,6 +161,8 @@ def _client(
         try:
             credentials = Credentials(name, token)
             record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
+            if method == "GET" and "GET" in (record.get("methods") or ()):
+                record["repeated"] = _ask(way, found["url"], path, credentials)
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
     return record

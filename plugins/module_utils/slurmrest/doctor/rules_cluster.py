@@ -441,7 +441,7 @@ RULES = (
         "The accounting database is down",
         "accounting.html, MySQL Configuration",
         _database,
-        ("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused"),
+        ("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
         fatals=r"(?i)mysql|mariadb|database|storage",
     ),
     _rule(
@@ -456,7 +456,7 @@ RULES = (
         "slurmdbd does not run",
         "accounting.html, SlurmDBD Configuration",
         _stopped("slurmdbd", "The accounting daemon does not run"),
-        ("accounting-refused", "cluster-not-registered", "token-refused"),
+        ("accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
     ),
     _rule(
         "cluster-not-registered",
@@ -472,7 +472,7 @@ RULES = (
         "The controller does not know the user",
         "quickstart_admin.html, Super Quick Start",
         _unknown_user,
-        ("request-token-wrong",),
+        ("request-token-wrong", "request-fails"),
         anywhere=True,
     ),
     _rule(
@@ -548,7 +548,7 @@ SYMPTOMS = (
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
         _failed("slurmdbd", ["failed", "looping"], "It ended"),
-        ("accounting-refused", "cluster-not-registered", "token-refused"),
+        ("accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
     ),
     _rule(
         "slurmdbd-skipped",

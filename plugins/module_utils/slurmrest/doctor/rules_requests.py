@@ -117,7 +117,44 @@ def _unknown(host: Host, client: Client) -> str:
     return "slurmrestd has no such URL."
 
 
+_FAMILY = {"/slurm/": "diag", "/slurmdb/": "clusters"}
+_JUDGES = (_no_token, _expired, _wrong, _no_user, _characters, _version, _family, _method, _unknown)
+
+
+def _unexplained(cluster: Cluster) -> Iterator[Sign]:
+    """Nothing is wrong with it that can be seen from outside, and yet it is said to fail, or does."""
+    for host, client in _each(cluster):
+        repeated, family = client.get("repeated"), client["path"][: client["path"].find("/", 1) + 1]
+        behind = host.http.get(_FAMILY.get(family, "diag"))
+        if any(judge(host, client) for judge in _JUDGES) or (behind and not behind["good"]):
+            continue
+        if repeated and repeated["good"]:
+            continue
+        if repeated:
+            words = f"{repeated['status'] or repeated['kind']} {repeated['words']}".rstrip()
+            cause, seen = "The request fails here, too, and slurmrestd says why.", f"repeated here: {words}"
+            remedy = "Do what the answer says: it is about what is asked for, or about what its user may do."
+        elif client["method"] != "GET" and client.get("methods"):
+            cause = (
+                "Token, user header, URL and method are right, so what decides is its body, or what its user may do. "
+                "It was not repeated, for it would change something."
+            )
+            seen, remedy = (
+                "not repeated",
+                "See errors[] and warnings[] of the answer that the client got; docs/users.md.",
+            )
+        else:
+            continue
+        yield Sign(host.name, cause, [_sent(client), *_answered(host, client), seen], remedy)
+
+
 RULES = (
+    Rule(
+        "request-fails",
+        "The request itself is refused",
+        f"{QUICK_START}; rest_api.html",
+        _unexplained,
+    ),
     Rule(
         "request-token-missing",
         "The client sends no token",

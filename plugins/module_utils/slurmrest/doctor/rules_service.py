@@ -327,7 +327,7 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
         if host.down("slurmrestd"):
             continue
         there = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
-        for text in host.expected:
+        for text in host.expected if there else ():
             wanted = listeners.read(text)
             if wanted and not any(_covers(entry, wanted) for entry in there):
                 actual = [listener.format() for listener, _ in _told(host)]
@@ -347,6 +347,23 @@ def _covers(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
     there = listeners.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
     named = wanted.address is None and not there.is_any  # a name: any address may be its
     return there.covers(wanted) or (named and there.port == wanted.port)
+
+
+def _waiting(cluster: Cluster) -> Iterator[Sign]:
+    """It runs, is told to listen, and has no listener at all: it still waits for something, or hangs."""
+    for host in cluster.rest:
+        told = _told(host)
+        own = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
+        if host.down("slurmrestd") or own or not told or not host["units"].get("slurmrestd"):
+            continue
+        said = host.said("slurmrestd", r"retrying|cannot stat|unable to (?:stat|open|read)", runs=1)
+        yield Sign(
+            host.name,
+            "slurmrestd runs and does not listen anywhere yet: it opens its listeners once it has read its "
+            "configuration, for which it tries up to 60 s.",
+            [*said[:2], *(f"{origin}: {listener}" for listener, origin in told[:2])],
+            f"journalctl -u {host.rest_unit} says what it waits for; then: systemctl restart {host.rest_unit}",
+        )
 
 
 def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
@@ -410,7 +427,7 @@ def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-_STARTS = (*DOWN, "listens-elsewhere", "token-refused", "foreign-dropin")
+_STARTS = (*DOWN, "listens-elsewhere", "not-listening", "token-refused", "foreign-dropin")
 
 RULES = (
     Rule(
@@ -557,6 +574,14 @@ RULES = (
         "slurmrestd(8), -a; rest_quickstart.html, Customization",
         _plugin_not_named,
         ("token-refused", "accounting-refused"),
+    ),
+    Rule(
+        "not-listening",
+        "slurmrestd does not listen yet",
+        QUICK_START,
+        _waiting,
+        ("listener-silent", "listens-elsewhere"),
+        passing=True,
     ),
     Rule(
         "listens-elsewhere",

@@ -18,7 +18,14 @@ _OF_ENVIRONMENT = r"(?i)bind|listen|parse|plugin|SLURMRESTD|configuration|unshar
 """What variables decide: listeners, plugins, the configuration, what is given up at the start."""
 
 _REFUSED = ("token-refused", "accounting-refused")
-_LISTENING = ("bind-permission", "listener-duplicate", "listens-elsewhere", "port-taken", "port-in-slurmctld-range")
+_LISTENING = (
+    "bind-permission",
+    "listener-duplicate",
+    "listens-elsewhere",
+    "not-listening",
+    "port-taken",
+    "port-in-slurmctld-range",
+)
 
 
 def _fragment_listeners(host: Host) -> list[str]:
@@ -328,14 +335,14 @@ RULES = (
         "slurmrestd runs with an earlier configuration",
         "rest_quickstart.html, Customization",
         _not_restarted,
-        ("listens-elsewhere", "listener-silent", "runs-otherwise"),
+        ("listens-elsewhere", "not-listening", "listener-silent", "runs-otherwise"),
     ),
     Rule(
         "runs-otherwise",
         "slurmrestd does not run with what the drop-in says",
         "systemd.unit(5), drop-ins; systemctl(1), set-environment",
         _runs_otherwise,
-        ("listens-elsewhere", "listener-silent", *_REFUSED),
+        ("listens-elsewhere", "not-listening", "listener-silent", *_REFUSED),
     ),
     Rule(
         "stop-needs-kill",

@@ -1,0 +1,223 @@
+"""Causes in slurm.conf and slurmdbd.conf as files: what they include, name and exclude."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..slurmrestd import listeners
+from .model import Cluster, Host, Rule, Sign
+from .rules_units import DOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
+_BEHIND = ("token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+_READERS = {"slurm_conf": ("slurmctld", "slurmrestd"), "slurmdbd_conf": ("slurmdbd",)}
+_MOST = 3
+_ACCOUNTING_PORT = "AccountingStoragePort"
+
+
+def _read(cluster: Cluster) -> Iterator[tuple[Host, str, list[str]]]:
+    """Every configuration that a daemon of its host reads, and which do."""
+    for host in cluster.hosts:
+        for conf, daemons in _READERS.items():
+            readers = [daemon for daemon in daemons if daemon in host.roles]
+            if readers and host.facts[conf]["readable"]:
+                yield host, conf, readers
+
+
+def _restart(host: Host, daemons: list[str]) -> str:
+    return f"systemctl restart {' '.join(host.service(daemon) for daemon in daemons)}"
+
+
+def _include_missing(cluster: Cluster) -> Iterator[Sign]:
+    for host, conf, daemons in _read(cluster):
+        missing = host.facts[conf].get("missing_includes") or ()
+        if missing:
+            said = [
+                text
+                for daemon in daemons
+                for text in host.said(daemon, r"retrying|cannot stat|unable to|s_p_parse")[:1]
+            ]
+            yield Sign(
+                host.name,
+                f"{host.facts[conf]['path']} includes what is not there, or not readable: a daemon waits for it a "
+                "minute, listening nowhere, and ends.",
+                [*(f"{path} is not there, or not readable" for path in missing[:_MOST]), *said],
+                f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then "
+                f"{_restart(host, daemons)}",
+            )
+
+
+def _not_understood(cluster: Cluster) -> Iterator[Sign]:
+    for host, conf, daemons in _read(cluster):
+        errors = list(host.facts[conf].get("errors") or ())
+        if errors and any(host.down(daemon) for daemon in daemons):
+            yield Sign(
+                host.name,
+                f"{host.facts[conf]['path']} has lines that are no Key=Value: Slurm ends over them.",
+                [f"{where}: not understood" for where in errors[:_MOST]],
+                f"Mend {', '.join(errors[:_MOST])}, then {_restart(host, daemons)}",
+            )
+
+
+def _plugin_directory(cluster: Cluster) -> Iterator[Sign]:
+    for host, conf, daemons in _read(cluster):
+        there = host.evidence.get("plugin_directories") or {}
+        entry = host.entry(conf, "PluginDir")
+        gone = [path for path in (entry[0].split(":") if entry else ()) if there.get(path) is False]
+        if gone:
+            yield Sign(
+                host.name,
+                f"PluginDir names {', '.join(gone)}, which is not a directory of this host: no plugin is found there.",
+                [host.line(conf, "PluginDir"), *(f"{path} does not exist" for path in gone)],
+                "Take the line PluginDir out, for the directory that Slurm was built with is the default, or name the "
+                f"right one; then {_restart(host, daemons)}",
+            )
+
+
+def _removed(cluster: Cluster) -> Iterator[Sign]:
+    for host, conf, daemons in _read(cluster):
+        content, release = host["confs"][conf], host.release
+        for item in content["entries"] if content and release else ():
+            gone = [name for name in item["value"].lower().replace(" ", "").split(",") if name in _gone(host)]
+            if gone and release:
+                yield Sign(
+                    host.name,
+                    f"Slurm {release.series} has no {', '.join(gone)} any more; scontrol still reads such a file, and "
+                    "the daemon ends.",
+                    [f"{item['origin']}: {item['name']}={item['value']}"],
+                    f"Name a value that it has (slurm.conf(5), {item['name']}), or take the line out; then "
+                    f"{_restart(host, daemons)}",
+                )
+
+
+def _gone(host: Host) -> frozenset[str]:
+    release = host.release
+    return frozenset(release.removed_plugins if release else ())
+
+
+# --- ports -----------------------------------------------------------------------------------------------------------
+
+
+def _ports(host: Host) -> Iterator[tuple[str, range, str]]:
+    """The ports that daemons of one host take, by name, with where that is said."""
+    slurm, dbd = host.facts["slurm_conf"], host.facts["slurmdbd_conf"]
+    if "slurmctld" in host.roles and slurm["readable"]:
+        yield from _port("slurmctld", slurm["slurmctld_port"], host.line("slurm_conf", "SlurmctldPort"))
+    if "slurmdbd" in host.roles and dbd["readable"]:
+        yield from _port("slurmdbd", dbd["dbd_port"], host.line("slurmdbd_conf", "DbdPort"))
+    if (host.facts.get("units") or {}).get("slurmd", {}).get("active") == "active" and slurm["readable"]:
+        yield from _port("slurmd", slurm["slurmd_port"], host.line("slurm_conf", "SlurmdPort"))
+    for entry in host.unit["listeners"] if "slurmrestd" in host.roles else ():
+        listener = listeners.read(entry["text"])
+        if listener and listener.kind == "tcp":
+            yield "slurmrestd", range(listener.port, listener.port + 1), f"{entry['origin']}: {listener}"
+
+
+def _port(daemon: str, text: str, where: str) -> Iterator[tuple[str, range, str]]:
+    try:
+        yield daemon, listeners.port_range(str(text)), where
+    except InputError:
+        return
+
+
+def _collisions(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        taken = list(_ports(host))
+        for number, (first, ports, where) in enumerate(taken):
+            for second, others, also in taken[number + 1 :]:
+                both = sorted(set(ports) & set(others))
+                # Two listeners of slurmrestd, and slurmrestd within SlurmctldPort, have rules of their own.
+                if not both or first == second or {first, second} == {"slurmctld", "slurmrestd"}:
+                    continue
+                yield Sign(
+                    host.name,
+                    f"{first} and {second} are both given port {both[0]}: the one that starts second ends.",
+                    [where, also],
+                    f"Give {second} another port, in every file that names it (SlurmctldPort, SlurmdPort and "
+                    "AccountingStoragePort in slurm.conf, DbdPort in slurmdbd.conf, slurmrestd_service_listen), then "
+                    f"systemctl restart {host.service(first)} {host.service(second)}",
+                )
+
+
+def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
+    for dbd in cluster.role("slurmdbd"):
+        conf = dbd.facts["slurmdbd_conf"]
+        for host in cluster.hosts if conf["readable"] else ():
+            slurm = host.facts["slurm_conf"]
+            if not set(host.roles) & set(_READERS["slurm_conf"]) or not slurm["readable"] or not slurm["accounting"]:
+                continue
+            named = slurm["accounting_storage_host"] or "localhost"
+            local = host.name == dbd.name and named in ("localhost", "127.0.0.1", "::1")
+            if not local and named not in (dbd.name, *(conf.get("dbd_hosts") or [conf.get("dbd_host")])):
+                continue  # another slurmdbd, or a name that does not show whose it is
+            entry = host.entry("slurm_conf", _ACCOUNTING_PORT)
+            asked, listens = (entry[0] if entry else "6819"), str(conf["dbd_port"])
+            if asked != listens:
+                yield Sign(
+                    host.name,
+                    f"slurmdbd listens on port {listens}, and slurm.conf of this host asks for it on {asked}.",
+                    [f"{dbd.name}: {dbd.line('slurmdbd_conf', 'DbdPort')}", host.line("slurm_conf", _ACCOUNTING_PORT)],
+                    f"AccountingStoragePort={listens} in {slurm['path']} on every host, then restart slurmctld and "
+                    f"{host.rest_unit}.",
+                )
+
+
+RULES = (
+    Rule(
+        "include-missing",
+        "A file that the configuration includes is missing",
+        "slurm.conf(5), INCLUDE",
+        _include_missing,
+        (*_ALL_DOWN, *_BEHIND, "not-listening", "listens-elsewhere", "listener-silent", "configuration-differs"),
+        fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
+        preflight=True,
+    ),
+    Rule(
+        "conf-not-understood",
+        "The configuration has lines that Slurm does not take",
+        "slurm.conf(5), DESCRIPTION",
+        _not_understood,
+        (*_ALL_DOWN, *_BEHIND, "not-listening"),
+        fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|pars",
+    ),
+    Rule(
+        "plugin-dir-missing",
+        "PluginDir does not exist",
+        "slurm.conf(5), PluginDir",
+        _plugin_directory,
+        (*_ALL_DOWN, *_BEHIND, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
+        fatals=r"(?i)plugin|context",
+        preflight=True,
+    ),
+    Rule(
+        "plugin-removed",
+        "The configuration has a value that this release does not have",
+        "slurm.conf(5); release notes",
+        _removed,
+        (*_ALL_DOWN, *_BEHIND),
+        fatals=r"(?i)plugin|context|invalid|unknown",
+        preflight=True,
+    ),
+    Rule(
+        "ports-collide",
+        "Two daemons of Slurm are given one port",
+        "slurm.conf(5), SlurmctldPort; slurmdbd.conf(5), DbdPort",
+        _collisions,
+        (*_ALL_DOWN, *_BEHIND, "port-taken", "listener-silent"),
+        fatals=r"(?i)address already in use|bind",
+        preflight=True,
+    ),
+    Rule(
+        "accounting-port-differs",
+        "slurmdbd is asked on another port than its own",
+        "slurmdbd.conf(5), DbdPort; slurm.conf(5), AccountingStoragePort",
+        _accounting_port,
+        ("slurmctld-failed", *_BEHIND),
+        fatals=r"(?i)slurmdbd|persistent connection|accounting_storage",
+        preflight=True,
+    ),
+)

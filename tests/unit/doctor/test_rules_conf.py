@@ -1,0 +1,141 @@
+"""Causes in the configuration as a file: includes, plugins, ports, and what excludes each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.doctor.test_doctor import RECORDED, ended, evidence, ids, judge, split
+
+
+def node(data: dict[str, Any], name: str = "node1") -> dict[str, Any]:
+    host: dict[str, Any] = data["hosts"][name]
+    return host
+
+
+def say(data: dict[str, Any], conf: str, key: str, value: str, name: str = "node1") -> None:
+    entry = {"key": key.lower(), "name": key, "value": value, "line": f"{key}={value}", "origin": f"/etc/{conf}:9"}
+    node(data, name)["confs"][conf]["entries"].append(entry)
+
+
+def test_a_file_that_is_included_and_missing_explains_a_daemon_that_waits() -> None:
+    data = evidence()
+    host = node(data)
+    host["facts"]["slurm_conf"]["missing_includes"] = ["/etc/slurm/nodes.conf"]
+    host["listening"] = []
+    host["http"]["listeners"] = [
+        {**entry, "status": None, "kind": "refused", "words": "no", "good": False}
+        for entry in host["http"]["listeners"]
+    ]
+    (finding,) = judge(data).findings
+    assert finding.id == "include-missing"
+    assert "/etc/slurm/nodes.conf" in finding.remedy
+    assert any("does not listen yet" in text for text in finding.consequences)
+    assert "Tell clients" not in str(finding)
+    assert ids(judge(data, preflight=True)) == ["include-missing"]
+
+
+def test_a_daemon_that_listens_nowhere_is_not_said_to_listen_elsewhere() -> None:
+    data = evidence()
+    node(data)["listening"] = []
+    (finding,) = judge(data).findings
+    assert finding.id == "not-listening"
+    assert "Tell clients" not in finding.remedy
+
+
+def test_lines_that_are_not_understood_count_once_a_daemon_is_down() -> None:
+    data = evidence()
+    node(data)["facts"]["slurm_conf"]["errors"] = ["/etc/slurm/slurm.conf:7"]
+    assert judge(data).healthy
+    ended(data, "slurmctld", "fatal: Unable to process configuration file")
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.evidence[0]) == ("conf-not-understood", "/etc/slurm/slurm.conf:7: not understood")
+
+
+def test_a_plugin_directory_that_is_not_there_is_not_a_plugin_to_install() -> None:
+    data = evidence("jwt-plugin-missing")
+    say(data, "slurm_conf", "PluginDir", "/usr/lib64/nowhere")
+    node(data)["plugin_directories"] = {"/usr/lib64/nowhere": False}
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-dir-missing"
+    assert "/usr/lib64/nowhere does not exist" in finding.evidence
+    node(data)["plugin_directories"] = {"/usr/lib64/nowhere": True}
+    assert ids(judge(data)) == ["jwt-plugin-missing"]
+
+
+@pytest.mark.parametrize("release", sorted(RECORDED))
+def test_a_value_that_the_release_does_not_have_any_more(release: str) -> None:
+    data = evidence(release=release)
+    say(data, "slurm_conf", "SelectType", "select/cons_res")
+    gone = release > "23.02"
+    assert ids(judge(data)) == (["plugin-removed"] if gone else [])
+    assert ids(judge(data, preflight=True)) == (["plugin-removed"] if gone else [])
+    if gone:
+        ended(data, "slurmctld", "error: cannot create select context for select/cons_res", "fatal: Can't find plugin")
+        assert ids(judge(data)) == ["plugin-removed"]
+
+
+def test_two_daemons_on_one_port() -> None:
+    data = evidence()
+    host = node(data)
+    host["facts"]["slurm_conf"]["slurmctld_port"] = "6815-6819"
+    (finding,) = judge(data, preflight=True).findings
+    assert finding.id == "ports-collide"
+    assert "slurmctld and slurmdbd are both given port 6819" in finding.cause
+    ended(data, "slurmctld", "fatal: slurm_init_msg_engine_port error Address already in use")
+    assert ids(judge(data)) == ["ports-collide"]
+    apart = split()
+    for each in apart["hosts"].values():
+        each["facts"]["slurm_conf"] = {**each["facts"]["slurm_conf"], "slurmctld_port": "6815-6819"}
+    assert judge(apart).healthy, "on three hosts nothing is in the way"
+
+
+def test_slurmrestd_on_the_port_of_slurmdbd() -> None:
+    data = evidence()
+    host = node(data)
+    host["facts"]["slurmdbd_conf"]["dbd_port"] = "6820"
+    say(data, "slurm_conf", "AccountingStoragePort", "6820")
+    assert ids(judge(data)) == ["ports-collide"]
+
+
+def test_slurmdbd_sought_on_another_port_than_its_own() -> None:
+    data = evidence()
+    node(data)["facts"]["slurmdbd_conf"]["dbd_port"] = "7031"
+    (finding,) = judge(data).findings
+    assert finding.id == "accounting-port-differs"
+    assert "listens on port 7031" in finding.cause
+    assert "AccountingStoragePort=7031" in finding.remedy
+    say(data, "slurm_conf", "AccountingStoragePort", "7031")
+    assert judge(data).healthy
+    node(data)["facts"]["slurm_conf"]["accounting_storage_host"] = "elsewhere"
+    say(data, "slurm_conf", "AccountingStoragePort", "6819")
+    assert judge(data).healthy, "another slurmdbd is meant"
+
+
+def test_no_token_is_no_second_cause_beside_a_slurmdbd_that_does_not_run() -> None:
+    data = evidence("slurmdbd-stopped")
+    node(data)["token_refused"] = "scontrol token took more than 30 s"
+    assert ids(judge(data)) == ["slurmdbd-stopped"]
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        ({"repeated": {"status": 500, "kind": None, "good": False, "words": "Invalid job id"}}, ["request-fails"]),
+        ({"repeated": {"status": 200, "kind": None, "good": True, "words": ""}}, []),
+        ({"method": "POST", "methods": ["POST"]}, ["request-fails"]),
+        ({"method": "DELETE", "methods": ["GET"]}, ["request-method"]),
+    ],
+)
+def test_a_request_that_fails_does_not_end_in_healthy(client: dict[str, Any], expected: list[str]) -> None:
+    data = evidence()
+    host = node(data)
+    sent = {"method": "GET", "path": "/slurm/v0.0.42/job/7", "user": "alice", "bad_characters": [], "methods": ["GET"]}
+    token = {"jwt": True, "algorithm": "HS256", "user": "alice", "seconds_left": 100.0}
+    answer = {**host["http"]["diag"], "good": True}
+    host["http"]["client"] = {**sent, "token": token, "answer": answer, "twin": None, "version": "v0.0.42", **client}
+    report = judge(data)
+    assert ids(report) == expected
+    if "repeated" in client and expected:
+        assert "repeated here: 500 Invalid job id" in report.findings[0].evidence
