@@ -7,24 +7,10 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.rest.payloads import Resources, api_version, job_submission
+from slurmrest.rest.payloads import UNLIMITED, api_version, job_submission, number
 from slurmrest.slurm.releases import API_VERSIONS
 
 OLD = ("v0.0.35", "v0.0.36", "v0.0.37", "v0.0.38")
-
-ALL = Resources(
-    tasks=2,
-    nodes="1-2",
-    nodelist=("n1", "n[3,4]"),
-    cpus_per_task=3,
-    memory_per_node=2048,
-    input="/d/in",
-    error="/d/err",
-    qos="q",
-    constraints="fast",
-    reservation="r",
-    dependency="afterok:1",
-)
 
 
 def submission(name: str, **more: Any) -> dict[str, Any]:
@@ -51,32 +37,19 @@ def test_every_version_gets_what_it_wants(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", API_VERSIONS)
-def test_all_fields_in_every_version(name: str) -> None:
-    job = submission(name, resources=ALL)["job"]
+def test_a_number_is_always_set(name: str) -> None:
+    """Newer versions take ``{"number": 5}`` for none and say nothing (memory none, time without a limit)."""
+    api = api_version(name)
     old = name in OLD
-    assert job["memory_per_node"] == (2048 if old else {"set": True, "infinite": False, "number": 2048})
-    # Old versions refuse required_nodes as a disabled key, and read a list of nodes without effect.
-    assert job.get("nodelist") == ("n1,n[3,4]" if old else None)
-    assert job.get("required_nodes") == (None if old else ["n1", "n[3,4]"])
-    assert job["nodes"] == "1-2"
-    assert {key: job[key] for key in ("tasks", "cpus_per_task", "standard_input", "standard_error")} == {
-        "tasks": 2,
-        "cpus_per_task": 3,
-        "standard_input": "/d/in",
-        "standard_error": "/d/err",
-    }
-    assert [job[key] for key in ("qos", "constraints", "reservation", "dependency")] == ["q", "fast", "r", "afterok:1"]
-
-
-def test_zero_memory_is_all_of_a_node_and_is_sent() -> None:
-    assert submission("v0.0.38", resources=Resources(memory_per_node=0))["job"]["memory_per_node"] == 0
-    assert submission("v0.0.42", resources=Resources(memory_per_node=0))["job"]["memory_per_node"]["number"] == 0
+    assert number(api, 0) == (0 if old else {"set": True, "infinite": False, "number": 0})
+    assert number(api, UNLIMITED) == (-1 if old else {"set": True, "infinite": True, "number": 0})
 
 
 def test_nothing_is_sent_that_was_not_asked_for() -> None:
     assert set(submission("v0.0.42")["job"]) == {"name", "current_working_directory", "environment"}
     more = submission("v0.0.42", partition="p", account="a")["job"]
     assert (more["partition"], more["account"]) == ("p", "a")
+    assert submission("v0.0.42", more={"hold": True})["job"]["hold"] is True
 
 
 def test_an_empty_environment_is_refused() -> None:

@@ -117,7 +117,8 @@ def test_unusable_scripts_are_not_sent(daemon: FakeSlurmrestd, tmp_path: Path, n
 
 
 @pytest.mark.parametrize(
-    "words", [("-n", "0"), ("--mem", "much"), ("-t", "0"), ("--env", "1=2"), ("--export", "NO_SUCH")]
+    "words",
+    [("-n", "0"), ("--mem", "much"), ("-t", "soon"), ("--begin", "soon"), ("--env", "1=2"), ("--export", "NO_SUCH")],
 )
 @pytest.mark.usefixtures("target")
 def test_bad_options_are_not_sent(

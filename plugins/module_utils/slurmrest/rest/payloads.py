@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InputError
 from ..slurm.releases import API_VERSIONS, ApiVersion
+
+UNLIMITED = -1  # a number that means without a limit
 
 
 def api_version(name: str) -> ApiVersion:
@@ -22,27 +23,6 @@ def api_version(name: str) -> ApiVersion:
     raise InputError("API version", name, " ".join(API_VERSIONS))
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What a job asks for; None is left to the cluster. Paths are those of the compute node.
-
-    `nodes` is a count or a range such as ``2-4``, `nodelist` names nodes that the job must have, `memory_per_node` is
-    in MiB (0: all of it), `input` and `error` are files of the job's standard input and error.
-    """
-
-    tasks: int | None = None
-    nodes: str | None = None
-    nodelist: Sequence[str] = ()
-    cpus_per_task: int | None = None
-    memory_per_node: int | None = None
-    input: str | None = None
-    error: str | None = None
-    qos: str | None = None
-    constraints: str | None = None
-    reservation: str | None = None
-    dependency: str | None = None
-
-
 def job_submission(
     api: ApiVersion,
     *,
@@ -54,19 +34,19 @@ def job_submission(
     minutes: int | None = None,
     partition: str | None = None,
     account: str | None = None,
-    resources: Resources | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Body of ``POST /slurm/<version>/job/submit`` for a batch job.
 
     `directory` is the job's working directory and `output` the file for its output, both absolute on the compute node;
-    `minutes` is the time limit. The script stands beside ``job``: every API version accepts it there. ``nodes`` is
-    always sent as a string: the list that old versions describe is read by them and has no effect (seen on v0.0.36).
+    `minutes` is the time limit, `more` are keys of ``job`` in the version's shape already. The script stands beside
+    ``job``: every API version accepts it there. ``nodes`` is always a string: the list that old versions describe is
+    read by them and has no effect (seen on v0.0.36).
 
     Raises InputError when `environment` is empty, which every release refuses.
     """
     if not environment:
         raise InputError("environment", dict(environment), "at least one variable, such as PATH")
-    wanted = resources or Resources()
     job: dict[str, Any] = {
         "name": name,
         "current_working_directory": directory,
@@ -75,26 +55,19 @@ def job_submission(
         else [f"{key}={value}" for key, value in environment.items()],
         "partition": partition,
         "account": account,
-        "time_limit": _number(api, minutes),
-        "tasks": wanted.tasks,
-        "nodes": wanted.nodes,
-        "cpus_per_task": wanted.cpus_per_task,
-        "memory_per_node": _number(api, wanted.memory_per_node),
+        "time_limit": None if minutes is None else number(api, minutes),
         api.stdout_key: output,
-        "standard_input": wanted.input,
-        "standard_error": wanted.error,
-        "qos": wanted.qos,
-        "constraints": wanted.constraints,
-        "reservation": wanted.reservation,
-        "dependency": wanted.dependency,
     }
-    if wanted.nodelist:
-        job[api.nodelist_key] = (
-            list(wanted.nodelist) if api.nodelist_key == "required_nodes" else ",".join(wanted.nodelist)
-        )
-    return {"script": script, "job": {key: value for key, value in job.items() if value is not None}}
+    job = {key: value for key, value in job.items() if value is not None}
+    return {"script": script, "job": {**job, **(more or {})}}
 
 
-def _number(api: ApiVersion, value: int | None) -> Any:
-    """A number that can be unset or infinite, as the version writes it."""
-    return {"set": True, "infinite": False, "number": value} if api.number_struct and value is not None else value
+def number(api: ApiVersion, value: int) -> Any:
+    """A number that can be unset or infinite, as the version writes it.
+
+    Newer versions take a number without ``set`` for none, and say nothing; so it is always there.
+    """
+    if not api.number_struct:
+        return value
+    infinite = value == UNLIMITED
+    return {"set": True, "infinite": infinite, "number": 0 if infinite else value}

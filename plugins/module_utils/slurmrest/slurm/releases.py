@@ -95,6 +95,7 @@ class ApiVersion:
     stdout_key: str  # job.<key> of the file that takes the job's output
     nodelist_key: str  # job.<key> of the nodes a job must have: "nodelist" is a string, "required_nodes" a list
     exclusive_key: str  # job.<key> that asks for whole nodes
+    gres_prefix: str | None  # of each entry of job.tres_per_node; None: job.gres takes them bare
     meta_key: str  # meta.<key> holds the release of the server
     error_number_keys: tuple[str, ...]  # keys of errors[] that hold the number, the usual one first
     ping_key: str  # pings[].<key> that says whether slurmctld answered
@@ -112,6 +113,7 @@ _V35 = ApiVersion(
     stdout_key="standard_out",
     nodelist_key="nodelist",
     exclusive_key="exclusive",
+    gres_prefix=None,
     meta_key="Slurm",
     error_number_keys=("errno", "error_code"),
     ping_key="ping",
@@ -131,11 +133,12 @@ _V39 = replace(
     environment="list",
     nodelist_key="required_nodes",
     job_script="both",
+    gres_prefix="gres:",
     number_struct=True,
     error_number_keys=("error_number",),
     ping_key="pinged",
 )
-_V40 = replace(_V39, name="v0.0.40", cwd_required=True, meta_key="slurm")
+_V40 = replace(_V39, name="v0.0.40", cwd_required=True, meta_key="slurm", gres_prefix="gres/")
 _V41 = replace(_V40, name="v0.0.41")
 _V42 = replace(_V41, name="v0.0.42", slurmdb_ping=True, exclusive_key="shared", ping_key="responding", ping_up=True)
 _V43 = replace(_V42, name="v0.0.43")

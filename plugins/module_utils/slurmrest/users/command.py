@@ -21,7 +21,7 @@ from ..auth import minting as tokens
 from ..command.token_options import UsageError, token_from_environment, token_from_file, user_in
 from ..errors import InputError, SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
-from ..rest.payloads import Resources, job_submission
+from ..rest.payloads import job_submission
 from ..slurmrestd.listeners import DEFAULT_PORT
 from . import batch
 from .access import Access, RefusedError
@@ -64,7 +64,8 @@ exit codes:
   --json tells a 1 or 2 of the script from those above.
 
 The script's #SBATCH lines count as with sbatch, below the options given here; slurmrestd itself does not read them.
-Those that have no place here are named and ignored. The job does not get this environment but PATH, USER, LOGNAME and,
+What has no place here is refused, but mail and words to sbatch itself are named and ignored. The job does not get this
+environment but PATH, USER, LOGNAME and,
 where you are the user of the token, HOME; more with --export and --env.
 """
 
@@ -127,7 +128,12 @@ def add_submit_command(commands: Commands) -> None:
     job = parser.add_argument_group("the job, as with sbatch")
     for option in batch.OPTIONS:
         names = ([f"-{option.short}"] if option.short else []) + [f"--{option.name}"]
-        job.add_argument(*names, dest=option.key, metavar=option.metavar, help=option.help)
+        how: dict[str, Any] = {"metavar": option.metavar}
+        if option.takes == "no":
+            how = {"action": "store_const", "const": ""}
+        elif option.takes == "optional":
+            how = {"nargs": "?", "const": "", "metavar": (option.metavar or "").strip("[]")}
+        job.add_argument(*names, dest=option.key, help=option.help, **how)
     job.add_argument(
         "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of the job; repeat it for more"
     )
@@ -273,16 +279,13 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 
 def run_submit(arguments: argparse.Namespace) -> int:
     """Submit a script and, when asked for, follow it to its end."""
-    script = batch.read(_script_text(arguments.script))
-    given = {option.key: getattr(arguments, option.key) for option in batch.OPTIONS}
-    options = {
-        **script.options,
-        **{
-            option.key: option.read(given[option.key], f"--{option.name}")
-            for option in batch.OPTIONS
-            if given[option.key] is not None
-        },
+    given = {
+        option.key: option.read(value, f"--{option.name}")
+        for option in batch.OPTIONS
+        if (value := getattr(arguments, option.key)) is not None
     }
+    script = batch.read(_script_text(arguments.script), ignore_pbs="ignore_pbs" in given)
+    options = batch.merged(script.options, given)
     access = _access(arguments)
     for line in script.ignored:
         _say(f"ignored in the script: {line}")
@@ -292,23 +295,7 @@ def run_submit(arguments: argparse.Namespace) -> int:
         script=script.text,
         directory=_directory(options.get("chdir")),
         environment=environment_of(arguments.env, arguments.export, access.user, os.environ),
-        output=options.get("output"),
-        minutes=options.get("time"),
-        partition=options.get("partition"),
-        account=options.get("account"),
-        resources=Resources(
-            tasks=options.get("ntasks"),
-            nodes=options.get("nodes"),
-            nodelist=options.get("nodelist", ()),
-            cpus_per_task=options.get("cpus_per_task"),
-            memory_per_node=options.get("mem"),
-            input=options.get("input"),
-            error=options.get("error"),
-            qos=options.get("qos"),
-            constraints=options.get("constraint"),
-            reservation=options.get("reservation"),
-            dependency=options.get("dependency"),
-        ),
+        more=batch.fields(access.api, options),
     )
     submitted = submit(access, body)
     for note in submitted.notes:
