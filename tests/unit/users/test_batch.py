@@ -218,7 +218,7 @@ def test_whole_nodes_and_a_time_to_begin(name: str) -> None:
         assert begin == {"set": True, "infinite": False, "number": when}
     kinds = [batch.fields(api, {"exclusive": kind}) for kind in ("", "user")]
     if old:
-        assert kinds == [{"exclusive": True}, {"exclusive": "user"}]
+        assert kinds == [{"exclusive": "exclusive"}, {"exclusive": "user"}]
     elif name in ("v0.0.39", "v0.0.40", "v0.0.41"):
         assert kinds == [{"exclusive": ["true"]}, {"exclusive": ["user"]}]
     else:

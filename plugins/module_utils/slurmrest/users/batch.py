@@ -83,7 +83,7 @@ class Script:
 def minutes(text: str, variable: str = "--time") -> int:
     """A time limit as sbatch takes it (M, M:S, H:M:S, D-H, D-H:M, D-H:M:S), in whole minutes, rounded up.
 
-    UNLIMITED for its words, -1 and 0, as with sbatch (seen on 24.11: ``time: UNLIMITED``).
+    UNLIMITED for its words, -1 and 0, as with sbatch.
     """
     allowed = "MINUTES, MINUTES:SECONDS, HOURS:MINUTES:SECONDS, DAYS-HOURS[:MINUTES[:SECONDS]], 0 or UNLIMITED"
     if text.upper() in ("-1", "INFINITE", "UNLIMITED"):
@@ -228,10 +228,10 @@ def _put_gres(api: ApiVersion, text: str) -> Mapping[str, Any]:
 
 
 def _put_exclusive(api: ApiVersion, kind: str) -> Mapping[str, Any]:
-    """Old versions want true for whole nodes (22.05 refuses the word), the next ones a list."""
+    """Old versions want a word (and refuse true), the next ones a list."""
     if api.exclusive_key == "shared":
         return {"shared": [kind or "none"]}
-    return {"exclusive": [kind or "true"] if api.number_struct else kind or True}
+    return {"exclusive": [kind or "true"] if api.number_struct else kind or "exclusive"}
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -305,7 +305,7 @@ _ELSEWHERE: Mapping[str, str] = {
     }.items()
     for name in names.split()
 }
-"""What else sbatch 22.05 to 26.05 knows (asked from both ends): refused, since the job would run in another way."""
+"""What else sbatch knows (its oldest and newest release were asked): refused, the job would run in another way."""
 _SHORT: Mapping[str, str] = {
     **{option.short: option.name for option in OPTIONS if option.short},
     "B": "extra-node-info",
@@ -406,7 +406,7 @@ def _split(line: str, line_number: int) -> Iterator[str]:
     """The words of a line as sbatch sees them.
 
     Quotes of both kinds group, a backslash takes the next letter as it is (within both), ``#`` ends the line wherever
-    it stands bare, and so does an empty word (all seen with ``sbatch -vvv --test-only`` of 24.11).
+    it stands bare, and so does an empty word (all seen with ``sbatch -vvv --test-only``).
     """
     position = 0
     while position < len(line):
