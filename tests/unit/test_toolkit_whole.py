@@ -1,0 +1,239 @@
+"""Whole starts against a played engine: what is told to it, what is kept, what is written here."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.auth.jwt import Key, verify
+from slurmrest.verify import run as verification
+
+from slurmrest_toolkit.ansible_runs import playbooks
+from slurmrest_toolkit.clusters import journals, lifecycle, prove, remove, rest, tokens
+from slurmrest_toolkit.clusters.lifecycle import Request
+from slurmrest_toolkit.clusters.state import load
+from slurmrest_toolkit.containers.host import Host
+from slurmrest_toolkit.images import base, packages, warm
+from slurmrest_toolkit.images.archive import WARM
+from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image
+from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.progress import Progress
+from tests.unit.played_engine import KEY, VERSION, PlayedEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOST = Host(root=True, cgroups="v2", can_raise_limits=True, pids_controller=True)
+BASE = f"{base.BASE}:trixie-0123456789ab"
+KEYGEN = '#!/bin/sh\nfor file; do :; done\necho private >"$file"; echo ssh-ed25519 AAAA >"$file.pub"\n'
+
+
+class Check:
+    ok = True
+    seconds = 0.5
+
+
+class Report:
+    """What a verification comes to."""
+
+    def __init__(self, *, ok: bool = True) -> None:
+        self.checks, self.api_versions = [Check()], ("v0.0.41", "v0.0.42")
+        Check.ok = ok
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"checks": [{"id": "job", "seconds": 0.5, "ok": True}]}
+
+
+class Stage:
+    """A host with a played engine, and the notes of what is not played."""
+
+    def __init__(self, directory: Path) -> None:
+        self.engine = PlayedEngine()
+        self.engine.images[BASE] = {VERSION_LABEL: f"{VERSION}-4"}
+        self.played: list[tuple[list[str], tuple[str, ...]]] = []
+        self.proven: list[dict[str, Any]] = []
+        self.report = Report()
+        self.programs = directory / "bin"
+        self.programs.mkdir()
+        self.program("ssh", "#!/bin/sh\nexit 0\n")
+        self.program("ssh-keygen", KEYGEN)
+
+    def program(self, name: str, script: str) -> None:
+        (self.programs / name).write_text(script, encoding="ascii")
+        (self.programs / name).chmod(0o755)
+
+    def play(self, _hosts: Path, names: Sequence[str], log: Path, **how: Any) -> playbooks.Run:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("Ansible's words\n", encoding="utf-8")
+        self.played.append((list(names), tuple(how["arguments"])))
+        for name in names:
+            how["on_playbook"](name)
+        return playbooks.Run()
+
+    def verify(self, targets: Any, credentials: Any, options: Any, **more: Any) -> Report:
+        self.proven.append({"targets": targets, "credentials": credentials, "options": options, **more})
+        return self.report
+
+    def up(self, name: str, **wanted: Any) -> Progress:
+        progress = Progress(quiet=True)
+        lifecycle.up(Request(name, **wanted), progress)
+        return progress
+
+
+@pytest.fixture(name="stage")
+def a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage(tmp_path)
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", f"{stage.programs}{os.pathsep}{os.environ['PATH']}")
+    for module in (base, packages, warm):
+        monkeypatch.setattr(module, "runtime_directory", lambda: tmp_path)
+    monkeypatch.setattr(lifecycle, "find_engine", lambda *_, **__: stage.engine)
+    monkeypatch.setattr(lifecycle, "ensure_programs", lambda *_: None)
+    monkeypatch.setattr(base, "suite_name", lambda _series: BASE)
+    monkeypatch.setattr(base, "suite_image", lambda *_, **__: Image(BASE, f"{VERSION}-4"))
+    monkeypatch.setattr(playbooks, "run", stage.play)
+    monkeypatch.setattr(rest, "wait_until_served", lambda *_: None)
+    monkeypatch.setattr(verification, "verify", stage.verify)
+    return stage
+
+
+def test_the_first_start_deploys_and_keeps_and_the_second_starts_from_that(stage: Stage) -> None:
+    first = stage.up("one")
+    assert stage.played == [
+        (["cluster.yml", "deploy.yml"], ("--tags=slurm_packages",)),
+        (["cluster.yml", "deploy.yml"], ()),
+    ]
+    phases = ["host", "image", "nodes", "packages", "cluster", "deploy", "keep", "daemons", "verify"]
+    assert list(first.timings) == phases
+    assert [name.split(":")[0] for name in stage.engine.images] == [base.BASE, packages.INSTALLED, WARM]
+    second = stage.up("two")
+    assert len(stage.played) == 2
+    assert list(second.timings) == ["host", "nodes", "daemons", "verify"]
+    assert stage.engine.started["slurmrest-two-node1"].startswith(f"{WARM}:trixie-")
+    found = load("two")
+    assert found is not None
+    assert (found.ready, found.slurm_version, found.api_versions) == (True, VERSION, ["v0.0.41", "v0.0.42"])
+
+
+def test_the_files_of_a_cluster_are_private_and_its_secrets_travel_by_standard_input(stage: Stage) -> None:
+    stage.up("one")
+    directory = Path(os.environ["SLURMREST_STATE_DIR"]) / "clusters" / "one"
+    for name in ("ssh_config", "known_hosts", "inventory/hosts.yml", "token.root", "header.alice", "cluster.json"):
+        assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
+    (renewal,) = [
+        text for call, text in zip(stage.engine.calls, stage.engine.inputs, strict=True) if "slurmrest-renew" in call
+    ]
+    sent = dict(line.split() for line in renewal.splitlines())
+    assert len(base64.b64decode(sent["/etc/munge/munge.key"])) == 1024
+    key = Key(base64.b64decode(sent[warm.JWT_KEY]))
+    assert verify(stage.proven[0]["credentials"].token, key).user == "root"
+    token = (directory / "token.alice").read_text(encoding="ascii").strip()
+    lines = "\n".join(" ".join(call) for call in stage.engine.calls)
+    assert token not in lines
+    assert sent[warm.JWT_KEY] not in lines
+
+
+def test_many_nodes_start_from_one_image_of_each_kind(stage: Stage) -> None:
+    stage.up("wide", layout="split", compute_nodes=2)
+    assert len([name for name in stage.engine.images if name.startswith(WARM)]) == 4
+    images = stage.engine.started
+    assert images["slurmrest-wide-c1"] == images["slurmrest-wide-c2"]
+    assert images["slurmrest-wide-ctl"] != images["slurmrest-wide-db"]
+    published = {call[2] for call in stage.engine.told("run") if any(word.endswith("::6820") for word in call)}
+    assert published == {"--name=slurmrest-wide-rest"}
+
+
+def test_without_the_cache_the_deployed_nodes_are_proven_with_their_own_key(stage: Stage) -> None:
+    stage.up("one", cache=False)
+    assert [name for name in stage.engine.images if name.startswith(WARM)] == []
+    (proof,) = stage.proven
+    assert verify(proof["credentials"].token, Key(KEY)).user == "root"
+    assert proof["options"].accounting is True
+    stage.engine.calls.clear()
+    stage.engine.failing.add("cat --")
+    with pytest.raises(FileNotFoundError):
+        proof["read_output"]("/tmp/slurm-1.out")
+    stage.engine.failing.clear()
+    assert proof["read_output"]("/tmp/slurm-1.out") == "done\n"
+
+
+def test_bare_nodes_have_no_slurm_and_no_keys_of_it(stage: Stage) -> None:
+    progress = stage.up("plain", bare=True, allow_stale=True)
+    assert list(progress.timings) == ["host", "image", "nodes"]
+    assert stage.played == []
+    assert stage.engine.told("slurmrest-enrol", "--client-key", "--accept-stale-index")
+
+
+def test_an_ordinary_image_is_prepared_once(stage: Stage) -> None:
+    stage.up("one", image="debian:13")
+    assert stage.engine.told("pull", "debian:13")
+    stage.up("two", image="debian:13")
+    assert len(stage.engine.told("pull")) == 1
+    assert len(stage.played) == 2
+
+
+def test_a_proof_that_fails_removes_the_cluster_and_keeps_its_journals(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.report = Report(ok=False)
+    monkeypatch.setattr(prove, "render_table", lambda _report: "the table")
+    with pytest.raises(ClusterFailedError, match="did not prove everything\nthe table"):
+        lifecycle.up(Request("one"), Progress())
+    said = capsys.readouterr().err
+    assert "troubles in the journal of node1:" in said
+    assert "error: it has troubles" in said
+    assert "all is well" not in said
+    kept = journals.failure_directory("one")
+    assert {"ansible.log", "node1.journal"} <= {file.name for file in kept.iterdir()}
+    assert stage.engine.networks_there == []
+    Check.ok = True
+
+
+@pytest.mark.parametrize(("program", "words"), [("ssh", "does not answer over SSH: no route"), ("", "did not start")])
+def test_a_node_that_does_not_come_is_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, program: str, words: str
+) -> None:
+    monkeypatch.setattr(nodes, "START_SECONDS", 0.0)
+    if program:
+        stage.program("ssh", "#!/bin/sh\necho no route >&2; exit 255\n")
+    else:
+        stage.engine.failing.add("slurmrest-enrol")
+    with pytest.raises(ClusterFailedError, match=f"The node node1 {words}"):
+        stage.up("one", bare=True)
+
+
+def test_too_many_containers_are_the_cause_that_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "START_SECONDS", 0.0)
+    monkeypatch.setattr(nodes, "too_many_containers", lambda: ("127 of 128 are taken.", "Allow more."))
+    stage.engine.failing.add("run --detach")
+    with pytest.raises(ClusterFailedError, match=r"127 of 128 are taken\. Allow more"):
+        stage.up("one", bare=True)
+
+
+def test_a_distribution_that_moved_on_meanwhile_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.played_engine.VERSION", "26.05.1")
+    with pytest.raises(CannotRunError, match="the distribution has moved on to"):
+        stage.up("one")
+
+
+def test_down_removes_what_is_there(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.up("one")
+    monkeypatch.setattr(remove, "engine_of", lambda *_: stage.engine)
+    remove.down(["one"], Progress(quiet=True))
+    assert load("one") is None
+    assert stage.engine.networks_there == []
+
+
+def test_kept_tokens_belong_to_the_cluster(stage: Stage) -> None:
+    stage.up("one")
+    cluster = load("one")
+    assert cluster is not None
+    assert all(tokens.usable(cluster, user) for user in tokens.USERS)
+    line = subprocess.list2cmdline(rest.curl_argv(cluster, "/x", user="alice", method=None, body=None))
+    assert tokens.token_file(cluster, "alice").read_text(encoding="ascii").strip() not in line
