@@ -19,7 +19,7 @@ options:
   controller: {description: Inventory name of the host that mints the token (read by the action plugin)., type: str}
   listen: {description: Further addresses where slurmrestd shall listen., type: list, elements: str, default: []}
   request:
-    description: A request that does not work for a client. It is not repeated.
+    description: A request that does not work for a client. It is repeated where it is a GET that slurmrestd has.
     type: dict
     suboptions:
       method: {description: HTTP method., type: str, default: GET}

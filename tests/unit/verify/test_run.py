@@ -752,7 +752,11 @@ def test_a_job_that_fails(release: str, tmp_path: Path) -> None:
         ("PENDING Resources", "", None, "The queue is too busy to tell"),
         ("PENDING Resources", "IDLE DRAIN", False, "PENDING, Resources after 0.4 s; cancelled"),
         ("PENDING ReqNodeNotAvail", "MIXED", False, "PENDING, ReqNodeNotAvail after 0.4 s; cancelled"),
-        ("PENDING BeginTime", "MIXED", False, "PENDING, BeginTime after 0.4 s; cancelled"),
+        ("PENDING BeginTime", "MIXED", None, "Slow on purpose: its begin time has not come"),
+        ("PENDING Prolog", "IDLE", None, "Slow on purpose: a prolog still runs"),
+        ("CONFIGURING None", "ALLOCATED", None, "Slow on purpose: its nodes are being made ready"),
+        ("PENDING Resources", "IDLE CLOUD POWERING_UP", None, "Slow on purpose: nodes are powered up (node1)"),
+        ("PENDING PartitionDown", "IDLE CLOUD POWERING_UP", False, "PENDING, PartitionDown after 0.4 s; cancelled"),
         ("RUNNING None", "MIXED", False, "RUNNING after 0.4 s; cancelled"),
     ],
 )

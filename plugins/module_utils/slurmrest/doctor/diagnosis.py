@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..redaction import redacted
+from .rules_behind import RULES as BEHIND
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON shape; rises when a key is renamed or gone."""
 
-RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CLUSTER, *REQUESTS, *SYMPTOMS)
+RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CLUSTER, *BEHIND, *REQUESTS, *SYMPTOMS)
 """In the order in which equally weighty causes are reported."""
 
 

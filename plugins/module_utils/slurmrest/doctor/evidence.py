@@ -17,6 +17,7 @@ import os
 import posixpath
 import pwd
 import re
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ _PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
 
 _TROUBLE = re.compile(
     r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|space"
-    r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid"
+    r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid|conver(?:t|sion)"
 )
 _ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
 _EXPORTS_TOKEN = re.compile(r"^\s*export\s+[\"']?(?:\$\(|`)\s*scontrol\s+token\b")
@@ -126,6 +127,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "keys": _keys(facts, roles, options.get("salt") or ""),
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
         "plugin_directories": _plugin_directories(confs),
+        "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
         "unshare": _unshare(),
@@ -420,6 +422,52 @@ def _fingerprint(path: str, salt: str) -> str | None:
     if not salt:
         return None
     return hmac.new(salt.encode(), files.read(path, 1 << 20), hashlib.sha256).hexdigest()
+
+
+def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Whether what slurm.conf names can be resolved and connected to from here; nothing is sent."""
+    slurm = facts["slurm_conf"]
+    entries = conf["entries"] if conf else []
+    named = [entry["value"] for entry in entries if entry["key"] == "slurmctldhost"] or slurm["slurmctld_hosts"]
+    port = str(slurm["slurmctld_port"]).partition("-")[0]
+    wanted = [("slurmctld", _address(name), port) for name in named[:_MOST_REACHED]]
+    if slurm["accounting"]:
+        ports = [entry["value"] for entry in entries if entry["key"] == "accountingstorageport"]
+        hosts = slurm.get("accounting_storage_hosts") or ["localhost"]
+        wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
+    return [{"daemon": daemon, "host": name, "port": port, **_connect(name, port)} for daemon, name, port in wanted]
+
+
+_MOST_REACHED = 3
+_CONNECT_SECONDS = 2.0
+
+
+def _address(name: str) -> str:
+    """What is connected to by SlurmctldHost=name(address)."""
+    return name.partition("(")[2].rstrip(")") or name
+
+
+def _connect(name: str, port: str) -> dict[str, Any]:
+    """Addresses, and why none of them takes a connection; an empty ``error`` where one does."""
+    try:
+        found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        return {"addresses": [], "error": f"cannot be resolved: {getattr(error, 'strerror', None) or error}"}
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    errors = []
+    for address in addresses[:_MOST_REACHED]:
+        errors.append(_refusal(address, int(port)))
+        if not errors[-1]:
+            return {"addresses": addresses, "error": ""}
+    return {"addresses": addresses, "error": errors[-1] if errors else "has no address"}
+
+
+def _refusal(address: str, port: int) -> str:
+    try:
+        socket.create_connection((address, port), _CONNECT_SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _plugin_directories(confs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:

@@ -76,7 +76,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request 
     Args:
         listen: addresses where clients expect slurmrestd, besides its own listeners.
         instance: that of ``slurmrestd@INSTANCE``, where several serve.
-        request: a client's request to explain; it is not repeated.
+        request: a client's request to explain; repeated where it is a GET.
     """
     name = socket.gethostname().partition(".")[0]
     users = [request.user] if request and request.user else []

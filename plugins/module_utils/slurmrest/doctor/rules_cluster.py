@@ -404,7 +404,13 @@ def _rule(identity: str, title: str, documentation: str, look: Any, explains: An
     return Rule(identity, title, documentation, look, explains, **more)
 
 
-_WITHOUT_CONTROLLER = ("token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+_WITHOUT_CONTROLLER = (
+    "daemon-unreached",
+    "token-not-minted",
+    "token-refused",
+    "accounting-refused",
+    "cluster-not-registered",
+)
 _TROUBLE = "troubleshoot.html"
 
 RULES = (
@@ -441,7 +447,10 @@ RULES = (
         "The accounting database is down",
         "accounting.html, MySQL Configuration",
         _database,
-        ("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
+        (
+            *("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
+            *("database-unusable", "daemon-unreached"),
+        ),
         fatals=r"(?i)mysql|mariadb|database|storage",
     ),
     _rule(
@@ -456,7 +465,7 @@ RULES = (
         "slurmdbd does not run",
         "accounting.html, SlurmDBD Configuration",
         _stopped("slurmdbd", "The accounting daemon does not run"),
-        ("accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+        ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
     ),
     _rule(
         "cluster-not-registered",
@@ -548,14 +557,14 @@ SYMPTOMS = (
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
         _failed("slurmdbd", ["failed", "looping"], "It ended"),
-        ("accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+        ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
     ),
     _rule(
         "slurmdbd-skipped",
         "slurmdbd is skipped",
         "accounting.html, SlurmDBD Configuration",
         _skipped("slurmdbd"),
-        ("accounting-refused",),
+        ("accounting-refused", "daemon-unreached"),
     ),
     _rule(
         "token-not-minted",

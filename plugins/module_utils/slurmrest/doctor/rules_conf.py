@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
-_BEHIND = ("token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+_BEHIND = ("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
 _READERS = {"slurm_conf": ("slurmctld", "slurmrestd"), "slurmdbd_conf": ("slurmdbd",)}
 _MOST = 3
 _ACCOUNTING_PORT = "AccountingStoragePort"

@@ -539,7 +539,7 @@ RULES = (
         "The port of slurmrestd lies in SlurmctldPort",
         "slurm.conf(5), SlurmctldPort",
         _slurmctld_range,
-        (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed"),
+        (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed", "daemon-unreached"),
         fatals=_IN_USE,
     ),
     Rule(

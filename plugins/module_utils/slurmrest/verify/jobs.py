@@ -17,6 +17,12 @@ from ..rest.session import JOB, NOT_ORDINARY, Failed, JobOptions, Outcome, Sessi
 
 _MAX_OUTPUT = 4096  # bytes of a job's output
 _QUEUED = frozenset(("Priority", "Licenses"))  # reasons of a job that only has to wait
+_SLOW = {
+    "BeginTime": "its begin time has not come: a job_submit plugin sets one, or it was requeued",
+    "Prolog": "a prolog still runs",
+}
+"""Reasons of a job for which the cluster does what it is told to, however long that takes."""
+
 _WORKING = frozenset(("ALLOCATED", "MIXED", "COMPLETING"))  # states of a node that runs something
 _SCRIPT = '#!/bin/sh\necho "$SLURMREST_VERIFY"\ntest -n "$SLURMREST_VERIFY"\n'
 _SLEEP = "#!/bin/sh\nexec sleep 60\n"
@@ -161,14 +167,20 @@ def _unfinished(session: Session, job_id: int, status: answers.JobStatus, option
         f"On the controller: scontrol show job {job_id}; sinfo -R. On the compute node: journalctl -u slurmd; "
         f"id {session.job_credentials.user}"
     )
+    more = "Allow more time (--job-timeout), or name another partition (--job-partition)."
+    slow = "its nodes are being made ready" if "CONFIGURING" in status.states else _SLOW.get(status.reason)
+    if slow:
+        return Outcome(None, f"{detail}. Slow on purpose: {slow}", remedy=more)
     if "PENDING" not in status.states:
         raise Failed(detail, Cause("job-endless", "the job does not end", remedy))
     nodes: list[tuple[str, tuple[str, ...]]] = []
     with session.aside(), contextlib.suppress(ClientError):
         nodes = answers.nodes(payload_of(session.ask(session.url("nodes"), fresh=True)))
     busy = not nodes or any(_WORKING.intersection(states) for _name, states in nodes)
+    powering = [name for name, states in nodes if "POWERING_UP" in states]
+    if powering and status.reason in ("", "None", "Resources"):
+        return Outcome(None, f"{detail}. Slow on purpose: nodes are powered up ({powering[0]})", remedy=more)
     if status.reason in _QUEUED or (status.reason == "Resources" and busy):
-        more = "Allow more time (--job-timeout), or name another partition (--job-partition)."
         return Outcome(None, f"{detail}. The queue is too busy to tell", remedy=more)
     shown = ", ".join(f"{name} {' '.join(states)}" for name, states in nodes[:5])
     raise Failed(detail, Cause("job-pending", f"no node takes the job{f' ({shown})' if shown else ''}", remedy))

@@ -1,0 +1,130 @@
+"""Causes between the daemons: what slurm.conf names and cannot be reached, and a database that is up and of no use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from .model import Cluster, Host, Rule, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_NAMES = {"slurmctld": "SlurmctldHost", "slurmdbd": "AccountingStorageHost"}
+_PORTS = {"slurmctld": "SlurmctldPort", "slurmdbd": "AccountingStoragePort"}
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+RECENT_SECONDS = 300.0
+"""A slurmdbd that cannot use its database says so again within less."""
+
+
+def _unreached(cluster: Cluster) -> Iterator[Sign]:
+    """None of the hosts that slurm.conf of a REST host names for a daemon takes a connection from there."""
+    for host in cluster.rest:
+        for daemon, key in _NAMES.items():
+            tried = [entry for entry in host.evidence.get("reach") or () if entry["daemon"] == daemon]
+            there = cluster.role(daemon)
+            if not tried or not all(entry["error"] for entry in tried):
+                continue
+            if cluster.preflight and not any(not other.down(daemon) for other in there):
+                continue  # a deployment starts it
+            apart = [other.name for other in there if other.name != host.name]
+            here = any(entry["host"] in _LOCAL for entry in tried) and apart and daemon not in host.roles
+            entry = tried[0]
+            yield Sign(
+                host.name,
+                f"{key} of this host means the host itself, and {daemon} is on {', '.join(apart)}."
+                if here
+                else f"From this host {daemon} cannot be reached where slurm.conf names it: {entry['host']}, port "
+                f"{entry['port']}: {entry['error']}.",
+                [*map(_tried, tried), host.line("slurm_conf", key), host.line("slurm_conf", _PORTS[daemon])],
+                f"{key}={apart[0]} in slurm.conf of every host, then restart slurmctld and {host.rest_unit}."
+                if here and apart
+                else _remedy(host, there, daemon, entry),
+            )
+
+
+def _tried(entry: Mapping[str, Any]) -> str:
+    addresses = ", ".join(entry["addresses"]) or "no address"
+    return f"connect to {entry['host']} ({addresses}), port {entry['port']}: {entry['error']}"
+
+
+def _remedy(host: Host, there: Sequence[Host], daemon: str, entry: Mapping[str, Any]) -> str:
+    where = ", ".join(other.name for other in there) or "its host"
+    if not entry["addresses"]:
+        return f"Make {entry['host']} known on {host.name} (DNS or /etc/hosts): getent hosts {entry['host']}"
+    return (
+        f"On {where}: ss -lntp shows on which address and port {daemon} listens; getent hosts {entry['host']} on "
+        f"{host.name} and there shows whether both mean one host; no firewall between may drop port {entry['port']}."
+    )
+
+
+_UNUSABLE = (
+    (
+        r"Access denied",
+        "The database refuses the login of slurmdbd.",
+        (
+            "Compare StorageUser and StoragePass in slurmdbd.conf with the database's user, or grant it anew (GRANT "
+            "ALL on the database that StorageLoc names); then systemctl restart slurmdbd"
+        ),
+    ),
+    (
+        r"(?i)read[-_ ]only",
+        "The database is read-only, and slurmdbd has to write.",
+        (
+            "SHOW VARIABLES LIKE 'read_only' in the database; SET GLOBAL read_only=OFF where it is the primary, or "
+            "point StorageHost to the primary; then systemctl restart slurmdbd"
+        ),
+    ),
+    (
+        r"(?i)can't connect to|unknown \S* ?server host",
+        "slurmdbd does not reach its database.",
+        (
+            "See StorageHost and StoragePort in slurmdbd.conf, and whether the database runs and listens there; then "
+            "systemctl restart slurmdbd"
+        ),
+    ),
+    (
+        r"(?i)\bconver(?:t|sion)",
+        "slurmdbd is converting its database after an upgrade, and answers nobody until it is done.",
+        "Wait, and do not stop it: journalctl -f -u slurmdbd says when conversion is done.",
+    ),
+)
+
+
+def _unusable(cluster: Cluster) -> Iterator[Sign]:
+    bad = any((rest.http.get("clusters") or {"good": True})["good"] is False for rest in cluster.rest)
+    for host in cluster.role("slurmdbd"):
+        lines = [line for line in host.journal("slurmdbd") if line["run"] == 0]
+        last = next((line for line in reversed(lines) if re.search(r"(?i)mysql|database|conver", line["text"])), None)
+        if last is None or not (bad or host.down("slurmdbd") or last["age"] < RECENT_SECONDS):
+            continue
+        near = [line["text"] for line in lines if line["age"] < last["age"] + RECENT_SECONDS]
+        for pattern, cause, remedy in _UNUSABLE:
+            found = [text for text in near if re.search(pattern, text)]
+            if found and not re.search(r"(?i)conversion done", near[-1]):
+                yield Sign(host.name, cause, [f"journal of slurmdbd: {found[-1]}"], remedy)
+                break
+
+
+_BEHIND = ("token-refused", "accounting-refused", "cluster-not-registered", "token-not-minted")
+
+RULES = (
+    Rule(
+        "daemon-unreached",
+        "What slurm.conf names cannot be reached from the REST host",
+        "slurm.conf(5), SlurmctldHost, AccountingStorageHost; network.html",
+        _unreached,
+        _BEHIND,
+        anywhere=True,
+        passing=True,
+        preflight=True,
+    ),
+    Rule(
+        "database-unusable",
+        "The database is of no use to slurmdbd",
+        "accounting.html, MySQL Configuration; upgrades.html",
+        _unusable,
+        ("slurmdbd-failed", "daemon-unreached", *_BEHIND),
+        fatals=r"(?i)mysql|mariadb|database|storage|access denied",
+    ),
+)

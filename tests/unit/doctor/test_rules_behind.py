@@ -1,0 +1,89 @@
+"""What slurm.conf names and cannot be reached, and a database that is up and of no use."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from slurmrest.doctor import evidence as module
+
+from tests.unit.doctor.test_doctor import evidence, ids, judge, split
+
+
+def tried(host: str, error: str = "Connection refused", daemon: str = "slurmdbd", **more: Any) -> dict[str, Any]:
+    return {"daemon": daemon, "host": host, "port": "6819", "addresses": ["127.0.0.1"], "error": error, **more}
+
+
+def without_accounting(data: dict[str, Any], name: str) -> None:
+    data["hosts"][name]["http"]["clusters"] = {**data["hosts"][name]["http"]["clusters"], "good": False}
+
+
+def test_localhost_means_another_host_on_a_rest_host_of_its_own() -> None:
+    data = split()
+    data["hosts"]["rest"]["reach"] = [tried("localhost")]
+    without_accounting(data, "rest")
+    (finding,) = judge(data).findings
+    assert finding.id == "daemon-unreached"
+    assert finding.cause == "AccountingStorageHost of this host means the host itself, and slurmdbd is on db."
+    assert "AccountingStorageHost=db" in finding.remedy
+    assert finding.evidence[0] == "connect to localhost (127.0.0.1), port 6819: Connection refused"
+    assert ids(judge(data, preflight=True)) == ["daemon-unreached"]
+
+
+def test_a_name_that_is_not_known_and_a_firewall_have_their_own_remedies() -> None:
+    data = split()
+    data["hosts"]["rest"]["reach"] = [tried("db", "cannot be resolved: no", addresses=[])]
+    assert "getent hosts db" in judge(data).findings[0].remedy
+    data["hosts"]["rest"]["reach"] = [tried("db", "timed out")]
+    assert "no firewall between may drop port 6819" in judge(data).findings[0].remedy
+
+
+def test_one_of_two_controllers_that_is_reached_is_enough() -> None:
+    data = split()
+    data["hosts"]["rest"]["reach"] = [tried("one", daemon="slurmctld"), tried("two", "", "slurmctld")]
+    assert judge(data).healthy
+
+
+def test_a_daemon_that_does_not_run_is_the_cause_of_not_being_reached() -> None:
+    data = evidence("slurmdbd-stopped")
+    data["hosts"]["node1"]["reach"] = [tried("node1")]
+    assert ids(judge(data)) == ["slurmdbd-stopped"]
+    assert judge(data, preflight=True).healthy, "a deployment starts it"
+
+
+def test_a_place_is_tried_by_name_and_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert module._connect("127.0.0.1", str(port)) == {"addresses": ["127.0.0.1"], "error": ""}
+    assert module._connect("127.0.0.1", str(port))["error"] == "Connection refused"
+    assert module._connect("no.such.invalid", "6819")["error"].startswith("cannot be resolved: ")
+    assert module._address("ctl(10.0.0.7)") == "10.0.0.7"
+    assert module._address("ctl") == "ctl"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("error: mysql_real_connect failed: 1045 Access denied for user 'slurm'@'localhost'", "refuses the login"),
+        ("error: mysql_query failed: 1290 The MariaDB server is running with the --read-only option", "is read-only"),
+        ("error: mysql_real_connect failed: 2003 Can't connect to MySQL server on 'db' (111)", "does not reach"),
+        ("accounting_storage/as_mysql: converting usage tables of the database", "is converting"),
+    ],
+)
+def test_a_database_that_is_of_no_use(line: str, words: str) -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["journal"]["slurmdbd"] = [
+        {"age": 4.0, "run": 0, "text": line},
+        {"age": 3.0, "run": 0, "text": "error: The database must be up when starting the MYSQL plugin."},
+    ]
+    without_accounting(data, "node1")
+    (finding,) = judge(data).findings
+    assert finding.id == "database-unusable"
+    assert words in finding.cause
+    assert finding.evidence == [f"journal of slurmdbd: {line}"]
+    for old in host["journal"]["slurmdbd"]:
+        old["age"] = 9000.0
+    host["http"]["clusters"]["good"] = True
+    assert judge(data).healthy, "that was yesterday"
