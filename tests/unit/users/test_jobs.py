@@ -331,7 +331,85 @@ def test_cancel_reads_what_stands_in_the_status_of_a_200(
     assert json.loads(shown.out) == [{"job_id": 7, "cancelled": code == 0, "note": shown.err.strip().split(": ", 1)[1]}]
 
 
-@pytest.mark.parametrize("text", ["0", "x", "-1", "1.5", "²"])
+def array(daemon: FakeSlurmrestd, *started: tuple[int, int, str], waiting: str = "") -> None:
+    """An array 14 as slurmctld tells of it: a record for each task that has started, and one for the others."""
+
+    def number(value: int | None) -> Any:
+        return value if daemon.style.old else {"set": value is not None, "infinite": False, "number": value or 0}
+
+    def record(job_id: int, task: int | None, tasks: str, state: str) -> dict[str, Any]:
+        fields = {"job_id": job_id, "array_job_id": number(14), "array_task_id": number(task), "user_name": "alice"}
+        return {**fields, "array_task_string": tasks, "job_state": state if daemon.style.old else [state]}
+
+    found = [record(job_id, task, "", state) for job_id, task, state in started]
+    found += [record(14, None, waiting, "PENDING")] if waiting else []
+    daemon.instead["job"] = (200, {"jobs": found, "errors": []})
+
+
+def test_a_task_of_an_array_is_selected_here(daemon: FakeSlurmrestd, target: Target) -> None:
+    """With ``job/14_2`` newer releases answer with the whole array, so the array is asked for."""
+    array(daemon, (15, 1, "COMPLETED"), (16, 2, "RUNNING"), waiting="3,5-9:2%2")
+    here = access(target)
+    assert [job.label for job in jobs.records(here, "14_2")] == ["14_2"]
+    assert [job.label for job in jobs.records(here, "14_7")] == ["14_[3,5-9:2%2]"]
+    assert [job.label for job in jobs.records(here, "14")] == ["14_1", "14_2", "14_[3,5-9:2%2]"]
+    for task in ("14_4", "14_6", "14_11"):
+        with pytest.raises(RefusedError, match=f"no job {task}"):
+            jobs.records(here, task)
+    assert not any("_" in path.rpartition("/")[2] for _method, path, _headers in daemon.requests)
+
+
+def test_an_array_is_over_when_all_its_tasks_are(daemon: FakeSlurmrestd, target: Target) -> None:
+    here = access(target)
+    array(daemon, (15, 1, "COMPLETED"), waiting="2-3")
+    assert not jobs.show(here, 14).over
+    array(daemon, (15, 1, "COMPLETED"), (16, 2, "TIMEOUT"), (14, 3, "COMPLETED"))
+    assert (jobs.show(here, 14).over, jobs.show(here, 14).result) == (True, jobs.EXIT_TIMEOUT)
+    array(daemon, (15, 1, "COMPLETED"), (14, 3, "COMPLETED"))
+    assert jobs.show(here, 14).result == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (304, ""),
+        (200, {"jobs": [], "errors": [], "warnings": [{"description": "No job changes since update_time[1]=set"}]}),
+        (200, {"errors": []}),
+    ],
+    ids=["304", "empty", "missing"],
+)
+@pytest.mark.usefixtures("target")
+def test_nothing_changed_is_not_no_jobs(
+    daemon: FakeSlurmrestd, answer: tuple[int, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.instead["jobs"] = answer
+    assert cli.main(["job", "list"]) == cli.FAILED
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("target")
+def test_cancelling_an_ended_job_is_told_where_the_answer_says_nothing(
+    daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.job_states = ["COMPLETED"]
+    daemon.faults.add("cancel-ignored")
+    assert cli.main(["submit", script]) == cli.OK
+    assert cli.main(["job", "cancel", "42"]) == cli.OK
+    assert "it had ended already: COMPLETED" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("target")
+def test_a_signal_is_checked_before_it_is_sent(daemon: FakeSlurmrestd, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["job", "cancel", "7", "--signal", "USR3"]) == cli.CANNOT_RUN
+    assert "USR3" in capsys.readouterr().err
+    assert daemon.requests == []
+    assert [jobs.signal_name(text) for text in ("term", "SIGUSR1", "9")] == ["TERM", "USR1", "9"]
+    for text in ("0", "64", "", "SIG", "NONSENSE", "²"):
+        with pytest.raises(InputError, match="--signal"):
+            jobs.signal_name(text)
+
+
+@pytest.mark.parametrize("text", ["0", "x", "-1", "1.5", "²", "1_", "_1", "1_x", "1_2_3", "0_1"])
 def test_no_job_numbers(text: str) -> None:
     assert cli.main(["job", "show", "--", text]) == cli.CANNOT_RUN
 

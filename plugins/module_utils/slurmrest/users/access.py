@@ -113,6 +113,8 @@ class Access:
         response, payload = self.send("GET", endpoint)
         if response.status == 204:
             return {}
+        if response.status == 304:
+            raise RefusedError("nothing has changed since the time asked for, which says nothing about what there is")
         if response.status != 200 or not payload or answers.errors_of(payload):
             raise self.refusal(response)
         return payload

@@ -25,7 +25,7 @@ from ..rest.payloads import job_submission
 from ..slurmrestd.listeners import DEFAULT_PORT
 from . import batch
 from .access import Access, RefusedError
-from .jobs import Job, cancel, follow, listing, show, submit
+from .jobs import Job, cancel, follow, listing, records, signal_name, submit
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -154,7 +154,9 @@ def add_job_command(commands: Commands) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action, words, face in (("show", "show jobs", run_show), ("cancel", "cancel jobs", run_cancel)):
         one = actions.add_parser(action, help=words, description=f"{words.capitalize()}. Exit code 1 when one fails.")
-        one.add_argument("jobs", nargs="+", type=_job_id, metavar="ID")
+        one.add_argument("jobs", nargs="+", type=_job_id, metavar="ID", help="such as 42, or 42_3: a task of an array")
+        if action == "cancel":
+            one.add_argument("--signal", metavar="NAME", help="send it this signal, such as USR1, instead of ending it")
         _add_access(one)
         one.set_defaults(face=face)
     many = actions.add_parser("list", help="list your jobs", description="List the jobs that slurmctld still knows.")
@@ -319,24 +321,27 @@ def run_submit(arguments: argparse.Namespace) -> int:
 def run_show(arguments: argparse.Namespace) -> int:
     """Show jobs."""
     access = _access(arguments)
-    found = [job for job in (_seen(access, job_id) for job_id in arguments.jobs) if job]
+    seen = [_seen(access, job_id) for job_id in arguments.jobs]
+    found = [job for jobs in seen for job in jobs]
     if arguments.json:
         _json([job.as_dict() for job in found])
     elif found:
         print("\n\n".join(_shown(job) for job in found))
-    return OK if len(found) == len(arguments.jobs) else FAILED
+    return OK if all(seen) else FAILED
 
 
 def run_cancel(arguments: argparse.Namespace) -> int:
     """Cancel jobs."""
+    if arguments.signal:
+        signal_name(arguments.signal)
     access = _access(arguments)
     done: list[dict[str, Any]] = []
     for job_id in arguments.jobs:
         try:
-            note, cancelled = cancel(access, job_id), True
+            note, cancelled = cancel(access, job_id, arguments.signal), True
         except RefusedError as error:
             note, cancelled = str(error), False
-        done.append({"job_id": job_id, "cancelled": cancelled, "note": note})
+        done.append({"job_id": int(job_id) if job_id.isdigit() else job_id, "cancelled": cancelled, "note": note})
         if not cancelled or note:
             _say(f"job {job_id}: {note}")
     if arguments.json:
@@ -354,7 +359,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     rows = [("ID", "NAME", "USER", "STATE", "REASON", "PARTITION", "NODES")]
     rows += [
         (
-            str(job.id),
+            job.label,
             job.name,
             job.user or str(job.user_id),
             job.state,
@@ -396,13 +401,13 @@ def environment_of(pairs: Sequence[str], export: str, user: str, own: Mapping[st
     return found
 
 
-def _seen(access: Access, job_id: int) -> Job | None:
-    """A job, or None after saying why it cannot be shown."""
+def _seen(access: Access, job_id: str) -> list[Job]:
+    """The records of a job, or none after saying why it cannot be shown."""
     try:
-        return show(access, job_id)
+        return records(access, job_id)
     except RefusedError as error:
         _say(f"job {job_id}: {error}")
-        return None
+        return []
 
 
 def _follow(access: Access, job_id: int) -> Job:
@@ -428,7 +433,7 @@ def _follow(access: Access, job_id: int) -> Job:
 
 
 def _shown(job: Job) -> str:
-    lines = [("job", f"{job.id} {job.name}"), ("state", str(job)), ("user", job.user or str(job.user_id))]
+    lines = [("job", f"{job.label} {job.name}"), ("state", str(job)), ("user", job.user or str(job.user_id))]
     lines += [("partition", job.partition), ("account", job.account), ("directory", job.directory)]
     lines += [("output", job.output)]
     lines += [(word, _clock(when)) for word, when in (("submitted", job.submitted), ("started", job.started)) if when]
@@ -494,10 +499,12 @@ def _directory(given: str | None) -> str:
         raise InputError("--chdir", given or ".", "an absolute path, since the current directory is gone") from None
 
 
-def _job_id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a job")
-    return int(text)
+def _job_id(text: str) -> str:
+    number, _, task = text.partition("_")
+    parts = (number, task) if "_" in text else (number,)
+    if not all(part.isascii() and part.isdigit() for part in parts) or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a job, such as 42, or of a task, such as 42_3")
+    return text
 
 
 def _clock(instant: float | None) -> str:

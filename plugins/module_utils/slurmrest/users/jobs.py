@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ..errors import InputError
 from ..rest import answers
 from ..rest.client import ClientError
 from .access import Access, RefusedError, meaning
@@ -19,6 +22,11 @@ PATIENCE = 120.0  # seconds without a good answer before following gives up: a d
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks; slurmctld keeps ended jobs for minutes
 _OVER_TIME = frozenset(["TIMEOUT", "DEADLINE"])
 _ALREADY_ENDED = 2021
+_ID = re.compile(r"([1-9][0-9]*)(?:_([0-9]+))?\Z", re.ASCII)
+_SIGNALS = (
+    *("HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2"),
+    *("URG", "CONT", "STOP", "TSTP", "TTIN", "TTOU"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,16 @@ class Job:
     started: int | None
     ended: int | None
     time_limit: int | None  # minutes
+    array: int | None = None  # the array that it belongs to
+    task: int | None = None  # its index there; None also for the record of all tasks that have not started
+    tasks: str = ""  # the indices of those, such as 1,3-5
+
+    @property
+    def label(self) -> str:
+        """The number as Slurm writes it: ``42``, ``42_3``, ``42_[4-9]``."""
+        if self.array is None:
+            return str(self.id)
+        return f"{self.array}_{self.task if self.task is not None else f'[{self.tasks}]'}"
 
     @property
     def state(self) -> str:
@@ -89,6 +107,9 @@ class Job:
         """The job for programs; keys are documented in docs/users.md."""
         return {
             "job_id": self.id,
+            "array": self.array,
+            "task": self.task,
+            "tasks": self.tasks,
             "name": self.name,
             "user": self.user,
             "state": self.state,
@@ -149,6 +170,9 @@ def job_of(fields: Mapping[str, Any]) -> Job:
         started=answers.number(fields.get("start_time")) or None,
         ended=(answers.number(fields.get("end_time")) or None) if over else None,
         time_limit=answers.number(fields.get("time_limit")),
+        array=answers.number(fields.get("array_job_id")) or None,
+        task=answers.number(fields.get("array_task_id")),
+        tasks=answers.text(fields.get("array_task_string")),
     )
 
 
@@ -183,25 +207,80 @@ def submit(access: Access, body: Mapping[str, Any]) -> Submitted:
     return Submitted(job_id, tuple(note for note in notes if note))
 
 
-def show(access: Access, job_id: int) -> Job:
-    """A job as it is now. Raises RefusedError (also when slurmctld does not know it any more), ClientError."""
-    jobs = answers.objects(access.get(f"job/{job_id}").get("jobs"))
-    if not jobs:
-        raise RefusedError(f"there is no job {job_id}", "Ask sacct -j for jobs that ended some minutes ago.")
-    return job_of(next((job for job in jobs if answers.number(job.get("job_id")) == job_id), jobs[0]))
+def records(access: Access, job: str) -> list[Job]:
+    """What slurmctld says of a job (``42``), of a whole array (``42``) or of one task (``42_3``), now.
+
+    slurmctld has one record for all tasks of an array that have not started, and one for each that has. A path
+    with a task (``job/42_3``) is not asked: newer releases answer with the whole array, old ones with an error while
+    the task waits. Raises RefusedError (also when slurmctld does not know it any more), ClientError.
+    """
+    number, task = _parts(job)
+    found = [job_of(fields) for fields in answers.objects(access.get(f"job/{number}").get("jobs"))]
+    if task is not None:
+        found = [one for one in found if one.task == task] or [
+            one for one in found if one.task is None and one.array == number and _holds(one.tasks, task)
+        ]
+    if not found:
+        raise RefusedError(f"there is no job {job}", "Ask sacct -j for jobs that ended some minutes ago.")
+    return found
+
+
+def show(access: Access, job: str | int) -> Job:
+    """A job as it is now; of an array, the record that matters most: one that is not over, or else a bad end.
+
+    Raises as :func:`records` does.
+    """
+    return min(records(access, str(job)), key=lambda one: (one.over, one.over and one.result == 0))
+
+
+def _parts(job: str) -> tuple[int, int | None]:
+    match = _ID.match(job)
+    if not match:
+        raise InputError("job", job, "the number of a job, such as 42, or of a task of an array, such as 42_3")
+    return int(match[1]), None if match[2] is None else int(match[2])
+
+
+def _holds(tasks: str, task: int) -> bool:
+    """Whether indices such as ``1,3-7:2%4`` hold one; Slurm cuts long ones short with dots."""
+    for part in tasks.partition("%")[0].split(","):
+        match = re.match(r"(\d+)(?:-(\d+)(?::(\d+))?)?\Z", part)
+        if match and task in range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)):
+            return True
+    return "..." in tasks
 
 
 def listing(access: Access) -> list[Job]:
-    """All jobs that slurmctld knows and the user may see. Raises RefusedError, ClientError."""
-    return [job_of(fields) for fields in answers.objects(access.get("jobs").get("jobs"))]
+    """All jobs that slurmctld knows and the user may see. Raises RefusedError, ClientError.
 
-
-def cancel(access: Access, job_id: int) -> str:
-    """Cancel a job; returns what is worth saying, or an empty string. Raises RefusedError, ClientError.
-
-    Releases differ: some answer 200 to a refusal and put it into ``status``, others to a job that has ended.
+    An empty list is no jobs only when nothing else is said: "no changes" comes as one, too.
     """
-    response, payload = access.send("DELETE", f"job/{job_id}")
+    payload = access.get("jobs")
+    said = [answers.text(one.get("description")) for one in answers.objects(payload.get("warnings"))]
+    if not isinstance(payload.get("jobs"), list) or any("No job changes" in words for words in said):
+        raise RefusedError("the answer says nothing about jobs: there is no list, or only that nothing has changed")
+    return [job_of(fields) for fields in answers.objects(payload["jobs"])]
+
+
+def signal_name(text: str) -> str:
+    """A signal that every release knows, as it is sent. InputError for another one.
+
+    Newer releases answer 200 to a name that they do not know, and kill the job.
+    """
+    name = text.upper().removeprefix("SIG")
+    if name in _SIGNALS or (text.isascii() and text.isdigit() and 1 <= int(text) < 64):
+        return name
+    raise InputError("--signal", text, f"{' '.join(_SIGNALS)}, or a number from 1 to 63")
+
+
+def cancel(access: Access, job: str | int, signal: str | None = None) -> str:
+    """Cancel a job, an array or a task, or send it a signal; returns what is worth saying, or an empty string.
+
+    Releases differ: some answer 200 to a refusal and put it into ``status``; old ones say nothing when the job had
+    ended before, so they are asked for the job. Raises RefusedError, ClientError.
+    """
+    _parts(str(job))
+    query = f"?signal={signal_name(signal)}" if signal else ""
+    response, payload = access.send("DELETE", f"job/{job}{query}")
     if response.status >= 300 or (not payload and response.status != 204) or answers.errors_of(payload):
         raise access.refusal(response)
     for entry in answers.objects(payload.get("status")):
@@ -211,13 +290,19 @@ def cancel(access: Access, job_id: int) -> str:
             return "it had ended already"
         if number:
             said = answers.ApiError(number, answers.text(error.get("string")) or "refused")
-            raise RefusedError(f"job {job_id} was not cancelled: {meaning(said)}", numbers=[number])
+            what = "signalled" if signal else "cancelled"
+            raise RefusedError(f"job {job} was not {what}: {meaning(said)}", numbers=[number])
+    if "status" not in payload:
+        with contextlib.suppress(RefusedError, ClientError):
+            now = show(access, job)
+            if now.over and "CANCELLED" not in now.states:
+                return f"it had ended already: {now}"
     return ""
 
 
 def follow(
     access: Access,
-    job_id: int,
+    job_id: int | str,
     *,
     pause: Callable[[float], None] = time.sleep,
     trouble: Callable[[str], None] | None = None,
