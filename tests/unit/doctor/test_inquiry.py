@@ -52,6 +52,12 @@ def test_a_url_is_looked_up_in_the_document(path: str, methods: list[str], twin:
         ("/slurm/v0.0.42/reservation/a%2Fb", []),
         ("/slurm/v0.0.42/reservation/a%ZZ", ["%"]),
         ("/slurm/v0.0.42/job/ä", ["ä"]),
+        ("/slurm/v0.0.42/node/n[1,2]", [",", "[", "]"]),
+        ("/slurm/v0.0.42/node/n!$&'()*+:;=@", sorted("!$&'()*+:;=@")),
+        ("/slurm/v0.0.42/node/n-1.a_b~c", []),
+        ("/slurm/v0.0.42/jobs?update_time=2026-11-01T00:00:00", [":"]),
+        ("/slurm/v0.0.42/jobs?update_time=2026-11-01T00%3A00%3A00&flags=ALL&x=a+b;c", []),
+        ("/slurm/v0.0.42/jobs?flags=ALL,DETAIL&users=a/b?=c", [",", "/", "=", "?"]),
     ],
 )
 def test_characters_that_must_be_escaped(path: str, bad: list[str]) -> None:

@@ -14,6 +14,7 @@ from ..auth import jwt
 from ..errors import InputError
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Response, Tls, request
+from ..slurm.releases import URL_PATH, URL_QUERY
 
 if TYPE_CHECKING:
     import ssl
@@ -28,7 +29,8 @@ TIMEOUT = 20.0
 
 PAUSE = 1.0
 
-_URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~/!$&'()*+,;=:]|%[0-9A-Fa-f]{2}")
+_IN_PATH = re.compile(rf"[{URL_PATH}]|%[0-9A-Fa-f]{{2}}")
+_IN_QUERY = re.compile(rf"[{URL_QUERY}]|%[0-9A-Fa-f]{{2}}")
 _API_VERSION = re.compile(r"/slurm(?:db)?/(v\d+\.\d+\.\d+)(?:/|\Z)")
 _FINAL = (401, 403, 404)
 _MAX_WORDS = 200
@@ -150,7 +152,7 @@ def _client(
     """What is to be said about a client's request: its token, its user header, its URL and its method."""
     method, path, user = client["method"].upper(), client["path"], client.get("user") or ""
     record: dict[str, Any] = {"method": method, "path": path, "user": user, "token": _inspected(token), "answer": None}
-    record["bad_characters"] = sorted(set(_URL_CHARACTERS.sub("", path.partition("?")[0])))
+    record["bad_characters"] = _bad_characters(path)
     if document is not None:
         record["methods"] = _methods(document, path)
         record["twin"] = _twin(document, path)
@@ -166,6 +168,16 @@ def _client(
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
     return record
+
+
+def _bad_characters(url: str) -> list[str]:
+    """Characters of a path and its query that slurmrestd wants escaped; a bare = is good once in each pair."""
+    path, _, query = url.partition("?")
+    bad = set(_IN_PATH.sub("", path))
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        bad |= set(_IN_QUERY.sub("", name)) | set(_IN_QUERY.sub("", value))
+    return sorted(bad)
 
 
 def _inspected(token: Token | None) -> dict[str, Any] | None:

@@ -85,7 +85,7 @@ def _no_user(host: Host, client: Client) -> str:
 
 def _characters(_host: Host, client: Client) -> str:
     bad = " ".join(client["bad_characters"])
-    return f"The path holds characters that must be escaped: {bad}" if bad else ""
+    return f"The URL holds characters that must be escaped: {bad}" if bad else ""
 
 
 def _version(host: Host, client: Client) -> str:
@@ -175,7 +175,7 @@ RULES = (
         "request-character",
         "The URL is not escaped",
         QUICK_START,
-        _rule(_characters, "Escape them by percent signs, such as %2F for a slash in 02/28/24."),
+        _rule(_characters, "Escape them by percent signs, such as %2F for a slash and %3A for the colons of a time."),
     ),
     Rule(
         "request-version",

@@ -150,6 +150,11 @@ API_VERSIONS: dict[str, ApiVersion] = {
 }
 """Facts of each API version, oldest first. Source: submission, ping and errors, run on a release of every series."""
 
+URL_PATH = "A-Za-z0-9._~/-"
+URL_QUERY = "A-Za-z0-9._~+;-"
+"""What a path, and a name or value in a query, may hold unescaped, the same on every release; what else is ASCII is
+refused with 400, 404 or 500. Source: each punctuation mark was sent to 22.05.8, 24.11.5 and 26.05.5."""
+
 
 @dataclass(frozen=True)
 class Release:
