@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.rest.client import Credentials, Target
+from slurmrest.rest.client import ClientError, Credentials, Target
 from slurmrest.rest.payloads import job_submission
 from slurmrest.users import command as cli
 from slurmrest.users import jobs
@@ -385,6 +385,22 @@ def test_nothing_changed_is_not_no_jobs(
     daemon.instead["jobs"] = answer
     assert cli.main(["job", "list"]) == cli.FAILED
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", ["timeout", "too-large"])
+def test_a_list_that_is_too_much_is_no_fault_of_the_network(
+    target: Target, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def get(_self: Access, _endpoint: str) -> Any:
+        raise ClientError(kind, f"no answer from {target}")
+
+    monkeypatch.setattr(Access, "get", get)
+    assert cli.main(["job", "list"]) == cli.FAILED
+    said = capsys.readouterr().err
+    assert "large and slow" in said
+    assert "--timeout" in said
+    assert "firewall" not in said
+    assert "really is slurmrestd" not in said
 
 
 @pytest.mark.usefixtures("target")

@@ -37,6 +37,7 @@ TOKEN_VARIABLE = "SLURM_JWT"  # noqa: S105 - the name of a variable
 URL_VARIABLE = "SLURMREST_URL"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+LIST_TIMEOUT = 120.0  # seconds; 10,000 jobs took 34
 _MAX_SCRIPT = 4 * 1024 * 1024  # bytes; Slurm's own default bound (max_script_size)
 
 HOW_TOKENS_END = """\
@@ -162,7 +163,7 @@ def add_job_command(commands: Commands) -> None:
     many = actions.add_parser("list", help="list your jobs", description="List the jobs that slurmctld still knows.")
     many.add_argument("--all", action="store_true", help="of all users, as far as the cluster shows them")
     _add_access(many)
-    many.set_defaults(face=run_list)
+    many.set_defaults(face=run_list, timeout=LIST_TIMEOUT)
 
 
 def add_commands(commands: Commands) -> None:

@@ -254,7 +254,16 @@ def listing(access: Access) -> list[Job]:
 
     An empty list is no jobs only when nothing else is said: "no changes" comes as one, too.
     """
-    payload = access.get("jobs")
+    try:
+        payload = access.get("jobs")
+    except ClientError as error:
+        if error.kind not in ("timeout", "too-large"):
+            raise
+        raise RefusedError(
+            f"the list of all jobs did not come: {error.message}. "
+            "With very many jobs it is large and slow, also where all is well.",
+            "Give a longer --timeout, or ask for single jobs: slurmrest job show ID.",
+        ) from None
     said = [answers.text(one.get("description")) for one in answers.objects(payload.get("warnings"))]
     if not isinstance(payload.get("jobs"), list) or any("No job changes" in words for words in said):
         raise RefusedError("the answer says nothing about jobs: there is no list, or only that nothing has changed")
