@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from typing import Any
 
 import pytest
 from slurmrest.doctor import evidence as module
+from slurmrest.host import programs
 
 from tests.unit.doctor.test_doctor import evidence, ids, judge, split
 
@@ -87,3 +89,30 @@ def test_a_database_that_is_of_no_use(line: str, words: str) -> None:
         old["age"] = 9000.0
     host["http"]["clusters"]["good"] = True
     assert judge(data).healthy, "that was yesterday"
+
+
+def test_a_user_whom_the_running_controller_has_not_looked_up() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["users"], host["slurm_users"] = {"alice": {"exists": True, "uid": 2000}}, {"alice": 4294967294}
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.remedy) == ("user-not-looked-up", "scontrol reconfigure")
+    host["slurm_users"] = {"alice": 2000}
+    assert judge(data).healthy
+
+
+def test_the_uids_of_users_are_asked_of_a_controller_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = "User Records\n\nUserName=alice(4294967294) DefAccount=a\nUserName=bob(7)\n"
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_more: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(list(command))
+        return subprocess.CompletedProcess(command, 0, output, "")
+
+    monkeypatch.setattr(programs, "run", run)
+    facts = {"slurm_conf": {"path": ""}, "prefix": None}
+    running = {"slurmctld": {"active": "active"}}
+    assert module._slurm_users(facts, running, ["slurmctld"], ["alice"]) == {"alice": 4294967294}
+    assert asked[0][-4:] == ["show", "assoc_mgr", "users=alice", "flags=users"]
+    assert module._slurm_users(facts, {}, ["slurmctld"], ["alice"]) == {}
+    assert len(asked) == 1

@@ -29,6 +29,7 @@ from ..host.identity import account_facts, describe
 from ..host.proc import listening_sockets, process, read_text
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
+from ..slurm.commands import Slurm
 from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
 from ..slurmrestd.listeners import DEFAULT_PORT, read
@@ -131,6 +132,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
         "unshare": _unshare(),
+        "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),
         "users": {name: _user(name) for name in options.get("users") or ()},
         "exported": _exported(),
     }
@@ -510,6 +512,20 @@ def _user(name: str) -> dict[str, Any]:
         return {"exists": True, "uid": pwd.getpwnam(name).pw_uid}
     except KeyError:
         return {"exists": False, "uid": None}
+
+
+def _slurm_users(
+    facts: Mapping[str, Any], shown: Mapping[str, Mapping[str, Any]], roles: Sequence[str], names: Sequence[str]
+) -> dict[str, int]:
+    """The uid that the running slurmctld has for each name; what it has none for is not in it."""
+    if "slurmctld" not in roles or not names or shown.get("slurmctld", {}).get("active") != "active":
+        return {}
+    command = Slurm.of(facts).argv("scontrol", "show", "assoc_mgr", f"users={','.join(names)}", "flags=users")
+    output = programs.run(command, limit=programs.LOOKING_SECONDS).stdout
+    return {match["name"]: int(match["uid"]) for match in _USER_RECORD.finditer(output) if match["name"] in names}
+
+
+_USER_RECORD = re.compile(r"^\s*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
 
 
 def _exported() -> list[str]:

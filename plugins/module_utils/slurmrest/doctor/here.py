@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..auth import minting
+from ..auth.jwt import TokenError, inspect
 from ..errors import InputError, SlurmrestError
 from ..slurmrestd.listeners import read
 from .diagnosis import diagnose
@@ -79,7 +80,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request 
         request: a client's request to explain; repeated where it is a GET.
     """
     name = socket.gethostname().partition(".")[0]
-    users = [request.user] if request and request.user else []
+    users = list(dict.fromkeys(filter(None, (request.user, _owner(request.token))))) if request else []
     wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex()}
     begin = time.time()
     evidence = gather(wanted)
@@ -105,6 +106,14 @@ def _token(evidence: Mapping[str, Any]) -> tuple[Token | None, str]:
         return minting.from_scontrol(ADMINISTRATOR, TOKEN_SECONDS), ""
     except SlurmrestError as error:
         return None, str(error)
+
+
+def _owner(token: Token | None) -> str:
+    """Whose a token is, as it says itself."""
+    try:
+        return (inspect(token).user or "") if token else ""
+    except TokenError:
+        return ""
 
 
 def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: Request | None) -> dict[str, Any]:

@@ -106,6 +106,24 @@ def _unusable(cluster: Cluster) -> Iterator[Sign]:
                 break
 
 
+NOT_LOOKED_UP = 4294967294
+"""NO_VAL, which slurmctld has for the uid of a user whom the host did not know when the association was made."""
+
+
+def _not_looked_up(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.role("slurmctld"):
+        for user, uid in (host.evidence.get("slurm_users") or {}).items():
+            known = host["users"].get(user) or {"exists": False}
+            if uid == NOT_LOOKED_UP and known["exists"]:
+                yield Sign(
+                    host.name,
+                    f"{host.name} knows the user {user}, and the running slurmctld does not yet: the association was "
+                    "made before the account.",
+                    [f"scontrol show assoc_mgr: UserName={user}({uid})", f"getent passwd {user}: uid {known['uid']}"],
+                    "scontrol reconfigure",
+                )
+
+
 _BEHIND = ("token-refused", "accounting-refused", "cluster-not-registered", "token-not-minted")
 
 RULES = (
@@ -118,6 +136,14 @@ RULES = (
         anywhere=True,
         passing=True,
         preflight=True,
+    ),
+    Rule(
+        "user-not-looked-up",
+        "slurmctld has not looked the user up yet",
+        "scontrol(1), show assoc_mgr, reconfigure",
+        _not_looked_up,
+        ("request-token-wrong", "request-fails"),
+        anywhere=True,
     ),
     Rule(
         "database-unusable",
