@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
@@ -14,29 +11,9 @@ from slurmrest.rest.payloads import UNLIMITED, api_version
 from slurmrest.slurm.releases import API_VERSIONS
 from slurmrest.users import batch
 
-CORPUS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "corpus" / "sbatch" / "scripts.json").read_text())
-"""Scripts, and what ``sbatch -v --test-only`` of 24.11.5 said of them: its defined options, or why it refused.
+from tests.unit.sbatch_corpus import CORPUS, as_sbatch_says
 
-``here: refused`` marks those that sbatch takes and this does not.
-"""
 OLD = ("v0.0.35", "v0.0.36", "v0.0.37", "v0.0.38")
-
-
-def as_sbatch_says(options: dict[str, Any]) -> dict[str, str]:
-    """Options in the words of sbatch's list of defined options."""
-
-    def words(name: str, value: Any) -> str:
-        if value is True:
-            return "set"
-        if name == "exclusive":
-            return value or "exclusive"
-        if name in ("mem", "mem-per-cpu"):
-            return f"{value // 1024}G" if value % 1024 == 0 else str(value)
-        if name == "time":
-            return "UNLIMITED" if value == UNLIMITED else f"{value // 60:02}:{value % 60:02}:00"
-        return str(value)
-
-    return {key.replace("_", "-"): words(key.replace("_", "-"), value) for key, value in options.items()}
 
 
 @pytest.mark.parametrize("name", CORPUS)
