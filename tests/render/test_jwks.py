@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ISSUERS = [{"name": "login", "url": "https://login.example.org/jwks"}]
 BASIC = "jwt_key=/var/lib/slurm/jwt/jwt_hs256.key"
-WITH_KEYS = f"{BASIC},jwks=/var/lib/slurm/jwks/jwks.json"
+WITH_KEYS = f"{BASIC},jwks=/var/lib/slurmrest-jwks/jwks.json"
 UNITS = ("service", "timer")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
+from slurmrest.redaction import REDACTED
 from slurmrest.slurmrestd import running
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.unit import effective, order_dropins
@@ -113,7 +114,7 @@ def test_a_token_is_never_shown() -> None:
     process["command"] = [*process["command"], "-s", "eyJhbGciOi.abc.def"]
     text = str([item.as_dict() for item in running.differences(process, ours, ours)])
     assert "eyJ" not in text
-    assert text.count(units.REDACTED) == 4  # twice each: the value, and the sentence
+    assert text.count(REDACTED) == 4  # twice each: the value, and the sentence
 
 
 def test_without_the_environment_the_rest_is_compared() -> None:
