@@ -9,7 +9,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, Options, RotationFailed
+from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, RotationFailed, RotationOptions
 from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.key_rotation"
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
 
     def _prepare(self, conductor: Conductor, arguments: dict[str, Any]) -> dict[str, Any]:
         clusters = arguments.get("clusters") or []
-        options = Options(bool(arguments.get("confirm")), bool(arguments.get("consent")), clusters)
+        options = RotationOptions(bool(arguments.get("confirm")), bool(arguments.get("consent")), clusters)
         prepared = conductor.prepare(options, check=self._task.check_mode)
         return {"changed": prepared["repaired"] is not None, **prepared}
 

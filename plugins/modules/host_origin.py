@@ -66,14 +66,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.host.lock import host_lock
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 
 KINDS = ("units", "users", "groups", "packages")
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do what is asked for; SlurmrestError when it cannot be done."""
-    origin = Origin()
+    origin = Baseline()
     name = parameters["name"]
     if parameters["state"] == "present":
         if not check:

@@ -122,7 +122,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.set_aside import aside
 from ..module_utils.slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from ..module_utils.slurmrest.transaction.transaction import Transaction, octal
@@ -155,7 +155,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             for entry in parameters["directories"]
         ],
         services=[ServiceSpec.from_mapping(entry) for entry in parameters["services"]],
-        origin=Origin() if parameters["remember"] else None,
+        origin=Baseline() if parameters["remember"] else None,
     ).apply(check=module.check_mode)
     if outcome.recovered:
         module.warn("An earlier run was killed half-way; undone first: {}".format(", ".join(outcome.recovered)))

@@ -62,7 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle
 from ..module_utils.slurmrest.service_token import hosts
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.specs import FileSpec
 from ..module_utils.slurmrest.transaction.transaction import Transaction
 
@@ -77,7 +77,7 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return {"changed": made, "public_key": public_key}
     if wanted["step"] == "program":
         file = FileSpec(wanted["program"], bundle("service_token.fetch"), mode=0o755, shown=False)
-        outcome = Transaction("slurmrest_token-program", files=[file], origin=Origin()).apply(check=check)
+        outcome = Transaction("slurmrest_token-program", files=[file], origin=Baseline()).apply(check=check)
         return {"changed": outcome.changed, "diff": outcome.diff}
     if wanted["step"] == "renew":
         new, lifetime = hosts.renew_now(demand=wanted["demand"], check=check)

@@ -78,7 +78,7 @@ from ..module_utils.slurmrest.host.files import read
 from ..module_utils.slurmrest.host.lock import host_lock
 from ..module_utils.slurmrest.rotation.host import KeyOnHost
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from ..module_utils.slurmrest.transaction.transaction import Transaction, octal
 
@@ -144,7 +144,7 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
             files=[file] if now != content else [],
             directories=[] if os.path.isdir(directory.path) else [directory],
             services=services,
-            origin=Origin(),
+            origin=Baseline(),
         ).apply(check=check)
     result: dict[str, Any] = {
         "changed": outcome.changed,

@@ -91,7 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.merge.host import KINDS, Look, Part, Request, advice
+from ..module_utils.slurmrest.merge.host import KINDS, Look, MergeRequest, Part, advice
 
 REQUEST = (
     "parts",
@@ -109,7 +109,7 @@ REQUEST = (
 def _parts(parameters: dict[str, Any]) -> list[Part]:
     return [
         Part(
-            Request(
+            MergeRequest(
                 kind=part["kind"],
                 path=part["path"],
                 jwt_key=parameters["jwt_key"] or "",

@@ -70,8 +70,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle, interpreter
 from ..module_utils.slurmrest.jwks import command as jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
-from ..module_utils.slurmrest.jwks.refresh import Settings, refresh
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.jwks.refresh import RefreshSettings, refresh
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.specs import FileSpec
 from ..module_utils.slurmrest.transaction.transaction import Transaction
 
@@ -79,12 +79,12 @@ from ..module_utils.slurmrest.transaction.transaction import Transaction
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do what is asked for; SlurmrestError when it cannot be done."""
     names = ("path", "issuers", "daemons", "slurm_conf", "primary", "timeout")
-    settings = Settings.from_mapping({name: parameters[name] for name in names}, parameters["documents"])
+    settings = RefreshSettings.from_mapping({name: parameters[name] for name in names}, parameters["documents"])
     done = refresh(settings, check=check, consent=parameters["consent"])
     outcomes = [done.outcome]
     if parameters["program"]:
         program = FileSpec(parameters["program"], bundle("jwks.command"), mode=0o755, shown=False)
-        outcomes.append(Transaction("slurm_jwks-program", files=[program], origin=Origin()).apply(check=check))
+        outcomes.append(Transaction("slurm_jwks-program", files=[program], origin=Baseline()).apply(check=check))
     return {
         "changed": any(outcome.changed for outcome in outcomes),
         "diff": [difference for outcome in outcomes for difference in outcome.diff],

@@ -51,20 +51,20 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.packages.manager import Request, install, manager
-from ..module_utils.slurmrest.transaction.baseline import Origin
+from ..module_utils.slurmrest.packages.manager import PackageRequest, install, manager
+from ..module_utils.slurmrest.transaction.baseline import Baseline
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do what is asked for; SlurmrestError when it is refused or cannot be done."""
-    request = Request(tuple(parameters["names"]), tuple(parameters["files"]), parameters["upgrade"])
+    request = PackageRequest(tuple(parameters["names"]), tuple(parameters["files"]), parameters["upgrade"])
     return install(
         request,
         manager(parameters["family"]),
         check=check,
         remedy=parameters["remedy"],
         components=parameters["components"],
-        origin=Origin() if parameters["remember"] else None,
+        origin=Baseline() if parameters["remember"] else None,
     )
 
 

@@ -71,3 +71,13 @@ def test_a_room_opens_with_words_only(path: Path) -> None:
     words, *statements = ast.parse(path.read_text()).body
     assert isinstance(words, ast.Expr)
     assert [ast.unparse(one) for one in statements] in ([], ["from __future__ import annotations"])
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """One name, one thing: whoever reads ``Report`` somewhere knows which."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(tree.ENGINE.glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(tree.ENGINE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

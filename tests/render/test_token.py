@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.service_token.fetch import CONFIG, Controller, Settings
+from slurmrest.service_token.fetch import CONFIG, Controller, FetchSettings
 
 from tests.render.exposure import exposure
 from tests.render.roles import evaluate
@@ -144,7 +144,7 @@ def test_the_installed_program_runs_by_itself_and_reads_its_settings(tmp_path: P
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
     (tmp_path / "settings.json").write_text(files[CONFIG])
-    settings = Settings.read(str(tmp_path / "settings.json"))
+    settings = FetchSettings.read(str(tmp_path / "settings.json"))
     assert settings.controllers == (Controller("ctl", "10.0.0.1", 22),), "one that was not prepared is not asked"
     assert (settings.user, settings.owner, settings.path) == ("portal", "www-data", "/var/lib/slurmrest-token/token")
     missing = str(tmp_path / "none.json")

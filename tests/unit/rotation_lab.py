@@ -12,7 +12,7 @@ from slurmrest.auth import jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
 from slurmrest.rotation.host import KeyOnHost
-from slurmrest.rotation.order import Conductor, Options
+from slurmrest.rotation.order import Conductor, RotationOptions
 from slurmrest.slurm.commands import Slurm
 from slurmrest.transaction.specs import ServiceSpec
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ME = pwd.getpwuid(os.getuid()).pw_name
 OLD = b"the old key, thirty-two bytes...."
 NEW = b"the new key, thirty-two bytes...."
-GOOD = Options(confirmed=True, consent=True)
+GOOD = RotationOptions(confirmed=True, consent=True)
 
 
 class Killed(BaseException):
@@ -232,7 +232,7 @@ class Lab:
         looks = {name: self.tick(lambda name=name: self.look(name)) for name in self.hosts}  # type: ignore[misc]
         return Conductor(looks, self.primary, self.call, self.watch, self.said.append, self.sleep)
 
-    def prepare(self, options: Options = GOOD, *, check: bool = False) -> dict[str, Any]:
+    def prepare(self, options: RotationOptions = GOOD, *, check: bool = False) -> dict[str, Any]:
         """The first task that leads."""
         return self.conductor().prepare(options, check=check)
 
@@ -246,7 +246,7 @@ class Lab:
 
             self.tick(place)
 
-    def run(self, content: bytes = NEW, options: Options = GOOD) -> dict[str, Any]:
+    def run(self, content: bytes = NEW, options: RotationOptions = GOOD) -> dict[str, Any]:
         """The whole playbook."""
         prepared = self.prepare(options)
         if prepared["repaired"] in ("finished", "ended"):

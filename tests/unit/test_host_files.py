@@ -291,7 +291,7 @@ def test_reads_are_bounded(tmp_path: Path) -> None:
 def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    settings = fetch.Settings("svc", "svc", str(home), "root", str(home / "token"), ())
+    settings = fetch.FetchSettings("svc", "svc", str(home), "root", str(home / "token"), ())
     os.mkfifo(settings.below(fetch.RECORD))
     assert fetch.read_record(settings) is None
     key = tmp_path / "jwt.key"
@@ -303,7 +303,7 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
     assert gather._log({"entries": [{"key": "slurmctldlogfile", "value": str(key)}]}, "slurmctldlogfile") == []
     monkeypatch.setattr(fetch, "CONFIG", str(key))
     with pytest.raises(SlurmrestError, match="cannot be used"):
-        fetch.Settings.read()
+        fetch.FetchSettings.read()
 
 
 # --- access control lists ---------------------------------------------------------------------------------------------

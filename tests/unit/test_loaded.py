@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.host import programs
-from slurmrest.merge.host import Part, Request
+from slurmrest.merge.host import MergeRequest, Part
 from slurmrest.slurm.commands import Slurm
 from slurmrest.slurm.conf import hash_values, read
 from slurmrest.systemd.loaded import of_host, read_text, unloaded
@@ -62,7 +62,7 @@ class Host:
         slurm, systemd = Slurm(str(self.conf), self.prefix, self), Systemd(self)
         facts = {"release": None, "slurm_conf": {"path": str(self.conf)}}
         others = of_host(facts, ["slurmctld"], slurm=slurm, systemd=systemd)  # rotation and keys of issuers
-        part = Part(Request("slurmctld", str(self.conf), "/k", prefix=self.prefix), self, self.prefix)
+        part = Part(MergeRequest("slurmctld", str(self.conf), "/k", prefix=self.prefix), self, self.prefix)
         merging = [problem.partition(": a restart would")[0] for problem in part.look().problems]
         return {", ".join(map(str, others.values())), ", ".join(merging)}
 

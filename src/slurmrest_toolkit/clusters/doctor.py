@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.doctor.here import Request
+from slurmrest.doctor.here import LocalRequest
 
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.support.errors import ClusterFailedError
@@ -32,7 +32,7 @@ class ClientRequest:
         Raises:
             InputError: the line is no method and path.
         """
-        request = Request.parse(self.line, self.user).variables()
+        request = LocalRequest.parse(self.line, self.user).variables()
         return {**request, **({"token_file": str(Path(self.token_file).absolute())} if self.token_file else {})}
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slurmrest.errors import SlurmrestError
-from slurmrest.merge.host import CHECK_SECONDS, Part, Request
+from slurmrest.merge.host import CHECK_SECONDS, MergeRequest, Part
 from slurmrest.slurm.conf import hash_values, read
 from slurmrest.slurm.conf_edit import Edit
 from slurmrest.slurm.releases import lookup
@@ -38,7 +38,7 @@ def verdict(case: Path) -> dict[str, object]:
             shutil.chown(file, "slurm", "slurm")
             file.chmod(0o600)
     beside_includer = lookup(sys.argv[2]).release.include_beside_includer
-    part = Part(Request(kind, str(path), KEY, beside_includer=beside_includer))
+    part = Part(MergeRequest(kind, str(path), KEY, beside_includer=beside_includer))
     try:
         after = part._parse(part._edit())
     except SlurmrestError as error:
@@ -46,7 +46,7 @@ def verdict(case: Path) -> dict[str, object]:
     return {"before": part._parse(Edit()), "after": after, "checksum": checksum(part.request)}
 
 
-def checksum(request: Request) -> bool | None:
+def checksum(request: MergeRequest) -> bool | None:
     """Tell whether our checksum of a file is the one that scontrol has; None where it has none."""
     # Releases that take a pattern for a name look for such a file for a minute.
     shown = subprocess.run(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from slurmrest.doctor import diagnosis
-from slurmrest.doctor.diagnosis import SCHEMA, Report, catalogue, diagnose, rules_by_id
+from slurmrest.doctor.diagnosis import SCHEMA, Diagnosis, catalogue, diagnose, rules_by_id
 from slurmrest.doctor.model import Cluster
 from slurmrest.doctor.render import render_text
 from slurmrest.slurmrestd import running
@@ -57,11 +57,11 @@ def split() -> dict[str, Any]:
     return data
 
 
-def judge(data: dict[str, Any], **more: Any) -> Report:
+def judge(data: dict[str, Any], **more: Any) -> Diagnosis:
     return diagnose(Cluster.of(data["hosts"], unreachable=data["unreachable"], **more))
 
 
-def ids(report: Report) -> list[str]:
+def ids(report: Diagnosis) -> list[str]:
     return [finding.id for finding in report.findings]
 
 

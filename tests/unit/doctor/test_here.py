@@ -100,7 +100,7 @@ def test_it_says_what_runs_elsewhere(host: Here) -> None:
 
 def test_a_controller_without_slurmrestd_sends_no_request(host: Here) -> None:
     host.recorded = split()["hosts"]["ctl"]
-    seen = examine(request=here.Request.parse("GET /slurm/v0.0.42/diag"))
+    seen = examine(request=here.LocalRequest.parse("GET /slurm/v0.0.42/diag"))
     assert host.asked == []
     assert "no request was sent, and the client's was not looked at." in seen.unseen[0]
     host.recorded["facts"]["slurm_conf"]["slurmctld_hosts"] = ["ctl", "ctl2"]
@@ -166,7 +166,7 @@ def test_a_clients_request_is_explained(host: Here, tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["", "GET", "GET diag", "G3T /x", "GET /a /b"])
 def test_what_is_no_request_is_refused(line: str) -> None:
     with pytest.raises(InputError, match="--request"):
-        here.Request.parse(line)
+        here.LocalRequest.parse(line)
 
 
 def test_it_wants_root_and_options_that_belong_together(

@@ -12,8 +12,8 @@ from slurmrest.auth.jwks import JwksError, PublicKey
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
-from slurmrest.jwks.refresh import SET, Refreshed, Settings, refresh
-from slurmrest.transaction.baseline import FILE, Origin
+from slurmrest.jwks.refresh import SET, Refreshed, RefreshSettings, refresh
+from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ class Host:
             "options": options,
         }
 
-    def settings(self, *numbers: int, primary: bool = True, **other: Any) -> Settings:
+    def settings(self, *numbers: int, primary: bool = True, **other: Any) -> RefreshSettings:
         daemons = [{"name": name, "timeout": 1} for name in ("slurmdbd", "slurmctld")]
         issuers = [{"name": "idp", "document": json.dumps(document(*numbers))}]
-        return Settings.from_mapping(
+        return RefreshSettings.from_mapping(
             {"path": str(self.path), "issuers": issuers, "daemons": daemons, "primary": primary, **other}
         )
 
@@ -119,7 +119,7 @@ def test_what_was_there_before_comes_back_and_no_daemon_hears_of_it(host: Host) 
     host.refresh(OLD, NEW)
     assert host.calls
     host.calls.clear()
-    done = Origin(str(host.state), host).bring_back(SET)
+    done = Baseline(str(host.state), host).bring_back(SET)
     assert (done.changed, done.restarted, done.stopped) == (True, [], [])
     assert not host.directory.exists()
     assert not [call for call in host.calls if "show" not in call]
@@ -247,9 +247,9 @@ def test_settings_survive_the_file_that_the_timer_reads() -> None:
     daemons = [{"name": "slurmctld", "timeout": 60, "probes": [{"command": ["scontrol", "ping"]}, {"tcp": "h:1"}]}]
     issuers = [{"name": "a", "url": "https://idp/", "ca_file": "/ca.pem"}, {"name": "b", "file": "here.json"}]
     data = {"path": "/j.json", "issuers": issuers, "daemons": daemons, "primary": True, "slurm_conf": "/opt/slurm.conf"}
-    settings = Settings.from_mapping(data, {"here.json": '{"keys": []}'})
+    settings = RefreshSettings.from_mapping(data, {"here.json": '{"keys": []}'})
     assert settings.issuers[1].document == '{"keys": []}'
-    assert Settings.from_mapping(json.loads(json.dumps(settings.as_dict()))) == settings
+    assert RefreshSettings.from_mapping(json.loads(json.dumps(settings.as_dict()))) == settings
 
 
 def test_only_daemons_that_load_keys_can_be_named(host: Host) -> None:
@@ -265,7 +265,7 @@ def test_only_daemons_that_load_keys_can_be_named(host: Host) -> None:
 def test_the_command_says_what_it_did(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(settings: Settings, *, check: bool) -> Refreshed:
+    def here(settings: RefreshSettings, *, check: bool) -> Refreshed:
         return refresh(settings, check=check, run=host, state_dir=str(host.state), look=host.look)
 
     monkeypatch.setattr(jwks_cli, "refresh", here)

@@ -15,7 +15,7 @@ import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.merge import host as confmerge
-from slurmrest.merge.host import Look, Part, Request, advice
+from slurmrest.merge.host import Look, MergeRequest, Part, advice
 from slurmrest.slurm.conf import hash_values, read
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
@@ -80,7 +80,7 @@ class Host:
 
     def part(self, **request: Any) -> Part:
         wanted = {"kind": self.kind, "path": str(self.path), "jwt_key": KEY, "prefix": str(self.bin.parent), **request}
-        return Part(Request(**wanted), self, str(self.state))
+        return Part(MergeRequest(**wanted), self, str(self.state))
 
     @property
     def restarts(self) -> int:
@@ -486,7 +486,7 @@ def test_a_key_of_the_site_stays_in_force_until_the_site_takes_it_out(host: Host
 @pytest.mark.parametrize("bad", [{"kind": "slurmd"}, {"state": "gone"}])
 def test_bad_requests_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(bad))):
-        Request(**{"kind": "copy", "path": "/x", "jwt_key": "/k", **bad})
+        MergeRequest(**{"kind": "copy", "path": "/x", "jwt_key": "/k", **bad})
 
 
 # --- several hosts ---------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.packages import manager as package_manager
-from slurmrest.packages.manager import POLICY_TEXT, Apt, Dnf, Request, install, manager, restore_policy, settle
-from slurmrest.transaction.baseline import Origin
+from slurmrest.packages.manager import POLICY_TEXT, Apt, Dnf, PackageRequest, install, manager, restore_policy, settle
+from slurmrest.transaction.baseline import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ def said(name: str) -> str:
 def test_a_site_keeps_its_slurm() -> None:
     played = Played(said("apt-debian-over-smd"))
     with pytest.raises(SlurmrestError) as caught:
-        install(Request(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
+        install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
     words = str(caught.value)
     for name in ("", "-client", "-slurmctld", "-slurmd", "-slurmdbd", "-slurmrestd"):
         assert f"slurm-smd{name} 24.11.5-1" in words
@@ -75,8 +75,8 @@ def test_a_site_keeps_its_slurm() -> None:
 
 def test_what_only_adds_is_installed_and_remembered(host: Path) -> None:
     played = Played(said("apt-install"))
-    origin = Origin(state_dir=str(host / "state"))
-    done = install(Request(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY, origin=origin)
+    origin = Baseline(state_dir=str(host / "state"))
+    done = install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY, origin=origin)
     assert done["changed"]
     assert done["installed"] == ["libhttp-parser2.9", "slurmrestd"]
     assert done["plan"] == ["install: libhttp-parser2.9 2.9.4-6+b2, slurmrestd 24.11.5-4+deb13u1"]
@@ -91,7 +91,7 @@ def test_what_only_adds_is_installed_and_remembered(host: Path) -> None:
 @pytest.mark.parametrize("flags", [(), ("--assume-yes", "--no-remove")], ids=["asked", "run"])
 def test_nothing_else_happens_whatever_the_host_configured(flags: tuple[str, ...]) -> None:
     played = Played(said("apt-install"))
-    install(Request(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
+    install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
     words = next(argv for argv in played.asked if set(flags or ("--simulate",)) <= set(argv))
     for word in (
         "DEBIAN_FRONTEND=noninteractive",
@@ -108,7 +108,7 @@ def test_nothing_else_happens_whatever_the_host_configured(flags: tuple[str, ...
 
 def test_check_mode_asks_with_an_index_of_its_own() -> None:
     played = Played(said("apt-install"))
-    done = install(Request(("slurmrestd",)), Apt(played), check=True, remedy=REMEDY)
+    done = install(PackageRequest(("slurmrestd",)), Apt(played), check=True, remedy=REMEDY)
     assert done["plan"] == ["install: libhttp-parser2.9 2.9.4-6+b2, slurmrestd 24.11.5-4+deb13u1"]
     assert done["changed"]
     for argv in played.asked:
@@ -118,10 +118,10 @@ def test_check_mode_asks_with_an_index_of_its_own() -> None:
 
 def test_an_index_that_cannot_be_read_is_said_and_the_old_one_used() -> None:
     played = Played(said("apt-install"), update=100)
-    done = install(Request(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
+    done = install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
     assert done["warnings"] == ["apt-get update: E: Failed to fetch the index"]
     played = Played(said("apt-install"), update=100)
-    install(Request(("slurmrestd",)), Apt(played), check=True, remedy=REMEDY)
+    install(PackageRequest(("slurmrestd",)), Apt(played), check=True, remedy=REMEDY)
     assert not [word for word in played.asked[-1] if word.startswith("--option=Dir::")]
 
 
@@ -167,26 +167,28 @@ class WithFiles(Played):
 )  # fmt: skip
 def test_a_host_takes_the_files_of_its_components_in_one_transaction(installed: str, taken: list[str]) -> None:
     played = WithFiles(said("apt-smd-upgrade"), installed)
-    install(Request(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
+    install(PackageRequest(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
     ran = [argv[argv.index("install") + 1 :] for argv in played.asked if "install" in argv]
     assert ran == [taken, taken], "asked, then run"
 
 
 def test_files_that_are_installed_ask_nobody() -> None:
     played = WithFiles("", "installed slurm-smd 25.05.9-1\ninstalled slurm-smd-slurmrestd 25.05.9-1\n")
-    done = install(Request(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
+    done = install(
+        PackageRequest(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"]
+    )
     assert not done["changed"]
     assert played.asked == []
 
 
 def test_what_is_no_package_file() -> None:
     with pytest.raises(SlurmrestError, match=r"/tmp/x\.rpm is no package file of Debian: no archive"):
-        install(Request(files=("/tmp/x.rpm",)), Apt(WithFiles("", "")), check=True, remedy=REMEDY)
+        install(PackageRequest(files=("/tmp/x.rpm",)), Apt(WithFiles("", "")), check=True, remedy=REMEDY)
 
 
 def test_what_is_there_is_no_change() -> None:
     played = Played(said("apt-smd-same"))
-    done = install(Request(("slurm-smd",)), Apt(played), check=False, remedy=REMEDY)
+    done = install(PackageRequest(("slurm-smd",)), Apt(played), check=False, remedy=REMEDY)
     assert done == {"changed": False, "plan": [], "installed": [], "warnings": []}
     assert [argv[-1] for argv in played.runs()] == ["update"]
 
@@ -194,14 +196,14 @@ def test_what_is_there_is_no_change() -> None:
 def test_what_cannot_be_installed_is_said_in_apts_words() -> None:
     played = Played(said("apt-smd-upgrade-unmet"), status=100)
     with pytest.raises(SlurmrestError, match=r"slurm-smd-slurmrestd : Depends: slurm-smd \(= 25\.05\.9-1\) but"):
-        install(Request(("slurm-smd-slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
+        install(PackageRequest(("slurm-smd-slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
 
 
 def test_a_policy_of_the_host_comes_back() -> None:
     policy = Path(package_manager.POLICY)
     policy.write_text("#!/bin/sh\nexit 0\n")
     played = Played(said("apt-install"))
-    install(Request(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
+    install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
     assert played.policy == POLICY_TEXT
     assert policy.read_text() == "#!/bin/sh\nexit 0\n"
     assert [path.name for path in policy.parent.glob("policy-rc.d*")] == ["policy-rc.d"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.rotation import host as rotation
-from slurmrest.rotation.order import Options, Refused, RotationFailed, plan, warning
+from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, plan, warning
 
 from tests.unit.rotation_lab import GOOD, NEW, OLD, Host, Killed, Lab
 
@@ -104,7 +104,7 @@ def test_a_rotation(tmp_path: Path, layout: Callable[..., Lab], rereads: bool) -
 def test_without_confirmation_it_says_what_would_happen_and_does_nothing(tmp_path: Path) -> None:
     lab = split(tmp_path)
     with pytest.raises(Refused) as caught:
-        lab.prepare(Options(consent=True))
+        lab.prepare(RotationOptions(consent=True))
     assert "slurm_jwt_key_rotate_confirm: false is refused" in str(caught.value)
     assert "every outstanding token" in str(caught.value)
     assert "3. ctl: replace the key by rename, restart slurmctld" in str(caught.value)
@@ -113,7 +113,7 @@ def test_without_confirmation_it_says_what_would_happen_and_does_nothing(tmp_pat
 
 def test_check_mode_says_the_same_and_does_nothing(tmp_path: Path) -> None:
     lab = split(tmp_path)
-    prepared = lab.prepare(Options(consent=True), check=True)
+    prepared = lab.prepare(RotationOptions(consent=True), check=True)
     assert prepared["plan"] == [str(step) for step in plan(lab.conductor().looks, "ctl")]
     assert len(prepared["refused"]) == 1
     assert warning(plan(lab.conductor().looks, "ctl")) in "\n".join(lab.said)
@@ -123,7 +123,7 @@ def test_check_mode_says_the_same_and_does_nothing(tmp_path: Path) -> None:
     assert "refuses" not in "\n".join(lab.said)
 
 
-def problem(lab: Lab, changes: dict[str, Any], host: str = "ctl", options: Options = GOOD) -> str:
+def problem(lab: Lab, changes: dict[str, Any], host: str = "ctl", options: RotationOptions = GOOD) -> str:
     conductor = lab.conductor()
     conductor.looks[host] = {**conductor.looks[host], **changes}
     with pytest.raises(Refused) as caught:
@@ -198,14 +198,14 @@ def test_clusters_of_one_slurmdbd_are_rotated_together_when_named(tmp_path: Path
     lab = of_two_clusters(tmp_path)
     with pytest.raises(Refused, match="slurmdbd also serves other"):
         lab.run()
-    lab.run(options=Options(confirmed=True, consent=True, clusters=["OTHER"]))
+    lab.run(options=RotationOptions(confirmed=True, consent=True, clusters=["OTHER"]))
     lab.assert_one_key(NEW)
 
 
 def test_a_cluster_that_is_connected_and_not_in_the_run_is_refused_also_when_named(tmp_path: Path) -> None:
     lab = of_two_clusters(tmp_path)
     lab.hosts["ctl2"].cluster = "lab"
-    named = Options(confirmed=True, consent=True, clusters=["other"])
+    named = RotationOptions(confirmed=True, consent=True, clusters=["other"])
     with pytest.raises(Refused, match=r"other \(slurmctld on 10\.0\.0\.9\) would be left with the old key"):
         lab.run(options=named)
     lab.assert_one_key(OLD)
@@ -215,13 +215,13 @@ def test_a_cluster_that_is_connected_and_not_in_the_run_is_refused_also_when_nam
 
 
 def test_a_cluster_of_others_needs_consent(tmp_path: Path) -> None:
-    without = Options(confirmed=True)
+    without = RotationOptions(confirmed=True)
     assert "slurmrest_allow_controller_restart: false" in problem(split(tmp_path), {"ours": False}, "db", without)
 
 
 def test_our_own_cluster_needs_none(tmp_path: Path) -> None:
     lab = split(tmp_path)
-    lab.run(options=Options(confirmed=True))
+    lab.run(options=RotationOptions(confirmed=True))
     lab.assert_one_key(NEW)
 
 

@@ -20,7 +20,7 @@ from slurmrest.auth import jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
 from slurmrest.service_token import fetch, hosts
-from slurmrest.service_token.fetch import Controller, NotRenewed, Record, Settings
+from slurmrest.service_token.fetch import Controller, FetchSettings, NotRenewed, Record
 from slurmrest.systemd import sandbox as confinement
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def answer(user: str = "portal", lifespan: int = 3600, **changes: Any) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings("portal", ME, str(tmp_path), ME, str(tmp_path / "token"), CONTROLLERS)
+def settings(tmp_path: Path) -> FetchSettings:
+    return FetchSettings("portal", ME, str(tmp_path), ME, str(tmp_path / "token"), CONTROLLERS)
 
 
 class Asked:
@@ -49,7 +49,7 @@ class Asked:
         self.answers = list(answers)
         self.names: list[str] = []
 
-    def __call__(self, _: Settings, controller: Controller) -> str:
+    def __call__(self, _: FetchSettings, controller: Controller) -> str:
         self.names.append(controller.name)
         given = self.answers.pop(0)
         if isinstance(given, Exception):
@@ -61,14 +61,14 @@ def at(seconds: float) -> Callable[[], float]:
     return lambda: NOW + seconds
 
 
-def metric(settings: Settings, name: str) -> float:
+def metric(settings: FetchSettings, name: str) -> float:
     text = Path(settings.below(fetch.METRICS)).read_text()
     found = re.search(rf'^slurmrest_token_{name}{{user="portal"}} (\d+)$', text, re.MULTILINE)
     assert found, text
     return float(found[1])
 
 
-def test_a_first_token_is_placed_privately(settings: Settings) -> None:
+def test_a_first_token_is_placed_privately(settings: FetchSettings) -> None:
     status, said = fetch.run(settings, Asked(answer()), at(0))
     assert status == 0
     text = Path(settings.path).read_text()
@@ -82,14 +82,14 @@ def test_a_first_token_is_placed_privately(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("age", "asked"), [(0, False), (1199, False), (1201, True), (3599, True), (9999, True)])
-def test_it_is_renewed_when_a_third_of_its_life_is_over(settings: Settings, age: int, asked: bool) -> None:
+def test_it_is_renewed_when_a_third_of_its_life_is_over(settings: FetchSettings, age: int, asked: bool) -> None:
     fetch.run(settings, Asked(answer()), at(0))
     again = Asked(answer())
     assert fetch.run(settings, again, at(age))[0] == 0
     assert bool(again.names) is asked
 
 
-def test_the_old_token_stays_when_renewal_fails(settings: Settings) -> None:
+def test_the_old_token_stays_when_renewal_fails(settings: FetchSettings) -> None:
     fetch.run(settings, Asked(answer()), at(0))
     before = Path(settings.path).read_text(), Path(settings.path).stat().st_ino
     status, said = fetch.run(settings, Asked(NotRenewed("no route"), NotRenewed("refused")), at(1800))
@@ -102,7 +102,7 @@ def test_the_old_token_stays_when_renewal_fails(settings: Settings) -> None:
     assert metric(settings, "renewal_failed") == 0
 
 
-def test_without_any_token_a_failure_says_so(settings: Settings) -> None:
+def test_without_any_token_a_failure_says_so(settings: FetchSettings) -> None:
     status, said = fetch.run(settings, Asked(NotRenewed("a"), NotRenewed("b")), at(0))
     assert status == 1
     assert said[0].endswith("There is none.")
@@ -110,7 +110,7 @@ def test_without_any_token_a_failure_says_so(settings: Settings) -> None:
     assert not Path(settings.path).exists()
 
 
-def test_the_next_controller_is_asked_and_the_first_one_s_failure_told(settings: Settings) -> None:
+def test_the_next_controller_is_asked_and_the_first_one_s_failure_told(settings: FetchSettings) -> None:
     asked = Asked(NotRenewed("down"), answer())
     status, said = fetch.run(settings, asked, at(0))
     assert (status, asked.names) == (0, ["ctl1", "ctl2"])
@@ -131,13 +131,13 @@ def test_the_next_controller_is_asked_and_the_first_one_s_failure_told(settings:
         (answer(lifespan=-5), "how long it lives"),
     ],
 )
-def test_what_is_no_token_of_this_user_is_not_placed(settings: Settings, given: str, words: str) -> None:
+def test_what_is_no_token_of_this_user_is_not_placed(settings: FetchSettings, given: str, words: str) -> None:
     with pytest.raises(NotRenewed, match=words):
         fetch.renew(settings, Asked(given, given), at(0))
     assert not Path(settings.path).exists()
 
 
-def test_a_wrong_clock_does_not_make_a_token_look_fresh(settings: Settings) -> None:
+def test_a_wrong_clock_does_not_make_a_token_look_fresh(settings: FetchSettings) -> None:
     """The controller's clock is a day ahead of this host's: the token still lives for an hour, not for 25."""
     ahead = answer(iat=int(NOW) + 86400, exp=int(NOW) + 90000)
     status, said = fetch.run(settings, Asked(ahead), at(0))
@@ -147,7 +147,7 @@ def test_a_wrong_clock_does_not_make_a_token_look_fresh(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("harm", ["gone", "mode", "link", "other user", "other path", "no record", "demand"])
-def test_what_is_not_as_it_should_be_is_fetched_anew(settings: Settings, harm: str, tmp_path: Path) -> None:
+def test_what_is_not_as_it_should_be_is_fetched_anew(settings: FetchSettings, harm: str, tmp_path: Path) -> None:
     fetch.run(settings, Asked(answer()), at(0))
     token = Path(settings.path)
     if harm == "gone":
@@ -174,7 +174,7 @@ def test_what_is_not_as_it_should_be_is_fetched_anew(settings: Settings, harm: s
     assert fetch.run(settings, again, at(2)) == (0, [])
 
 
-def test_a_demand_stays_until_it_is_met(settings: Settings) -> None:
+def test_a_demand_stays_until_it_is_met(settings: FetchSettings) -> None:
     fetch.run(settings, Asked(answer()), at(0))
     mark = Path(settings.below(fetch.DEMAND))
     mark.touch()
@@ -182,7 +182,7 @@ def test_a_demand_stays_until_it_is_met(settings: Settings) -> None:
     assert mark.exists()
 
 
-def test_ssh_is_given_nothing_that_another_file_or_agent_could_change(settings: Settings) -> None:
+def test_ssh_is_given_nothing_that_another_file_or_agent_could_change(settings: FetchSettings) -> None:
     words = fetch.ssh_command(settings, CONTROLLERS[1])
     assert words[:3] == ["ssh", "-F", "/dev/null"]
     for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "HostKeyAlias=ctl2", "IdentityAgent=none"):
@@ -190,7 +190,7 @@ def test_ssh_is_given_nothing_that_another_file_or_agent_could_change(settings: 
     assert words[-5:] == ["-p", "2222", "-l", "portal", "10.0.0.2"], "no command: the controller decides"
 
 
-def test_what_ssh_prints_is_never_in_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ssh_prints_is_never_in_an_error(settings: FetchSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     poster = "@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
     done = subprocess.CompletedProcess([], 255, answer(), f"{poster}Host key for ctl1 has changed.\r\nIt failed.\r\n")
     monkeypatch.setattr(programs, "run", lambda *_a, **_k: done)
@@ -199,15 +199,15 @@ def test_what_ssh_prints_is_never_in_an_error(settings: Settings, monkeypatch: p
     assert str(caught.value) == "Host key for ctl1 has changed. It failed."
 
 
-def test_settings_are_read_as_the_role_writes_them(settings: Settings, tmp_path: Path) -> None:
+def test_settings_are_read_as_the_role_writes_them(settings: FetchSettings, tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     data = {**settings.__dict__, "controllers": [one.__dict__ for one in settings.controllers]}
     path.write_text(json.dumps(data))
-    assert Settings.read(str(path)) == settings
+    assert FetchSettings.read(str(path)) == settings
     path.write_text('{"user": "portal"}')
     assert fetch.main([str(path)]) == 2
     with pytest.raises(SlurmrestError, match="cannot be used"):
-        Settings.read(str(path))
+        FetchSettings.read(str(path))
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
@@ -373,14 +373,14 @@ def test_a_key_pair_is_made_once() -> None:
 
 @pytest.mark.usefixtures("good")
 def test_in_fips_mode_the_key_is_of_a_kind_that_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "host", lambda: confinement.Host(fips=True))
+    monkeypatch.setattr(confinement, "host", lambda: confinement.HostSecurity(fips=True))
     assert hosts.key_pair(ME)[1].startswith("ecdsa-sha2-nistp256 ")
 
 
 def test_selinux_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "host", confinement.Host)
+    monkeypatch.setattr(confinement, "host", confinement.HostSecurity)
     assert hosts.labels_needed() == ""
-    monkeypatch.setattr(confinement, "host", lambda: confinement.Host(selinux="enforcing"))
+    monkeypatch.setattr(confinement, "host", lambda: confinement.HostSecurity(selinux="enforcing"))
     said = hosts.labels_needed()
     assert said.startswith("SELinux is enforcing")
     assert f"ssh_home_t '{hosts.HOMES}/[^/]+/.ssh(/.*)?'" in said
@@ -423,7 +423,7 @@ def test_a_link_in_the_place_of_the_public_key_shows_nobody_what_it_leads_to(for
     assert (foreign.parent / "secret").read_text().startswith("root:")
 
 
-def test_a_link_in_the_place_of_the_demand_is_not_written_through(foreign: Path, installed: Settings) -> None:
+def test_a_link_in_the_place_of_the_demand_is_not_written_through(foreign: Path, installed: FetchSettings) -> None:
     mine = {**installed.__dict__, "account": "nobody", "home": str(foreign)}
     Path(fetch.CONFIG).write_text(json.dumps({**mine, "controllers": [one.__dict__ for one in CONTROLLERS]}))
     (foreign / fetch.DEMAND).symlink_to(foreign.parent / "secret")
@@ -444,7 +444,7 @@ def test_a_host_that_gives_something_else_than_a_key_is_refused(monkeypatch: pyt
 class Unit:
     """systemctl and journalctl: a start runs the fetch with given answers."""
 
-    def __init__(self, settings: Settings, asked: Asked) -> None:
+    def __init__(self, settings: FetchSettings, asked: Asked) -> None:
         self.settings, self.asked = settings, asked
 
     def __call__(self, argv: Any, **_how: Any) -> subprocess.CompletedProcess[str]:
@@ -456,7 +456,7 @@ class Unit:
 
 
 @pytest.fixture
-def installed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def installed(settings: FetchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchSettings:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({**settings.__dict__, "controllers": [one.__dict__ for one in CONTROLLERS]}))
     monkeypatch.setattr(fetch, "CONFIG", str(path))
@@ -467,7 +467,7 @@ def fresh() -> str:
     return f"SLURM_JWT={jwt.encode(jwt.claims_for('portal', 3600), KEY).reveal()}\n"
 
 
-def test_a_second_run_of_the_role_fetches_nothing(installed: Settings) -> None:
+def test_a_second_run_of_the_role_fetches_nothing(installed: FetchSettings) -> None:
     first = Unit(installed, Asked(fresh()))
     assert hosts.renew_now(demand=False, check=True, run=first) == (True, 0)
     new, lifetime = hosts.renew_now(demand=False, run=first)
@@ -477,13 +477,13 @@ def test_a_second_run_of_the_role_fetches_nothing(installed: Settings) -> None:
     assert hosts.renew_now(demand=False, check=True, run=first) == (False, 0)
 
 
-def test_on_demand_a_fresh_token_is_replaced(installed: Settings) -> None:
+def test_on_demand_a_fresh_token_is_replaced(installed: FetchSettings) -> None:
     hosts.renew_now(demand=False, run=Unit(installed, Asked(fresh())))
     assert hosts.renew_now(demand=True, run=Unit(installed, Asked(fresh())))[0] is True
     assert not Path(installed.below(fetch.DEMAND)).exists()
 
 
-def test_a_failing_unit_fails_the_task_in_its_own_words(installed: Settings) -> None:
+def test_a_failing_unit_fails_the_task_in_its_own_words(installed: FetchSettings) -> None:
     unit = Unit(installed, Asked(NotRenewed("Host key verification failed."), NotRenewed("b")))
     with pytest.raises(SlurmrestError, match="Host key verification failed"):
         hosts.renew_now(demand=False, run=unit)

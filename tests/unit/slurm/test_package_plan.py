@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.slurm.package_plan import Change, apt_plan, decide, refused
+from slurmrest.slurm.package_plan import PackageChange, apt_plan, decide, refused
 
 EVIDENCE = Path(__file__).parents[1] / "evidence" / "packages"
 SMD = ["slurm-smd", *(f"slurm-smd-{part}" for part in ("client", "slurmctld", "slurmd", "slurmdbd", "slurmrestd"))]
@@ -37,10 +37,10 @@ def test_plan_of_apt(name: str, counts: dict[str, int]) -> None:
 
 def test_versions_of_a_plan() -> None:
     plan = apt_plan((EVIDENCE / "apt-smd-downgrade.txt").read_text())
-    assert plan.changes[-1] == Change("downgrade", "slurm-smd", "25.05.9-1", "24.11.5-1")
+    assert plan.changes[-1] == PackageChange("downgrade", "slurm-smd", "25.05.9-1", "24.11.5-1")
     assert sorted(change.package for change in plan.changes) == SMD
     plan = apt_plan((EVIDENCE / "apt-smd-upgrade-part.txt").read_text())
-    assert plan.changes[0] == Change("remove", "slurm-smd-client", "24.11.5-1")
+    assert plan.changes[0] == PackageChange("remove", "slurm-smd-client", "24.11.5-1")
 
 
 def test_slurm_is_renewed_when_asked_only() -> None:

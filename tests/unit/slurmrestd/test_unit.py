@@ -15,7 +15,7 @@ from slurmrest.slurm.releases import RELEASES, lookup
 from slurmrest.slurmrestd.unit import (
     DROPIN,
     EffectiveUnit,
-    Origin,
+    Place,
     contradictions,
     effective,
     order_dropins,
@@ -176,7 +176,7 @@ def test_lists_add_up_and_an_empty_value_resets() -> None:
     assert unit.as_dict()["exec_start"] == [["/bin/b"]]
     assert unit.words("SupplementaryGroups") == ["x", "y", "z"]
     assert unit.user is None
-    assert unit.setting("User").reset == Origin(OVERRIDE, 6)
+    assert unit.setting("User").reset == Place(OVERRIDE, 6)
     assert unit.conditions == []
     assert unit.dropins == (EARLIER, OVERRIDE)
 
@@ -251,7 +251,7 @@ def test_a_file_beats_the_unit_and_a_later_file_beats_an_earlier_one() -> None:
         "B": "unit word",
         "D": "first",
     }
-    assert unit.environment["A"].origin == Origin(DEFAULTS, 1)
+    assert unit.environment["A"].origin == Place(DEFAULTS, 1)
     assert [(item.path, item.optional, item.present) for item in unit.environment_files] == [
         ("/etc/sysconfig/slurmrestd", True, True),
         (DEFAULTS, False, True),

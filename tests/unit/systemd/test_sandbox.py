@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from slurmrest.host import programs
 from slurmrest.systemd import sandbox as confinement
-from slurmrest.systemd.sandbox import Confinement, Host, Process, mounts
+from slurmrest.systemd.sandbox import ConfinedProcess, Confinement, HostSecurity, mounts
 
 FIRST = """\
 20 1 0:20 / / rw,relatime - overlay overlay rw,lowerdir=/a
@@ -47,14 +47,14 @@ WANTED = {
     "TasksMax": "84",
 }
 POWERS = "000001ffffffffff"
-INIT = Process(
+INIT = ConfinedProcess(
     {"CapBnd": POWERS, "Seccomp": "0", "Seccomp_filters": "0"},
     {"mnt": "mnt:[1]", "user": "user:[1]", "uts": "uts:[1]"},
     mounts(FIRST),
 )
 GOOD = Confinement(
     WANTED,
-    Process(
+    ConfinedProcess(
         {"CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "7"},
         {"mnt": "mnt:[2]", "user": "user:[2]", "uts": "uts:[2]"},
         mounts(CONFINED),
@@ -161,15 +161,19 @@ def test_what_is_not_asked_for_is_not_missed() -> None:
 @pytest.mark.parametrize(
     ("host", "label", "words"),
     [
-        (Host(), "unconfined", None),
-        (Host(fips=True), "", "FIPS mode"),
-        (Host(selinux="enforcing"), "system_u:system_r:unconfined_service_t:s0", "has no policy for slurmrestd"),
-        (Host(selinux="permissive"), "system_u:system_r:slurmrestd_t:s0", "permissive and confines slurmrestd"),
-        (Host(apparmor=True), "unconfined", "has no profile"),
-        (Host(apparmor=True), "slurmrestd (enforce)", "confines slurmrestd: slurmrestd (enforce)."),
+        (HostSecurity(), "unconfined", None),
+        (HostSecurity(fips=True), "", "FIPS mode"),
+        (
+            HostSecurity(selinux="enforcing"),
+            "system_u:system_r:unconfined_service_t:s0",
+            "has no policy for slurmrestd",
+        ),
+        (HostSecurity(selinux="permissive"), "system_u:system_r:slurmrestd_t:s0", "permissive and confines slurmrestd"),
+        (HostSecurity(apparmor=True), "unconfined", "has no profile"),
+        (HostSecurity(apparmor=True), "slurmrestd (enforce)", "confines slurmrestd: slurmrestd (enforce)."),
     ],
 )
-def test_security_modules_are_named(host: Host, label: str, words: str | None) -> None:
+def test_security_modules_are_named(host: HostSecurity, label: str, words: str | None) -> None:
     notes = list(replace(changed(label=label), host=host).notes())
     assert [words in note for note in notes if words] == ([True] if words else notes)
 

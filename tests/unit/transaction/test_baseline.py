@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host.lock import host_lock
-from slurmrest.transaction.baseline import FILE, Origin
+from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction, TransactionFailed
 
@@ -60,8 +60,8 @@ class Host:
         return subprocess.CompletedProcess(list(argv), 0, output, "")
 
     @property
-    def origin(self) -> Origin:
-        return Origin(str(self.root / "state"), self)
+    def origin(self) -> Baseline:
+        return Baseline(str(self.root / "state"), self)
 
     def deploy(self, text: bytes = b"ours\n") -> None:
         Transaction(
@@ -231,7 +231,7 @@ class Accounts:
         self.groups: set[str] = set()
         self.calls: list[str] = []
         self.says = ""
-        self.origin = Origin(str(tmp_path / "state"), self)
+        self.origin = Baseline(str(tmp_path / "state"), self)
         monkeypatch.setattr("slurmrest.transaction.baseline._has_user", lambda name: name in self.users)
         monkeypatch.setattr("slurmrest.transaction.baseline.group_id", lambda name: 1 if name in self.groups else None)
 

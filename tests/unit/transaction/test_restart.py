@@ -11,7 +11,7 @@ from slurmrest.slurm.releases import lookup
 from slurmrest.transaction.restart import (
     ALLOW,
     Evidence,
-    Problem,
+    Obstacle,
     conf_nodes,
     expand,
     judge,
@@ -72,7 +72,7 @@ def healthy(release: str = "24.11.5", **changes: Any) -> Evidence:
     return replace(seen, **changes)
 
 
-def one(seen: Evidence) -> Problem:
+def one(seen: Evidence) -> Obstacle:
     (problem,) = judge(seen)
     return problem
 
@@ -251,7 +251,7 @@ def test_features_of_a_plugin_are_its_own() -> None:
 
 
 def test_consent_covers_losses_only() -> None:
-    loss, harm = Problem("a", "b", "c", "d", loss=True), Problem("a", "b", "c", "d")
+    loss, harm = Obstacle("a", "b", "c", "d", loss=True), Obstacle("a", "b", "c", "d")
     assert standing([loss, harm], allow_loss=True) == [harm]
     assert standing([loss, harm], allow_loss=False) == [loss, harm]
     assert str(harm) == "a (b): c d"

@@ -10,7 +10,7 @@ from slurmrest.slurm.releases import RELEASES, Version, lookup
 from slurmrest.slurmrestd import preflight
 from slurmrest.slurmrestd import unit as units
 from slurmrest.transaction.set_aside import without_lines
-from slurmrest.upgrade.judge import Case, Finding, Report, report
+from slurmrest.upgrade.judge import Case, Consequence, UpgradeReport, report
 
 FRAGMENT = "/usr/lib/systemd/system/slurmrestd.service"
 OVERRIDE = "/etc/systemd/system/slurmrestd.service.d/override.conf"
@@ -96,11 +96,11 @@ class Site:
             "plugins": {"openapi": ["slurmctld", "slurmdbd", "util"], "data_parser": list(row.api_versions)},
         }
 
-    def report(self, *accepted: str) -> Report:
+    def report(self, *accepted: str) -> UpgradeReport:
         looks = {"rest": self.rest, "ctl": self.ctl, "dbd": self.dbd}
         return report(Case("rest", self.facts(), looks, self.variables, self.files), accepted)
 
-    def found(self, name: str) -> list[Finding]:
+    def found(self, name: str) -> list[Consequence]:
         return [finding for finding in self.report().findings if finding.id == name]
 
     def ids(self) -> set[str]:

@@ -245,7 +245,7 @@ VALUES = {
 @pytest.mark.parametrize(
     "option", [option for option in batch.OPTIONS if option.takes == "required"], ids=lambda option: option.name
 )
-def test_every_option_in_every_spelling(option: batch.Option) -> None:
+def test_every_option_in_every_spelling(option: batch.BatchOption) -> None:
     value = VALUES.get(option.name, "x")
     spellings = [f"--{option.name}={value}", f"--{option.name} {value}"]
     if option.short:
@@ -255,6 +255,6 @@ def test_every_option_in_every_spelling(option: batch.Option) -> None:
 
 
 @pytest.mark.parametrize("option", batch.OPTIONS, ids=lambda option: option.name)
-def test_every_option_is_heeded(option: batch.Option) -> None:
+def test_every_option_is_heeded(option: batch.BatchOption) -> None:
     """Those without a place in the request are the ones that the command itself heeds."""
     assert (option.put is None) == (option.name in ("job-name", "chdir", "ignore-pbs"))

@@ -71,7 +71,7 @@ def _examine(arguments: argparse.Namespace) -> Examination:
     request = None
     if arguments.request:
         token = token_from_file(arguments.token_file, "--token-file") if arguments.token_file else None
-        request = here.Request.parse(arguments.request, arguments.user, token)
+        request = here.LocalRequest.parse(arguments.request, arguments.user, token)
     elif arguments.user or arguments.token_file:
         raise UsageError("--user and --token-file belong to --request.")
     return here.examine(listen=arguments.listen, instance=arguments.instance, request=request)

@@ -54,7 +54,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """The causes, most likely first; none for a healthy cluster."""
 
     slurm_version: str | None
@@ -78,14 +78,14 @@ class Report:
         }
 
 
-def diagnose(cluster: Cluster) -> Report:
+def diagnose(cluster: Cluster) -> Diagnosis:
     """Name the causes; before a deployment only those that it does not mend and would break over."""
     rules = [rule for rule in RULES if rule.preflight or not cluster.preflight]
     seen = [(rule, sign) for rule in rules for sign in rule.look(cluster)]
     roots = _roots(seen)
     findings = [_finding(rule, [sign for other, sign in roots if other is rule], seen) for rule, _ in roots]
     unique = {finding.id: finding for finding in findings}.values()
-    return Report(cluster.version, sorted(unique, key=lambda finding: -bool(finding.consequences)))
+    return Diagnosis(cluster.version, sorted(unique, key=lambda finding: -bool(finding.consequences)))
 
 
 def catalogue() -> list[dict[str, str]]:
@@ -149,7 +149,7 @@ def _join(texts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(texts))
 
 
-def passing_only(report: Report) -> bool:
+def passing_only(report: Diagnosis) -> bool:
     """Whether a cluster that has just started could show all of this."""
     return bool(report.findings) and all(finding.passing for finding in report.findings)
 

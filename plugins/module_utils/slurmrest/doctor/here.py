@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..auth.jwt import Token
-    from .diagnosis import Report
+    from .diagnosis import Diagnosis
 
 TOKEN_SECONDS = 600
 NAMES = {"slurmctld": "slurmctld_hosts", "slurmdbd": "accounting_storage_hosts"}
@@ -33,7 +33,7 @@ class NothingHereError(SlurmrestError):
 
 
 @dataclass(frozen=True)
-class Request:
+class LocalRequest:
     """A client's request that does not work: method and path, the user it names, and the token it sends."""
 
     method: str
@@ -42,7 +42,7 @@ class Request:
     token: Token | None = None
 
     @classmethod
-    def parse(cls, line: str, user: str = "", token: Token | None = None) -> Request:
+    def parse(cls, line: str, user: str = "", token: Token | None = None) -> LocalRequest:
         """Read ``METHOD PATH``. InputError for anything else."""
         method, _, path = line.partition(" ")
         if not method.isalpha() or not path.startswith("/") or " " in path:
@@ -59,7 +59,7 @@ class Examination:
     """The report, the evidence it was made from, and what was not seen, in sentences."""
 
     host: str
-    report: Report
+    report: Diagnosis
     evidence: Mapping[str, Any]
     unseen: Sequence[str]
 
@@ -68,7 +68,7 @@ class Examination:
         return {**self.report.as_dict(), "host": self.host, "unseen": list(self.unseen)}
 
 
-def examine(*, listen: Sequence[str] = (), instance: str = "", request: Request | None = None) -> Examination:
+def examine(*, listen: Sequence[str] = (), instance: str = "", request: LocalRequest | None = None) -> Examination:
     """Look at this host, ask its slurmrestd with a token that scontrol makes, and name the causes. Changes nothing.
 
     It has to run as root: anybody else sees neither keys nor who listens.
@@ -116,7 +116,7 @@ def _owner(token: Token | None) -> str:
         return ""
 
 
-def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: Request | None) -> dict[str, Any]:
+def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: LocalRequest | None) -> dict[str, Any]:
     told = [*(entry["text"] for entry in evidence["facts"]["unit"]["listeners"]), *evidence["expected"]]
     return inquire(
         [listener.url for listener in map(read, told) if listener],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..errors import SlurmrestError
 from ..redaction import redacted
-from .refresh import Settings, refresh
+from .refresh import RefreshSettings, refresh
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; say whether the set would change")
     arguments = parser.parse_args(argv)
     try:
-        done = refresh(Settings.load(arguments.settings), check=arguments.check)
+        done = refresh(RefreshSettings.load(arguments.settings), check=arguments.check)
     except SlurmrestError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -30,10 +30,10 @@ from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
 from ..systemd.loaded import of_host
 from ..systemd.systemctl import Systemd, running
-from ..transaction.baseline import Origin
+from ..transaction.baseline import Baseline
 from ..transaction.present import read_present
 from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
-from ..transaction.transaction import Outcome, Transaction
+from ..transaction.transaction import Applied, Transaction
 from .sources import TIMEOUT, Source, read_all, sources
 
 DATABASE = "slurmdbd"
@@ -42,7 +42,7 @@ SET = "slurm_jwks-set"
 
 
 @dataclass(frozen=True)
-class Settings:
+class RefreshSettings:
     """What to have where.
 
     ``path`` is the file of ``jwks=``; ``daemons`` are those of this host, slurmdbd first, with how to ask them;
@@ -58,7 +58,7 @@ class Settings:
     timeout: float = TIMEOUT
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any], documents: Mapping[str, str] | None = None) -> Settings:
+    def from_mapping(cls, data: Mapping[str, Any], documents: Mapping[str, str] | None = None) -> RefreshSettings:
         """Read module parameters, or the file that the timer's command is given; ``documents`` as for `sources`.
 
         Raises InputError for a bad value.
@@ -80,7 +80,7 @@ class Settings:
         )
 
     @classmethod
-    def load(cls, file: str) -> Settings:
+    def load(cls, file: str) -> RefreshSettings:
         """Read the file that the role writes. Raises InputError, or SlurmrestError when it cannot be read."""
         try:
             data = json.loads(read(file))
@@ -103,12 +103,12 @@ class Refreshed:
     """What became of it: the keys that are wanted, what was done, and what stands against loading them (``held``)."""
 
     keys: KeySet
-    outcome: Outcome
+    outcome: Applied
     held: str = ""
 
 
 def refresh(
-    settings: Settings,
+    settings: RefreshSettings,
     *,
     check: bool = False,
     consent: bool = True,
@@ -137,13 +137,13 @@ def refresh(
     # The facts cost more than all the rest, and are needed only when something changes.
     plan = _transaction(settings, keys, (), run, state_dir)
     if not plan.unfinished() and not plan.apply(check=True).changed:
-        return Refreshed(keys, Outcome())
+        return Refreshed(keys, Applied())
     facts = look({"slurm_conf": settings.slurm_conf})
     _judge_place(settings.path, facts["slurm_user"])
     daemons = _concerned(settings, facts, run)
     names = [daemon.name for daemon in daemons]
     if daemons and not consent:
-        return Refreshed(keys, Outcome(), f"{' and '.join(names)} would have to load the new keys")
+        return Refreshed(keys, Applied(), f"{' and '.join(names)} would have to load the new keys")
     edited = of_host(facts, names, slurm=Slurm.of(facts, run), systemd=Systemd(run))
     if edited:
         files = "; ".join(map(str, edited.values()))
@@ -154,12 +154,12 @@ def refresh(
     if not check:
         # Not the daemons: they are not to restart when the set goes, since nobody reads it then.
         with host_lock(state_dir):
-            Origin(state_dir, run).remember(SET, files={settings.path: read_present(settings.path)})
+            Baseline(state_dir, run).remember(SET, files={settings.path: read_present(settings.path)})
     return Refreshed(keys, _transaction(settings, keys, daemons, run, state_dir).apply(check=check))
 
 
 def _transaction(
-    settings: Settings, keys: KeySet, daemons: Sequence[ServiceSpec], run: Run, state_dir: str
+    settings: RefreshSettings, keys: KeySet, daemons: Sequence[ServiceSpec], run: Run, state_dir: str
 ) -> Transaction:
     directory = posixpath.dirname(settings.path)
     # root, as whom this runs on a host
@@ -185,7 +185,7 @@ def _judge_place(path: str, reader: Mapping[str, Any] | None) -> None:
         )
 
 
-def _concerned(settings: Settings, facts: Mapping[str, Any], run: Run) -> list[ServiceSpec]:
+def _concerned(settings: RefreshSettings, facts: Mapping[str, Any], run: Run) -> list[ServiceSpec]:
     """The daemons of this host that run on the set, as they are to load it."""
     systemd, slurm = Systemd(run), Slurm.of(facts, run)
     confs = {CONTROLLER: facts["slurm_conf"], DATABASE: facts["slurmdbd_conf"]}

@@ -42,7 +42,7 @@ from ..transaction.probes import Probe
 from ..transaction.restart_look import refusals
 from ..transaction.services import restart
 from ..transaction.specs import FileSpec, ServiceSpec
-from ..transaction.transaction import Outcome, Transaction, TransactionFailed
+from ..transaction.transaction import Applied, Transaction, TransactionFailed
 
 KINDS = ("slurmdbd", "slurmctld", "copy")
 """Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""
@@ -64,7 +64,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True)
-class Request:
+class MergeRequest:
     """What is wanted of one configuration: ``path`` is the main file, ``kind`` one of :data:`KINDS`.
 
     ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
@@ -174,7 +174,7 @@ def _digest(text: str) -> str:
 class Part:
     """One configuration of this host, with the daemon that runs on it."""
 
-    def __init__(self, request: Request, run: Run = programs.run, state_dir: str = STATE_DIR) -> None:
+    def __init__(self, request: MergeRequest, run: Run = programs.run, state_dir: str = STATE_DIR) -> None:
         self.request = request
         self.run = run
         self.state_dir = state_dir
@@ -358,7 +358,7 @@ class Part:
         force: bool = False,
         hold: bool = False,
         wait: bool = False,
-    ) -> Outcome:
+    ) -> Applied:
         """Write, restart the daemon if it runs, and wait for its answer; all of it or nothing.
 
         Args:
@@ -402,7 +402,7 @@ class Part:
         """Forget the previous files."""
         self._transaction(Edit()).commit()
 
-    def undo(self) -> Outcome:
+    def undo(self) -> Applied:
         """Bring the previous files back, and the daemon on them.
 
         Also a daemon that is down because another host wrote the files that it did not survive.

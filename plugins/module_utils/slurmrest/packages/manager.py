@@ -24,7 +24,7 @@ from ..host.lock import POLL_SECONDS, host_lock
 from ..host.programs import Done, Run
 from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from ..systemd.systemctl import Systemd
-from ..transaction.baseline import Origin
+from ..transaction.baseline import Baseline
 
 DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
 DPKG_SECONDS = 900
@@ -64,7 +64,7 @@ DNF = (
 
 
 @dataclass(frozen=True)
-class Request:
+class PackageRequest:
     """What shall be there.
 
     ``names`` and ``files`` are packages and package files to install; with ``upgrade`` names that are installed are
@@ -110,7 +110,7 @@ class Apt:
             finally:
                 self.options = []
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: PackageRequest) -> Plan:
         """What it would do; SlurmrestError where it cannot."""
         done = _run(self.run, [*APT, *self.options, "--simulate", *_apt_words(request)])
         if done.returncode != 0:
@@ -139,7 +139,7 @@ class Apt:
         rows = (line.split() for line in done.stdout.splitlines())
         return {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "installed"}
 
-    def apply(self, request: Request) -> None:
+    def apply(self, request: PackageRequest) -> None:
         """Do it, and no more than was planned; SlurmrestError with its words where it fails."""
         with no_daemons_started():
             done = _run(self.run, [*APT, "--assume-yes", "--no-remove", *_apt_words(request)])
@@ -165,7 +165,7 @@ class Dnf:
         """Nothing to keep apart: dnf asks for what is out of date anyway."""
         yield
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: PackageRequest) -> Plan:
         """What it would do; SlurmrestError where it cannot."""
         done = _run(self.run, [*DNF, "--refresh", "--assumeno", *_dnf_words(request)])
         # 1 is its answer to the "no", too.
@@ -194,7 +194,7 @@ class Dnf:
         rows = (line.split() for line in done.stdout.splitlines())
         return {row[0]: row[1] for row in rows if len(row) == 2}
 
-    def apply(self, request: Request) -> None:
+    def apply(self, request: PackageRequest) -> None:
         """Do it; SlurmrestError with its words where it fails."""
         done = _run(self.run, [*DNF, "--assumeyes", *_dnf_words(request)])
         if done.returncode != 0:
@@ -207,11 +207,11 @@ def _run(run: Run, argv: Sequence[str]) -> Done[str]:
     return run(["env", *ENVIRONMENT, *argv], limit=PACKAGES_SECONDS, environment=programs.proxies())
 
 
-def _apt_words(request: Request) -> list[str]:
+def _apt_words(request: PackageRequest) -> list[str]:
     return ["install", *(["--only-upgrade"] if request.upgrade else []), *request.words]
 
 
-def _dnf_words(request: Request) -> list[str]:
+def _dnf_words(request: PackageRequest) -> list[str]:
     # A file is as good as whoever copied it here; what comes from a repository is checked as the repository says.
     checked = ["--setopt=localpkg_gpgcheck=False"] if request.files else []
     return [*checked, "upgrade" if request.upgrade else "install", *request.words]
@@ -229,13 +229,13 @@ def manager(family: str, run: Run = programs.run) -> Apt | Dnf:
 
 
 def install(
-    request: Request,
+    request: PackageRequest,
     with_: Apt | Dnf,
     *,
     check: bool,
     remedy: str,
     components: Sequence[str] = (),
-    origin: Origin | None = None,
+    origin: Baseline | None = None,
 ) -> dict[str, Any]:
     """Ask, judge, and do it: ``plan`` in lines, ``installed`` packages, ``warnings``.
 

@@ -58,7 +58,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Options:
+class RotationOptions:
     """What the person who runs it has said."""
 
     confirmed: bool = False
@@ -128,7 +128,7 @@ def ours(looks: Mapping[str, Look]) -> bool:
     return all(look["ours"] for look in looks.values())
 
 
-def problems(looks: Mapping[str, Look], primary: str, options: Options) -> list[str]:
+def problems(looks: Mapping[str, Look], primary: str, options: RotationOptions) -> list[str]:
     """Every reason to change nothing, but for the missing confirmation."""
     found = [problem for host, look in looks.items() for problem in _host_problems(host, look)]
     present = {host: look["key"]["proof"] for host, look in looks.items() if look["key"]["exists"]}
@@ -186,7 +186,7 @@ def _missing_hosts(looks: Mapping[str, Look]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _cluster_problems(looks: Mapping[str, Look], primary: str, options: Options) -> list[str]:
+def _cluster_problems(looks: Mapping[str, Look], primary: str, options: RotationOptions) -> list[str]:
     """Clusters that share slurmdbd share its one HS256 key: rotated together, or not at all."""
     led = [str(look["cluster"]).lower() for look in looks.values() if CONTROLLER in look["components"]]
     own = str(looks[primary]["cluster"]).lower()
@@ -234,7 +234,7 @@ class Conductor:
     sleep: Callable[[float], None] = time.sleep
     rotation: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    def prepare(self, options: Options, *, check: bool) -> dict[str, Any]:
+    def prepare(self, options: RotationOptions, *, check: bool) -> dict[str, Any]:
         """Repair what an interrupted run left, judge, and say what will happen.
 
         Returns ``repaired`` (None, or what :meth:`repair` says), ``plan``, and ``refused``: what a real run refuses.

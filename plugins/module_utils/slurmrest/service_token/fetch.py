@@ -54,7 +54,7 @@ class Controller:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FetchSettings:
     """What shall be fetched, and where it belongs: accounts by name, paths absolute."""
 
     user: str  # whom the token is for: an account of the controllers
@@ -65,7 +65,7 @@ class Settings:
     controllers: tuple[Controller, ...]
 
     @classmethod
-    def read(cls, path: str | None = None) -> Settings:
+    def read(cls, path: str | None = None) -> FetchSettings:
         """The settings in a file, the usual one by default. Raises SlurmrestError when it is no good."""
         path = path or CONFIG
         try:
@@ -97,10 +97,10 @@ class Record:
         return json.dumps(self.__dict__).encode()
 
 
-Ask = Callable[[Settings, Controller], str]
+Ask = Callable[[FetchSettings, Controller], str]
 
 
-def ssh_command(settings: Settings, controller: Controller) -> list[str]:
+def ssh_command(settings: FetchSettings, controller: Controller) -> list[str]:
     """How a controller is asked: with one key, for one host key, without anybody's configuration, without a command."""
     options = {
         "BatchMode": "yes",
@@ -124,7 +124,7 @@ def ssh_command(settings: Settings, controller: Controller) -> list[str]:
             controller.address]  # fmt: skip
 
 
-def ask(settings: Settings, controller: Controller) -> str:
+def ask(settings: FetchSettings, controller: Controller) -> str:
     """What a controller answers. Raises NotRenewed with what ssh or scontrol said, never with the answer."""
     done = programs.run(ssh_command(settings, controller), limit=PATIENCE)
     if done.returncode in (programs.MISSING, programs.TOO_SLOW):
@@ -160,7 +160,7 @@ def lifetime(found: jwt.Inspected) -> float | None:
     return found.expires - issued if found.expires > issued else None
 
 
-def read_record(settings: Settings) -> Record | None:
+def read_record(settings: FetchSettings) -> Record | None:
     """What was written about the last token, None where there is nothing that can be read."""
     try:
         return Record(**json.loads(files.read(settings.below(RECORD), LARGEST_RECORD)))
@@ -168,7 +168,7 @@ def read_record(settings: Settings) -> Record | None:
         return None
 
 
-def reason_to_renew(settings: Settings, record: Record | None, now: float) -> str | None:
+def reason_to_renew(settings: FetchSettings, record: Record | None, now: float) -> str | None:
     """Why a new token is needed, or None while the one in place is good for long enough."""
     owner = pwd.getpwnam(settings.owner)
     try:
@@ -188,7 +188,7 @@ def reason_to_renew(settings: Settings, record: Record | None, now: float) -> st
     return None
 
 
-def renew(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time) -> tuple[Record, list[str]]:
+def renew(settings: FetchSettings, ask: Ask = ask, now: Callable[[], float] = time.time) -> tuple[Record, list[str]]:
     """Ask one controller after the other for a new token, and put it in the place of the old one.
 
     Returns what is known of it, and what should be said though it worked. Raises NotRenewed with what every controller
@@ -235,7 +235,7 @@ def metrics(user: str, record: Record | None, now: float, *, failed: bool) -> st
     return "\n".join(lines) + "\n"
 
 
-def run(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time) -> tuple[int, list[str]]:
+def run(settings: FetchSettings, ask: Ask = ask, now: Callable[[], float] = time.time) -> tuple[int, list[str]]:
     """Do what the timer is for. Returns the exit status and lines for the journal."""
     record = read_record(settings)
     why = reason_to_renew(settings, record, now())
@@ -262,7 +262,7 @@ def run(settings: Settings, ask: Ask = ask, now: Callable[[], float] = time.time
 def main(argv: Sequence[str] = ()) -> int:
     """Run for the settings in the usual file, or in the one that is named."""
     try:
-        status, said = run(Settings.read(*argv[:1]))
+        status, said = run(FetchSettings.read(*argv[:1]))
     except (SlurmrestError, KeyError, OSError) as error:
         status, said = 2, [f"{WARNING}{error}"]
     sys.stderr.write("".join(f"{redacted(line)}\n" for line in said))
@@ -276,7 +276,7 @@ def _written(path: str) -> int | None:
         return None
 
 
-def _what_is_left(settings: Settings, record: Record | None, now: float) -> str:
+def _what_is_left(settings: FetchSettings, record: Record | None, now: float) -> str:
     if record is None or not os.path.exists(settings.path):
         return "There is none."
     left = record.remaining(now)

@@ -210,7 +210,7 @@ def renew_now(*, demand: bool, check: bool = False, run: Run = programs.run) -> 
     Returns whether it is (in check mode: would be) a new one, and the seconds that it lives. Raises SlurmrestError with
     the unit's own words when there is none.
     """
-    settings = fetch.Settings.read() if os.path.exists(fetch.CONFIG) else None
+    settings = fetch.FetchSettings.read() if os.path.exists(fetch.CONFIG) else None
     before = fetch.read_record(settings) if settings else None
     if settings is None or check:
         fresh = settings is not None and fetch.reason_to_renew(settings, before, time.time()) is None

@@ -85,7 +85,7 @@ _RULE = re.compile(r"^=+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Change:
+class PackageChange:
     """One package: what becomes of it, its version before (empty where it was not there) and after (where it goes)."""
 
     action: str
@@ -102,9 +102,9 @@ class Change:
 class Plan:
     """All that a package manager would do."""
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PackageChange, ...] = ()
 
-    def of(self, *actions: str) -> list[Change]:
+    def of(self, *actions: str) -> list[PackageChange]:
         """The changes of some kinds."""
         return [change for change in self.changes if change.action in actions]
 
@@ -220,15 +220,15 @@ def apt_plan(said: str) -> Plan:
     """The plan in what ``apt-get --simulate`` says with ``LC_ALL=C``."""
     block = _DOWNGRADED.search(said)
     down = {name.rstrip("*") for name in block["names"].split()} if block else set()
-    changes: list[Change] = []
+    changes: list[PackageChange] = []
     for line in said.splitlines():
         gone, there = _GONE.match(line), _INST.match(line)
         if gone:
-            changes.append(Change(REMOVE, gone["name"], gone["old"] or ""))
+            changes.append(PackageChange(REMOVE, gone["name"], gone["old"] or ""))
         elif there:
             name, old, new = there["name"], there["old"] or "", there["new"]
             action = DOWNGRADE if name in down else INSTALL if not old else REINSTALL if old == new else UPGRADE
-            changes.append(Change(action, name, old, new))
+            changes.append(PackageChange(action, name, old, new))
     return Plan(tuple(changes))
 
 
@@ -239,7 +239,7 @@ def dnf_plan(said: str) -> Plan:
         SlurmrestError: a section whose meaning is not known.
     """
     tables = _RULE.split(said.partition("\nTransaction Summary")[0])
-    changes: list[Change] = []
+    changes: list[PackageChange] = []
     section = ""
     row: list[str] = []
     for line in (tables[-2] if len(tables) > 3 else tables[-1]).splitlines() if len(tables) > 2 else []:
@@ -249,11 +249,13 @@ def dnf_plan(said: str) -> Plan:
                 raise SlurmrestError(f"dnf says something that is not known to be harmless: {line}")
         elif "replacing" in line:
             match = _DNF_REPLACING.search(line)
-            changes.append(Change(REMOVE, match["name"] if match else line.strip(), match["version"] if match else ""))
+            changes.append(
+                PackageChange(REMOVE, match["name"] if match else line.strip(), match["version"] if match else "")
+            )
         elif section and line.strip():
             row += line.split()  # a long name has a line for itself
             if len(row) >= 4:
-                changes.append(Change(_DNF_SECTIONS[section], row[0], after=row[2]))
+                changes.append(PackageChange(_DNF_SECTIONS[section], row[0], after=row[2]))
                 row = []
     return Plan(tuple(changes))
 

@@ -539,7 +539,7 @@ def _extra_options(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterat
     if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
         yield Problem(EXTRA_OPTIONS, value, allowed, "it must be one line of text")
         return
-    origin = units.Origin(EXTRA_OPTIONS, 1)
+    origin = units.Place(EXTRA_OPTIONS, 1)
     words = [units.Word(word, origin) for word in ["slurmrestd", *units.split_words(value)]]
     options, positional = units.command_line(words)
     for word in positional:

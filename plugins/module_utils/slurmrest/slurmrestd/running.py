@@ -121,12 +121,12 @@ def _found(
 
 def _options(command: Sequence[str]) -> dict[str, str]:
     """The options of a command line that are compared; of one that is given twice the last counts."""
-    options = units.command_line([units.Word(word, units.Origin("", 0)) for word in command])[0]
+    options = units.command_line([units.Word(word, units.Place("", 0)) for word in command])[0]
     return {option.flag: units.shown(option.flag, option.value or "") for option in options}
 
 
 def _listeners(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    words = units.command_line([units.Word(word, units.Origin("", 0)) for word in command])[1]
+    words = units.command_line([units.Word(word, units.Place("", 0)) for word in command])[1]
     texts: Iterable[str] = [*environment.get("SLURMRESTD_LISTEN", "").split(","), *(word.text for word in words)]
     return [str(item) for item in adoption.bound(texts)]
 

@@ -87,7 +87,7 @@ _DANGEROUS_SECURITY = ("disable_user_check", "become_user")
 
 
 @dataclass(frozen=True)
-class Origin:
+class Place:
     """The place that decided something: a file and a line, counted from 1."""
 
     file: str
@@ -104,7 +104,7 @@ class Assignment:
     section: str
     key: str
     value: str = field(repr=False)
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Setting:
     """What all files together say of one key: the values since the last reset, and where that reset was."""
 
     values: tuple[Assignment, ...] = ()
-    reset: Origin | None = None
+    reset: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Variable:
 
     name: str
     value: str
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class EnvironmentFile:
     optional: bool  # written with '-': may be missing
     present: bool
     sectioned: bool  # it has a [Section]: somebody put a unit file where an environment file belongs
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Word:
     """One word of a command line."""
 
     text: str
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class ListenerAt:
 
     text: str
     listener: _listeners.Listener | None
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Option:
 
     flag: str
     value: str | None
-    origin: Origin
+    origin: Place
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Contradiction:
 
     setting: str
     value: str
-    origin: Origin
+    origin: Place
 
     def __str__(self) -> str:
         return f"{self.origin} decides {self.setting}: {self.value}"
@@ -263,7 +263,7 @@ def parse_unit(text: str, path: str) -> list[Assignment]:
             continue
         key, equals, value = line.partition("=")
         if equals and section and key.strip():
-            found.append(Assignment(section, key.strip(), value.strip(), Origin(path, number)))
+            found.append(Assignment(section, key.strip(), value.strip(), Place(path, number)))
     return found
 
 
@@ -329,7 +329,7 @@ def parse_environment_file(text: str, path: str) -> list[Variable]:
         value, position = _environment_value(text, position)
         name = key.strip()
         if _NAME.fullmatch(name):
-            found.append(_variable(name, value, Origin(path, text.count("\n", 0, match.start("key")) + 1)))
+            found.append(_variable(name, value, Place(path, text.count("\n", 0, match.start("key")) + 1)))
     return found
 
 
@@ -567,7 +567,7 @@ def _in_double_quotes(match: re.Match[str]) -> str:
     return "" if match[1] == "\n" else match[0]
 
 
-def _variable(name: str, value: str, origin: Origin) -> Variable:
+def _variable(name: str, value: str, origin: Place) -> Variable:
     return Variable(name, shown(name, value), origin)
 
 
@@ -705,7 +705,7 @@ def _foreign_variables(
         variable = unit.environment.get(name)
         if variable is not None and name not in ours and variable.origin.file not in known:
             yield Contradiction(name, variable.value, variable.origin)
-    security = unit.environment.get("SLURMRESTD_SECURITY", Variable("", "", Origin("", 0)))
+    security = unit.environment.get("SLURMRESTD_SECURITY", Variable("", "", Place("", 0)))
     dangerous = any(word.strip().lower() in _DANGEROUS_SECURITY for word in security.value.split(","))
     if dangerous and security.name not in ours and security.origin.file not in known:
         yield Contradiction(security.name, security.value, security.origin)
@@ -715,9 +715,9 @@ def _words(entry: Assignment) -> list[str]:
     return [specifiers(word) for word in split_words(entry.value)]
 
 
-def unset_by(unit: EffectiveUnit, name: str) -> Origin:
+def unset_by(unit: EffectiveUnit, name: str) -> Place:
     """Where a variable of ours was lost: an ``UnsetEnvironment=`` that names it, or an empty ``Environment=``."""
     for entry in unit.setting("UnsetEnvironment").values:
         if name in [word.partition("=")[0] for word in _words(entry)]:
             return entry.origin
-    return unit.setting("Environment").reset or Origin("", 0)
+    return unit.setting("Environment").reset or Place("", 0)

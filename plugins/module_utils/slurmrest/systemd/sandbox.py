@@ -54,7 +54,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Process:
+class ConfinedProcess:
     """What /proc tells of a process; ``namespaces`` and ``mounts`` are empty where nobody may look."""
 
     status: Mapping[str, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Host:
+class HostSecurity:
     """Security modules and modes of a host: ``selinux`` is enforcing, permissive, or empty."""
 
     fips: bool = False
@@ -86,11 +86,11 @@ class Confinement:
     """
 
     wanted: Mapping[str, str]
-    process: Process
-    init: Process
+    process: ConfinedProcess
+    init: ConfinedProcess
     room: Mapping[str, int | None] = field(default_factory=dict)
     filters: int | None = None
-    host: Host = field(default_factory=Host)
+    host: HostSecurity = field(default_factory=HostSecurity)
     unknown: Sequence[str] = ()
 
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -263,10 +263,10 @@ def look(unit: str) -> Confinement | None:
     )
 
 
-def host() -> Host:
+def host() -> HostSecurity:
     """What this host has of FIPS mode, SELinux and AppArmor."""
     enforce = processes.read_text("/sys/fs/selinux/enforce")
-    return Host(
+    return HostSecurity(
         fips=(processes.read_text("/proc/sys/crypto/fips_enabled") or "").strip() == "1",
         selinux={"0": "permissive", "1": "enforcing"}.get((enforce or "").strip(), ""),
         apparmor=(processes.read_text("/sys/module/apparmor/parameters/enabled") or "").strip() == "Y",
@@ -284,14 +284,14 @@ def mounts(mountinfo: str) -> dict[str, Mount]:
     return found
 
 
-def _process(pid: int) -> Process:
+def _process(pid: int) -> ConfinedProcess:
     lines = (line.partition(":") for line in (processes.read_text(f"/proc/{pid}/status") or "").splitlines())
     status = {name: value.strip() for name, _, value in lines}
     ids = {name: int(status[name].split()[1]) for name in ("Uid", "Gid") if name in status}
     seen = processes.private(pid, "mountinfo", ids.get("Uid", 0), ids.get("Gid", 0))
     links = {kind: processes.link(pid, f"ns/{kind}", ids.get("Uid", 0), ids.get("Gid", 0)) for kind in _NAMESPACES}
     label = (processes.read_text(f"/proc/{pid}/attr/current") or "").strip("\0\n ")
-    return Process(status, {kind: link for kind, link in links.items() if link}, mounts(seen or ""), label)
+    return ConfinedProcess(status, {kind: link for kind, link in links.items() if link}, mounts(seen or ""), label)
 
 
 def _control_groups() -> Mapping[str, str]:

@@ -26,7 +26,7 @@ from ..host.programs import Run
 from ..systemd.systemctl import running
 from .present import Present
 from .specs import FileSpec, ServiceSpec
-from .transaction import Outcome, Transaction
+from .transaction import Applied, Transaction
 
 FILE = "origin.json"
 LOCK_PREFIX = "lock"
@@ -34,7 +34,7 @@ LOCK_PREFIX = "lock"
 
 
 @dataclass
-class Origin:
+class Baseline:
     """The record of this host."""
 
     state_dir: str = STATE_DIR
@@ -103,7 +103,7 @@ class Origin:
         """The names remembered that begin with ``prefix``, such as the services of several clusters."""
         return sorted(name for name in self._load() if name.startswith(prefix) and name not in but)
 
-    def bring_back(self, name: str, *, check: bool = False) -> Outcome:
+    def bring_back(self, name: str, *, check: bool = False) -> Applied:
         """Make everything as it was before, or with ``check`` say what that would change.
 
         Nothing happens where ``name`` never changed anything. Files and units are one transaction: when a unit that ran
@@ -112,7 +112,7 @@ class Origin:
         """
         own = self.remembered(name)
         if not own:
-            return Outcome()
+            return Applied()
         files = own.get("files", {})
         outcome = Transaction(
             name=name,

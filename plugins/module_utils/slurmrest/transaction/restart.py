@@ -52,7 +52,7 @@ _MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Problem:
+class Obstacle:
     """One reason not to restart: ``what`` would happen and ``where``, its ``cause``, and the ``remedy``.
 
     ``loss`` says that the daemon would come back, but with less than it has.
@@ -101,7 +101,7 @@ class Evidence:
     jobs: Sequence[Mapping[str, str]] = ()  # pending ones that ask for nodes: id, user, nodes
 
 
-def judge(seen: Evidence) -> list[Problem]:
+def judge(seen: Evidence) -> list[Obstacle]:
     """Every reason why a restart or reconfigure would take something away, those that end the daemon first."""
     found = [*_program(seen), *_plugins(seen), *_files(seen), *_state(seen), *_database(seen), *_ports(seen)]
     if seen.daemon == CONTROLLER:
@@ -112,13 +112,13 @@ def judge(seen: Evidence) -> list[Problem]:
 # --- would it start? --------------------------------------------------------------------------------------------------
 
 
-def _program(seen: Evidence) -> Iterator[Problem]:
+def _program(seen: Evidence) -> Iterator[Obstacle]:
     if not seen.program:
         return
     what = f"{seen.daemon} would not start again"
     libraries = seen.missing_libraries.get(seen.program)
     if libraries:
-        yield Problem(
+        yield Obstacle(
             what,
             seen.program,
             f"the program lacks {', '.join(libraries)}, which was there when it was started.",
@@ -126,14 +126,14 @@ def _program(seen: Evidence) -> Iterator[Problem]:
         )
     elif seen.program_version is None:
         said = f": {seen.program_error}" if seen.program_error else ""
-        yield Problem(
+        yield Obstacle(
             what,
             seen.program,
             f"the program that runs was removed, or does not run any more{said}.",
             f"Install the package of {seen.daemon} {seen.running_version} again.".replace("  ", " "),
         )
     elif not seen.replacing and seen.running_version and seen.program_version not in ("", seen.running_version):
-        yield Problem(
+        yield Obstacle(
             f"{seen.daemon} would come back as another release",
             seen.program,
             f"{seen.running_version} runs, and {seen.program_version} was installed since; its first start converts "
@@ -162,28 +162,28 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
     return found
 
 
-def _plugins(seen: Evidence) -> Iterator[Problem]:
+def _plugins(seen: Evidence) -> Iterator[Obstacle]:
     removed = {name.replace("/", "_"): name for name in seen.release.removed_plugins} if seen.release else {}
     what = f"{seen.daemon} would not start again"
     for file, (where, name) in named_plugins(seen.daemon, seen.conf, seen.shown).items():
         path = seen.plugins.get(file)
         if file in removed and not path:
             release = seen.release.series if seen.release else ""
-            yield Problem(
+            yield Obstacle(
                 what,
                 where,
                 f"Slurm {release} has no {name} any more.",
                 "Name one that it has; slurm.conf(5) lists them.",
             )
         elif path == "":
-            yield Problem(
+            yield Obstacle(
                 what,
                 where,
                 f"the plugin {name} is not there: {seen.plugin_dir}/{file}.so.",
                 "Install the package that has it, or take it out of the configuration.",
             )
         elif path and seen.missing_libraries.get(path):
-            yield Problem(
+            yield Obstacle(
                 what,
                 where,
                 f"the plugin {path} lacks {', '.join(seen.missing_libraries[path])}.",
@@ -191,22 +191,22 @@ def _plugins(seen: Evidence) -> Iterator[Problem]:
             )
 
 
-def _files(seen: Evidence) -> Iterator[Problem]:
+def _files(seen: Evidence) -> Iterator[Obstacle]:
     if seen.conf is not None:
         for path in seen.conf.missing:
-            yield Problem(
+            yield Obstacle(
                 f"{seen.daemon} would not start again",
                 seen.conf.path,
                 f"it includes {path}, which is not there or cannot be read.",
                 "Bring the file back, or take the Include out.",
             )
     for path, named in seen.absent_files.items():
-        yield Problem(f"{seen.daemon} would not start again", named, f"{path} is not there.", "Bring the file back.")
+        yield Obstacle(f"{seen.daemon} would not start again", named, f"{path} is not there.", "Bring the file back.")
 
 
-def _state(seen: Evidence) -> Iterator[Problem]:
+def _state(seen: Evidence) -> Iterator[Obstacle]:
     if seen.state_dir_error:
-        yield Problem(
+        yield Obstacle(
             f"{seen.daemon} would not start again",
             f"StateSaveLocation {seen.state_dir}",
             f"{seen.state_dir_error}.",
@@ -214,9 +214,9 @@ def _state(seen: Evidence) -> Iterator[Problem]:
         )
 
 
-def _database(seen: Evidence) -> Iterator[Problem]:
+def _database(seen: Evidence) -> Iterator[Obstacle]:
     if seen.database_error:
-        yield Problem(
+        yield Obstacle(
             f"{seen.daemon} would not start again",
             seen.conf.path if seen.conf else "slurmdbd.conf",
             f"its database refuses it: {seen.database_error}.",
@@ -224,9 +224,9 @@ def _database(seen: Evidence) -> Iterator[Problem]:
         )
 
 
-def _ports(seen: Evidence) -> Iterator[Problem]:
+def _ports(seen: Evidence) -> Iterator[Obstacle]:
     for port, holder in seen.ports.items():
-        yield Problem(
+        yield Obstacle(
             f"{seen.daemon} would not start again",
             f"port {port}",
             f"{holder} listens there.",
@@ -234,13 +234,13 @@ def _ports(seen: Evidence) -> Iterator[Problem]:
         )
 
 
-def _identity(seen: Evidence) -> Iterator[Problem]:
+def _identity(seen: Evidence) -> Iterator[Obstacle]:
     """Name and id in the state directory against slurm.conf and the database."""
     name = (seen.conf.get("ClusterName") if seen.conf else None) or seen.shown.get("clustername", "")
     file = f"{seen.state_dir}/clustername"
     saved, _bar, own_id = (seen.clustername or "").strip().partition("|")
     if saved and name and saved != name.lower():
-        yield Problem(
+        yield Obstacle(
             "slurmctld would not start again",
             file,
             f"its state is that of the cluster {saved}, and ClusterName is {name} (CLUSTER NAME MISMATCH).",
@@ -262,7 +262,7 @@ def _identity(seen: Evidence) -> Iterator[Problem]:
         cause = f"the accounting database has the id {other_id} for {name}, and its state {own_id}"
     else:
         return
-    yield Problem(
+    yield Obstacle(
         "slurmctld would not start again",
         file,
         f"{cause} (was the database made anew?): CLUSTER ID MISMATCH.",
@@ -274,13 +274,13 @@ def _identity(seen: Evidence) -> Iterator[Problem]:
 # --- what would it forget? --------------------------------------------------------------------------------------------
 
 
-def _losses(seen: Evidence) -> Iterator[Problem]:
+def _losses(seen: Evidence) -> Iterator[Obstacle]:
     yield from _jobs(seen)
     if seen.loaded is None:
         return
     changed = [*_partition_changes(seen), *_node_changes(seen)]
     if changed:
-        yield Problem(
+        yield Obstacle(
             "slurmctld would forget what was changed with scontrol",
             seen.loaded.path,
             f"{_some(changed)}. The configuration does not say so, and a restart goes by the configuration.",
@@ -289,7 +289,7 @@ def _losses(seen: Evidence) -> Iterator[Problem]:
         )
 
 
-def _jobs(seen: Evidence) -> Iterator[Problem]:
+def _jobs(seen: Evidence) -> Iterator[Obstacle]:
     if seen.nodes is None or seen.conf is None:
         return
     kept = {node["NodeName"] for node in seen.nodes if "DYNAMIC_NORM" in node.get("State", "")}
@@ -300,7 +300,7 @@ def _jobs(seen: Evidence) -> Iterator[Problem]:
         if gone:
             harmed.append(f"job {job['id']} of {job['user']} (asks for {', '.join(gone[:3])})")
     if harmed:
-        yield Problem(
+        yield Obstacle(
             "slurmctld would end jobs that wait",
             "squeue --states=PD",
             f"{_some(harmed)}: a node that is not there any more ends a job with NODE_FAIL when slurmctld reads its "
@@ -454,7 +454,7 @@ def _node_changes(seen: Evidence) -> Iterator[str]:
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def standing(problems: Sequence[Problem], *, allow_loss: bool) -> list[Problem]:
+def standing(problems: Sequence[Obstacle], *, allow_loss: bool) -> list[Obstacle]:
     """What stands against a restart once consent is taken into account."""
     return [problem for problem in problems if not (problem.loss and allow_loss)]
 

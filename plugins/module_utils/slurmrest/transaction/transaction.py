@@ -51,7 +51,7 @@ class TransactionFailed(SlurmrestError):
 
 
 @dataclass
-class Outcome:
+class Applied:
     """What a transaction did, or would do in check mode."""
 
     changed: bool = False
@@ -110,7 +110,7 @@ class Transaction:
         self._systemd = Systemd(self.run)
         self._journal = os.path.join(self.state_dir, f"journal-{self.name}.json")
 
-    def apply(self, *, check: bool = False, hold: bool = False) -> Outcome:
+    def apply(self, *, check: bool = False, hold: bool = False) -> Applied:
         """Make it so, or with ``check`` only say what would change.
 
         With ``hold`` the way back stays open, because other hosts may still refuse: until :meth:`commit` or
@@ -120,7 +120,7 @@ class Transaction:
         SlurmrestError when the host lock is held for too long.
         """
         begin = time.monotonic()
-        outcome = Outcome()
+        outcome = Applied()
         if check:
             self._judge_restarts(outcome.restarted, self._plan(outcome, resolve_owners=False))
         else:
@@ -140,12 +140,12 @@ class Transaction:
         with host_lock(self.state_dir):
             self._commit()
 
-    def undo(self) -> Outcome:
+    def undo(self) -> Applied:
         """Bring back what a held (or killed) transaction changed, and its services on that.
 
         Raises SlurmrestError when a service does not come up on the previous files.
         """
-        outcome = Outcome()
+        outcome = Applied()
         with host_lock(self.state_dir):
             stale = self._recover(outcome)
             for service in self.services:
@@ -157,7 +157,7 @@ class Transaction:
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def _plan(self, outcome: Outcome, *, resolve_owners: bool) -> list[tuple[FileSpec, Present | None]]:
+    def _plan(self, outcome: Applied, *, resolve_owners: bool) -> list[tuple[FileSpec, Present | None]]:
         pending: list[tuple[FileSpec, Present | None]] = []
         for directory in self.directories:
             if resolve_owners:
@@ -178,7 +178,7 @@ class Transaction:
             self._plan_service(service, bool(pending), outcome)
         return pending
 
-    def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Outcome) -> None:
+    def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Applied) -> None:
         state = self._systemd.show(service.name)
         running = runs(state)
         if service.state == "stopped":
@@ -222,7 +222,7 @@ class Transaction:
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
-    def _execute(self, outcome: Outcome, stale: Sequence[str], *, hold: bool) -> None:
+    def _execute(self, outcome: Applied, stale: Sequence[str], *, hold: bool) -> None:
         pending = self._plan(outcome, resolve_owners=True)
         for name in stale:
             if name not in outcome.restarted and name not in outcome.started:
@@ -316,14 +316,14 @@ class Transaction:
             owner, group = uid_for(spec.owner), gid_for(spec.group)
             files.write(path, spec.content or b"", owner, group, spec.mode, secret=secret)
 
-    def _bring_down(self, service: ServiceSpec, outcome: Outcome) -> None:
+    def _bring_down(self, service: ServiceSpec, outcome: Applied) -> None:
         """While the old unit is still there: it knows its own directories, and what enabling it linked."""
         if service.name in outcome.stopped or (service.afresh and service.name in outcome.restarted):
             self._systemd.command("stop", service.name)
         if service.enabled is False and self._systemd.show(service.name).get("UnitFileState") == "enabled":
             self._systemd.command("disable", "--quiet", service.name)
 
-    def _bring_up(self, service: ServiceSpec, outcome: Outcome) -> None:
+    def _bring_up(self, service: ServiceSpec, outcome: Applied) -> None:
         if service.enabled:
             self._systemd.command("enable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
@@ -344,7 +344,7 @@ class Transaction:
         }
         save_record(self._journal, record)
 
-    def _recover(self, outcome: Outcome) -> list[str]:
+    def _recover(self, outcome: Applied) -> list[str]:
         """Undo what a killed run left behind; return the services that must be restarted because of it."""
         record = load_record(self._journal)
         if record is None:

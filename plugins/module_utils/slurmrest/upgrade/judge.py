@@ -36,7 +36,7 @@ _UNIT_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Consequence:
     """One thing that the site should know. ``id`` is what it is accepted by."""
 
     id: str
@@ -60,17 +60,17 @@ class Aside:
 
 
 @dataclass(frozen=True)
-class Report:
+class UpgradeReport:
     """All findings for one REST host, and what the migration sets aside."""
 
     version: str
     before: str | None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Consequence, ...] = ()
     aside: tuple[Aside, ...] = ()
     accepted: tuple[str, ...] = ()
 
     @property
-    def blocking(self) -> list[Finding]:
+    def blocking(self) -> list[Consequence]:
         """What stops the run."""
         return [finding for finding in self.findings if finding.blocking and finding.id not in self.accepted]
 
@@ -129,7 +129,7 @@ class Case:
         return ((host, look) for host, look in self.looks.items() if name in look["components"])
 
 
-def report(case: Case, accepted: Sequence[str] = ()) -> Report:
+def report(case: Case, accepted: Sequence[str] = ()) -> UpgradeReport:
     """Compare what is there with what the target needs.
 
     Raises:
@@ -140,7 +140,7 @@ def report(case: Case, accepted: Sequence[str] = ()) -> Report:
             raise InputError("slurmrest_upgrade_accept", name, ", ".join(IDS))
     found = [finding for judge in _JUDGES for finding in judge(case)]
     before = case.before
-    return Report(
+    return UpgradeReport(
         str(case.target), str(before) if before else None, tuple(found), tuple(set_aside(case)), tuple(accepted)
     )
 
@@ -154,13 +154,13 @@ def _after(look: Mapping[str, Any], daemon: str) -> str | None:
 # --- API versions ----------------------------------------------------------------------------------------------------
 
 
-def _apis(case: Case) -> Iterator[Finding]:
+def _apis(case: Case) -> Iterator[Consequence]:
     served = case.row.api_versions
     before = lookup(str(case.before)).release.api_versions if case.before else ()
     # What the release before did not serve either has been answered with 404 all along.
     gone = [api for api in case.own["usage"] if api not in served and (api in before or not before)]
     for api in gone:
-        yield Finding(
+        yield Consequence(
             "api-gone",
             f"{api} is not served by Slurm {case.target}, and it was asked for {_users(case.own['usage'][api])}",
             f"these clients get 404 on it; served are {', '.join(served)}",
@@ -174,7 +174,7 @@ def _apis(case: Case) -> Iterator[Finding]:
         seen = f"slurmrestd's log of the last {case.own['usage_days']} days has no request for them"
         if not case.own["usage_known"]:
             seen = "whether anybody uses them is not known, since there is no log"
-        yield Finding(
+        yield Consequence(
             "api-unused",
             f"{', '.join(unused)} go away with Slurm {case.target}; {seen}",
             "a client that has not asked in that time gets 404",
@@ -182,7 +182,7 @@ def _apis(case: Case) -> Iterator[Finding]:
         )
     for api in case.own["usage"]:
         if api in case.row.deprecated_api:
-            yield Finding(
+            yield Consequence(
                 "api-deprecated",
                 f"{api} is served by Slurm {case.target} for the last time; asked for {_users(case.own['usage'][api])}",
                 "these clients get 404 after the next upgrade",
@@ -205,11 +205,11 @@ def _users(usage: Mapping[str, Any]) -> str:
 # --- versions of the other daemons -----------------------------------------------------------------------------------
 
 
-def _outdated(case: Case) -> Iterator[Finding]:
+def _outdated(case: Case) -> Iterator[Consequence]:
     for daemon in ("slurmdbd", "slurmctld"):
         for host, look in case.daemons(daemon):
             if daemon in look["outdated"] and not look["restarts"]:
-                yield Finding(
+                yield Consequence(
                     "daemon-outdated",
                     f"{daemon} on {host} still runs from a binary that was replaced since",
                     "slurmrestd would be newer than it, and Slurm does not serve such clients",
@@ -219,14 +219,14 @@ def _outdated(case: Case) -> Iterator[Finding]:
                 )
 
 
-def _versions(case: Case) -> Iterator[Finding]:
+def _versions(case: Case) -> Iterator[Consequence]:
     for host, look in case.daemons("slurmctld"):
         version = _after(look, "slurmctld")
         if version is None:
             continue
         there = Version.parse(version)
         if (case.target.major, case.target.minor) > (there.major, there.minor):
-            yield Finding(
+            yield Consequence(
                 "slurmrestd-newer",
                 f"slurmrestd would be {case.target}, and slurmctld on {host} is {there}",
                 "Slurm does not serve clients that are newer than slurmctld: requests fail",
@@ -234,7 +234,7 @@ def _versions(case: Case) -> Iterator[Finding]:
                 blocking=True,
             )
         elif case.target.series not in (there.series, *lookup(str(there)).release.upgrades_from):
-            yield Finding(
+            yield Consequence(
                 "slurmrestd-too-old",
                 f"slurmrestd would be {case.target}, and slurmctld on {host} is {there}",
                 f"slurmctld {there.series} serves clients of "
@@ -244,12 +244,12 @@ def _versions(case: Case) -> Iterator[Finding]:
             )
 
 
-def _others(case: Case) -> Iterator[Finding]:
+def _others(case: Case) -> Iterator[Consequence]:
     others = case.own["others"]
     if not others or (case.installed and not any(others.values())):
         return
     names = ", ".join(others if not case.installed else [name for name, outdated in others.items() if outdated])
-    yield Finding(
+    yield Consequence(
         "other-instances",
         f"{names} on {case.host} runs from the same binary, for a cluster that this inventory does not know"
         if not case.installed
@@ -262,7 +262,7 @@ def _others(case: Case) -> Iterator[Finding]:
     )
 
 
-def _jumps(case: Case) -> Iterator[Finding]:
+def _jumps(case: Case) -> Iterator[Consequence]:
     for daemon, thing, before in (("slurmdbd", "database", "versions"), ("slurmctld", "state", "state")):
         for host, look in case.daemons(daemon):
             after, now = _after(look, daemon), look["state"].get("series") if before == "state" else None
@@ -276,7 +276,7 @@ def _jumps(case: Case) -> Iterator[Finding]:
             backup = _backup_problem(look["backups"].get(daemon), thing, host)
             if backup:
                 how = "mariadb-dump --single-transaction" if thing == "database" else "a copy of StateSaveLocation"
-                yield Finding(
+                yield Consequence(
                     f"backup-{thing}",
                     f"no backup of the {thing} from before {daemon} {new.series} is known: {backup}",
                     f"{daemon} converts it at its first start, and {old.series} cannot read it any more: no way back",
@@ -286,7 +286,7 @@ def _jumps(case: Case) -> Iterator[Finding]:
                 )
 
 
-def _jump(daemon: str, thing: str, host: str, old: Version, new: Version) -> Iterator[Finding]:
+def _jump(daemon: str, thing: str, host: str, old: Version, new: Version) -> Iterator[Consequence]:
     allowed = lookup(str(new)).release.upgrades_from
     if old.series in allowed:
         return
@@ -299,7 +299,7 @@ def _jump(daemon: str, thing: str, host: str, old: Version, new: Version) -> Ite
         remedy = f"upgrade to {via[-1]} first and let {daemon} start on it, then to {new.series}"
     else:
         remedy = f"go through the releases in between; {new.series} takes {', '.join(allowed)}"
-    yield Finding(
+    yield Consequence(
         f"jump-{thing}",
         f"{daemon} on {host} would go from {old.series} to {new.series}, which Slurm does not allow",
         f"{daemon} {new.series} refuses or discards a {thing} of {old.series}: jobs and accounting are lost",
@@ -326,7 +326,7 @@ def _backup_problem(backup: Mapping[str, Any] | None, thing: str, host: str) -> 
 # --- unit, overrides, environment ------------------------------------------------------------------------------------
 
 
-def _style(case: Case) -> Iterator[Finding]:
+def _style(case: Case) -> Iterator[Consequence]:
     if case.before is None or case.before.series == case.target.series:
         return
     old, new = lookup(str(case.before)).release, case.row
@@ -336,7 +336,7 @@ def _style(case: Case) -> Iterator[Finding]:
         if getattr(old, column) != getattr(new, column)
     ]
     if changed:
-        yield Finding(
+        yield Consequence(
             "unit-style",
             f"upstream's unit changes from {case.before.series} to {case.target.series}: {'; '.join(changed)}",
             "an override that was written for the old unit adds to the new one, or contradicts it",
@@ -424,7 +424,7 @@ def _sets(value: str, key: str) -> bool:
     return any(word.partition("=")[0] in _OWNED_VARIABLES for word in units.split_words(value))
 
 
-def _overrides(case: Case) -> Iterator[Finding]:
+def _overrides(case: Case) -> Iterator[Consequence]:
     twice = len(case.facts["unit_without_ours"]["exec_start"]) > 1
     for path, blamed in _harm(case).items():
         settings = ", ".join(dict.fromkeys(f"{setting} (line {line})" for line, setting in blamed))
@@ -435,7 +435,7 @@ def _overrides(case: Case) -> Iterator[Finding]:
         )
         place = _stated_in(case, path)
         if _elsewhere(case, place):
-            yield Finding(
+            yield Consequence(
                 "override-elsewhere",
                 f"{path} states {settings}",
                 f"{consequence}; {place} is not a drop-in of this unit alone, so this run does not change it",
@@ -444,7 +444,7 @@ def _overrides(case: Case) -> Iterator[Finding]:
                 blocking=True,
             )
             continue
-        yield Finding(
+        yield Consequence(
             "override-harmful",
             f"{path} states {settings}",
             consequence,
@@ -456,7 +456,7 @@ def _overrides(case: Case) -> Iterator[Finding]:
         keys = [entry.key for entry in units.parse_unit(case.texts.get(path, ""), path)]
         needless = [key for key in dict.fromkeys(keys) if key in IDENTITY]
         if needless:
-            yield Finding(
+            yield Consequence(
                 "override-needless",
                 f"{path} states {', '.join(needless)} as this toolkit's drop-in does",
                 "nothing today; it will decide over the toolkit when one of them changes",
@@ -464,7 +464,7 @@ def _overrides(case: Case) -> Iterator[Finding]:
             )
 
 
-def _environment(case: Case) -> Iterator[Finding]:
+def _environment(case: Case) -> Iterator[Consequence]:
     file = case.facts["environment_file"]
     if file["ours"]:
         return
@@ -491,7 +491,7 @@ def _environment(case: Case) -> Iterator[Finding]:
     if left or options:
         what = [f"slurmrestd_service_environment: {', '.join(left)}"] if left else []
         what += [f"slurmrestd_service_extra_options: {' '.join(options)}"] if options else []
-        yield Finding(
+        yield Consequence(
             "environment-unstated",
             f"{file['path']} has settings that the inventory does not: {'; '.join(what)}",
             "the file becomes this toolkit's, and they are gone from the service",
@@ -500,7 +500,7 @@ def _environment(case: Case) -> Iterator[Finding]:
         )
 
 
-def _listeners(case: Case) -> Iterator[Finding]:
+def _listeners(case: Case) -> Iterator[Consequence]:
     texts = case.variables.get("slurmrestd_service_listen")
     if not texts:
         return
@@ -514,7 +514,7 @@ def _listeners(case: Case) -> Iterator[Finding]:
         if told and (running or stated) and not any(one.covers(told) for one in wanted):
             lost.append(f"{told} ({entry['origin']})")
     if lost:
-        yield Finding(
+        yield Consequence(
             "listener-lost",
             f"the unit listens on {', '.join(dict.fromkeys(lost))}, which slurmrestd_service_listen does not have",
             "clients that ask there are cut off",
@@ -526,7 +526,7 @@ def _listeners(case: Case) -> Iterator[Finding]:
 # --- options and plug-ins --------------------------------------------------------------------------------------------
 
 
-def _plugins(case: Case) -> Iterator[Finding]:
+def _plugins(case: Case) -> Iterator[Consequence]:
     file = case.facts["environment_file"]
     ours = {case.facts["dropin"], file["path"] if file["ours"] else ""}
     aside = {item.path for item in set_aside(case)}
@@ -538,7 +538,7 @@ def _plugins(case: Case) -> Iterator[Finding]:
         stated = path in ours and _in_inventory(case, kind, name)
         goes = path in aside or (path in ours and not stated)
         variable = "slurmrestd_service_openapi_plugins" if kind == "openapi" else "slurmrestd_service_data_parsers"
-        yield Finding(
+        yield Consequence(
             "plugin-gone",
             f"{origin} asks for {kind}/{name}, which Slurm {case.target} does not have",
             "slurmrestd ends at once with 'unable to find plugin'",
@@ -571,7 +571,7 @@ def _in_inventory(case: Case, kind: str, name: str) -> bool:
     return any(entry.removeprefix(f"{kind}/").partition("+")[0] == name for entry in stated)
 
 
-def _options(case: Case) -> Iterator[Finding]:
+def _options(case: Case) -> Iterator[Consequence]:
     """Values that were fine and end the daemon on the target."""
     aside = {item.path for item in set_aside(case)}
     unit = case.facts["unit"]
@@ -596,7 +596,7 @@ def _options(case: Case) -> Iterator[Finding]:
                 said.append((unit["environment_origins"][name], f"{name}={word}", why))
     for origin, what, why in said:
         goes = origin.rpartition(":")[0] in aside
-        yield Finding(
+        yield Consequence(
             "option-gone",
             f"{origin} has {what}; on Slurm {case.target} {why}",
             "slurmrestd ends at once",
@@ -605,7 +605,7 @@ def _options(case: Case) -> Iterator[Finding]:
         )
 
 
-_JUDGES: Sequence[Callable[[Case], Iterator[Finding]]] = (
+_JUDGES: Sequence[Callable[[Case], Iterator[Consequence]]] = (
     _outdated,
     _versions,
     _others,

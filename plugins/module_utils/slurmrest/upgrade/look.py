@@ -16,7 +16,7 @@ from ..facts.units import outdated
 from ..host import programs
 from ..host.files import read_beginning, read_if_there
 from ..host.programs import Run
-from ..packages.manager import Apt, Request, settle
+from ..packages.manager import Apt, PackageRequest, settle
 from ..slurm.package_plan import refusal, refused
 from ..slurm.releases import RELEASES
 from ..slurmrestd.unit import unit_names
@@ -93,7 +93,7 @@ def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
         SlurmrestError: apt cannot tell, or would remove or downgrade something.
     """
     names = tuple(packages)
-    plan = Apt(run).plan(Request(names, upgrade=True))
+    plan = Apt(run).plan(PackageRequest(names, upgrade=True))
     reasons = refused(plan, upgrade=True)
     if reasons:
         raise refusal(names, plan, reasons, "Mend the package sources: nothing of Slurm is removed or downgraded.")

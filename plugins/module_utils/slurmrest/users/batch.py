@@ -45,7 +45,7 @@ Put = Callable[[ApiVersion, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Option:
+class BatchOption:
     """An option of sbatch that is understood: `name` is the long spelling, `read` turns its text into a value.
 
     `metavar` stands for its value; None is an option without one, ``[WORD]`` one whose value may be left out. `put`
@@ -234,20 +234,20 @@ def _put_exclusive(api: ApiVersion, kind: str) -> Mapping[str, Any]:
     return {"exclusive": [kind or "true"] if api.number_struct else kind or "exclusive"}
 
 
-OPTIONS: tuple[Option, ...] = (
-    Option("job-name", "J", "NAME", "name of the job (default: the script's file name)", _words),
-    Option("partition", "p", "NAME", "partition (default: the cluster's)", _words, _plain("partition")),
-    Option("account", "A", "NAME", "account to charge (default: the user's)", _words, _plain("account")),
-    Option("qos", "q", "NAME", "quality of service", _words, _plain("qos")),
-    Option("array", "a", "INDICES", "an array of jobs, such as 1-10%%2", _array, _plain("array")),
-    Option("ntasks", "n", "N", "tasks", _count, _plain("tasks")),
-    Option("ntasks-per-node", None, "N", "tasks on each node", _count, _plain("tasks_per_node")),
-    Option("nodes", "N", "N[-M]", "number of nodes, or a range", _nodes, _plain("nodes")),
-    Option("nodelist", "w", "NODES", "nodes that the job must have, such as n1,n[3-5]", _hosts, _put_nodelist),
-    Option("exclude", "x", "NODES", "nodes that the job must not have", _hosts, _put_exclude),
-    Option("exclusive", None, "[KIND]", "whole nodes for the job; KIND: user, mcs", _exclusive, _put_exclusive),
-    Option("cpus-per-task", "c", "N", "processors for each task", _count, _plain("cpus_per_task")),
-    Option(
+OPTIONS: tuple[BatchOption, ...] = (
+    BatchOption("job-name", "J", "NAME", "name of the job (default: the script's file name)", _words),
+    BatchOption("partition", "p", "NAME", "partition (default: the cluster's)", _words, _plain("partition")),
+    BatchOption("account", "A", "NAME", "account to charge (default: the user's)", _words, _plain("account")),
+    BatchOption("qos", "q", "NAME", "quality of service", _words, _plain("qos")),
+    BatchOption("array", "a", "INDICES", "an array of jobs, such as 1-10%%2", _array, _plain("array")),
+    BatchOption("ntasks", "n", "N", "tasks", _count, _plain("tasks")),
+    BatchOption("ntasks-per-node", None, "N", "tasks on each node", _count, _plain("tasks_per_node")),
+    BatchOption("nodes", "N", "N[-M]", "number of nodes, or a range", _nodes, _plain("nodes")),
+    BatchOption("nodelist", "w", "NODES", "nodes that the job must have, such as n1,n[3-5]", _hosts, _put_nodelist),
+    BatchOption("exclude", "x", "NODES", "nodes that the job must not have", _hosts, _put_exclude),
+    BatchOption("exclusive", None, "[KIND]", "whole nodes for the job; KIND: user, mcs", _exclusive, _put_exclusive),
+    BatchOption("cpus-per-task", "c", "N", "processors for each task", _count, _plain("cpus_per_task")),
+    BatchOption(
         "mem",
         None,
         "SIZE",
@@ -255,21 +255,27 @@ OPTIONS: tuple[Option, ...] = (
         mebibytes,
         _numeric("memory_per_node"),
     ),
-    Option("mem-per-cpu", None, "SIZE", "memory for each processor", mebibytes, _numeric("memory_per_cpu")),
-    Option("gres", None, "LIST", "generic resources on each node, such as gpu:1", _words, _put_gres),
-    Option("licenses", "L", "LIST", "licenses", _words, _plain("licenses")),
-    Option("constraint", "C", "FEATURES", "features that the nodes must have", _words, _plain("constraints")),
-    Option("reservation", None, "NAME", "reservation to run in", _words, _plain("reservation")),
-    Option("dependency", "d", "LIST", "jobs to wait for, such as afterok:42", _words, _plain("dependency")),
-    Option("hold", "H", None, "submit it held: scontrol release lets it go", _flag, _const("hold", value=True)),
-    Option("begin", "b", "TIME", "do not start before, such as now+1hour or 2030-01-31T08:00", instant, _put_begin),
-    Option("time", "t", "TIME", "time limit: minutes, H:M:S or D-H:M:S; 0 is none", minutes, _numeric("time_limit")),
-    Option("comment", None, "WORDS", "a comment", _words, _plain("comment")),
-    Option("requeue", None, None, "let it be requeued", _flag, _const("requeue", value=True)),
-    Option("no-requeue", None, None, "never requeue it", _flag, _const("requeue", value=False)),
-    Option("chdir", "D", "PATH", "working directory on the compute node (default: the current one)", _words),
-    Option("input", "i", "FILE", "standard input of the job (default: /dev/null)", _words, _plain("standard_input")),
-    Option(
+    BatchOption("mem-per-cpu", None, "SIZE", "memory for each processor", mebibytes, _numeric("memory_per_cpu")),
+    BatchOption("gres", None, "LIST", "generic resources on each node, such as gpu:1", _words, _put_gres),
+    BatchOption("licenses", "L", "LIST", "licenses", _words, _plain("licenses")),
+    BatchOption("constraint", "C", "FEATURES", "features that the nodes must have", _words, _plain("constraints")),
+    BatchOption("reservation", None, "NAME", "reservation to run in", _words, _plain("reservation")),
+    BatchOption("dependency", "d", "LIST", "jobs to wait for, such as afterok:42", _words, _plain("dependency")),
+    BatchOption("hold", "H", None, "submit it held: scontrol release lets it go", _flag, _const("hold", value=True)),
+    BatchOption(
+        "begin", "b", "TIME", "do not start before, such as now+1hour or 2030-01-31T08:00", instant, _put_begin
+    ),
+    BatchOption(
+        "time", "t", "TIME", "time limit: minutes, H:M:S or D-H:M:S; 0 is none", minutes, _numeric("time_limit")
+    ),
+    BatchOption("comment", None, "WORDS", "a comment", _words, _plain("comment")),
+    BatchOption("requeue", None, None, "let it be requeued", _flag, _const("requeue", value=True)),
+    BatchOption("no-requeue", None, None, "never requeue it", _flag, _const("requeue", value=False)),
+    BatchOption("chdir", "D", "PATH", "working directory on the compute node (default: the current one)", _words),
+    BatchOption(
+        "input", "i", "FILE", "standard input of the job (default: /dev/null)", _words, _plain("standard_input")
+    ),
+    BatchOption(
         "output",
         "o",
         "FILE",
@@ -277,8 +283,8 @@ OPTIONS: tuple[Option, ...] = (
         _words,
         _put_output,
     ),
-    Option("error", "e", "FILE", "standard error (default: with the output)", _words, _plain("standard_error")),
-    Option("ignore-pbs", None, None, "pass over #PBS lines of the script", _flag),
+    BatchOption("error", "e", "FILE", "standard error (default: with the output)", _words, _plain("standard_error")),
+    BatchOption("ignore-pbs", None, None, "pass over #PBS lines of the script", _flag),
 )
 HARMLESS: Mapping[str, str] = {
     "mail-type": "required",
@@ -322,7 +328,7 @@ _SHORT: Mapping[str, str] = {
     "v": "verbose",
     "W": "wait",
 }
-_BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+_BY_NAME: Mapping[str, BatchOption] = {option.name: option for option in OPTIONS}
 _TAKES: Mapping[str, str] = {**_ELSEWHERE, **HARMLESS, **{option.name: option.takes for option in OPTIONS}}
 _ONE_OF_THEM = (("mem", "mem_per_cpu"), ("requeue", "no_requeue"))
 
