@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from slurmrest.bundle import bundle
 from slurmrest.service_token.fetch import CONFIG, Controller, FetchSettings
 
 from tests.render.exposure import exposure
@@ -137,19 +138,15 @@ def test_a_directory_of_the_site_is_writable_too() -> None:
 def test_the_installed_program_runs_by_itself_and_reads_its_settings(tmp_path: Path) -> None:
     """What the role installs imports nothing that is not installed with it."""
     files = rendered()
-    library = "/usr/local/lib/slurmrest-token/"
-    for path, text in files.items():
-        if path.startswith(library):
-            place = tmp_path / path.removeprefix(library)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+    program = tmp_path / "slurmrest-token.pyz"
+    program.write_bytes(bundle("service_token.fetch"))
     (tmp_path / "settings.json").write_text(files[CONFIG])
     settings = FetchSettings.read(str(tmp_path / "settings.json"))
     assert settings.controllers == (Controller("ctl", "10.0.0.1", 22),), "one that was not prepared is not asked"
     assert (settings.user, settings.owner, settings.path) == ("portal", "www-data", "/var/lib/slurmrest-token/token")
     missing = str(tmp_path / "none.json")
     done = subprocess.run(
-        [sys.executable, "-I", str(tmp_path), missing], capture_output=True, text=True, check=False, cwd="/"
+        [sys.executable, "-I", str(program), missing], capture_output=True, text=True, check=False, cwd="/"
     )
     assert done.returncode == 2
     assert f"<4>{missing} cannot be used" in done.stderr
