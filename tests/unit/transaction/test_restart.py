@@ -136,6 +136,13 @@ def test_plugins_and_libraries() -> None:
     assert "libjwt.so.2" in one(healthy(missing_libraries={"/usr/sbin/slurmctld": ["libjwt.so.2"]})).cause
 
 
+def test_a_plugin_that_another_ones_file_holds() -> None:
+    """cred/slurm has no file of its own: auth/slurm's has it."""
+    named = named_plugins("slurmctld", conf("AuthType=auth/slurm\nCredType=cred/slurm\n"), {})
+    assert set(named) == {"auth_slurm"}
+    assert set(named_plugins("slurmctld", conf("CredType=cred/munge\n"), {})) == {"cred_munge"}
+
+
 def test_plugins_that_are_not_named_are_those_in_force() -> None:
     shown = {"switchtype": "(null)", "prioritytype": "priority/multifactor", "mcsplugin": "user"}
     named = named_plugins("slurmctld", conf("SelectType=select/linear\nTopologyPlugin=topology/default\n"), shown)

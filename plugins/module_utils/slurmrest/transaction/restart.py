@@ -42,6 +42,9 @@ _KINDS = {
     "slurmctldplugstack": "slurmctld",
     "storagetype": "accounting_storage",
 }
+_WITHIN = {"cred_slurm": "auth_slurm"}
+"""Plugins that another one's file holds: Slurm has no cred_slurm.so (seen in Debian's 24.11.5, where it serves)."""
+
 _NO_FILE = frozenset(("none", "default", "(null)", ""))
 """Names that some release has no file for, since they mean another one or nothing."""
 
@@ -158,7 +161,8 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
             if not slash:
                 kind, name = _KINDS.get(key.lower(), ""), item
             if kind and name.lower() not in _NO_FILE and not name.startswith("("):
-                found.setdefault(f"{kind}_{name}".lower(), (where, f"{kind}/{name}"))
+                file = f"{kind}_{name}".lower()
+                found.setdefault(_WITHIN.get(file, file), (where, f"{kind}/{name}"))
     return found
 
 
