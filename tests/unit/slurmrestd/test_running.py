@@ -163,3 +163,17 @@ def test_the_probe_after_a_start(host: Path, monkeypatch: pytest.MonkeyPatch) ->
     played(monkeypatch, "/usr/sbin/slurmrestd -a rest_auth/jwt")
     assert probe_error(probe, Systemctl(1)) is None
     assert probe_error(probe, Systemctl(0)) is None
+
+
+def test_a_look_into_the_moment_of_the_start_is_taken_again(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account read of systemd's child and the command line of the daemon that it became are no difference."""
+    text = f"[Service]\nUser={USER}\nExecStart=\nExecStart=/usr/sbin/slurmrestd -a rest_auth/jwt\n"
+    (host / "slurmrestd.service.d/50-slurmrest.conf").write_text(text)
+    accounts = iter((os.getuid() + 1, os.getuid()))
+    process = {"command": ["/usr/sbin/slurmrestd", "-a", "rest_auth/jwt"], "environment": {}, "gid": os.getgid()}
+    monkeypatch.setattr("slurmrest.host.proc.process", lambda _pid: {**process, "uid": next(accounts)})
+    assert probe_error(Probe.from_mapping({"running": "slurmrestd.service"}), Systemctl(1)) is None
+    assert next(accounts, None) is None, "it was looked at twice"
+    monkeypatch.setattr("slurmrest.host.proc.process", lambda _pid: {**process, "uid": os.getuid() + 1})
+    with pytest.raises(SlurmrestError, match="User is"):
+        probe_error(Probe.from_mapping({"running": "slurmrestd.service"}), Systemctl(1))

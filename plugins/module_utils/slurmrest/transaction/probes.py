@@ -87,7 +87,11 @@ def _running_error(unit: str, run: Run, limit: float) -> str | None:
     """None when the process is what our drop-in asks for; until systemd's child has become slurmrestd, not yet."""
     name, _, instance = unit.removesuffix(".service").partition("@")
     pid = run(["systemctl", "show", "-p", "MainPID", "--value", unit], limit=limit).stdout.strip()
-    found = running.look(units.unit_names(instance), int(pid) if pid.isdigit() else 0)
+    names, main = units.unit_names(instance), int(pid) if pid.isdigit() else 0
+    found = running.look(names, main)
+    if found and not any(item.setting == "program" for item in found):
+        # The account may have been read before systemd's child became the daemon, and its command line after that.
+        found = running.look(names, main)
     if not found:
         return None
     words = f"{name} does not run as it should: {'; '.join(map(str, found))}"
