@@ -43,7 +43,7 @@ _KINDS = {
     "storagetype": "accounting_storage",
 }
 _WITHIN = {"cred_slurm": "auth_slurm"}
-"""Plugins that another one's file holds: Slurm has no cred_slurm.so (seen in Debian's 24.11.5, where it serves)."""
+"""Plugins that another one's file holds: Slurm has no cred_slurm.so, and it serves (seen in Debian 13)."""
 
 _NO_FILE = frozenset(("none", "default", "(null)", ""))
 """Names that some release has no file for, since they mean another one or nothing."""
