@@ -389,7 +389,7 @@ def test_a_key_that_is_a_link_of_slurm_users_is_not_made(
     state = str(tmp_path / "state")
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
     monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
-    monkeypatch.setattr(shared_key, "Origin", lambda: None)
+    monkeypatch.setattr(shared_key, "Baseline", lambda: None)
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     wanted = {
         "path": str(theirs / "jwt.key"), "owner": str(OTHER), "group": str(OTHER), "mode": "0600",
@@ -408,7 +408,7 @@ def test_what_slurmdbd_conf_alone_names_is_not_made(
     state, key = str(tmp_path / "state"), tmp_path / "made"
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
     monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
-    monkeypatch.setattr(shared_key, "Origin", lambda: None)
+    monkeypatch.setattr(shared_key, "Baseline", lambda: None)
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     wanted = {
         "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",

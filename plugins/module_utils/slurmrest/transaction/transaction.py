@@ -76,7 +76,7 @@ def octal(text: str) -> int:
 
 
 class Memory(Protocol):
-    """Remembers what things were like before their first change (:class:`~.baseline.Origin`)."""
+    """Remembers what things were like before their first change (:class:`~.baseline.Baseline`)."""
 
     def remember(
         self,
