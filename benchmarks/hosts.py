@@ -58,7 +58,7 @@ def bring_up(engine: Engine, release: str, hosts: int) -> None:
     Raises:
         MeasurementError: the images are gone.
     """
-    found = warm.find(engine, warm.recipe(base.suite_name(release), "split", 2, ROOT))
+    found = warm.find(engine, warm.recipe(base.suite_name(release), "split", plan_nodes("any", "split", 2), ROOT))
     if found is None:
         raise MeasurementError(f"There are no warm images of a split cluster of {release}.")
     cluster = Cluster(SIZES[hosts], "", "split", engine.name, planned(hosts))

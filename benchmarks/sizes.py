@@ -39,8 +39,9 @@ def measure(engine: Engine, records: Mapping[str, Record], _count: int, _deadlin
         finally:
             commands.down(engine)
         plain = base.suite_name(release)
+        (node,) = plan_nodes(OURS, "single", 1)
         installed = packages.installed_name(recipes.Image(plain, release), SINGLE, ROOT)
-        warm_image = warm.recipe(plain, "single", 1, ROOT).image(plan_nodes(OURS, "single", 1)[0])
+        warm_image = warm.recipe(plain, "single", [node], ROOT).image(node)
         named = {"base image": plain, "with packages": installed, "warm, single": warm_image}
         record.keep("images", {kind: image_bytes(engine, name) for kind, name in named.items()})
         carry(engine, release, record)

@@ -92,7 +92,7 @@ class RunningCluster:
     @property
     def urls(self) -> tuple[str, ...]:
         """The same for each REST host of the cluster."""
-        return tuple(f"http://127.0.0.1:{node.rest_port}" for node in self.record.nodes if node.rest_port)
+        return tuple(self.record.base_urls)
 
     @property
     def api_versions(self) -> tuple[str, ...]:
@@ -162,6 +162,7 @@ def start(
     slurm: str | None = None,
     layout: str = "single",
     nodes: int = 1,
+    rest_hosts: int | None = None,
     image: str | None = None,
     engine: str | None = None,
     cache: bool = True,
@@ -175,8 +176,9 @@ def start(
     Args:
         name: what to call it; a name of its own without it.
         slurm: the series; without it the default, or what ``image`` offers.
-        layout: ``single`` (everything on one node) or ``split``.
+        layout: ``single`` (everything on one node), ``split``, or ``ha`` (two controllers).
         nodes: compute nodes of the split layout.
+        rest_hosts: hosts of slurmrestd in the layouts ``split`` and ``ha``; 1 and 2 without it.
         image: an ordinary image to start from, such as ``debian:12``.
         engine: ``podman`` or ``docker``; what works here without it.
         cache: start from images of converged nodes, and keep them.
@@ -200,6 +202,7 @@ def start(
         series=slurm,
         layout=layout,
         compute_nodes=nodes,
+        rest_hosts=rest_hosts,
         engine=engine,
         image=image,
         allow_stale=allow_stale_mirror,

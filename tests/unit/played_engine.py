@@ -28,12 +28,14 @@ class PlayedEngine(Engine):
     images: dict[str, dict[str, str]]
     started: dict[str, str]
     networks_there: list[str]
+    volumes_there: list[str]
+    pings: list[str]
     failing: set[str]
 
     def __init__(self, name: str = "podman") -> None:
         super().__init__(name)
         kept: dict[str, object] = {"calls": [], "inputs": [], "images": {}, "started": {}, "networks_there": []}
-        for key, value in {**kept, "failing": set()}.items():
+        for key, value in {**kept, "volumes_there": [], "pings": [], "failing": set()}.items():
             object.__setattr__(self, key, value)
 
     def run(self, *arguments: str, text: str | None = None) -> CompletedProcess[str]:
@@ -107,6 +109,15 @@ class PlayedEngine(Engine):
             return "\n".join(self.networks_there) + "\n"
         return "done\n"
 
+    def _volume(self, words: Sequence[str], _text: str) -> str:
+        if words[0] == "create":
+            self.volumes_there.append(words[-1])
+        elif words[0] == "rm":
+            self.volumes_there.remove(words[-1])
+        elif words[0] == "ls":
+            return "\n".join(self.volumes_there) + "\n"
+        return "done\n"
+
     def _exec(self, words: Sequence[str], text: str) -> str | None:
         command = [word for word in words if word != "--interactive"][1:]
         line = " ".join(command)
@@ -115,6 +126,8 @@ class PlayedEngine(Engine):
         if "scontrol token" in line:
             user = line.partition("username=")[2].split()[0]
             return f"SLURM_JWT={jwt.encode(jwt.claims_for(user, 3600), jwt.Key(KEY)).reveal()}\n"
+        if "scontrol ping" in line:
+            return self.pings.pop(0) if self.pings else None
         if command[:2] == ["sh", "-s"]:
             return SIZES if "gate slurmrest-renew" in text else "done\n"
         answers = {"slurmctld": f"slurm {VERSION}\n", "base64": base64.b64encode(KEY).decode(), "sh": "done\n"}

@@ -100,7 +100,10 @@ def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
         return cluster()
 
     monkeypatch.setattr(lifecycle, "up", up)
-    words = "cluster up --slurm 26.05 --layout split --nodes 3 --name x --engine docker --allow-stale-mirror --no-cache"
+    words = (
+        "cluster up --slurm 26.05 --layout split --nodes 3 --rest-hosts 2 --name x --engine docker "
+        "--allow-stale-mirror --no-cache"
+    )
     assert main.main(words.split()) == 0
     assert seen == [
         lifecycle.Request(
@@ -108,6 +111,7 @@ def test_request_carries_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
             series="26.05",
             layout="split",
             compute_nodes=3,
+            rest_hosts=2,
             engine="docker",
             image=None,
             bare=False,

@@ -73,6 +73,21 @@ def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name:
     assert not [word for word in words if "privileged" in word or "cap-add" in word or "security-opt" in word]
 
 
+@pytest.mark.parametrize("name", ["podman", "docker"])
+def test_volumes_have_labels_and_a_place_inside(fake: Fake, name: str) -> None:
+    engine = Engine(name)
+    engine.create_volume("state", {"slurmrest.cluster": "x"})
+    engine.boot("i", name="n", hostname="h", network="net", ports=(), labels={}, volumes={"state": "/var/lib/state"})
+    fake.answer("volume", "state\n")
+    assert engine.volumes("slurmrest.cluster=x") == ["state"]
+    engine.remove_volume("state")
+    created, booted, listed, removed = fake.calls()
+    assert created == "volume create --label=slurmrest.cluster=x state"
+    assert "--volume=state:/var/lib/state" in booted.split()
+    assert listed == "volume ls --filter=label=slurmrest.cluster=x --format={{.Name}}"
+    assert removed == "volume rm state"
+
+
 def test_ports_are_those_on_loopback(fake: Fake) -> None:
     fake.answer("port", "22/tcp -> 127.0.0.1:40001\n6820/tcp -> 127.0.0.1:40002\n53/udp -> 127.0.0.1:53\n")
     assert Engine("podman").ports("n") == {22: 40001, 6820: 40002}

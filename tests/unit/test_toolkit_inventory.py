@@ -57,6 +57,14 @@ def test_inventory_groups_nodes_by_role(cluster: Cluster) -> None:
     assert document["vars"]["slurm_conf_cgroup_options"] == {"CgroupPlugin": "disabled"}
 
 
+def test_a_backup_takes_over_soon() -> None:
+    def timeout(layout: str) -> object:
+        made = Cluster("x", "24.11.5", layout, "podman", plan_nodes("x", layout, 1), machine=Machine(2, 1024))
+        return inventory.role_variables(made, cgroup_plugin=None)["slurm_conf_options"].get("SlurmctldTimeout")
+
+    assert (timeout("single"), timeout("ha")) == (None, 10)
+
+
 def test_releases_without_the_cgroup_option_get_none(cluster: Cluster) -> None:
     variables = inventory.role_variables(cluster, cgroup_plugin=None)
     assert variables["slurm_conf_cgroup_options"] == {}

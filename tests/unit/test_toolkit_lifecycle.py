@@ -40,6 +40,9 @@ class Quiet:
     def networks(self, label: str) -> list[str]:
         return [f"net-{label}"] if self.calls else []
 
+    def volumes(self, _label: str) -> list[str]:
+        return []
+
     def remove_containers(self, _names: list[str]) -> None:
         self.calls.append(("removed",))
 

@@ -60,10 +60,57 @@ def test_split_layout_separates_the_rest_host() -> None:
     ]
 
 
-@pytest.mark.parametrize(("layout", "count"), [("single", 2), ("single", 0), ("split", 0), ("split", 65), ("ring", 1)])
-def test_layouts_that_are_refused(layout: str, count: int) -> None:
-    with pytest.raises(InputError, match=r"--nodes|--layout"):
-        state.plan_nodes("x", layout, count)
+def test_ha_layout_has_two_controllers_with_one_state() -> None:
+    pair = cluster(layout="ha")
+    assert [(node.name, node.roles) for node in pair.nodes] == [
+        ("ctl1", ["slurmctld"]),
+        ("ctl2", ["slurmctld"]),
+        ("db", ["slurmdbd", "slurmd"]),
+        ("rest1", ["slurmrestd"]),
+        ("rest2", ["slurmrestd"]),
+    ]
+    assert [node.name for node in pair.nodes if pair.volumes_of(node)] == ["ctl1", "ctl2"]
+    assert pair.volumes_of(pair.controller) == {"slurmrest-one-state": "/var/lib/slurm/slurmctld"}
+    assert cluster().volumes_of(cluster().controller) == {}
+
+
+@pytest.mark.parametrize(
+    ("layout", "count", "names"),
+    [
+        ("single", 1, ["node1"]),
+        ("split", 1, ["rest"]),
+        ("split", 3, ["rest1", "rest2", "rest3"]),
+        ("ha", 1, ["rest1"]),
+        ("ha", None, ["rest1", "rest2"]),
+    ],
+)
+def test_rest_hosts_are_as_many_as_asked_for(layout: str, count: int | None, names: list[str]) -> None:
+    nodes = state.plan_nodes("x", layout, 1, count)
+    assert [node.name for node in nodes if "slurmrestd" in node.roles] == names
+    for number, node in enumerate(nodes):
+        node.rest_port = 40000 + number
+    one = state.Cluster("x", "", layout, "podman", nodes)
+    assert one.base_urls == [f"http://127.0.0.1:{node.rest_port}" for node in one.rest_nodes]
+    assert one.base_url == one.base_urls[0]
+
+
+@pytest.mark.parametrize(
+    ("layout", "count", "rest"),
+    [
+        ("single", 2, None),
+        ("single", 0, None),
+        ("split", 0, None),
+        ("split", 65, None),
+        ("ha", 2, None),
+        ("ring", 1, None),
+        ("single", 1, 2),
+        ("split", 1, 0),
+        ("ha", 1, 17),
+    ],
+)
+def test_layouts_that_are_refused(layout: str, count: int, rest: int | None) -> None:
+    with pytest.raises(InputError, match=r"--nodes|--layout|--rest-hosts"):
+        state.plan_nodes("x", layout, count, rest)
 
 
 def test_a_saved_cluster_comes_back_and_is_private() -> None:

@@ -81,6 +81,22 @@ def test_lifespan_is_positive(cluster: Cluster, lifespan: int) -> None:
         tokens.mint(engine(""), cluster, "alice", lifespan)
 
 
+def test_a_controller_that_is_gone_is_passed_over(cluster: Cluster) -> None:
+    value = signed(time.time() + 3600)
+
+    class OneGone(Controller):
+        def run(self, *arguments: str) -> CompletedProcess[str]:
+            if arguments[1] == "slurmrest-one-node1":
+                self.calls.append(arguments)
+                return CompletedProcess(arguments, 125, "", "container is not running")
+            return super().run(*arguments)
+
+    cluster.nodes.append(Node("node2", ["slurmctld"], "slurmrest-one-node2"))
+    controller = OneGone(f"SLURM_JWT={value}\n")
+    assert tokens.mint(cast("Engine", controller), cluster, "alice", 60).reveal() == value
+    assert [call[1] for call in controller.calls] == ["slurmrest-one-node1", "slurmrest-one-node2"]
+
+
 def test_refusal_by_scontrol_is_shown(cluster: Cluster) -> None:
     with pytest.raises(ClusterFailedError, match="no token for alice: scontrol: error: Invalid user id"):
         tokens.mint(engine("", 1), cluster, "alice", 60)

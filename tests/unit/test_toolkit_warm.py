@@ -10,7 +10,7 @@ import pytest
 from slurmrest.auth import jwt
 
 from slurmrest_toolkit.clusters import prove
-from slurmrest_toolkit.clusters.state import Machine, Node
+from slurmrest_toolkit.clusters.state import Machine, Node, plan_nodes
 from slurmrest_toolkit.images import archive, carry, packages, recipes, warm
 from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED
@@ -67,15 +67,19 @@ def a_clone(tmp_path: Path) -> Path:
 
 
 def prefix(root: Path, base: str = BASE_IMAGE, layout: str = "single", compute_nodes: int = 1) -> str:
-    return warm.recipe(base, layout, compute_nodes, root).prefix
+    return recipe(base, layout, compute_nodes, root).prefix
+
+
+def recipe(base: str, layout: str, compute_nodes: int, root: Path, rest_hosts: int | None = None) -> warm.Recipe:
+    return warm.recipe(base, layout, plan_nodes("any", layout, compute_nodes, rest_hosts), root)
 
 
 def test_one_image_for_each_kind_of_node(root: Path) -> None:
-    split = warm.recipe(BASE_IMAGE, "split", 3, root)
+    split = recipe(BASE_IMAGE, "split", 3, root)
     assert [name.rpartition("-")[2] for name in split.names] == ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
     assert split.image(Node("c2", ["slurmd"], "c")) == split.image(Node("c3", ["slurmd"], "c"))
     assert all(name.startswith(f"{archive.WARM}:trixie-") for name in split.names)
-    assert warm.recipe(BASE_IMAGE, "single", 1, root).image(Node("node1", SINGLE, "c")).endswith("-" + ".".join(SINGLE))
+    assert recipe(BASE_IMAGE, "single", 1, root).image(Node("node1", SINGLE, "c")).endswith("-" + ".".join(SINGLE))
 
 
 @pytest.mark.parametrize("path", ["ansible.cfg", "playbooks/deploy.yml", "plugins/modules/jwt.py", "roles/a/tasks.yml"])
@@ -116,7 +120,7 @@ def test_what_the_clone_really_reads_is_an_ingredient() -> None:
 
 
 def test_a_set_is_found_only_when_complete(root: Path) -> None:
-    wanted = warm.recipe(BASE_IMAGE, "split", 1, root)
+    wanted = recipe(BASE_IMAGE, "split", 1, root)
     assert warm.find(Store(*wanted.names[1:]).engine, wanted) is None
     found = warm.find(Store(*wanted.names).engine, wanted)
     assert found is not None
@@ -126,7 +130,7 @@ def test_a_set_is_found_only_when_complete(root: Path) -> None:
 
 
 def test_every_cluster_gets_keys_of_its_own_and_shows_none(root: Path) -> None:
-    wanted = warm.recipe(BASE_IMAGE, "split", 1, root)
+    wanted = recipe(BASE_IMAGE, "split", 1, root)
     found = warm.find(Store(*wanted.names).engine, wanted)
     assert found is not None
     one, two = warm.Secrets.make(found), warm.Secrets.make(found)
@@ -180,7 +184,7 @@ class Archive(Store):
 
 
 def test_an_archive_is_written_whole_or_not_at_all(root: Path, tmp_path: Path) -> None:
-    wanted = warm.recipe(BASE_IMAGE, "single", 1, root)
+    wanted = recipe(BASE_IMAGE, "single", 1, root)
     target = tmp_path / "out" / "cache"
     target.parent.mkdir()
     with pytest.raises(CannotRunError, match="no warm images"):

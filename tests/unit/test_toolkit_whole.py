@@ -14,9 +14,9 @@ from slurmrest.auth.jwt import Key, verify
 from slurmrest.verify import run as verification
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import journals, lifecycle, prove, remove, rest, tokens
+from slurmrest_toolkit.clusters import controllers, journals, lifecycle, prove, remove, rest, tokens
 from slurmrest_toolkit.clusters.lifecycle import Request
-from slurmrest_toolkit.clusters.state import load
+from slurmrest_toolkit.clusters.state import STATE_SAVE_LOCATION, load
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.archive import WARM
@@ -147,6 +147,47 @@ def test_many_nodes_start_from_one_image_of_each_kind(stage: Stage) -> None:
     assert images["slurmrest-wide-ctl"] != images["slurmrest-wide-db"]
     published = {call[2] for call in stage.engine.told("run") if any(word.endswith("::6820") for word in call)}
     assert published == {"--name=slurmrest-wide-rest"}
+
+
+PRIMARY_UP = "Slurmctld(primary) at ctl1 is UP\n"
+BOTH_UP = f"{PRIMARY_UP}Slurmctld(backup) at ctl2 is UP\n"
+
+
+def test_several_controllers_share_a_volume_and_are_all_up_at_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controllers, "PAUSE_SECONDS", 0.0)
+    stage.engine.pings += [PRIMARY_UP, f"{PRIMARY_UP}Slurmctld(backup) at ctl2 is DOWN\n", BOTH_UP]
+    stage.up("pair", layout="ha")
+    assert stage.engine.pings == []
+    assert stage.engine.volumes_there == ["slurmrest-pair-state"]
+    assert len(stage.engine.told("volume", "create")) == 2  # the nodes that were deployed to had one of their own
+    mount = f"--volume=slurmrest-pair-state:{STATE_SAVE_LOCATION}"
+    assert {call[2] for call in stage.engine.told("run", mount)} == {
+        "--name=slurmrest-pair-ctl1",
+        "--name=slurmrest-pair-ctl2",
+    }
+    assert len([name for name in stage.engine.images if name.startswith(WARM)]) == 3
+    assert len(stage.proven[0]["targets"]) == 2
+    monkeypatch.setattr(remove, "engine_of", lambda *_: stage.engine)
+    remove.down(["pair"], Progress(quiet=True))
+    assert stage.engine.volumes_there == []
+
+
+def test_a_backup_that_does_not_come_up_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controllers, "READY_SECONDS", 0.0)
+    stage.engine.pings.append(PRIMARY_UP)
+    with pytest.raises(ClusterFailedError, match=r"Not all controllers are up after 0 s: Slurmctld\(primary\) at ctl1"):
+        stage.up("pair", layout="ha")
+    assert stage.engine.volumes_there == []
+
+
+def test_a_volume_that_a_killed_run_left_is_removed(stage: Stage) -> None:
+    stage.engine.volumes_there.append("slurmrest-pair-state")
+    stage.engine.pings.append(BOTH_UP)
+    stage.up("pair", layout="ha")
+    assert stage.engine.volumes_there == ["slurmrest-pair-state"]
+    assert len(stage.engine.told("volume", "rm")) == 2
 
 
 def test_without_the_cache_the_deployed_nodes_are_proven_with_their_own_key(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from slurmrest.slurm.releases import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import rest, tokens
+from slurmrest_toolkit.clusters import controllers, rest, tokens
 from slurmrest_toolkit.clusters.prove import prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
 from slurmrest_toolkit.clusters.running import owned
@@ -40,6 +40,7 @@ class Request:
     series: str | None = None
     layout: str = LAYOUTS[0]
     compute_nodes: int = 1
+    rest_hosts: int | None = None
     engine: str | None = None
     image: str | None = None
     bare: bool = False
@@ -48,9 +49,17 @@ class Request:
     cache: bool = True
     capabilities: tuple[str, ...] = ()
 
+    def nodes(self) -> list[Node]:
+        """Return the nodes that there shall be.
+
+        Raises:
+            InputError: there is no such layout.
+        """
+        return plan_nodes(self.name, self.layout, self.compute_nodes, self.rest_hosts)
+
     def recipe(self, base_name: str) -> warm.Recipe:
         """Return what the warm images are made of, given the name of the base image."""
-        return warm.recipe(base_name, self.layout, self.compute_nodes, collection.ROOT)
+        return warm.recipe(base_name, self.layout, self.nodes(), collection.ROOT)
 
 
 @dataclass
@@ -117,7 +126,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         SlurmrestError: a phase failed; ``progress.current`` names it.
     """
     validate_name(request.name)
-    planned = plan_nodes(request.name, request.layout, request.compute_nodes)
+    planned = request.nodes()
     if request.image is None:
         suite_of(request.series or DEFAULT_SERIES)
     collection.ensure()
@@ -206,6 +215,7 @@ def deploy(start: Start) -> None:
 def prove_deployed(start: Start) -> None:
     """Prove the nodes that were deployed to."""
     start.progress.phase("verify", "requests from this host, and a job")
+    wait_for_backups(start)
     made = [tokens.renew(start.engine, start.cluster, user) for user in tokens.USERS]
     prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster))
 
@@ -243,9 +253,16 @@ def serve(start: Start) -> None:
         for user, token in zip(tokens.USERS, made, strict=True):
             tokens.keep(cluster, user, token)
         rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
+        wait_for_backups(start)
         start.progress.phase("verify", "requests from this host, and a job")
         prove(start.engine, cluster, made, secrets.signing_key)
         logins.result()
+
+
+def wait_for_backups(start: Start) -> None:
+    """Wait until all controllers are up, where there are several; a single one has answered already."""
+    if len(start.cluster.controllers) > 1:
+        controllers.wait_until_up(start.engine, start.cluster)
 
 
 def installed(start: Start) -> dict[str, str]:

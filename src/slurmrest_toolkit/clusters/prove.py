@@ -42,7 +42,7 @@ def prove(engine: Engine, cluster: Cluster, made: Sequence[Token], key: Key) -> 
     """
     root, ordinary = made
     report = verify.verify(
-        [Target.parse(cluster.base_url)],
+        [Target.parse(url) for url in cluster.base_urls],
         Credentials(tokens.ADMINISTRATOR, root),
         verify.Options(accounting=True, job=verify.JobOptions(), idle_clients=IDLE_CLIENTS),
         job_credentials=Credentials(inventory.ORDINARY_USER, ordinary),

@@ -36,7 +36,7 @@ def down(names: Sequence[str], progress: Progress) -> None:
                 engine = engine_of(load(name), progress)
             except NoEngineError as error:
                 raise error if recorded else CannotRunError(unknown) from None
-            if not recorded and not engine.containers(f"{CLUSTER_LABEL}={name}"):
+            if not recorded and not engine.containers(f"{CLUSTER_LABEL}={name}") and not left(engine, name):
                 raise CannotRunError(unknown)
             remove(engine, name)
             shutil.rmtree(failure_directory(name), ignore_errors=True)
@@ -44,11 +44,13 @@ def down(names: Sequence[str], progress: Progress) -> None:
 
 
 def remove(engine: Engine, name: str) -> None:
-    """Remove a cluster's containers, network and files, whatever state they are in."""
+    """Remove a cluster's containers, network, volume and files, whatever state they are in."""
     label = f"{CLUSTER_LABEL}={name}"
     engine.remove_containers([container.name for container in engine.containers(label)])
     for network in engine.networks(label):
         engine.call("network", "rm", network)
+    for volume in engine.volumes(label):
+        engine.remove_volume(volume)
     shutil.rmtree(cluster_directory(name), ignore_errors=True)
 
 
@@ -67,9 +69,15 @@ def make_room(engine: Engine, name: str, progress: Progress) -> None:
     if found == "foreign":
         raise CannotRunError(f"Another state directory has a cluster called {name}.", "Use another --name.")
     shutil.rmtree(failure_directory(name), ignore_errors=True)
-    if found == "leftovers" or engine.networks(f"{CLUSTER_LABEL}={name}"):
+    if found == "leftovers" or left(engine, name):
         progress.say(f"removing what is left of an earlier cluster {name}")
         remove(engine, name)
+
+
+def left(engine: Engine, name: str) -> list[str]:
+    """Return what a cluster has besides containers: its networks and volumes."""
+    label = f"{CLUSTER_LABEL}={name}"
+    return [*engine.networks(label), *engine.volumes(label)]
 
 
 def judge(known: Cluster | None, containers: Sequence[Container], state: Path) -> str:

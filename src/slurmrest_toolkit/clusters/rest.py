@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -29,16 +30,15 @@ _VERSION = re.compile(r"v\d+\.\d+\.\d+")
 
 
 def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
-    """Wait until slurmctld's and slurmdbd's statistics are served: each family's ``diag`` answers with 200.
+    """Wait until each REST host serves slurmctld's and slurmdbd's statistics: a family's ``diag`` answers with 200.
 
     Raises:
         ClusterFailedError: one of them is not within a minute; with the last answer.
     """
-    target = Target.parse(cluster.base_url)
     version = lookup(cluster.slurm_version).release.newest_api
     deadline = time.monotonic() + READY_SECONDS
-    for family in FAMILIES:
-        path = f"/{family}/{version}/diag"
+    for url, family in itertools.product(cluster.base_urls, FAMILIES):
+        target, path = Target.parse(url), f"/{family}/{version}/diag"
         while True:
             try:
                 response = request(target, "GET", path, headers=credentials.headers())
@@ -48,7 +48,7 @@ def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
             except ClientError as error:
                 words = str(error)
             if time.monotonic() > deadline:
-                raise ClusterFailedError(f"{path} is not served after {READY_SECONDS:g} s: {words}")
+                raise ClusterFailedError(f"{url}{path} is not served after {READY_SECONDS:g} s: {words}")
             time.sleep(PAUSE_SECONDS)
 
 

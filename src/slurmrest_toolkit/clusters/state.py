@@ -14,8 +14,14 @@ from slurmrest.errors import InputError
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import state_directory
 
-LAYOUTS = ("single", "split")
+LAYOUTS = ("single", "split", "ha")
 DEFAULT_NAME = "default"
+
+STATE_SAVE_LOCATION = "/var/lib/slurm/slurmctld"
+"""Where the roles have slurmctld keep its state; several controllers share it."""
+
+MOST_COMPUTE_NODES = 64
+MOST_REST_HOSTS = 16
 
 CLUSTER_LABEL = "slurmrest.cluster"
 NODE_LABEL = "slurmrest.node"
@@ -77,19 +83,43 @@ class Cluster:
         return f"slurmrest-{self.name}"
 
     @property
+    def rest_nodes(self) -> list[Node]:
+        """The nodes whose slurmrestd is published."""
+        return [node for node in self.nodes if "slurmrestd" in node.roles]
+
+    @property
     def rest_node(self) -> Node:
-        """The node whose slurmrestd is published."""
-        return next(node for node in self.nodes if "slurmrestd" in node.roles)
+        """The first of them."""
+        return self.rest_nodes[0]
+
+    @property
+    def controllers(self) -> list[Node]:
+        """The nodes of slurmctld, the primary first."""
+        return [node for node in self.nodes if "slurmctld" in node.roles]
 
     @property
     def controller(self) -> Node:
         """The node of the primary slurmctld."""
-        return next(node for node in self.nodes if "slurmctld" in node.roles)
+        return self.controllers[0]
+
+    @property
+    def shared_state(self) -> str | None:
+        """Name of the volume with the state that several controllers share; None where there is only one."""
+        return f"slurmrest-{self.name}-state" if len(self.controllers) > 1 else None
+
+    def volumes_of(self, node: Node) -> dict[str, str]:
+        """Map the volumes of a node to where they are mounted."""
+        return {self.shared_state: STATE_SAVE_LOCATION} if self.shared_state and "slurmctld" in node.roles else {}
+
+    @property
+    def base_urls(self) -> list[str]:
+        """Where the REST API answers on this host, one address for each REST host."""
+        return [f"http://127.0.0.1:{node.rest_port}" for node in self.rest_nodes]
 
     @property
     def base_url(self) -> str:
-        """Where the REST API answers on this host."""
-        return f"http://127.0.0.1:{self.rest_node.rest_port}"
+        """The first of them."""
+        return self.base_urls[0]
 
     def node(self, name: str) -> Node:
         """Return the node called ``name``.
@@ -174,26 +204,51 @@ def choose(name: str | None) -> Cluster:
     return cluster
 
 
-def plan_nodes(cluster: str, layout: str, compute_nodes: int) -> list[Node]:
+def plan_nodes(cluster: str, layout: str, compute_nodes: int, rest_hosts: int | None = None) -> list[Node]:
     """Return the nodes of a layout.
 
     Args:
         cluster: the cluster's name.
-        layout: ``single`` (everything on one node) or ``split`` (controller, database, REST host, compute nodes).
-        compute_nodes: number of compute nodes; a single node is one.
+        layout: ``single`` (everything on one node), ``split`` (controller, database, REST hosts, compute nodes), or
+            ``ha`` (two controllers that share their state, REST hosts, and one node of the database and of jobs).
+        compute_nodes: number of compute nodes; ``single`` and ``ha`` have one.
+        rest_hosts: number of REST hosts; None is two for ``ha`` and otherwise one.
 
     Raises:
-        InputError: the layout is unknown, or the number does not go with it.
+        InputError: the layout is unknown, or a number does not go with it.
     """
-    if layout == "single":
-        if compute_nodes != 1:
-            raise InputError("--nodes", compute_nodes, "1 with --layout single", remedy="Use --layout split.")
-        roles = {"node1": ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]}
-    elif layout == "split":
-        if not 1 <= compute_nodes <= 64:
-            raise InputError("--nodes", compute_nodes, "1 to 64")
-        compute = {f"c{number}": ["slurmd"] for number in range(1, compute_nodes + 1)}
-        roles = {"ctl": ["slurmctld"], "db": ["slurmdbd"], "rest": ["slurmrestd"], **compute}
-    else:
+    if layout not in LAYOUTS:
         raise InputError("--layout", layout, " or ".join(LAYOUTS))
+    if layout != "split" and compute_nodes != 1:
+        raise InputError("--nodes", compute_nodes, f"1 with --layout {layout}", remedy="Use --layout split.")
+    if not 1 <= compute_nodes <= MOST_COMPUTE_NODES:
+        raise InputError("--nodes", compute_nodes, f"1 to {MOST_COMPUTE_NODES}")
+    if layout == "single":
+        if rest_hosts not in {None, 1}:
+            raise InputError("--rest-hosts", rest_hosts, "1 with --layout single", remedy="Use --layout split.")
+        roles = {"node1": ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]}
+    else:
+        roles = {**_BEHIND[layout], **rest_roles(layout, rest_hosts)}
+        if layout == "split":
+            roles |= {f"c{number}": ["slurmd"] for number in range(1, compute_nodes + 1)}
     return [Node(name, groups, f"slurmrest-{cluster}-{name}") for name, groups in roles.items()]
+
+
+_BEHIND = {
+    "split": {"ctl": ["slurmctld"], "db": ["slurmdbd"]},
+    "ha": {"ctl1": ["slurmctld"], "ctl2": ["slurmctld"], "db": ["slurmdbd", "slurmd"]},
+}
+"""By layout, what is behind its REST hosts, but for compute nodes that are nothing else."""
+
+
+def rest_roles(layout: str, count: int | None) -> dict[str, list[str]]:
+    """Return the REST hosts of a layout: ``rest`` where it has one by default, otherwise ``rest1`` and so on.
+
+    Raises:
+        InputError: so many are not started.
+    """
+    if count is not None and not 1 <= count <= MOST_REST_HOSTS:
+        raise InputError("--rest-hosts", count, f"1 to {MOST_REST_HOSTS}")
+    if layout == "split" and count in {None, 1}:
+        return {"rest": ["slurmrestd"]}
+    return {f"rest{number}": ["slurmrestd"] for number in range(1, (count or 2) + 1)}

@@ -28,7 +28,7 @@ RENEW_SECONDS = 60.0
 
 
 def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> jwt.Token:
-    """Ask the controller for a token; it travels through standard output only.
+    """Ask a controller that answers for a token; it travels through standard output only.
 
     Args:
         engine: the container engine.
@@ -38,19 +38,22 @@ def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> jwt.Toke
 
     Raises:
         InputError: the lifespan is not positive, or the name is none.
-        ClusterFailedError: scontrol refuses.
+        ClusterFailedError: scontrol refuses, on each of the controllers.
     """
     if lifespan < 1:
         raise InputError("--lifespan", lifespan, "seconds, at least 1")
     if not user or user.startswith("-") or not user.isprintable() or any(c in user for c in " =/"):
         raise InputError("--user", user, "the name of an account")
     command = ("env", "-u", "SLURM_JWT", "scontrol", "token", f"username={user}", f"lifespan={lifespan}")
-    done = engine.run("exec", cluster.controller.container, *command)
-    name, _, value = done.stdout.strip().partition("=")
-    if done.returncode or name != "SLURM_JWT":
+    refusals = []
+    for controller in cluster.controllers:
+        done = engine.run("exec", controller.container, *command)
+        name, _, value = done.stdout.strip().partition("=")
+        if done.returncode == 0 and name == "SLURM_JWT":
+            return jwt.Token(value)
         words = done.stderr.strip() or f"exit code {done.returncode}"
-        raise ClusterFailedError(f"scontrol on {cluster.controller.name} made no token for {user}: {words}")
-    return jwt.Token(value)
+        refusals.append(f"scontrol on {controller.name} made no token for {user}: {words}")
+    raise ClusterFailedError("; ".join(refusals))
 
 
 def token_file(cluster: Cluster, user: str) -> Path:

@@ -104,10 +104,11 @@ class Engine:
         ports: Sequence[int],
         labels: Mapping[str, str],
         capabilities: Sequence[str] = (),
+        volumes: Mapping[str, str] | None = None,
     ) -> None:
         """Start a container with systemd as its first process, its ports on loopback only.
 
-        It is unprivileged, but for the capabilities that are named.
+        It is unprivileged, but for the capabilities that are named. ``volumes`` maps volumes to paths inside.
         """
         self.call(
             "run",
@@ -118,6 +119,7 @@ class Engine:
             f"--network-alias={hostname}",
             *(f"--publish=127.0.0.1::{port}" for port in ports),
             *(f"--label={key}={value}" for key, value in labels.items()),
+            *(f"--volume={volume}:{path}" for volume, path in (volumes or {}).items()),
             *(f"--cap-add={capability}" for capability in capabilities),
             *BOOT_FLAGS[self.name],
             image,
@@ -177,6 +179,18 @@ class Engine:
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network on which containers find each other by host name."""
         self.call("network", "create", *(f"--label={key}={value}" for key, value in labels.items()), name)
+
+    def volumes(self, label: str) -> list[str]:
+        """Names of the volumes that carry a label."""
+        return self.call("volume", "ls", f"--filter=label={label}", "--format={{.Name}}").split()
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create an empty volume."""
+        self.call("volume", "create", *(f"--label={key}={value}" for key, value in labels.items()), name)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container has any longer."""
+        self.call("volume", "rm", name)
 
     def image_labels(self, image: str) -> dict[str, str] | None:
         """Labels of an image, or None where there is no such image."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest.auth import jwt
 
-from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, Machine, Node
 from slurmrest_toolkit.images.archive import WARM
 from slurmrest_toolkit.images.packages import SCRUB
 from slurmrest_toolkit.images.recipes import VERSION_LABEL, digest, sources
@@ -30,15 +30,14 @@ from slurmrest_toolkit.support.locks import locked, runtime_directory
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from slurmrest_toolkit.clusters.state import Node
     from slurmrest_toolkit.containers.engine import Engine
 
 KEYS_LABEL = "slurmrest.keys"
 
 MACHINE_LABEL = "slurmrest.machine"
 
-SETS_KEPT = 6
-"""So many sets stay: the three releases in both layouts, on one state of the project."""
+SETS_KEPT = 9
+"""So many sets stay: the three releases in all layouts, on one state of the project."""
 
 INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles")
 """What decides how a node is converged, besides Ansible itself: everything that it reads here."""
@@ -107,16 +106,16 @@ class Secrets:
         return "".join(f"{path} {base64.b64encode(data).decode('ascii')}\n" for path, data in files.items())
 
 
-def recipe(base: str, layout: str, compute_nodes: int, root: Path) -> Recipe:
+def recipe(base: str, layout: str, planned: list[Node], root: Path) -> Recipe:
     """Return what the images of a cluster are called.
 
     Args:
         base: name of the base image, which has a hash of what it is made of.
         layout: the layout of the nodes.
-        compute_nodes: number of compute nodes.
+        planned: the nodes of such a cluster, whatever its name.
         root: the collection, where the ingredients are.
     """
-    example = Cluster("example", "", layout, "", plan_nodes("example", layout, compute_nodes))
+    example = Cluster("example", "", layout, "", [Node(node.name, node.roles, node.name) for node in planned])
     # The version of Slurm comes from the base image; what the machine has comes back with the images.
     variables = inventory.role_variables(replace(example, machine=Machine(1, 1)), cgroup_plugin=None)
     described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}
@@ -168,6 +167,8 @@ def keep(engine: Engine, cluster: Cluster, wanted: Recipe) -> Kept:
         forget_old_sets(engine, wanted.prefix)
     engine.remove_containers([node.container for node in cluster.nodes])
     engine.call("network", "rm", cluster.network)
+    if cluster.shared_state:
+        engine.remove_volume(cluster.shared_state)
     return Kept(wanted, cluster.slurm_version, cluster.machine, keys)
 
 

@@ -102,6 +102,8 @@ def role_variables(cluster: Cluster, *, cgroup_plugin: str | None) -> dict[str, 
         cgroup_plugin: ``CgroupPlugin`` for a slurmd without cgroups of its own (from the release table), or None.
     """
     machine = cluster.machine
+    # A backup takes over soon; what a takeover takes by default would be most of a test.
+    several = {"SlurmctldTimeout": 10} if len(cluster.controllers) > 1 else {}
     return {
         "slurm_conf_cluster_name": CLUSTER_NAME,
         "slurm_conf_nodes": [
@@ -116,6 +118,7 @@ def role_variables(cluster: Cluster, *, cgroup_plugin: str | None) -> dict[str, 
             "JobAcctGatherType": "jobacct_gather/none",
             "SlurmdParameters": "config_overrides",
             "SchedulerParameters": "batch_sched_delay=0",
+            **several,
         },
         "slurm_conf_cgroup_options": {"CgroupPlugin": cgroup_plugin} if cgroup_plugin else {},
         "slurmrestd_service_listen": ["0.0.0.0:6820", f"unix:{SOCKET}"],

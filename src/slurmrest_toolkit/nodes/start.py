@@ -48,6 +48,8 @@ def start_nodes(
     """
     labels = {CLUSTER_LABEL: cluster.name, STATE_LABEL: str(state_directory())}
     engine.create_network(cluster.network, labels)
+    if cluster.shared_state:
+        engine.create_volume(cluster.shared_state, labels)
     client_key = make_client_key(cluster.directory)
 
     def start(node: Node) -> str:
@@ -60,6 +62,7 @@ def start_nodes(
             ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
             labels={**labels, NODE_LABEL: node.name},
             capabilities=cluster.capabilities,
+            volumes=cluster.volumes_of(node),
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
             ports = beside.submit(read_ports, engine, node)

@@ -27,6 +27,11 @@ RECONFIGURE = ("scontrol", "reconfigure")
 _CONTROLLERS = re.compile(r"^Slurmctld\((?P<role>[^)]+)\) at (?P<host>\S+) is (?P<state>\w+)", re.MULTILINE)
 
 
+def states(ping: str) -> dict[str, str]:
+    """State of each controller by its role and host, from what ``scontrol ping`` prints: ``{"primary ctl1": "UP"}``."""
+    return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(ping)}
+
+
 @dataclass(frozen=True)
 class Slurm:
     """The programs of one installation, for one configuration.
@@ -63,9 +68,8 @@ class Slurm:
         return self.run(self.argv(program, *words), limit=limit)
 
     def controllers(self) -> dict[str, str]:
-        """State of each controller by its role and host, as ``scontrol ping`` says: ``{"primary ctl1": "UP"}``."""
-        output = self.ask("scontrol", "ping").stdout
-        return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(output)}
+        """What :func:`states` reads."""
+        return states(self.ask("scontrol", "ping").stdout)
 
     def clusters(self) -> dict[str, str]:
         """The clusters that slurmdbd knows, each with the host of its slurmctld, empty while none is connected.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters.state import plan_nodes
 from slurmrest_toolkit.command.cluster.options import kind
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
@@ -42,7 +43,8 @@ def run_save(options: argparse.Namespace, progress: Progress) -> int:
     """Write warm images to a file."""
     target = Path(options.file).absolute()
     suite = base.suite_name(options.slurm or DEFAULT_SERIES)
-    wanted = warm.recipe(suite, options.layout, options.nodes, collection.ensure())
+    planned = plan_nodes("example", options.layout, options.nodes, options.rest_hosts)
+    wanted = warm.recipe(suite, options.layout, planned, collection.ensure())
     carry.save(running.engine_of(None, progress), wanted, target)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     return OK

@@ -39,9 +39,16 @@ def kind() -> argparse.ArgumentParser:
         "--layout",
         choices=LAYOUTS,
         default=LAYOUTS[0],
-        help="single: everything on one node; split: controller, database, REST host and compute nodes apart",
+        help="single: everything on one node; split: controller, database, REST hosts and compute nodes apart; "
+        "ha: two controllers that share their state, two REST hosts",
     )
     parser.add_argument(
         "--nodes", type=int, default=1, metavar="N", help="compute nodes of the split layout (default: 1)"
+    )
+    parser.add_argument(
+        "--rest-hosts",
+        type=int,
+        metavar="N",
+        help="hosts of slurmrestd in the layouts split and ha (default: 1 in split, 2 in ha)",
     )
     return parser

@@ -52,6 +52,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         series=options.slurm,
         layout=options.layout,
         compute_nodes=options.nodes,
+        rest_hosts=options.rest_hosts,
         engine=options.engine,
         image=options.image,
         bare=options.bare,
