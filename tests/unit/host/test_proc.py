@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,3 +85,22 @@ def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
         server.listen()
         (found,) = processes.listening_sockets([], [path])
     assert (found["kind"], found["path"], found["pid"]) == ("unix", path, os.getpid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start something as another account")
+def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for path in tmp_path.parents[:2]:
+        path.chmod(0o755)
+    program = tmp_path / "sleep"
+    shutil.copy("/bin/sleep", program)
+    program.chmod(0o4755)
+    with subprocess.Popen([str(program), "60"], user=65534, group=65534, extra_groups=[]) as process:
+        found = processes.whose(process.pid)
+        seen = processes.process(process.pid)
+        process.kill()
+    assert seen is not None
+    if seen["uid"] != 0:
+        pytest.skip("programs here are not run as their owner (nosuid)")
+    assert found == (65534, 65534, [])
+    assert processes.whose(2**22 + 1) is None

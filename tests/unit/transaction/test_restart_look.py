@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,3 +172,57 @@ def test_several_are_named(host: Host) -> None:
     host.said["cluster"] = "one||0\n"
     with pytest.raises(WouldNotReturn, match="slurmdbd and slurmctld not restarted"):
         look_ahead([ServiceSpec("slurmdbd"), ServiceSpec("slurmctld")], host)
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that another account could borrow")
+
+
+@root_only
+@pytest.mark.parametrize("program", ["slurmctld", "another"])
+def test_what_a_process_names_is_run_as_its_account(
+    program: str, host: Host, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its environment, its libraries and even its program are SlurmUser's to choose; the rights are to be, too."""
+    place = tmp_path_factory.mktemp("theirs")
+    sleeping = place / program
+    shutil.copy("/bin/sleep", sleeping)
+    for path in (place, *place.parents[:2]):
+        path.chmod(0o755)
+    ran: list[tuple[Sequence[str], dict[str, Any]]] = []
+
+    def run(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        ran.append((argv, how))
+        return host(argv, **how)
+
+    theirs = {"SLURM_CONF": str(host.conf), "LD_LIBRARY_PATH": str(place)}
+    with subprocess.Popen([str(sleeping), "60"], env=theirs, user=65534, group=65534, extra_groups=[]) as process:
+        host.pid = process.pid
+        refusals([ServiceSpec("slurmctld")], run)
+        process.kill()
+    named = [(argv, how) for argv, how in ran if argv[0] != "systemctl"]
+    assert any(str(sleeping) in argv for argv, _how in named)
+    assert {how.get("user") for _argv, how in named} == {65534}
+
+
+@root_only
+def test_another_program_of_roots_in_the_daemons_place_has_no_rights_to_lend(host: Host) -> None:
+    """As sudo would be, started by SlurmUser with an environment of his: this very process is not slurmctld."""
+    users = []
+
+    def run(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        users.extend([] if argv[0] == "systemctl" else [how.get("user")])
+        return host(argv, **how)
+
+    refusals([ServiceSpec("slurmctld")], run)
+    assert set(users) == {65534}
+
+
+@root_only
+def test_the_file_of_the_clusters_name_is_no_link_to_another_one(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("not for messages")
+    name = host.state / "clustername"
+    name.unlink()
+    name.symlink_to(tmp_path / "private")
+    for path in (host.state, name):
+        os.lchown(path, 65534, 65534)
+    assert gather("slurmctld", host.pid, host, {}).clustername is None

@@ -17,6 +17,7 @@ from .files import read_beginning
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+_IDS = ("Uid", "Gid", "Groups")
 _LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
 
@@ -51,6 +52,20 @@ def process(pid: int) -> dict[str, Any] | None:
         "environment": None if environment is None else _variables(environment),
         "mapped": None if maps is None else mapped_files(maps),
     }
+
+
+def whose(pid: int) -> tuple[int, int, list[int]] | None:
+    """The account that can make a process be what it likes: uid, gid and further groups; None when it is gone.
+
+    Of a set-user-ID program that is who started it: command line and environment are that account's words, not root's.
+    """
+    lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
+    status = {name: [int(word) for word in value.split()] for name, _, value in lines if name in _IDS}
+    if not {"Uid", "Gid"} <= set(status):
+        return None
+    uids, gids = status["Uid"], status["Gid"]
+    at = next((number for number, uid in enumerate(uids) if uid != 0), 0)
+    return uids[at], gids[at], status.get("Groups", [])
 
 
 def private(pid: int, name: str, uid: int, gid: int) -> str | None:

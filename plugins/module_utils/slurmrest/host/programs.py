@@ -132,6 +132,18 @@ def run(
     return finish(start(argv, environment=environment, **how), limit)
 
 
+def as_account(run: Run, uid: int, gid: int, groups: Sequence[int] = ()) -> Run:
+    """The same as another account, which may then lead nobody but itself astray; only root can do so."""
+    who: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": list(groups), "cwd": "/"}
+
+    def run_so(
+        argv: Sequence[str], *, limit: float = SECONDS, environment: Mapping[str, str] | None = None
+    ) -> Done[str]:
+        return run(argv, limit=limit, environment=environment, **who)
+
+    return run_so
+
+
 def words(done: Done[str]) -> str:
     """What a program said, in one piece: its errors, else its output, else its exit code."""
     return (done.stderr or done.stdout or "").strip() or f"exit {done.returncode}"

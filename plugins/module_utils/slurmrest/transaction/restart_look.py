@@ -2,6 +2,9 @@
 
 It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
 reason why a cluster that would restart does not.
+
+Command line, environment, program and libraries of a process are what its account wants them to be, and that is seldom
+root's. So programs are run here as that account, on what the process names.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
-from ..host.files import UnsafePath, read_beginning, read_site
-from ..host.proc import link, listening_sockets, private, process
+from ..host.files import UnsafePath, read, read_site
+from ..host.proc import link, listening_sockets, private, process, whose
+from ..host.programs import as_account
 from ..slurm import conf as slurmconf
 from ..slurm.releases import Release, Version, lookup
 from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
@@ -29,6 +33,8 @@ CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/(?:accounting_storage|auth)_\w+\.so")
 _LUA = "job_submit.lua"
+_NOBODY = 65534
+_NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
 _LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
 
@@ -70,9 +76,10 @@ def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, 
     running = process(pid)
     path = _conf_path(running)
     main = path if daemon == CONTROLLER else posixpath.join(posixpath.dirname(path), "slurmdbd.conf")
+    program, gone = _program(pid, running)
+    run = _as_its_account(run, pid, posixpath.basename(program) == daemon)
     ask = _Slurm(run, path)
     shown = _shown(ask) if daemon == CONTROLLER else {}
-    program, gone = _program(pid, running)
     installed, words = _version(run, program)
     version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
     release = _release(installed or version)  # of what would start
@@ -106,6 +113,19 @@ def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, 
     else:
         seen["database_error"] = _database_error(ask)
     return Evidence(daemon, **seen)
+
+
+def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
+    """How programs are run that the process names; ``itself``: it is the daemon's program.
+
+    Where it is another one of root's, somebody may have started that in the daemon's place, as sudo(8) can be.
+    """
+    if os.geteuid() != 0:
+        return run
+    uid, gid, groups = whose(pid) or (_NOBODY, _NOBODY, [])
+    if uid == 0:
+        return run if itself else as_account(run, _NOBODY, _NOBODY)
+    return as_account(run, uid, gid, groups)
 
 
 class _Slurm:
@@ -237,9 +257,7 @@ def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
     host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
     state = state.replace("%h", host).replace("%n", host)
     found: dict[str, Any] = {"state_dir": state, "state_dir_error": _unwritable(state, seen["user"]) if state else ""}
-    name = read_beginning(posixpath.join(state, "clustername"), 512)
-    text = None if name is None else name.decode("utf-8", "replace").splitlines(keepends=True)
-    found["clustername"] = None if text is None else "".join(text[:1])
+    found["clustername"] = _cluster_name(posixpath.join(state, "clustername"))
     accounting = (conf.get("AccountingStorageType") if conf else None) or shown.get("accountingstoragetype", "")
     if accounting.lower().endswith("slurmdbd"):
         found["clusters"] = _clusters(ask, bool(release and release.cluster_id_checked))
@@ -248,6 +266,15 @@ def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
     found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
     found.update(_memory(ask))
     return found
+
+
+def _cluster_name(path: str) -> str | None:
+    """The first line of the file; none where it is a link of SlurmUser's, who could have root read any file."""
+    try:
+        lines = read(path, _NAME_BYTES).decode("utf-8", "replace").splitlines(keepends=True)
+    except (OSError, UnsafePath):
+        return None
+    return "".join(lines[:1])
 
 
 def _clusters(ask: _Slurm, with_id: bool) -> dict[str, tuple[str, str]] | None:
