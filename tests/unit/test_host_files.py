@@ -240,6 +240,38 @@ def test_a_file_with_two_names_is_given_to_nobody(theirs: Path, outside: Path) -
     assert picture(outside) == before
 
 
+@root_only
+@pytest.mark.parametrize("mode", [0o4755, 0o2755])
+def test_no_file_gets_a_mode_that_lends_rights(mode: int, theirs: Path) -> None:
+    before = picture(theirs)
+    for attempt in (
+        lambda: files.take_over(str(theirs / "file"), 0, 0, mode),
+        lambda: files.write(str(theirs / "file"), b"new", 0, 0, mode),
+    ):
+        with pytest.raises(files.UnsafePath, match=f"mode {mode:04o}"):
+            attempt()
+    assert picture(theirs) == before
+
+
+@root_only
+def test_owner_and_mode_of_the_next_key_are_not_those_of_what_a_link_leads_to(
+    theirs: Path, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SlurmUser puts the link there after the path was judged, and owns the key that waits."""
+    (theirs / "file.slurmrest-next").write_bytes(b"x" * 32)
+    os.chown(theirs / "file.slurmrest-next", OTHER, OTHER)
+    (outside / "file").chmod(0o4755)
+    key = rotation.KeyOnHost(str(theirs / "file"), "nobody", state_dir=str(tmp_path / "state"))
+    (theirs / "file").unlink()
+    theirs_link(theirs / "file", outside / "file")
+    monkeypatch.setattr(key, "_go_back", lambda *_what, **_how: [])
+    monkeypatch.setattr(key._systemd, "words", lambda *_what: "")
+    with pytest.raises(SlurmrestError, match="a symbolic link of nobody"):
+        key.switch("r1", [])
+    waiting = (theirs / "file.slurmrest-next").stat()
+    assert (waiting.st_uid, waiting.st_mode & 0o7000) == (OTHER, 0)
+
+
 def test_a_failed_write_leaves_nothing_and_names_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int, _data: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

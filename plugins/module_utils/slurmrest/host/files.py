@@ -291,6 +291,12 @@ def read(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
     return read_with_status(path, limit)[0]
 
 
+def status(path: str) -> os.stat_result:
+    """Status of a regular file, judged as :func:`read_with_status` does: no link that another account put there."""
+    with _parent(real(path), roots=True) as (place, name), _opened(place, name) as descriptor:
+        return os.fstat(descriptor)
+
+
 def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
     """Content of a file that the site's own programs read by this path: its links are followed, whoever made them.
 
@@ -365,8 +371,10 @@ def write(
     label and the like stay those of the file there; ``copy_of`` names another one to take them from, with its times.
     A ``secret`` gets no access control list, neither that of the former file nor the default one of its directory.
 
-    Raises UnsafePath where it leads elsewhere or something else than a file is there, OSError with the path.
+    Raises UnsafePath where it leads elsewhere or something else than a file is there, and for a mode that lends the
+    owner's rights; OSError with the path.
     """
+    _judge_mode(path, mode)
     with _parent(path) as (place, name):
         there = place.status(name)
         if there is not None and not stat.S_ISLNK(there.st_mode):
@@ -431,11 +439,19 @@ def _copy_attributes(source: int, descriptor: int, but: str) -> None:
                     os.setxattr(descriptor, attribute, os.getxattr(source, attribute))
 
 
+def _judge_mode(path: str, mode: int) -> None:
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise UnsafePath(
+            f"{path} would get mode {mode:04o}, by which whoever runs it has its owner's rights. Allowed: 0000 to 0777."
+        )
+
+
 def take_over(path: str, uid: int, gid: int, mode: int) -> None:
     """Give a file that waits in this place owner and mode.
 
-    Raises UnsafePath for a link, another account's file, and one with a second name.
+    Raises UnsafePath for a link, another account's file, one with a second name, and a mode that lends rights.
     """
+    _judge_mode(path, mode)
     with _parent(path) as (place, name), _opened(place, name, own=True) as descriptor:
         place.judge_owner(name, uid)
         os.fchown(descriptor, uid, gid)

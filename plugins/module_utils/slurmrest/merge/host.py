@@ -19,7 +19,6 @@ import hashlib
 import os
 import posixpath
 import re
-import stat
 import tempfile
 import time
 from collections.abc import Mapping
@@ -329,7 +328,7 @@ class Part:
                 parts.append(raw if target is None else f"Include {target}" + (raw.count("\n") or 1) * "\n")
             status = os.stat(file)
             data = "".join(parts).encode("utf-8", "surrogateescape")
-            files.write(name, data, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+            files.write(name, data, status.st_uid, status.st_gid, status.st_mode & 0o777)
         # What else it may look for beside it.
         beside = posixpath.dirname(self.request.path)
         for entry in os.listdir(beside):
@@ -423,13 +422,13 @@ class Part:
         )
 
     def _file(self, path: str, text: str) -> FileSpec:
-        status = os.stat(path)
+        status = files.status(path)
         return FileSpec(
             path,
             text.encode("utf-8", "surrogateescape"),
             owner=owner_name(status.st_uid),
             group=group_name(status.st_gid),
-            mode=stat.S_IMODE(status.st_mode),
+            mode=status.st_mode & 0o777,
             sensitive=posixpath.basename(path) == "slurmdbd.conf",
             shown=False,
         )

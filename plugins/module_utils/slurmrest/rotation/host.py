@@ -225,9 +225,10 @@ class KeyOnHost:
 
     def _swap(self, record: dict[str, Any]) -> None:
         """Rename the waiting key over the one in force, which stays linked as the rollback copy."""
-        now = os.stat(self._real)
-        # The directory may belong to SlurmUser: what is given to the key's owner here must be nothing but the key.
-        files.take_over(self._next, now.st_uid, now.st_gid, now.st_mode & 0o7777)
+        # The directory may belong to SlurmUser: what is given to the key's owner here must be nothing but the key, and
+        # what the owner is taken from no link to something of root's.
+        now = files.status(self._real)
+        files.take_over(self._next, now.st_uid, now.st_gid, now.st_mode & 0o777)
         refusals = keys.key_file_problems(self._next, self.reader)
         if refusals or not readable_as(self._next, self.reader):
             raise SlurmrestError("the new key is refused: " + ("; ".join(refusals) or f"{self.reader} cannot read it"))

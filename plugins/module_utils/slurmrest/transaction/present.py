@@ -27,7 +27,9 @@ def read_present(path: str) -> Present | None:
         content, status = files.read_with_status(path)
     except FileNotFoundError:
         return None
-    return Present(content, owner_name(status.st_uid), group_name(status.st_gid), stat.S_IMODE(status.st_mode))
+    # Without bits that lend its owner's rights: no copy may have them.
+    mode = stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID)
+    return Present(content, owner_name(status.st_uid), group_name(status.st_gid), mode)
 
 
 def _described(owner: str, group: str, mode: int, content: str) -> str:
