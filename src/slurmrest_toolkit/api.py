@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from slurmrest_toolkit.client import Client
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.support.progress import Progress
@@ -47,6 +48,13 @@ class User:
         from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
 
         return {USER_HEADER: self.name, TOKEN_HEADER: self.token()}
+
+    def client(self) -> Client:
+        """Return what sends requests as this user."""
+        from slurmrest_toolkit.client import Client
+
+        cluster = self._cluster
+        return Client(cluster.url, self.name, self.token, cluster.api_versions)
 
 
 class RunningCluster:
@@ -106,14 +114,38 @@ class RunningCluster:
 
     @property
     def users(self) -> Mapping[str, User]:
-        """Its users by name: ``root``, who administrates Slurm, and an ordinary one."""
-        from slurmrest_toolkit.clusters import tokens
+        """Its users by name: ``root``, who administrates Slurm, and ordinary ones."""
+        from slurmrest_toolkit.clusters import tokens, users
 
         record = self.record
         return {
             name: User(name, tokens.token_file(record, name), tokens.header_file(record, name), self)
-            for name in tokens.USERS
+            for name in users.known(record)
         }
+
+    def add_users(self, *names: str) -> tuple[User, ...]:
+        """Make ordinary users: accounts on every node, with an account of the accounting database and a token.
+
+        Raises:
+            InputError: a name is none, or is taken.
+            SlurmrestError: a node or the database refuses.
+        """
+        from slurmrest_toolkit.clusters import users
+
+        users.add(self.engine(), self.record, names)
+        there = self.users
+        return tuple(there[name] for name in names)
+
+    def remove_users(self, *names: str) -> None:
+        """Remove users that :meth:`add_users` made, with their jobs and homes.
+
+        Raises:
+            InputError: a name is none of theirs.
+            SlurmrestError: a node refuses.
+        """
+        from slurmrest_toolkit.clusters import users
+
+        users.remove(self.engine(), self.record, names)
 
     def describe(self) -> dict[str, Any]:
         """Return what ``slurmrest cluster status --json`` prints; it holds no secret."""
@@ -127,12 +159,13 @@ class RunningCluster:
 
         return engine_of(self.record, self._progress)
 
-    def logs(self, node: str | None = None, units: Sequence[str] = ()) -> str:
+    def logs(self, node: str | None = None, units: Sequence[str] = (), *, since: float | None = None) -> str:
         """Return what Slurm's daemons logged.
 
         Args:
             node: the name of a node; all of them without it, one after the other.
             units: systemd's names of units; Slurm's own without them.
+            since: seconds of the epoch; what was logged before is left out.
 
         Raises:
             InputError: there is no such node.
@@ -141,7 +174,7 @@ class RunningCluster:
         from slurmrest_toolkit.clusters.journals import UNITS, journal
 
         engine, nodes = self.engine(), [self.record.node(node)] if node else self.record.nodes
-        return "".join(journal(engine, one, units or UNITS) for one in nodes)
+        return "".join(journal(engine, one, units or UNITS, since=since) for one in nodes)
 
     def stop(self) -> None:
         """Remove the cluster; nothing of it stays. Once it is gone, this does nothing.

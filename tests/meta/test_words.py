@@ -12,6 +12,7 @@ SUITES = "src/slurmrest_toolkit/images/suites.py"
 
 PROSE = (
     "docs/",
+    "examples/",
     "findings/",
     "molecule/",
     "inventory/",

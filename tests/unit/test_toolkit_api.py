@@ -121,9 +121,11 @@ def test_a_token_that_is_about_to_end_is_renewed(monkeypatch: pytest.MonkeyPatch
 def test_journals_of_all_nodes_or_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     record()
     monkeypatch.setattr(running, "refresh", lambda *_: {})
-    monkeypatch.setattr(journals, "journal", lambda engine, node, units: f"{engine} {node.name} {len(units)}\n")
+    monkeypatch.setattr(
+        journals, "journal", lambda engine, node, units, since: f"{engine} {node.name} {len(units)} {since}\n"
+    )
     cluster = slurmrest_toolkit.attach("one")
-    assert cluster.logs("c1", ["slurmd"]) == "engine c1 1\n"
+    assert cluster.logs("c1", ["slurmd"], since=3.5) == "engine c1 1 3.5\n"
     assert [line.split()[1] for line in cluster.logs().splitlines()] == ["ctl", "db", "rest", "c1", "c2"]
     with pytest.raises(slurmrest_toolkit.InputError, match="node1"):
         cluster.logs("node1")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from slurmrest.errors import InputError
 
+from slurmrest_toolkit.client import complete_path
 from slurmrest_toolkit.clusters import rest, tokens
 from slurmrest_toolkit.clusters.state import Cluster, Node, write_private
 
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     ],
 )
 def test_paths_are_completed(typed: str, sent: str) -> None:
-    assert rest.complete_path(typed, "v0.0.42") == sent
+    assert complete_path(typed, "v0.0.42") == sent
 
 
 @pytest.mark.parametrize("path", ["", "/", "http://elsewhere/slurm", "a b", "diag\n"])
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(InputError, match="PATH"):
-        rest.complete_path(path, "v0.0.42")
+        complete_path(path, "v0.0.42")
 
 
 def test_token_is_in_a_file_that_curl_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,11 @@ def failure_directory(name: str) -> Path:
     return state_directory() / "failed" / name
 
 
-def journal(engine: Engine, node: Node, units: Sequence[str]) -> str:
-    """Return what some units of a node wrote to the journal, or an empty string."""
-    options = ("--no-pager", "--quiet", "--output=short-iso", *(f"--unit={unit}" for unit in units))
+def journal(engine: Engine, node: Node, units: Sequence[str], *, since: float | None = None) -> str:
+    """Return what some units of a node wrote to the journal (since a second of the epoch), or an empty string."""
+    options = ["--no-pager", "--quiet", "--output=short-iso", *(f"--unit={unit}" for unit in units)]
+    if since is not None:
+        options.append(f"--since=@{since:.6f}")
     return engine.run("exec", node.container, "journalctl", *options).stdout
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shlex
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from slurmrest.errors import InputError
 from slurmrest.rest.client import ClientError, Target, request
 from slurmrest.slurm.releases import lookup
 
+from slurmrest_toolkit.client import FAMILIES, complete_path
 from slurmrest_toolkit.clusters import tokens
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
 
-FAMILIES = ("slurm", "slurmdb")
-
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.03
-_VERSION = re.compile(r"v\d+\.\d+\.\d+")
 
 
 def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
@@ -50,23 +46,6 @@ def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
             if time.monotonic() > deadline:
                 raise ClusterFailedError(f"{url}{path} is not served after {READY_SECONDS:g} s: {words}")
             time.sleep(PAUSE_SECONDS)
-
-
-def complete_path(path: str, version: str) -> str:
-    """Return the path of a request: ``diag`` and ``/slurm/diag`` become ``/slurm/<version>/diag``.
-
-    Paths that name a version, and those outside ``/slurm`` and ``/slurmdb`` with a slash at their beginning, stay as
-    they are.
-
-    Raises:
-        InputError: it is a URL, or holds blanks.
-    """
-    if "://" in path or any(character.isspace() for character in path) or not path.strip("/"):
-        raise InputError("PATH", path, "a path such as diag, /slurmdb/diag or /openapi/v3")
-    head, _, rest = path.lstrip("/").partition("/")
-    if head in FAMILIES and rest:
-        return f"/{head}/{rest}" if _VERSION.match(rest) else f"/{head}/{version}/{rest}"
-    return path if path.startswith("/") else f"/slurm/{version}/{path}"
 
 
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:

@@ -56,13 +56,15 @@ class Access:
     """Requests of one user to one slurmrestd, in an API version that it serves.
 
     `timeout` (seconds) bounds each request. `wanted` is an API version; None is the newest one served that works
-    without what the cluster lacks. Methods raise ClientError when there is no answer and RefusedError for a refusal.
+    without what the cluster lacks. `served` are versions that a cluster with accounting is known to serve, oldest first
+    (it is not asked for them then). Methods raise ClientError when there is no answer and RefusedError for a refusal.
     """
 
     target: Target
     credentials: Credentials
     wanted: str | None = None
     timeout: float = DEFAULT_TIMEOUT
+    served: tuple[str, ...] = ()
     _session: Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,12 @@ class Access:
         """The API version in use, such as ``v0.0.42``."""
         return self.api.name if self._session.api_version is None else self._session.api_version
 
+    def known(self) -> tuple[str, ...]:
+        """The API versions it serves, oldest first; asks the daemon the first time."""
+        if not self.served:
+            self._discover()
+        return self.served
+
     @property
     def release(self) -> Release:
         """The row of the release table for the daemon, as far as it is known."""
@@ -93,12 +101,8 @@ class Access:
 
     def _discover(self) -> None:
         session = self._session
-        try:
-            document = session.good(_OPENAPI)
-        except Failed as failure:
-            raise _refused(failure) from None
-        session.served = answers.served_versions(document)
-        served = session.served.slurm
+        session.served = answers.Served(self.served, self.served) if self.served else self._ask_what_is_served()
+        self.served = served = session.served.slurm
         session.row = assumed_row(served)
         if not served:
             raise RefusedError(f"{self.target} lists no path below /slurm/ in its OpenAPI document")
@@ -107,6 +111,12 @@ class Access:
         # One version of one release fails without a slurmdbd, and runs the job all the same.
         lame = () if session.served.slurmdb else self.release.api_needs_accounting
         session.api_version = self.wanted or next((name for name in reversed(served) if name not in lame), served[-1])
+
+    def _ask_what_is_served(self) -> answers.Served:
+        try:
+            return answers.served_versions(self._session.good(_OPENAPI))
+        except Failed as failure:
+            raise _refused(failure) from None
 
     def get(self, endpoint: str) -> Mapping[str, Any]:
         """A good answer to GET ``/slurm/<version>/<endpoint>``; never an old one."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: Slurm clusters with a REST API as fixtures."""

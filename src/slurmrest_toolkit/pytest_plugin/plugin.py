@@ -1,0 +1,261 @@
+"""Fixtures and hooks. What starts clusters is imported when a test wants one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from slurmrest_toolkit.pytest_plugin import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from slurmrest_toolkit.api import RunningCluster, User
+    from slurmrest_toolkit.client import Client
+    from slurmrest_toolkit.pytest_plugin.remote import RemoteCluster, RemoteUser
+
+CLUSTER, RELEASE = "slurm_cluster", "slurm_release"
+LINES = 200
+"""Of the journal of all nodes, at the end of a failed test's report."""
+
+BATCH = 8
+"""So many users are made at once, for the next tests of this process: one call of a node costs more than one user."""
+
+_RUN = pytest.StashKey[str]()
+_BEGUN = pytest.StashKey[float]()
+_KEPT = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add options and keys."""
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known, and name the run, alike in all its processes."""
+    config.addinivalue_line("markers", f"{settings.MARK}(versions): run for these releases of Slurm only: '>=YY.MM'")
+    config.stash[_KEPT] = []
+    shared = getattr(config, "workerinput", None)
+    config.stash[_RUN] = shared["testrunuid"] if shared else uuid.uuid4().hex
+    if config.getoption(f"--{settings.SERIES}") or config.getini(settings.SERIES):
+        _releases(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that wants a cluster on each release that was asked for."""
+    if RELEASE in metafunc.fixturenames and (series := _releases(metafunc.config)):
+        metafunc.parametrize(RELEASE, series, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is not for a release; with --dist=loadgroup pytest-xdist keeps the tests of one together."""
+    series = {found for item in items if (found := _release_of(item))}
+    for item in items:
+        release = _release_of(item)
+        if release and (reason := settings.unwanted(item, release)):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if release and len(series) > 1 and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(f"slurm-{release}"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note when a test begins."""
+    item.stash[_BEGUN] = time.time()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the daemons logged while a test failed."""
+    report = yield
+    logs = getattr(getattr(item, "funcargs", {}).get(CLUSTER), "logs", None)
+    if report.failed and logs is not None:
+        from slurmrest.errors import SlurmrestError
+
+        try:
+            words = logs(since=item.stash[_BEGUN])
+        except SlurmrestError as error:
+            words = f"it could not be read: {error}"
+        lines = words.splitlines()
+        left = f"(the last {LINES} of {len(lines)} lines)\n" if len(lines) > LINES else ""
+        report.sections.append(("journal of Slurm's daemons", left + "\n".join(lines[-LINES:]) or "nothing"))
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove what no process uses any more: a worker that crashed left it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[CLUSTER] = session.config.stash[_KEPT]
+        return
+    with contextlib.suppress(ImportError):  # then nothing was started
+        from slurmrest_toolkit.pytest_plugin import sharing
+
+        sharing.sweep()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Learn from a worker which clusters it left standing."""
+    config: pytest.Config = node.config
+    kept = config.stash[_KEPT]
+    kept += getattr(node, "workeroutput", {}).get(CLUSTER, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the clusters that were left standing."""
+    for name in sorted(set(config.stash[_KEPT])):
+        terminalreporter.write_line(f"kept: {name} (--slurm-cluster {name}; slurmrest cluster down {name})")
+
+
+@pytest.fixture(scope="session", name=RELEASE)
+def slurm_release() -> str | None:
+    """The series of Slurm of the cluster: --slurm; None is the default."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def slurm_layout(pytestconfig: pytest.Config) -> str:
+    """How the nodes are cut: --slurm-layout."""
+    return settings.chosen(pytestconfig, "layout") or "single"
+
+
+@pytest.fixture(scope="session")
+def slurm_nodes(pytestconfig: pytest.Config) -> int:
+    """Compute nodes of the split layout: --slurm-nodes."""
+    given = settings.chosen(pytestconfig, "nodes") or "1"
+    try:
+        return int(given)
+    except ValueError:
+        raise settings.refused("--slurm-nodes", given, "a number") from None
+
+
+@pytest.fixture(scope="session")
+def slurm_keep(pytestconfig: pytest.Config) -> bool:
+    """Whether the clusters stay: --slurm-keep."""
+    return bool(settings.chosen(pytestconfig, "keep"))
+
+
+@pytest.fixture(scope="session")
+def slurm_allow_stale_mirror(pytestconfig: pytest.Config) -> bool:
+    """Whether a package index may be past its date: --slurm-allow-stale-mirror."""
+    return bool(settings.chosen(pytestconfig, "allow_stale_mirror"))
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster_name(pytestconfig: pytest.Config) -> str:
+    """The running cluster to use: --slurm-cluster; empty where one is started."""
+    return str(settings.chosen(pytestconfig, "cluster"))
+
+
+@pytest.fixture(scope="session")
+def slurm_url(pytestconfig: pytest.Config) -> str:
+    """The slurmrestd to use: --slurm-url; empty where a cluster is started."""
+    return str(settings.chosen(pytestconfig, "url"))
+
+
+@pytest.fixture(scope="session")
+def slurm_token_file(pytestconfig: pytest.Config) -> Path:
+    """With a URL, the file of a token: --slurm-token-file."""
+    given = settings.chosen(pytestconfig, "token_file")
+    if not given:
+        raise pytest.UsageError("--slurm-url needs a token: --slurm-token-file FILE")
+    return Path(given)
+
+
+@pytest.fixture(scope="session", name=CLUSTER)
+def slurm_cluster(
+    request: pytest.FixtureRequest, slurm_release: str | None, slurm_url: str, slurm_cluster_name: str
+) -> Iterator[RunningCluster | RemoteCluster]:
+    """A cluster for the whole run, shared by the workers of pytest-xdist; with --slurm-url what answers there."""
+    if slurm_url:
+        from slurmrest_toolkit.pytest_plugin.remote import RemoteCluster
+
+        user = settings.chosen(request.config, "user")
+        yield RemoteCluster(slurm_url, request.getfixturevalue("slurm_token_file"), user)
+        return
+    if slurm_cluster_name:
+        from slurmrest_toolkit import attach
+
+        yield attach(slurm_cluster_name)
+        return
+    from slurmrest_toolkit.pytest_plugin import sharing
+
+    layout, nodes = request.getfixturevalue("slurm_layout"), request.getfixturevalue("slurm_nodes")
+    name = sharing.name_of(request.config.stash[_RUN], slurm_release or "", layout, nodes)
+    keep = request.getfixturevalue("slurm_keep")
+    with sharing.shared(
+        name,
+        slurm=slurm_release,
+        layout=layout,
+        nodes=nodes,
+        allow_stale_mirror=request.getfixturevalue("slurm_allow_stale_mirror"),
+        keep=keep,
+    ) as cluster:
+        if keep:
+            request.config.stash[_KEPT].append(name)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def _slurm_users(
+    slurm_cluster: RunningCluster | RemoteCluster, slurm_cluster_name: str
+) -> Iterator[Iterator[User | RemoteUser]]:
+    """Users for this process alone, one after the other; with a URL always the one whose token there is."""
+    from slurmrest_toolkit.pytest_plugin.remote import RemoteCluster
+
+    if isinstance(slurm_cluster, RemoteCluster):
+        yield itertools.cycle(slurm_cluster.users.values())
+        return
+    made: list[str] = []
+
+    def users() -> Iterator[User]:
+        while True:
+            names = [f"test-{secrets.token_hex(5)}" for _ in range(BATCH)]
+            found = slurm_cluster.add_users(*names)
+            made.extend(names)
+            yield from found
+
+    yield users()
+    if made and slurm_cluster_name:  # otherwise they go with the cluster
+        slurm_cluster.remove_users(*made)
+
+
+@pytest.fixture
+def slurm_user(
+    request: pytest.FixtureRequest, slurm_cluster: RunningCluster | RemoteCluster, _slurm_users: Iterator[Any]
+) -> User | RemoteUser:
+    """An ordinary user whom no other test has; with --slurm-url the one of the token."""
+    if reason := settings.unwanted(request.node, slurm_cluster.release):
+        pytest.skip(reason)
+    user: User | RemoteUser = next(_slurm_users)
+    return user
+
+
+@pytest.fixture
+def slurmrestd(slurm_user: User | RemoteUser, slurm_url: str) -> Iterator[Client]:
+    """Requests as a user of one's own: url, user, token, headers, api_versions, get, post, delete, submit, wait.
+
+    At the end the user's jobs are cancelled; with --slurm-url, where others may have that name, those submitted here.
+    """
+    client = slurm_user.client()
+    yield client
+    client.cancel_jobs(only_own=bool(slurm_url))
+
+
+def _releases(config: pytest.Config) -> list[str]:
+    from slurmrest_toolkit.images.suites import SUITES
+
+    return settings.releases(config, tuple(SUITES))
+
+
+def _release_of(item: pytest.Item) -> str:
+    """Return the series that a test is to run on, where that is known before."""
+    return str(getattr(getattr(item, "callspec", None), "params", {}).get(RELEASE) or "")

@@ -1,0 +1,118 @@
+"""What can be chosen: each on the command line, in the ini file, and as a fixture that a conftest.py overrides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from slurmrest.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARK = "slurm"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One choice: ``--slurm-NAME`` on the command line, ``slurm_NAME`` in the ini file and as a fixture."""
+
+    name: str
+    help: str
+    metavar: str = ""  # none: it is switched on
+
+    @property
+    def option(self) -> str:
+        """The option of the command line."""
+        return f"--slurm-{self.name.replace('_', '-')}"
+
+    @property
+    def key(self) -> str:
+        """The key of the ini file."""
+        return f"slurm_{self.name}"
+
+
+SETTINGS = (
+    Setting("layout", "how the nodes are cut: single, split, … (slurmrest cluster up --help)", "LAYOUT"),
+    Setting("nodes", "compute nodes of the split layout", "N"),
+    Setting("keep", "leave the clusters standing at the end, and say their names"),
+    Setting("allow_stale_mirror", "accept a package index past its Valid-Until date"),
+    Setting("cluster", "use this running test cluster instead of starting any", "NAME"),
+    Setting("url", "use this slurmrestd instead of starting a cluster", "URL"),
+    Setting("token_file", "with --slurm-url: the file of a token; all tests are its user", "FILE"),
+    Setting("user", "with --slurm-url: the name beside the token, where that does not tell it", "NAME"),
+)
+SERIES = "slurm"
+"""Option, key and (as slurm_release) fixture of the releases, of which there may be several."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options, and the keys of the ini file."""
+    group = parser.getgroup("slurm", "Slurm clusters with a REST API")
+    group.addoption(
+        f"--{SERIES}",
+        action="append",
+        metavar="SERIES",
+        help="Slurm release to test against; again for another one, which runs each test on each; all: every one",
+    )
+    parser.addini(SERIES, "releases of Slurm, as with --slurm", type="args", default=[])
+    for setting in SETTINGS:
+        if setting.metavar:
+            group.addoption(setting.option, metavar=setting.metavar, help=setting.help)
+            parser.addini(setting.key, f"as {setting.option}", type="string", default="")
+        else:
+            group.addoption(setting.option, action="store_true", default=None, help=setting.help)
+            parser.addini(setting.key, f"as {setting.option}", type="bool", default=False)
+
+
+def chosen(config: pytest.Config, name: str) -> Any:
+    """Return a setting: the option's value, else the key's; an empty string or False where neither is given."""
+    (setting,) = (one for one in SETTINGS if one.name == name)
+    given = config.getoption(setting.option)
+    return config.getini(setting.key) if given is None else given
+
+
+def refused(name: str, value: object, allowed: str) -> pytest.UsageError:
+    """Return what ends the run before anything is started."""
+    return pytest.UsageError(str(InputError(name, value, allowed)))
+
+
+def releases(config: pytest.Config, known: Sequence[str]) -> list[str]:
+    """Return the releases that were asked for, each once; none where nothing was said.
+
+    Raises:
+        UsageError: one of them is unknown, or a running cluster is to be used, which has one.
+    """
+    asked = list(config.getoption(f"--{SERIES}") or config.getini(SERIES))
+    for series in asked:
+        if series not in (*known, ALL):
+            raise refused(f"--{SERIES}", series, ", ".join((*known, ALL)))
+    found = list(dict.fromkeys(one for series in asked for one in (known if series == ALL else (series,))))
+    running = next((name for name in ("cluster", "url") if chosen(config, name)), None)
+    if running and config.getoption(f"--{SERIES}"):
+        raise pytest.UsageError(f"--{SERIES} starts clusters; --slurm-{running} uses a running one: give one of them")
+    return [] if running else found
+
+
+def unwanted(item: pytest.Item, series: str) -> str:
+    """Say why a test is not for a release (``YY.MM``), or nothing.
+
+    Raises:
+        UsageError: its mark does not hold one set of versions.
+    """
+    for mark in item.iter_markers(MARK):
+        try:
+            (text,) = mark.args
+            wanted = SpecifierSet(text)
+            if any(len(Version(one.version.removesuffix(".*")).release) != 2 for one in wanted):
+                raise InvalidVersion
+        except (TypeError, ValueError, InvalidSpecifier, InvalidVersion):
+            words = ", ".join(map(str, mark.args))
+            raise refused(f"{item.nodeid}: mark {MARK}", words, "one text such as '>=YY.MM,<YY.MM'") from None
+        if series not in wanted:
+            return f"Slurm {series} is not {text}"
+    return ""
