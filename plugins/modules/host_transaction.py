@@ -75,6 +75,10 @@ options:
         default: started
       enabled: {description: "Whether systemd starts it at boot; left alone when not given.", type: bool}
       restart: {description: Whether a change restarts the unit., type: bool, default: true}
+      reload:
+        description: Whether a change is taken by a reload instead, as by a daemon that serves others, too.
+        type: bool
+        default: false
       replacing:
         description: Whether another release than the one that runs is what slurmctld or slurmdbd restarts for.
         type: bool
@@ -85,7 +89,9 @@ options:
         default: false
       timeout: {description: Patience for all probes in seconds., type: float, default: 30}
       probes:
-        description: "Questions to be answered: C({listeners: [ADDRESS]}), C({command: [ARGV]}) or C({tcp: HOST:PORT})."
+        description:
+          - "Questions to be answered: C({listeners: [ADDRESS]}), C({command: [ARGV]}), C({tcp: HOST:PORT}) or
+            C({gateway: [ADDRESS, NAME, REVISION]})."
         type: list
         elements: dict
         default: []
@@ -218,6 +224,7 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["started", "if_running", "restarted"], "default": "started"},
                     "enabled": {"type": "bool"},
                     "restart": {"type": "bool", "default": True},
+                    "reload": {"type": "bool", "default": False},
                     "replacing": {"type": "bool", "default": False},
                     "allow_state_loss": {"type": "bool", "default": False},
                     "timeout": {"type": "float", "default": 30},

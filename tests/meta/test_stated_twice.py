@@ -21,6 +21,7 @@ PAIRS = [
     ("NOTE", "slurmrestd_service", "__slurmrestd_service_note"),
     ("HOME", "slurmrest_token", "__slurmrest_token_home"),
     ("HOMES", "slurmrest_token", "__slurmrest_token_homes"),
+    ("RUN", "slurmrest_gateway", "__slurmrest_gateway_run"),
 ]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
 import ssl
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.doctor import inquiry
 from slurmrest.rest.client import ClientError, Target, Tls, request
 from slurmrest.rest.session import Exchange
-from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.transaction.probes import REVISION_HEADER, Probe, probe_error
 from slurmrest.verify.table import curl_line
 
 from .fake_slurmrestd import STYLES, FakeSlurmrestd, serving
@@ -83,3 +85,40 @@ def test_the_curl_line_asks_the_same(authority: Path) -> None:
     assert f"--connect-to {NAME}:6820:127.0.0.1:6820" in line
     assert f"--cacert {authority}/ca.pem" in line
     assert line.endswith(f"https://{NAME}:6820/openapi/v3")
+
+
+def test_a_gateway_is_asked_under_its_name_for_its_revision(authority: Path) -> None:
+    """Another server of the same address, workers that are not gone yet, and no daemon behind it are told apart."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    seen: list[tuple[str, str | None]] = []
+    status, revision = 200, "abc"
+
+    class Gateway(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers["Host"]))
+            self.send_response(status)
+            self.send_header(REVISION_HEADER, revision)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - named so by the library
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            probe = Probe.from_mapping({"gateway": [f"127.0.0.1:{server.server_address[1]}", NAME, "abc"]})
+            assert probe_error(probe) is None
+            assert seen == [("/openapi/v3", NAME)]
+            status = 401
+            assert probe_error(probe) is None, "a daemon that refuses a token is there"
+            status = 502
+            assert "no slurmrestd behind it gave an answer" in str(probe_error(probe))
+            revision = "old"
+            assert "not from the new configuration" in str(probe_error(probe))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "refused" in str(probe_error(probe))

@@ -303,3 +303,23 @@ def test_the_lock_of_a_removed_directory_locks_nobody_out(host: Host) -> None:
         host_lock(host.origin.state_dir, timeout=0.1),
     ):
         pass
+
+
+def test_a_daemon_that_others_need_takes_its_former_files_by_a_reload(tmp_path: Path) -> None:
+    host = Host(tmp_path, active=True, enabled=True)
+    host.environment.write_bytes(b"the site's\n")
+    for text in (b"ours\n", b"newer\n"):
+        Transaction(
+            name="service",
+            files=[FileSpec(str(host.environment), text, "present", ME, MINE, 0o644)],
+            services=[ServiceSpec("slurmrestd", reload=True)],
+            state_dir=str(tmp_path / "state"),
+            run=host,
+            origin=host.origin,
+        ).apply()
+    host.calls.clear()
+    assert host.origin.bring_back("service").changed
+    assert host.environment.read_bytes() == b"the site's\n"
+    assert "systemctl reload slurmrestd" in host.calls
+    assert not [call for call in host.calls if "stop" in call or "restart" in call]
+    assert (host.active, host.enabled) == (True, True)

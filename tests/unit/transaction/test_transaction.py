@@ -36,6 +36,7 @@ class Systemctl:
         self.enabled = "enabled" if running else "disabled"
         self.calls: list[str] = []
         self.kill_at: str | None = None
+        self.reload_ends = False
 
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = list(argv)
@@ -55,6 +56,8 @@ class Systemctl:
         elif words[1] == "restart":
             good = self.config.exists() and self.config.read_bytes() in self.accepts
             self.active = "active" if good else "failed"
+        elif words[1] == "reload" and self.reload_ends:
+            self.active = "failed"
         elif words[1] == "stop":
             self.active = "inactive"
         elif words[1] in ("enable", "disable"):
@@ -171,6 +174,36 @@ def test_a_command_instead_of_a_restart_and_a_restart_on_the_way_back(tmp_path: 
         transaction(tmp_path, systemctl, OLD, instead=("false",)).apply()
     assert config.read_bytes() == NEW
     assert "systemctl restart daemon" in systemctl.calls
+    assert systemctl.active == "active"
+
+
+def test_a_reload_in_both_directions_where_others_are_served_too(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    transaction(tmp_path, systemctl, reload=True).apply()
+    assert config.read_bytes() == NEW
+    no_answer = (Probe("command", ("false",)),)
+    with pytest.raises(TransactionFailed, match="gave no answer"):
+        transaction(tmp_path, systemctl, OLD, reload=True, probes=no_answer).apply()
+    assert config.read_bytes() == NEW
+    assert [call for call in systemctl.calls if "load daemon" in call] == ["systemctl reload daemon"] * 3
+    assert "systemctl restart daemon" not in systemctl.calls
+    assert systemctl.active == "active"
+
+
+def test_where_a_reload_finds_nothing_running_the_previous_files_are_started(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config)
+    systemctl.reload_ends = True
+    with pytest.raises(TransactionFailed):
+        transaction(tmp_path, systemctl, reload=True).apply()
+    assert config.read_bytes() == OLD
+    assert "systemctl restart daemon" in systemctl.calls
+    assert systemctl.active == "active"
+
+
+def test_what_was_stopped_is_started_and_not_reloaded(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config, running=False)
+    transaction(tmp_path, systemctl, reload=True).apply()
+    assert "systemctl reload daemon" not in systemctl.calls
     assert systemctl.active == "active"
 
 

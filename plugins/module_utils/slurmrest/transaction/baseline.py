@@ -63,7 +63,8 @@ class Baseline:
             files: files as they are; None for one that is not there.
             sensitive: paths among them whose content must not be copied.
             directories: directories that are about to be made, besides those of the files.
-            units: what systemd says of units (``ActiveState``, ``UnitFileState``).
+            units: what systemd says of units (``ActiveState``, ``UnitFileState``), and ``reload``, which is ``yes`` for
+                one that takes its former files by a reload.
             users: accounts that are about to be made, where they do not exist.
             groups: groups, likewise.
             packages: packages that are about to be installed.
@@ -82,7 +83,8 @@ class Baseline:
         for path, now in (files or {}).items():
             first("files", path, None if now is None else _kept(now, secret=path in sensitive))
         for unit, state in (units or {}).items():
-            first("units", unit, {"active": running(state), "enabled": state.get("UnitFileState") == "enabled"})
+            kept = {"active": running(state), "enabled": state.get("UnitFileState") == "enabled"}
+            first("units", unit, {**kept, **({"reload": True} if state.get("reload") == "yes" else {})})
         for user in users:
             if not _has_user(user):
                 first("users", user)
@@ -213,7 +215,9 @@ def _wanted(path: str, now: Mapping[str, Any] | None) -> FileSpec:
 
 
 def _unit(name: str, state: Mapping[str, Any]) -> ServiceSpec:
-    return ServiceSpec(name, "started" if state["active"] else "stopped", enabled=state["enabled"], afresh=True)
+    reload = state.get("reload", False)
+    wanted = "started" if state["active"] else "stopped"
+    return ServiceSpec(name, wanted, enabled=state["enabled"], reload=reload, afresh=not reload)
 
 
 def _empty(directories: Iterable[str], gone: Collection[str]) -> list[tuple[str, Callable[[], None]]]:

@@ -1,7 +1,7 @@
 """Questions that tell whether a daemon answers: asked after a restart, repeated until the answer is good.
 
 A probe is data, so that it can travel as a module parameter: ``{"listeners": [ADDRESS, …]}``,
-``{"running": UNIT}``, ``{"command": [ARGV]}`` or ``{"tcp": "HOST:PORT"}``.
+``{"running": UNIT}``, ``{"command": [ARGV]}``, ``{"tcp": "HOST:PORT"}`` or ``{"gateway": [ADDRESS, NAME, REVISION]}``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..auth.jwt import TOKEN_HEADER, USER_HEADER
 from ..errors import InputError, SlurmrestError
 from ..host import programs
 from ..host.programs import Run
@@ -19,15 +20,25 @@ from ..slurmrestd import listeners, running
 from ..slurmrestd import unit as units
 
 PROBE_TIMEOUT = 5.0
-KINDS = ("listeners", "running", "command", "tcp")
-_FORMS = "{listeners: [ADDRESS, …]}, {running: UNIT}, {command: [ARGV]} or {tcp: HOST:PORT}"
+KINDS = ("listeners", "running", "command", "tcp", "gateway")
+_FORMS = (
+    "{listeners: [ADDRESS, …]}, {running: UNIT}, {command: [ARGV]}, {tcp: HOST:PORT} or "
+    "{gateway: [ADDRESS, NAME, REVISION]}"
+)
+
+REVISION_HEADER = "X-Slurmrest-Gateway"
+"""In each answer of a gateway: the beginning of a hash of its configuration, which tells new workers from old ones."""
+
+_UNSIGNED = "slurmrest.gateway.probe"
+"""Of the form of a token, and nobody's: slurmrestd answers, and says no where it matters."""
 
 
 @dataclass(frozen=True)
 class Probe:
     """One question. ``listeners`` are slurmrestd's: each must give an HTTP answer, which is 401 without a token.
 
-    ``running`` is its unit: the process must do what our drop-in says.
+    ``running`` is its unit: the process must do what our drop-in says. ``gateway`` must answer over TLS under its name,
+    from the configuration of that revision, and reach a slurmrestd.
     """
 
     kind: str
@@ -35,7 +46,7 @@ class Probe:
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Probe:
-        """Read a probe from a module parameter; InputError when it is none of the four forms."""
+        """Read a probe from a module parameter; InputError when it is none of these forms."""
         if len(data) != 1 or next(iter(data)) not in KINDS:
             raise InputError("probe", dict(data), _FORMS)
         kind, value = next(iter(data.items()))
@@ -66,6 +77,8 @@ def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
         except ClientError as error:
             return str(error)
         return None
+    if probe.kind == "gateway":
+        return _gateway_error(*probe.target, limit=_left(deadline))
     if probe.kind == "running":
         return _running_error(probe.target[0], run, limit)
     if probe.kind == "tcp":
@@ -77,6 +90,26 @@ def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
         return None
     done = run(probe.target, limit=limit)
     return None if done.returncode == 0 else programs.words(done)
+
+
+def _gateway_error(address: str, name: str, revision: str, *, limit: float) -> str | None:
+    """None when a gateway's present configuration answers under its name, and a slurmrestd behind it."""
+    from ..rest.client import ClientError, Target, Tls, request  # noqa: PLC0415 - as above
+
+    target = replace(Target.parse(listeners.parse(f"https://{address}").url), name=name)
+    headers = {USER_HEADER: "nobody", TOKEN_HEADER: _UNSIGNED, "Host": name}
+    try:
+        # Whose certificate it is was judged before; here it must only be this server that answers.
+        answer = request(
+            target, "GET", "/openapi/v3", headers=headers, timeout=limit, context=Tls(insecure=True).context()
+        )
+    except ClientError as error:
+        return str(error)
+    if answer.headers.get(REVISION_HEADER.lower()) != revision:
+        return f"{target} answers ({answer.status}), but not from the new configuration"
+    if answer.status in (502, 503, 504):
+        return f"{target} answers {answer.status}: no slurmrestd behind it gave an answer"
+    return None
 
 
 def _left(deadline: float) -> float:

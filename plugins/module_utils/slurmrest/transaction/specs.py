@@ -53,7 +53,9 @@ class ServiceSpec:
     ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
     already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
     enablement alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit
-    takes its new files without a restart; the previous ones always come back by a restart. With ``afresh`` a restart
+    takes its new files without a restart; the previous ones always come back by a restart. With ``reload`` systemd has
+    the unit take them, and the previous ones, too, and only where it then does not run is it started: others, who
+    are served by the same daemon, notice nothing. With ``afresh`` a restart
     stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it. For
     slurmctld and slurmdbd, see :mod:`.restart`: ``replacing`` says that another binary than the running one is what the
     restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
@@ -66,6 +68,7 @@ class ServiceSpec:
     timeout: float = 30.0
     restart: bool = True
     instead: tuple[str, ...] = ()
+    reload: bool = False
     afresh: bool = False
     replacing: bool = False
     allow_state_loss: bool = False

@@ -17,7 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Optional, Protocol
 
 from ..errors import InputError, SlurmrestError
@@ -294,7 +294,10 @@ class Transaction:
                 files={spec.path: now for spec, now in pending},
                 sensitive={spec.path for spec, _now in pending if spec.sensitive},
                 directories=[entry.path for entry in self.directories],
-                units=before,
+                units={
+                    service.name: {**before[service.name], "reload": "yes" if service.reload else "no"}
+                    for service in self.services
+                },
             )
 
     def _make_directories(self) -> None:
@@ -327,7 +330,12 @@ class Transaction:
         if service.enabled:
             self._systemd.command("enable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
-            restart(service, self._systemd, self.run, service.instead if service.name in outcome.restarted else ())
+            instead = self._reload(service) if service.reload else service.instead
+            restart(service, self._systemd, self.run, instead if service.name in outcome.restarted else ())
+
+    @staticmethod
+    def _reload(service: ServiceSpec) -> tuple[str, ...]:
+        return ("systemctl", "reload", service.name)
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
@@ -388,7 +396,7 @@ class Transaction:
             if state.get("ActiveState") == "active":
                 since = time.time()
                 try:
-                    restart(service, self._systemd, self.run)
+                    self._restart_on_previous(service)
                 except SlurmrestError as error:
                     problems.append(f"on the previous files: {error}{there_before(self._systemd, service.name, since)}")
             else:
@@ -396,6 +404,15 @@ class Transaction:
                 self._systemd.attempt("stop", service.name)
         files.remove(self._journal, missing_ok=True)
         return problems
+
+    def _restart_on_previous(self, service: ServiceSpec) -> None:
+        """Have a unit run on its previous files; one that is reloaded is not asked what only the new ones answer."""
+        if service.reload:
+            service = replace(service, probes=())
+            with contextlib.suppress(SlurmrestError):
+                restart(service, self._systemd, self.run, self._reload(service))
+                return
+        restart(service, self._systemd, self.run)
 
     def _forget(self, record: Mapping[str, Any]) -> None:
         """Remove the rollback copies of a transaction that holds, and its journal last."""

@@ -1,0 +1,289 @@
+"""What a gateway is told, judged word by word, as its template writes it into nginx's configuration.
+
+Pure: variables go in, :class:`Settings` or problems come out. Whatever reaches nginx.conf is one of a few forms without
+white space, quotes, ``;``, braces, ``$``, backslashes and line ends, so that no value can end a directive.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+from ..errors import InputError
+from ..slurmrestd import listeners
+from ..slurmrestd.listeners import Listener
+
+PREFIX = "slurmrest_gateway_"
+LISTEN = PREFIX + "listen"
+NAME = PREFIX + "name"
+CERTIFICATE = PREFIX + "certificate"
+CERTIFICATE_KEY = PREFIX + "certificate_key"
+UPSTREAMS = PREFIX + "upstreams"
+PLAIN = PREFIX + "plain_acknowledged"
+ORIGINS = PREFIX + "origins"
+CLIENTS = PREFIX + "clients"
+LISTS = PREFIX + "lists_at_once"
+CACHE = PREFIX + "cache_seconds"
+
+IDENTITIES = ("token",)
+TLS_VERSIONS = {"1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
+LEAST_THREADS = 4
+"""Threads of a slurmrestd whose number nobody set: role slurmrestd_service gives none fewer."""
+
+POOL = 64
+"""Idle connections to slurmrestd that all workers together keep, about: some releases serve 124 and no more."""
+
+_PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]+")
+_SIZE = re.compile(r"[1-9][0-9]{0,6}[km]")
+_UNIT = {"k": 1 << 10, "m": 1 << 20}
+_BODY_LIMIT = 50 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A gateway as its template needs it: ``hosts`` are what nginx calls servers of an upstream group, seconds are s.
+
+    ``answer_seconds`` is the patience for an ordinary answer before another host is asked, ``list_seconds`` that for
+    lists, and for all where there is one host only.
+    """
+
+    name: str
+    listen: tuple[str, ...]
+    certificate: str
+    certificate_key: str
+    tls: str
+    hosts: tuple[str, ...]
+    origins: tuple[str, ...]
+    clients: tuple[str, ...]
+    cache_seconds: int
+    cache_size: str
+    rate: int
+    burst: int
+    lists: int
+    user_lists: int
+    connections: int
+    body_size: str
+    answer_seconds: int
+    list_seconds: int
+
+
+def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Settings:
+    """Read the role's variables.
+
+    Args:
+        variables: the variables of role ``slurmrest_gateway`` by name, all of them.
+        threads: of each REST host, 0 where the site does not say how many.
+
+    Raises:
+        InputError: the first value that is refused.
+    """
+    listen = _several(variables, LISTEN, _listen)
+    hosts = _several(variables, UPSTREAMS, _upstream)
+    _acknowledge(hosts, variables.get(PLAIN))
+    _one_of(variables, PREFIX + "identity", IDENTITIES)
+    lists = _number(variables, LISTS, 1, 1000)
+    fewest = min((count or LEAST_THREADS for count in threads), default=LEAST_THREADS)
+    if lists >= fewest:
+        raise InputError(LISTS, lists, f"1 to {fewest - 1}", _starved(fewest))
+    patience = _number(variables, PREFIX + "list_timeout", 1, 3600)
+    answer = _number(variables, PREFIX + "timeout", 1, 3600)
+    return Settings(
+        name=_name(variables.get(NAME)),
+        listen=tuple(map(str, listen)),
+        certificate=_path(variables, CERTIFICATE),
+        certificate_key=_path(variables, CERTIFICATE_KEY),
+        tls=TLS_VERSIONS[_one_of(variables, PREFIX + "tls_min", tuple(TLS_VERSIONS))],
+        hosts=tuple(map(str, hosts)),
+        origins=tuple(map(str, _several(variables, ORIGINS, _origin, least=0))),
+        clients=tuple(map(str, _several(variables, CLIENTS, _network, least=0))),
+        cache_seconds=_number(variables, CACHE, 0, 10),
+        cache_size=_size(variables, PREFIX + "cache_size", 1 << 40),
+        rate=_number(variables, PREFIX + "rate", 1, 100_000),
+        burst=_number(variables, PREFIX + "burst", 0, 100_000),
+        lists=lists,
+        user_lists=max(lists - 1, 1),
+        connections=_number(variables, PREFIX + "connections", 1, 60_000),
+        body_size=_size(variables, PREFIX + "body_size", _BODY_LIMIT),
+        answer_seconds=answer if len(hosts) > 1 else patience,
+        list_seconds=patience,
+    )
+
+
+def as_dict(settings: Settings) -> dict[str, Any]:
+    """The same for a template."""
+    return asdict(settings)
+
+
+def upstreams(hosts: Iterable[str], told: Mapping[str, Sequence[str]], here: str) -> list[str]:
+    """Where the slurmrestd of each REST host is asked from the host ``here``.
+
+    Args:
+        hosts: the REST hosts, by the names under which they are reached.
+        told: what each of them listens on, where that is not the default.
+        here: the host of the gateway.
+
+    Raises:
+        InputError: one of them cannot be reached from there.
+    """
+    return [_reach(host, told.get(host) or [f"127.0.0.1:{listeners.DEFAULT_PORT}"], own=host == here) for host in hosts]
+
+
+def _reach(host: str, told: Sequence[str], *, own: bool) -> str:
+    known = [listeners.parse(text) for text in told]
+    plain = [entry for entry in known if entry.kind == "tcp" and not entry.is_tls]
+    for entry in plain:
+        if own and (entry.is_any or entry.is_loopback):
+            return f"127.0.0.1:{entry.port}" if entry.is_any else entry.authority
+        if not own and entry.is_any:
+            return f"[{host}]:{entry.port}" if ":" in host else f"{host}:{entry.port}"
+        if not entry.is_loopback:
+            return entry.authority
+    if own and known and known[0].kind == "unix":
+        return str(known[0])
+    raise InputError(
+        listeners.VARIABLE,
+        ", ".join(told),
+        "an address that the gateway reaches, such as 0.0.0.0:6820 with slurmrestd_service_clients",
+        f"the gateway is on another host than {host}",
+        f"Or name where it is reached: {UPSTREAMS}.",
+    )
+
+
+def _acknowledge(hosts: Sequence[Listener], said: object) -> None:
+    clear = [host.format() for host in hosts if host.is_public]
+    if clear and said is not True:
+        raise InputError(
+            PLAIN,
+            said,
+            f"true, or {UPSTREAMS} on loopback or a UNIX socket",
+            f"tokens travel to {', '.join(clear)} without TLS, for whoever listens on that network to read",
+        )
+
+
+def _starved(threads: int) -> str:
+    return f"slurmrestd has {threads} threads, and as many lists of jobs at once leave none for anybody else"
+
+
+def _several(
+    variables: Mapping[str, Any], name: str, read: Callable[[str, object], Any], *, least: int = 1
+) -> list[Any]:
+    given = variables.get(name)
+    if not isinstance(given, (list, tuple)):
+        raise InputError(name, given, "a list")
+    if len(given) < least:
+        raise InputError(name, list(given), f"a list with {least} or more")
+    found = [read(name, value) for value in given]
+    for index, value in enumerate(found):
+        if value in found[:index]:
+            raise InputError(name, str(value), "each value once")
+    return found
+
+
+def _listen(name: str, value: object) -> Listener:
+    allowed = "address:port or [IPv6 address]:port, such as 0.0.0.0:443"
+    try:
+        found = listeners.parse(value, name)
+    except InputError as error:
+        raise InputError(name, value, allowed, error.reason) from None
+    if found.kind != "tcp" or found.is_tls or found.address is None or found.host == "localhost":
+        raise InputError(name, value, allowed, "a gateway speaks TLS on a TCP port of an address of this host")
+    return found
+
+
+def _upstream(name: str, value: object) -> Listener:
+    found = listeners.parse(value, name)
+    if found.is_tls:
+        raise InputError(name, value, "host:port or unix:/path", "nginx speaks plain HTTP to slurmrestd")
+    if found.is_any:
+        raise InputError(name, value, "an address to connect to, such as 127.0.0.1:6820", "it means every address")
+    if found.kind == "unix":
+        _plain(name, found.path)
+    return found
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and listeners.is_host(value) and not _is_address(value):
+        return value.lower()
+    raise InputError(NAME, value, "the DNS name that clients use, such as slurm.example.org")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _path(variables: Mapping[str, Any], name: str) -> str:
+    value = variables.get(name)
+    if isinstance(value, str):
+        return _plain(name, value)
+    raise InputError(name, value, "an absolute path")
+
+
+def _plain(name: str, path: str) -> str:
+    if _PATH.fullmatch(path) and posixpath.normpath(path) == path:
+        return path
+    raise InputError(
+        name,
+        path,
+        "an absolute path of letters, digits and _ . @ + = ~ - /",
+        "nginx would read the rest otherwise",
+    )
+
+
+def _origin(name: str, value: object) -> str:
+    allowed = "https://HOST or https://HOST:PORT as browsers send it (http:// on loopback only)"
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", value):
+        reason = "every page of the world could use a token" if value in ("*", "null") else None
+        raise InputError(name, value, allowed, reason)
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise InputError(name, value, allowed, str(error)) from None
+    whole = f"{parts.scheme}://{parts.netloc}"
+    if whole != value or not listeners.is_host(host) or value.endswith(":"):
+        raise InputError(name, value, allowed, "it has a path, or a host that is none")
+    if port == {"http": 80, "https": 443}[parts.scheme]:
+        raise InputError(name, value, allowed, "browsers leave the usual port out")
+    if parts.scheme == "http" and not Listener("http", host, 1).is_loopback:
+        raise InputError(name, value, allowed, "whoever is between could put a script into a page over http")
+    return value
+
+
+def _network(name: str, value: object) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=True))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InputError(name, value, "an address or a network, such as 192.0.2.0/24", str(error)) from None
+
+
+def _number(variables: Mapping[str, Any], name: str, least: int, most: int) -> int:
+    value = variables.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and least <= int(value) <= most:
+        return int(value)
+    raise InputError(name, value, f"{least} to {most}")
+
+
+def _size(variables: Mapping[str, Any], name: str, most: int) -> str:
+    value = variables.get(name)
+    if isinstance(value, str) and _SIZE.fullmatch(value) and int(value[:-1]) * _UNIT[value[-1]] <= most:
+        return value
+    bound = f", at most {most >> 20}m" if most == _BODY_LIMIT else ""
+    raise InputError(name, value, f"a size such as 512k or 8m{bound}")
+
+
+def _one_of(variables: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
+    value = str(variables.get(name))
+    if value in choices:
+        return value
+    raise InputError(name, value, " or ".join(choices))

@@ -1,0 +1,47 @@
+"""The text of a gateway tried by nginx itself, with all that the site has, before it goes live."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+
+from ..errors import SlurmrestError
+from ..host import files, programs
+from ..host.programs import Run
+from .nginx import RUN, Nginx, main_text, with_candidate
+
+MAIN = "slurmrest-gateway.trial"
+CANDIDATE = "slurmrest-gateway.candidate"
+"""Beside nginx.conf, since relative paths in it count from its directory. No pattern of a package reads them."""
+
+
+TRIAL = RUN + "-trial"
+"""What stands for :data:`~.nginx.RUN` meanwhile: nginx makes there what it would make where the gateway runs."""
+
+
+def trial(nginx: Nginx, text: str, run: Run = programs.run) -> None:
+    """Have nginx read its whole configuration with `text` in the place of our file.
+
+    Raises:
+        SlurmrestError: it refuses that, with its words. Nothing was changed.
+    """
+    directory = posixpath.dirname(nginx.conf)
+    main, candidate = posixpath.join(directory, MAIN), posixpath.join(directory, CANDIDATE)
+    whole = with_candidate(main_text(nginx.conf), nginx.conf, nginx.site, candidate)
+    owner, group = os.geteuid(), os.getegid()
+    try:
+        files.make_directory(TRIAL, owner, group, 0o700)
+        for path, content in ((candidate, text.replace(RUN + "/", TRIAL + "/")), (main, whole)):
+            files.write(path, content.encode("utf-8", "surrogateescape"), owner, group, 0o600)
+        done = run([nginx.program, "-t", "-q", "-c", main], limit=programs.LOOKING_SECONDS)
+    finally:
+        for path in (candidate, main):
+            files.remove(path, missing_ok=True)
+        for directory in (posixpath.join(TRIAL, "cache"), TRIAL):
+            if os.path.isdir(directory):
+                files.remove_directory(directory, sockets=True)
+    if done.returncode:
+        words = programs.words(done)
+        for told, meant in ((candidate, nginx.site), (main, nginx.conf), (TRIAL, RUN)):
+            words = words.replace(told, meant)
+        raise SlurmrestError(f"nginx refuses the gateway's configuration: {words} Nothing was changed.")

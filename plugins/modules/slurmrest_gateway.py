@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""A gateway judged on its host, and its configuration tried (entry file; see module_utils/slurmrest/gateway)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: slurmrest_gateway
+short_description: Judge a gateway against its host, and have nginx try its configuration before it goes live
+description:
+  - C(judge) refuses variables that nginx.conf cannot take or that would not be sound, and a certificate, port, nginx or
+    socket of the host that does not go with them. It returns what is known of the host's nginx.
+  - C(trial) has nginx read its whole configuration with O(content) in the place of the gateway's file.
+  - Changes nothing.
+options:
+  step: {description: What to do., type: str, required: true, choices: [judge, trial]}
+  variables: {description: "For C(judge): the role's variables by name.", type: dict, default: {}}
+  threads:
+    description: "For C(judge): how many threads each slurmrestd has, 0 where nobody said."
+    type: list
+    elements: int
+    default: []
+  content: {description: "For C(trial): the text of the gateway's file.", type: str, default: ""}
+attributes:
+  check_mode: {support: full, description: "Judges; tries nothing, since nginx makes the files that it logs to."}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Have nginx try it
+  slurmrest.toolkit.slurmrest_gateway:
+    step: trial
+    content: "{{ lookup('ansible.builtin.template', 'gateway.conf.j2') }}"
+"""
+
+RETURN = r"""
+nginx:
+  description: Version, account, group, path of the gateway's file and number of workers; null where there is no nginx.
+  returned: step judge
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.gateway.judge import judge
+from ..module_utils.slurmrest.gateway.nginx import demand
+from ..module_utils.slurmrest.gateway.settings import settle
+from ..module_utils.slurmrest.gateway.trial import trial
+
+
+def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Do one step; SlurmrestError for what is refused."""
+    if parameters["step"] == "judge":
+        return judge(settle(parameters["variables"], parameters["threads"]))
+    if not check:
+        trial(demand(), parameters["content"])
+    return {}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "required": True, "choices": ["judge", "trial"]},
+            "variables": {"type": "dict", "default": {}},
+            "threads": {"type": "list", "elements": "int", "default": []},
+            "content": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(module.params, check=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

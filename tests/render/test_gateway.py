@@ -1,0 +1,171 @@
+"""What sites say of a gateway, as it arrives in nginx's file, tmpfiles.d and the unit's drop-in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+
+from tests.render.roles import evaluate
+
+SITE = "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
+NGINX = {
+    "user": "www-data",
+    "group": "www-data",
+    "log_group": "adm",
+    "workers": 2,
+    "http2_directive": True,
+    "site": SITE,
+}
+VARIABLES: dict[str, Any] = {
+    "inventory_hostname": "rest",
+    "groups": {"slurmrestd": ["rest"]},
+    "hostvars": {"rest": {}},
+    "slurmrest_gateway_name": "slurm.example.org",
+    "slurmrest_gateway_certificate": "/etc/ssl/certs/slurm.pem",
+    "slurmrest_gateway_certificate_key": "/etc/ssl/private/slurm.key",
+    "__slurmrest_gateway_judgement": {"nginx": NGINX},
+}
+
+
+def files(**variables: Any) -> dict[str, str]:
+    entries = evaluate("slurmrest_gateway", "__slurmrest_gateway_files", {**VARIABLES, **variables}, {})
+    return {str(entry["path"]): str(entry["content"]) for entry in entries}
+
+
+def site(**variables: Any) -> str:
+    return files(**variables)[SITE]
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"(?ms)^{kind} \{{\n(.*?)^\}}", text)
+
+
+def test_braces_and_directives_are_whole() -> None:
+    """Each line ends what it begins; nginx itself reads it in tests/real/gateway."""
+    for text in (site(), site(slurmrest_gateway_origins=["https://a.example.org"], slurmrest_gateway_cache_seconds=0)):
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+        assert [line for line in lines if line[-1] not in "{};'"] == ["log_format slurmrest_gateway escape=json"]
+        assert text.count("{\n") == len([line for line in lines if line == "}"])
+        assert "@revision@" not in text
+
+
+def test_the_revision_is_that_of_the_text() -> None:
+    found = {
+        re.findall(r"X-Slurmrest-Gateway ([0-9a-f]{12}) always", site(slurmrest_gateway_rate=r))[0] for r in (5, 6)
+    }
+    assert len(found) == 2
+    probe = evaluate("slurmrest_gateway", "__slurmrest_gateway_probes", {**VARIABLES, "slurmrest_gateway_rate": 5}, {})
+    assert probe[0]["gateway"][:2] == ["0.0.0.0:443", "slurm.example.org"]
+    assert probe[0]["gateway"][2] in found
+
+
+def test_older_nginx_has_http2_in_its_listen_line() -> None:
+    old = {"nginx": {**NGINX, "http2_directive": False}}
+    assert "listen 0.0.0.0:443 ssl;\n    http2 on;" in site()
+    assert "listen 0.0.0.0:443 ssl http2;\n    server_name" in site(__slurmrest_gateway_judgement=old)
+
+
+def test_the_file_is_debian_s_where_nginx_is_not_there_yet() -> None:
+    assert SITE in files(__slurmrest_gateway_judgement={"nginx": None})
+
+
+def test_only_the_first_server_is_reached_from_outside() -> None:
+    servers = blocks(site(), "server")
+    assert [re.findall(r"listen (\S+)", server) for server in servers] == [
+        ["0.0.0.0:443"],
+        *([f"unix:/run/slurmrest-gateway/{name}.socket;"] for name in ("inner", "answers", "lists", "changes")),
+    ]
+
+
+def test_nothing_of_a_client_passes_but_what_is_named() -> None:
+    (front, *_) = blocks(site(), "server")
+    assert "proxy_pass_request_headers off;" in front
+    assert re.findall(r"proxy_set_header (\S+)", front) == [
+        "Host",
+        "Connection",
+        "Accept",
+        "Content-Type",
+        "Cache-Control",
+        "X-SLURM-USER-NAME",
+        "X-SLURM-USER-TOKEN",
+    ]
+    assert front.index('if ($slurmrest_token = "")') < front.index("proxy_pass http")
+
+
+def test_an_answer_belongs_to_user_and_whole_token() -> None:
+    (key,) = re.findall(r'proxy_cache_key "([^"]*)"', site())
+    assert {"$http_x_slurm_user_name", "$http_x_slurm_user_token", "$request_uri", "$http_accept"} <= set(key.split())
+    assert "proxy_cache" not in site(slurmrest_gateway_cache_seconds=0)
+    assert "proxy_ignore_client_abort on;" in site()
+
+
+def test_the_log_has_neither_headers_nor_the_query() -> None:
+    (form,) = re.findall(r"(?s)log_format slurmrest_gateway (.*?);\n", site())
+    logged = set(re.findall(r"\$\w+", form))
+    assert not {name for name in logged if name.startswith("$http_")}
+    assert not logged & {"$request", "$request_uri", "$args", "$query_string", "$slurmrest_token", "$slurmrest_sent"}
+    assert {"$slurmrest_user", "$status", "$upstream_http_x_cache", "$upstream_response_time"} <= logged
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("GET /slurm/v0.0.42/jobs", "lists"),
+        ("GET /slurm/v0.0.42/jobs/?update_time=1", "lists"),
+        ("GET /slurm/v0.0.42/jobs/state", "lists"),
+        ("GET /slurmdb/v0.0.42/jobs?users=alice", "lists"),
+        ("GET /slurm/v0.0.42/job/7", "answers"),
+        ("GET /slurm/v0.0.42/node/a%2Fb", "answers"),
+        ("GET /openapi/v3", "answers"),
+        ("POST /slurm/v0.0.42/job/submit", "changes"),
+        ("DELETE /slurm/v0.0.42/job/7", "changes"),
+        ("DELETE /slurm/v0.0.42/jobs", "changes"),
+    ],
+)
+def test_which_way_a_request_takes(path: str, way: str) -> None:
+    (text,) = re.findall(r'(?s)map "\$request_method \$request_uri" \$slurmrest_way \{(.*?)\n\}', site())
+    rules = re.findall(r'"~(.*?)" slurmrest_(\w+);', text)
+    assert next((name for rule, name in rules if re.search(rule, path)), "changes") == way
+    assert "default slurmrest_changes;" in text
+
+
+def test_pages_of_other_origins_are_listed() -> None:
+    assert "Access-Control" not in site()
+    text = site(slurmrest_gateway_origins=["https://portal.example.org"])
+    assert '    "https://portal.example.org" "https://portal.example.org";\n' in text
+    assert "add_header Vary Origin always;" in text
+
+
+def test_who_may_come() -> None:
+    assert "deny" not in site()
+    assert "allow 192.0.2.0/24;\n    deny all;" in site(slurmrest_gateway_clients=["192.0.2.0/24"])
+
+
+def test_several_hosts_take_each_other_s_place() -> None:
+    variables = {
+        "groups": {"slurmrestd": ["rest", "rest2"]},
+        "hostvars": {"rest": {}, "rest2": {"slurmrestd_service_listen": ["0.0.0.0:6820"]}},
+    }
+    with pytest.raises(AnsibleError, match="slurmrest_gateway_plain_acknowledged"):
+        site(**variables)
+    text = site(**variables, slurmrest_gateway_plain_acknowledged=True)
+    assert re.findall(r"server (\S+) max_fails=1", text) == ["127.0.0.1:6820", "rest2:6820"] * 2
+    assert "proxy_next_upstream_tries 2;" in text
+    assert "proxy_read_timeout 5s;" in text
+    assert "proxy_read_timeout 5s;" not in site()
+
+
+def test_a_refused_value_stops_by_the_name_of_its_variable() -> None:
+    with pytest.raises(AnsibleError, match="slurmrest_gateway_origins: '\\*' is refused"):
+        site(slurmrest_gateway_origins=["*"])
+
+
+def test_directories_are_closed() -> None:
+    text = files()["/etc/tmpfiles.d/slurmrest-gateway.conf"]
+    assert "d /run/slurmrest-gateway 0710 root www-data -\n" in text
+    assert "d /run/slurmrest-gateway/cache 0700 www-data www-data -\n" in text
+    dropin = files()["/etc/systemd/system/nginx.service.d/50-slurmrest-gateway.conf"]
+    assert "ExecStartPre=-/usr/bin/find /run/slurmrest-gateway -maxdepth 1 -type s -delete\n" in dropin
