@@ -25,7 +25,8 @@ from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
 from slurmrest.slurm import releases  # noqa: E402  # found only through the path set above
 
 from scripts import render_architecture  # noqa: E402  # likewise
-from tests.real.faults import faults  # noqa: E402  # likewise
+from tests.real.faults import faults, follow, further  # noqa: E402  # likewise
+from tests.real.faults.fault import ALL  # noqa: E402  # likewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -189,8 +190,8 @@ def release_summary() -> str:
 
 def findings_table() -> str:
     """Return the table of everything that the doctor can name."""
-    rows = [(f"`{one['id']}`", one["title"], one["documentation"]) for one in diagnosis.catalogue()]
-    return table(("id", "Finding", "Documentation"), rows)
+    rows = [(f"`{one['id']}`", one["title"], one["by_hand"], one["documentation"]) for one in diagnosis.catalogue()]
+    return table(("id", "Finding", "By hand, since", "Documentation"), rows)
 
 
 def faults_table(results: Mapping[str, Any]) -> str:
@@ -198,31 +199,60 @@ def faults_table(results: Mapping[str, Any]) -> str:
     rows = []
     seconds: list[float] = []
     for fault in faults.FAULTS:
-        known = [(series, results.get(series, {"faults": {}})["faults"].get(fault.name)) for series in faults.ALL]
+        known = [(series, results.get(series, {"faults": {}})["faults"].get(fault.name)) for series in ALL]
         cells = [fault_cell(result) if series in fault.releases else "–" for series, result in known]
         rows.append((fault.text, f"`{fault.expect}`", *cells))
         seconds += [result["mended_in"] for _, result in known if result and "mended_in" in result]
     cells = [cell for row in rows for cell in row[2:] if cell != "–"]
-    count = f"{cells.count('named')} of {len(cells)} rightly named; {cells.count('not run')} not run."
+    named = [cell for cell in cells if cell.startswith("named")]
+    count = f"{len(named)} of {len(cells)} rightly named; {cells.count('not run')} not run."
     if seconds:
         count += f" Mended in {statistics.median(seconds):.1f} s (median), {max(seconds):.1f} s at most."
-    return f"{count}\n\n{table(('Fault', 'Finding', *faults.ALL), rows)}"
+    return f"{count} {remedies_line(named)}\n\n{table(('Fault', 'Finding', *ALL), rows)}"
+
+
+def remedies_line(named: Sequence[str]) -> str:
+    """Return how many remedies were followed and how many healed, from the cells of faults that were named."""
+    healed, failed, by_hand = (
+        sum(cell.endswith(words) for cell in named) for words in (", healed", "**not healed**", ", by hand")
+    )
+    return (
+        f"Remedies followed word by word: {healed + failed}, of which {healed} healed. {by_hand} are for people; "
+        f"{len(named) - healed - failed - by_hand} were not followed."
+    )
 
 
 def fault_cell(result: Mapping[str, Any] | None) -> str:
     """Return what became of one fault on one release."""
     if result is None:
         return "not run"
-    if result["found"] != [result["expect"]]:
-        return f"**found: {', '.join(result['found']) or 'nothing'}**"
-    return "named"
+    if sorted(result["found"]) != sorted([result["expect"], *result.get("also", ())]):
+        return found_cell(result["found"])
+    remedy = result.get("remedy")
+    return "named" if remedy is None else f"named, {f'**{remedy}**' if remedy == follow.NOT_HEALED else remedy}"
+
+
+def found_cell(found: Sequence[str]) -> str:
+    """Return what was found and should not have been, or not instead of what should."""
+    return f"**found: {', '.join(found) or 'nothing'}**"
+
+
+def healthy_table(results: Mapping[str, Any]) -> str:
+    """Return the table of sound variants by release from what docs/data/doctor.json holds under ``releases``."""
+    cells: dict[str, dict[str, str]] = {}
+    for variant in further.HEALTHY:
+        row = cells.setdefault(variant.text, dict.fromkeys(ALL, "–"))
+        for series in variant.releases:
+            result = results.get(series, {}).get("healthy", {}).get(variant.name)
+            row[series] = "not run" if result is None else found_cell(result["found"]) if result["found"] else "healthy"
+    return table(("Variant", *ALL), [(text, *row.values()) for text, row in cells.items()])
 
 
 def rotations_table(data: Mapping[str, Any]) -> str:
     """Return the table of what docs/data/rotation.json holds: median and maximum of measured rotations, in seconds."""
     names = ("changeover", "slurm", "slurmdb")
     rows, loads = [], []
-    for series in faults.ALL:
+    for series in ALL:
         for layout, result in data["releases"].get(series, {}).items():
             runs = result["rotations"]
             loads += [run["load"] for run in runs]
@@ -278,7 +308,10 @@ def documents() -> dict[Path, str]:
     page, results = ROOT / "docs" / "doctor.md", ROOT / "docs" / "data" / "doctor.json"
     if page.exists():
         known = json.loads(results.read_text())["releases"]
-        made[page] = with_blocks(page.read_text(), {"findings": findings_table(), "faults": faults_table(known)})
+        made[page] = with_blocks(
+            page.read_text(),
+            {"findings": findings_table(), "faults": faults_table(known), "healthy": healthy_table(known)},
+        )
     page, results = ROOT / "docs" / "rotate.md", ROOT / "docs" / "data" / "rotation.json"
     if page.exists():
         made[page] = with_blocks(page.read_text(), {"rotations": rotations_table(json.loads(results.read_text()))})

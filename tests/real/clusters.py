@@ -70,6 +70,17 @@ class LiveCluster:
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def failure(self, node: str, command: str) -> str:
+        """Run a shell command as root on a node and return what it says where it fails; empty where it does not."""
+        done = subprocess.run(
+            ["ssh", "-F", str(self.directory / "ssh_config"), node, "sudo", "sh", "-s"],
+            input=command,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return f"{node}: exit status {done.returncode}\n{done.stdout}{done.stderr}" if done.returncode else ""
+
     def fetch(self, node: str, command: str) -> bytes:
         """Run a shell command as root on a node and return the bytes it writes."""
         return subprocess.run(
@@ -119,7 +130,7 @@ class LiveCluster:
     ) -> dict[str, Any]:
         """What subprocess is told to run playbooks."""
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
-        names = [f"playbooks/{word}" if word.endswith(".yml") else word for word in words]
+        names = [f"playbooks/{word}" if re.fullmatch(r"\w+\.yml", word) else word for word in words]
         hosts = str(inventory or self.directory / "inventory" / "hosts.yml")
         return {
             "args": [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", hosts, *names, *extra],

@@ -107,6 +107,17 @@ def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     wrong = {**good, "expect": second.expect, "found": ["restart-loop", "munge-stopped"]}
     nothing = {"expect": third.expect, "found": []}
     faults = {first.name: good, second.name: wrong, third.name: nothing}
+    followed = {"healed": "named, healed", "by hand": "named, by hand", "not healed": "named, **not healed**"}
+    for remedy, cell in followed.items():
+        assert f"| {cell} |" in render_docs.faults_table(
+            {"24.11": {"faults": {first.name: {**good, "remedy": remedy}}}}
+        )
+    cells = [*followed.values(), "named, healed", "named"]
+    assert render_docs.remedies_line(cells) == (
+        "Remedies followed word by word: 3, of which 2 healed. 1 are for people; 1 were not followed."
+    )
+    beside = {**good, "also": ["munge-stopped"], "found": ["munge-stopped", first.expect]}
+    assert render_docs.fault_cell(beside) == "named"
     table = render_docs.faults_table({"24.11": {"faults": faults}})
     assert table.startswith("1 of ")
     assert "Mended" not in table
@@ -116,6 +127,14 @@ def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     assert "| not run | named | not run |" in table
     assert "| not run | **found: restart-loop, munge-stopped** | not run |" in table
     assert "**found: nothing**" in table
+
+
+def test_sound_variants_are_healthy_or_say_what_was_found() -> None:
+    first, second = render_docs.further.HEALTHY[0], render_docs.further.HEALTHY[2]
+    seen = {first.name: {"found": []}, second.name: {"found": ["user-unknown"]}}
+    shown = render_docs.healthy_table({"24.11": {"healthy": seen}})
+    assert f"| {first.text} | not run | healthy | not run |" in shown
+    assert f"| {second.text} | not run | **found: user-unknown** | not run |" in shown
 
 
 def test_rotations_are_shown_as_median_and_maximum() -> None:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,26 @@ import pytest
 import yaml
 
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
-from tests.real.faults.faults import BACKUP, FAULTS, Fault
+from tests.real.faults.fault import BACKUP, Fault
+from tests.real.faults.faults import FAULTS
+from tests.real.faults.follow import BY_HAND, NOT_HEALED, Course, same_inventory
+from tests.real.faults.further import HEALTHY
 from tests.real.faults.harness import Patient
 from tests.real.faults.record import record
 
 RESULTS = ROOT / "docs" / "data" / "doctor.json"
+Results = dict[str, dict[str, Any]]
 LAYOUTS = {"single": (), "split": ("--layout", "split"), "backup": ("--layout", "split")}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each fault of the release a test; the bounded subset unless --full is given."""
-    if "fault" not in metafunc.fixturenames:
-        return
     release, full = metafunc.config.getoption("--release"), metafunc.config.getoption("--full")
-    chosen = [fault for fault in FAULTS if release in fault.releases and (full or fault.bounded)]
-    chosen.sort(key=lambda fault: list(LAYOUTS).index(fault.layout))
-    metafunc.parametrize("fault", chosen, ids=lambda fault: fault.name)
+    for name, known in (("fault", FAULTS), ("variant", HEALTHY)):
+        if name in metafunc.fixturenames:
+            chosen = [fault for fault in known if release in fault.releases and (full or fault.bounded)]
+            chosen.sort(key=lambda fault: list(LAYOUTS).index(fault.layout))
+            metafunc.parametrize(name, chosen, ids=lambda fault: fault.name)
 
 
 class Ward:
@@ -41,13 +45,15 @@ class Ward:
         self.running = running
         self.full = full
         self.version = ""
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: Results = {}
+        self.variants: Results = {}
         self.recording = bool(os.environ.get("SLURMREST_RECORD"))
         self._stack = ExitStack()
         self._layout = ""
         self._mended_in = 0.0
         self._doubtful = False
         self._patient: Patient | None = None
+        self.course: Course | None = None
 
     def patient(self, layout: str) -> Patient:
         """Return a healthy cluster; one with a backup controller is made of a split one."""
@@ -82,16 +88,21 @@ class Ward:
     def mended(self, fault: Fault) -> Iterator[None]:
         """Mend the cluster afterwards; one that cannot be mended is removed."""
         assert self._patient is not None
+        self.course = None
         try:
-            yield
+            with same_inventory(self._patient.live):
+                yield
         finally:
             start = time.monotonic()
             try:
-                self._patient.mend(fault)
+                self._patient.mend(fault, followed=self._has_followed())
             except AssertionError:
                 self.dismiss()
                 raise
             self._mended_in = time.monotonic() - start
+
+    def _has_followed(self) -> bool:
+        return self.course is not None and self.course.outcome != BY_HAND
 
     def record(self, fault: Fault, evidence: Path) -> None:
         """Keep the evidence of a fault for the unit tests."""
@@ -105,14 +116,23 @@ class Ward:
 
     def note(self, fault: Fault, found: list[str]) -> None:
         """Put what came of a fault into the data of the documents."""
-        self._doubtful = found != [fault.expect]
+        remedy = self.course.outcome if self.course else None
+        self._doubtful = not fault.named_by(found) or remedy == NOT_HEALED
         self.results[fault.name] = {
             "text": fault.text,
             "expect": fault.expect,
+            **({"also": list(fault.also)} if fault.also else {}),
             "found": found,
+            **({"remedy": remedy} if remedy else {}),
             "mended_in": round(self._mended_in, 1),
         }
-        write_results(self.release, self.version, self.results)
+        write_results(self.release, self.version, self.results, self.variants)
+
+    def note_healthy(self, variant: Fault, found: list[str]) -> None:
+        """The same of a variant that is sound."""
+        self._doubtful = bool(found)
+        self.variants[variant.name] = {"text": variant.text, "found": found}
+        write_results(self.release, self.version, self.results, self.variants)
 
 
 def add_backup(live: LiveCluster) -> None:
@@ -133,23 +153,29 @@ def ward(pytestconfig: pytest.Config, release: str, full: bool) -> Iterator[Ward
         there.dismiss()
 
 
-def write_results(release: str, version: str, results: dict[str, dict[str, Any]]) -> None:
+def write_results(release: str, version: str, results: Results, variants: Results) -> None:
     """Put the results of one release into docs/data/doctor.json, beside those of the others, which may run just now."""
     RESULTS.parent.mkdir(exist_ok=True)
     with (ROOT / ".slurmrest" / "doctor.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        merge_results(release, version, results)
+        merge_results(release, version, results, variants)
 
 
-def merge_results(release: str, version: str, results: dict[str, dict[str, Any]]) -> None:
+def merge_results(release: str, version: str, results: Results, variants: Results) -> None:
     """Replace the results of one release."""
     known: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"releases": {}}
-    before = known["releases"].get(release, {"faults": {}})["faults"]
-    names = [fault.name for fault in FAULTS if release in fault.releases]
-    merged = {name: results.get(name) or before.get(name) for name in names}
+    before = known["releases"].get(release, {})
     known["releases"][release] = {
         "slurm_version": version,
-        "faults": {name: result for name, result in merged.items() if result},
+        "faults": merged(release, FAULTS, before.get("faults", {}), results),
+        "healthy": merged(release, HEALTHY, before.get("healthy", {}), variants),
     }
     known["releases"] = dict(sorted(known["releases"].items()))
     RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def merged(release: str, known: Sequence[Fault], before: Results, results: Results) -> Results:
+    """Return the new results, and the old ones of what was not run, in the order of what is known."""
+    names = [fault.name for fault in known if release in fault.releases]
+    both = {**before, **results}
+    return {name: both[name] for name in names if name in both}

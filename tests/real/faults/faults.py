@@ -1,57 +1,9 @@
-"""The faults: each a way to break a running cluster, and the one finding that the doctor must come to.
-
-A script runs as root on ``on``, a role or a node. What it leaves behind is mended by restoring the files and
-restarting ``restart`` and whatever does not run; ``undo`` is for anything else. Where the fault is
-``privileged``, both go in through the container engine, with more rights than the node has.
-"""
+"""The faults, group by group."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-ALL = ("22.05", "24.11", "26.05")
-BACKUP = "c1"
-"""The node that is the backup controller in the layout of that name."""
-
-PRELUDE = """
-set -e
-DROPINS=/etc/systemd/system/slurmrestd.service.d
-DROPIN=$DROPINS/50-slurmrest.conf
-DEFAULTS=/etc/default/slurmrestd
-CONF=/etc/slurm/slurm.conf
-DBD=/etc/slurm/slurmdbd.conf
-KEY=/var/lib/slurm/jwt/jwt_hs256.key
-again() { systemctl daemon-reload; for unit; do systemctl restart "$unit" || true; done; }
-new_key() { head -c "$1" /dev/urandom > "$2.new"; chown slurm:slurm "$2.new"; chmod 0600 "$2.new"; mv "$2.new" "$2"; }
-"""
-
-
-@dataclass(frozen=True)
-class Client:
-    """A client's request that goes wrong; ``{api}`` in the path is the newest version that is served."""
-
-    line: str = "GET /slurm/{api}/diag"
-    user: str = "alice"
-    token: str = "good"  # good, expired, forged, garbage or none
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault. ``name`` is its test's id, ``text`` its line in the documentation."""
-
-    name: str
-    text: str
-    expect: str
-    script: str = ""
-    on: str = "slurmrestd"
-    restart: tuple[str, ...] = ("slurmrestd",)
-    undo: str = ""
-    layout: str = "single"
-    releases: tuple[str, ...] = ALL
-    privileged: bool = False
-    client: Client | None = field(default=None)
-    bounded: bool = False  # part of every test run
-
+from tests.real.faults.fault import BACKUP, Client, Fault
+from tests.real.faults.further import FURTHER
 
 KEY_USERS = ("slurmdbd", "slurmctld")
 
@@ -469,7 +421,7 @@ UNITS = (
         "daemon-reload-missing",
         "systemd: daemon-reload forgotten",
         "daemon-reload-missing",
-        "sed -i 's#0.0.0.0:6820#127.0.0.1:6999#' $DROPIN",
+        "sed -i 's#0.0.0.0:6820#0.0.0.0:6820,127.0.0.2:6999#' $DROPIN",
     ),
     Fault(
         "restart-missing",
@@ -537,7 +489,9 @@ CLUSTER = (
         "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"another\"'",
         on="slurmdbd",
         restart=("slurmctld",),
-        undo="mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"slurmrest\"'",
+        # The remedy has it registered anew, and then the old row is one too many.
+        undo='mariadb -e \'UPDATE IGNORE slurm_acct_db.cluster_table SET name = "slurmrest"; '
+        'DELETE FROM slurm_acct_db.cluster_table WHERE name = "another"\'',
     ),
     Fault(
         "port-in-range",
@@ -612,4 +566,4 @@ CLUSTER = (
     ),
 )
 
-FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER)
+FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER, *FURTHER)

@@ -17,7 +17,8 @@ from slurmrest_toolkit.clusters.state import Cluster, choose
 from slurmrest_toolkit.nodes.start import wait_for_ssh
 from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import LiveCluster, slurmrest
-from tests.real.faults.faults import PRELUDE, Client, Fault
+from tests.real.faults.fault import PRELUDE, Client, Fault
+from tests.real.faults.follow import HEALED, NOT_HEALED, Course, follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SNAPSHOT = Path(__file__).with_name("snapshot.py")
 KEPT = (
     "/etc/slurm",
-    "/etc/systemd/system/slurm*.d",
+    "/etc/systemd/system/slurm*",
     "/etc/default/slurm*",
     "/etc/profile.d",
     "/etc/passwd",
@@ -36,6 +37,7 @@ KEPT = (
     "/var/lib/slurm/jwt",
     "/usr/lib/*/slurm-wlm/auth_jwt.so",
 )
+SLURM = ("slurmdbd", "slurmctld", "slurmrestd")
 ORDER = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
 HEALTHY_SECONDS = 40.0
 
@@ -63,21 +65,30 @@ class Patient:
 
     def apply(self, fault: Fault) -> None:
         """Break it."""
-        if fault.privileged:
-            self._privileged(fault.on, PRELUDE + fault.script)
-        elif fault.script:
-            self.live.ssh(self.node(fault.on), PRELUDE + fault.script)
+        self._run(fault, fault.script)
 
-    def mend(self, fault: Fault) -> None:
-        """Make everything as it was, and have the daemons running."""
-        if fault.undo and fault.privileged:
-            self._privileged(fault.on, PRELUDE + fault.undo)
-        elif fault.undo:
-            self.live.ssh(self.node(fault.on), PRELUDE + fault.undo)
+    def _run(self, fault: Fault, script: str) -> None:
+        nodes = dict.fromkeys(map(self.node, fault.on.split(",") if script else ()))
+        for node in nodes:
+            (self.live.privileged if fault.privileged else self.live.ssh)(node, PRELUDE + script)
+
+    def follow(self, fault: Fault, report: dict[str, Any]) -> Course:
+        """Do what the finding says, and nothing else, and ask the doctor again."""
+        finding = next(finding for finding in report["findings"] if finding["id"] == fault.expect)
+        course = follow(self.live, finding, [node.name for node in self.cluster.nodes])
+        if course.outcome:
+            return course
+        after = self.healthy_again(fault.client)
+        left = [found for found in after["findings"] if found["id"] not in fault.also]
+        return Course(HEALED if not left else NOT_HEALED, course.remedy, json.dumps(left, indent=1))
+
+    def mend(self, fault: Fault, *, followed: bool = False) -> None:
+        """Make everything as it was, and have the daemons running; those that a remedy may have changed anew."""
+        self._run(fault, fault.undo)
         for node in self.cluster.nodes:
             self._snapshot(node.name, "restore")
             there = " ".join(ORDER)
-            here = " ".join(name for name in ORDER if name in fault.restart)
+            here = " ".join(name for name in ORDER if name in fault.restart or (followed and name in SLURM))
             self.live.ssh(
                 node.name,
                 f"systemctl daemon-reload; wanted='{here}'\n"
@@ -100,11 +111,11 @@ class Patient:
         assert (done.returncode == 0) is report["healthy"]
         return report
 
-    def healthy_again(self) -> dict[str, Any]:
+    def healthy_again(self, client: Client | None = None) -> dict[str, Any]:
         """Ask the doctor until there is nothing to find; the last report otherwise."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
-            report = self.doctor()
+            report = self.doctor(client)
             if report["healthy"] or time.monotonic() > deadline:
                 return report
             time.sleep(1)
@@ -121,7 +132,7 @@ class Patient:
     def _token(self, client: Client) -> str:
         if client.token == "garbage":
             return "not.a-token"
-        name = client.user if client.user not in ("", "root") else "alice"
+        name = client.owner or (client.user if client.user not in ("", "root") else "alice")
         lifespan = 1 if client.token == "expired" else 600
         done = slurmrest("cluster", "token", "--name", self.live.name, "--user", name, f"--lifespan={lifespan}")
         assert done.returncode == 0, done.stderr
@@ -140,10 +151,6 @@ class Patient:
         ssh = ["ssh", "-F", str(self.live.directory / "ssh_config"), node, command]
         done = subprocess.run(ssh, input=program, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-
-    def _privileged(self, role: str, script: str) -> None:
-        """Run a script with more rights than the container gives: to mount a file system of its own."""
-        self.live.privileged(next(node.name for node in self.cluster.nodes if role in node.roles), script)
 
     def wait_for_ssh(self) -> None:
         """Wait until every node answers, after a reboot on other ports perhaps."""

@@ -15,7 +15,7 @@ from tests.real.clusters import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.real.faults.faults import Fault
+    from tests.real.faults.fault import Fault
 
 EVIDENCE = ROOT / "tests" / "unit" / "evidence"
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")

@@ -107,7 +107,7 @@ def test_a_daemon_that_runs_from_what_was_replaced(daemon: str) -> None:
     (finding,) = judge(data).findings
     assert finding.id == "daemon-outdated"
     assert finding.cause.startswith(f"{daemon} still runs from a binary or library that was replaced")
-    assert finding.remedy == f"systemctl restart {daemon}"
+    assert finding.remedy == f"`systemctl restart {daemon}`"
     facts["units"][daemon]["active"] = "inactive"
     assert judge(data).healthy, "it does not run at all, which others tell"
 
@@ -176,7 +176,8 @@ def test_no_rule_explains_itself_by_way_of_others() -> None:
 
 def words_of_rules() -> Iterator[str]:
     """What rules say to people: their texts with a space in them, names and keys of evidence have none."""
-    for path in Path(diagnosis.__file__).parent.glob("rules_*.py"):
+    place = Path(diagnosis.__file__).parent
+    for path in (*place.glob("rules_*.py"), place / "remedies.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 yield node.value
@@ -190,13 +191,13 @@ def test_what_rules_tell_people_to_use_exists() -> None:
     playbooks = "".join(path.read_text() for path in ROOT.glob("playbooks/*.yml"))
     assert "slurmrest_doctor_listen" in playbooks
     roles = {path.name for path in ROOT.glob("roles/*")}
-    named = {name for text in words_of_rules() for name in re.findall(r"\bslurm[a-z]*_[a-z_]+", text)}
+    named = {name for text in words_of_rules() for name in re.findall(r"\bslurm[a-z]*_[a-z0-9_]+", text)}
     assert named - variables - roles == set()
     assert len(named) > 10
     books = {name for text in words_of_rules() for name in re.findall(r"playbooks/\w+\.yml", text)}
     assert books
     assert [name for name in books if not (ROOT / name).exists()] == []
-    for tags in re.findall(r"--tags (\S+)", " ".join(words_of_rules())):
+    for tags in re.findall(r"--tags ([\w,]+)", " ".join(words_of_rules())):
         assert [tag for tag in tags.split(",") if f"tags: [{tag}]" not in playbooks] == []
 
 
@@ -204,7 +205,7 @@ SENT_ELSEWHERE = "/etc/default/slurmrestd:3"
 
 
 def test_a_process_that_does_not_do_what_the_dropin_says_is_the_cause_of_refused_tokens() -> None:
-    for place, remedy in (("/etc/x.conf:2", "Remove what /etc/x.conf:2 says"), (running.NOWHERE, "which restarts it")):
+    for place, remedy in (("/etc/x.conf:2", "'2d' /etc/x.conf`"), (running.NOWHERE, "restarts it")):
         data = evidence()
         item = {"setting": "-a", "wanted": "rest_auth/jwt", "running": "", "origin": place, "text": "-a is not given"}
         data["hosts"]["node1"]["facts"]["running"] = [item]
@@ -253,7 +254,7 @@ def test_a_masked_unit_is_no_file_that_others_may_change() -> None:
     host["files"][link] = {"null": True, "others_write": True, "account_writes": True, "owner": "root", "group": "root"}
     (finding,) = judge(data).findings
     assert finding.id == "unit-masked"
-    assert finding.remedy.startswith("systemctl unmask slurmrestd;")
+    assert finding.remedy.startswith("`systemctl unmask slurmrestd`")
     assert finding.consequences
 
 
@@ -490,7 +491,7 @@ def test_the_json_shape() -> None:
     assert data["healthy"] is False
     assert set(data) == {"schema", "healthy", "slurm_version", "findings"}
     assert set(data["findings"][0]) == {
-        *("id", "title", "cause", "evidence", "consequences", "remedy", "documentation", "host"),
+        *("id", "title", "cause", "evidence", "consequences", "remedy", "by_hand", "documentation", "host"),
     }
     assert json.loads(json.dumps(data)) == data
 
@@ -521,12 +522,21 @@ LUA = (
 MISMATCH = ("fatal: CLUSTER ID MISMATCH.", "Remove clustername to override this safety check if this is intentional.")
 
 
+def test_a_database_that_was_made_anew_has_a_remedy() -> None:
+    data = evidence()
+    ended(data, "slurmctld", *MISMATCH)
+    (finding,) = judge(data).findings
+    assert finding.id == "cluster-id-mismatch"
+    assert "`rm /var/lib/slurm/slurmctld/clustername`" in finding.remedy
+    assert finding.consequences
+
+
 @pytest.mark.parametrize("fault", ["key-directory", "auth-alt-missing", "key-short"])
 def test_what_cannot_be_the_reason_of_an_end_does_not_explain_it(fault: str) -> None:
     data = evidence(fault)
     ended(data, "slurmctld", *MISMATCH)
-    assert sorted(ids(judge(data))) == sorted([RECORDED["24.11"]["faults"][fault]["expect"], "slurmctld-failed"])
-    (failed,) = (found for found in judge(data).findings if found.id == "slurmctld-failed")
+    assert sorted(ids(judge(data))) == sorted([RECORDED["24.11"]["faults"][fault]["expect"], "cluster-id-mismatch"])
+    (failed,) = (found for found in judge(data).findings if found.id == "cluster-id-mismatch")
     assert [text.partition(": ")[2] for text in failed.evidence[:2]] == list(MISMATCH)
 
 

@@ -96,7 +96,7 @@ def test_a_user_whom_the_running_controller_has_not_looked_up() -> None:
     host = data["hosts"]["node1"]
     host["users"], host["slurm_users"] = {"alice": {"exists": True, "uid": 2000}}, {"alice": 4294967294}
     (finding,) = judge(data).findings
-    assert (finding.id, finding.remedy) == ("user-not-looked-up", "scontrol reconfigure")
+    assert (finding.id, finding.remedy) == ("user-not-looked-up", "`scontrol reconfigure`")
     host["slurm_users"] = {"alice": 2000}
     assert judge(data).healthy
 

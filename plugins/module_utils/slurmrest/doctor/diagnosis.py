@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..redaction import redacted
+from .remedies import addressed, for_people
 from .rules_behind import RULES as BEHIND
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
@@ -43,6 +44,7 @@ class Finding:
     evidence: Sequence[str]
     consequences: Sequence[str]
     remedy: str
+    by_hand: str
     documentation: str
     host: str
     passing: bool
@@ -89,8 +91,8 @@ def diagnose(cluster: Cluster) -> Diagnosis:
 
 
 def catalogue() -> list[dict[str, str]]:
-    """Every finding there can be: id, title and documentation, in the order of the report."""
-    return [{"id": rule.id, "title": rule.title, "documentation": rule.documentation} for rule in RULES]
+    """Every finding there can be, in the order of the report."""
+    return [{name: getattr(rule, name) for name in ("id", "title", "documentation", "by_hand")} for rule in RULES]
 
 
 def _explains(cause: tuple[Rule, Sign], other: tuple[Rule, Sign]) -> bool:
@@ -126,6 +128,7 @@ def _consequences(root: tuple[Rule, Sign], seen: Sequence[tuple[Rule, Sign]]) ->
 
 def _finding(rule: Rule, signs: Sequence[Sign], seen: Sequence[tuple[Rule, Sign]]) -> Finding:
     many = len({sign.host for sign in signs}) > 1
+    remedy = _remedy(signs)
     consequences = [
         f"{sign.host}: {other.title}" + (f" ({sign.evidence[0]})" if sign.evidence else "")
         for one in signs
@@ -138,11 +141,23 @@ def _finding(rule: Rule, signs: Sequence[Sign], seen: Sequence[tuple[Rule, Sign]
         cause=_join(sign.cause for sign in signs),
         evidence=list(dict.fromkeys(f"{one.host}: {text}" if many else text for one in signs for text in one.evidence)),
         consequences=list(dict.fromkeys(consequences)),
-        remedy=_join(sign.remedy for sign in signs),
+        remedy=remedy,
+        by_hand=rule.by_hand if for_people(remedy) else "",
         documentation=rule.documentation,
         host=", ".join(dict.fromkeys(sign.host for sign in signs)),
         passing=rule.passing,
     )
+
+
+def _remedy(signs: Sequence[Sign]) -> str:
+    """One for all hosts; where they differ, each says for which it is."""
+    hosts: dict[str, list[str]] = {}
+    for sign in signs:
+        hosts.setdefault(sign.remedy, []).append(sign.host)
+    many = len({sign.host for sign in signs}) > 1
+    if len(hosts) == 1 or not (many or any(map(addressed, hosts))):
+        return _join(hosts)
+    return _join(f"On {' and '.join(dict.fromkeys(names))}: {remedy}" for remedy, names in hosts.items())
 
 
 def _join(texts: Iterable[str]) -> str:

@@ -47,6 +47,7 @@ class Rule:
     passing: bool = False  # a cluster that has just started may show it for some seconds
     fatals: str = ""  # how daemons end because of it; empty where none says a word
     preflight: bool = False  # a deployment does not mend it, and would break over it
+    by_hand: str = ""  # why there is nothing to type where its remedy has nothing in backquotes (see :mod:`remedies`)
 
 
 @dataclass(frozen=True)

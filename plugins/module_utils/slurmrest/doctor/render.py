@@ -5,11 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from .remedies import TYPED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 WIDTH = 110
 _INDENT = "     "
+_KEPT = "\0"  # in place of a blank where no line may end
 
 
 def render_text(report: Mapping[str, Any], *, colour: bool = False) -> str:
@@ -48,14 +51,27 @@ def _body(finding: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped("seen:    ", text)
     for text in finding["consequences"]:
         yield from _wrapped("hence:   ", text)
-    yield from _wrapped("remedy:  ", finding["remedy"])
+    yield from _remedy(finding["remedy"])
+    if finding["by_hand"]:
+        yield from _wrapped("by hand: ", finding["by_hand"])
     yield from _wrapped("see:     ", finding["documentation"])
+
+
+def _remedy(words: str) -> Iterator[str]:
+    """What is typed stays on one line, so that it can be copied."""
+    kept = TYPED.sub(lambda match: match[0].replace(" ", _KEPT), words)
+    yield from (line.replace(_KEPT, " ") for line in _wrapped("remedy:  ", kept))
 
 
 def _wrapped(label: str, text: str) -> list[str]:
     blank = " " * len(label)
     return textwrap.wrap(
-        text, WIDTH, initial_indent=_INDENT + label, subsequent_indent=_INDENT + blank, break_long_words=False
+        text,
+        WIDTH,
+        initial_indent=_INDENT + label,
+        subsequent_indent=_INDENT + blank,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

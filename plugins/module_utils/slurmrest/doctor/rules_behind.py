@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .model import Cluster, Host, Rule, Sign
+from .remedies import everywhere, restart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,9 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
                 else f"From this host {daemon} cannot be reached where slurm.conf names it: {entry['host']}, port "
                 f"{entry['port']}: {entry['error']}.",
                 [*map(_tried, tried), host.line("slurm_conf", key), host.line("slurm_conf", _PORTS[daemon])],
-                f"{key}={apart[0]} in slurm.conf of every host, then restart slurmctld and {host.rest_unit}."
+                f"{everywhere(cluster, host, 'slurm_conf', key, f'{key}={apart[0]}')}, and in every other copy of "
+                "slurm.conf; "
+                f"then {restart(cluster, 'slurmctld', 'slurmrestd')}"
                 if here and apart
                 else _remedy(host, there, daemon, entry),
             )
@@ -51,7 +54,7 @@ def _tried(entry: Mapping[str, Any]) -> str:
 def _remedy(host: Host, there: Sequence[Host], daemon: str, entry: Mapping[str, Any]) -> str:
     where = ", ".join(other.name for other in there) or "its host"
     if not entry["addresses"]:
-        return f"Make {entry['host']} known on {host.name} (DNS or /etc/hosts): getent hosts {entry['host']}"
+        return f"Make {entry['host']} known on {host.name} (DNS or /etc/hosts); getent hosts {entry['host']} shows it."
     return (
         f"On {where}: ss -lntp shows on which address and port {daemon} listens; getent hosts {entry['host']} on "
         f"{host.name} and there shows whether both mean one host; no firewall between may drop port {entry['port']}."
@@ -120,7 +123,7 @@ def _not_looked_up(cluster: Cluster) -> Iterator[Sign]:
                     f"{host.name} knows the user {user}, and the running slurmctld does not yet: the association was "
                     "made before the account.",
                     [f"scontrol show assoc_mgr: UserName={user}({uid})", f"getent passwd {user}: uid {known['uid']}"],
-                    "scontrol reconfigure",
+                    "`scontrol reconfigure`",
                 )
 
 
@@ -136,6 +139,7 @@ RULES = (
         anywhere=True,
         passing=True,
         preflight=True,
+        by_hand="which of the two places is right, and what is between them, is the site's to say",
     ),
     Rule(
         "user-not-looked-up",
@@ -152,5 +156,6 @@ RULES = (
         _unusable,
         ("slurmdbd-failed", "daemon-unreached", *_BEHIND),
         fatals=r"(?i)mysql|mariadb|database|storage|access denied",
+        by_hand="whether the database or slurmdbd.conf is right is the site's to say",
     ),
 )

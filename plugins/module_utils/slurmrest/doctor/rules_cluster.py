@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .remedies import DEPLOY, everywhere, join, on, start_again, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ _PLACE = re.compile(r"^\S*(?:error|fatal): +|^\w+: (?=\w+: )")
 _NETWORK_FLAGS = {"network", "networkraw"}
 _CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
 _MAX_DIFFERENCES = 4
+AGAIN = "systemctl restart slurmctld"
+_MISMATCH = "CLUSTER ID MISMATCH"
 
 
 def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
@@ -55,7 +58,7 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                         f"systemctl is-active {host.service(daemon)}: {seen}",
                         *host.said(daemon, r"[Ss]topped|Deactivated", runs=1)[:1],
                     ],
-                    f"systemctl enable --now {host.service(daemon)}",
+                    f"`systemctl enable --now {host.service(daemon)}`",
                 )
 
     return look
@@ -75,7 +78,7 @@ def _not_again(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"{service} runs, but systemd refuses its unit as it is now: the next start fails.",
                     [f"systemd says: {fields.get('load_error') or fields.get('load')}"],
-                    f"systemd-analyze verify {service}.service; systemctl cat {service}",
+                    f"See systemd-analyze verify {service}.service and systemctl cat {service}, and mend that line.",
                 )
 
 
@@ -91,7 +94,7 @@ def _outdated(cluster: Cluster) -> Iterator[Sign]:
                     f"what is installed by now ({host.facts['version'] or 'no version'}) is not what runs, and a "
                     "plugin that it loads late may not fit.",
                     [f"/proc/PID/exe or maps of {service}: (deleted)"],
-                    f"systemctl restart {service}",
+                    f"`systemctl restart {service}`",
                 )
 
 
@@ -105,7 +108,9 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                     host.name,
                     f"{cause}: see its own words.",
                     [*host.words(daemon), f"systemctl show {service}: {seen}"],
-                    f"journalctl -u {service}; then: systemctl reset-failed {service}; systemctl start {service}",
+                    f"Mend what it says (all of it: journalctl -u {service}); then systemctl reset-failed {service} "
+                    "and "
+                    f"systemctl start {service}.",
                     ended=host.ended(daemon),
                 )
 
@@ -131,10 +136,10 @@ def _plugin(cluster: Cluster) -> Iterator[Sign]:
                 else f"{names} cannot load or start a plugin that the configuration names: {cause}",
                 [text for daemon in daemons for text in host.words(daemon)],
                 f"Make {library[1]} known to the loader again (its package, or its directory in /etc/ld.so.conf.d and "
-                f"ldconfig); then systemctl restart {units}"
+                f"ldconfig); then systemctl restart {units}."
                 if library
                 else f"Install or mend what that line names, or take the plugin out of the configuration; then "
-                f"systemctl restart {units}",
+                f"systemctl restart {units}.",
                 explains=[identity for daemon in daemons for identity in _ENDED[daemon]],
                 ended=[line for daemon in daemons for line in host.ended(daemon)],
             )
@@ -161,8 +166,13 @@ def _munge(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "Slurm's daemons know each other by munge, and munge makes no credentials here.",
                 [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}"],
-                "systemctl enable --now munge; journalctl -u munge",
+                join(("`systemctl enable munge; systemctl restart munge`", start_again(_ended(host)))),
             )
+
+
+def _ended(host: Host) -> list[str]:
+    """What of Slurm has ended here meanwhile, in the order in which it starts."""
+    return [host.service(daemon) for daemon in _IN_ORDER if daemon in host.roles and host.down(daemon)]
 
 
 def _database(cluster: Cluster) -> Iterator[Sign]:
@@ -175,7 +185,7 @@ def _database(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{units[0]}, where slurmdbd keeps everything, does not run.",
                 [f"systemctl is-active {units[0]}: {host['units'][units[0]]['active']}", *said[:1]],
-                f"systemctl enable --now {units[0]}; journalctl -u {units[0]}",
+                join((f"`systemctl enable --now {units[0]}`", start_again(_ended(host)))),
             )
 
 
@@ -201,23 +211,43 @@ def _not_registered(cluster: Cluster) -> Iterator[Sign]:
                 host.line("slurm_conf", "ClusterName"),
                 *said,
             ],
-            _registration(host.release, name, host.facts["slurm_conf"]["state_save_location"]),
+            _registration(cluster, host.release, name, host.facts["slurm_conf"]["state_save_location"]),
         )
 
 
-def _registration(release: Release | None, name: str, state: str) -> str:
+def _registration(cluster: Cluster, release: Release | None, name: str, state: str) -> str:
     """How the database gets to know a cluster; where slurmctld looks at ids, ``add cluster`` would choose another."""
+    controllers = [host.name for host in cluster.role("slurmctld")] or ["the controller"]
     if release is None or not release.cluster_id_checked:
-        return f"sacctmgr -i add cluster {name}, then on the controller: systemctl restart slurmctld"
+        return f"{on(controllers[:1], f'sacctmgr -i add cluster {name}')}, then {on(controllers, AGAIN)}"
     if release.registers_own_cluster_id:
         return (
-            "On the controller: systemctl restart slurmctld (it registers the cluster itself, by the id that it has; "
-            "one that sacctmgr adds gets another)"
+            f"{on(controllers, AGAIN)}: it registers the cluster itself, by the id that it has (one that sacctmgr adds "
+            "gets "
+            "another)"
         )
     return (
-        f"On the controller: systemctl stop slurmctld; rm {state}/clustername; systemctl start slurmctld (it registers "
-        "the cluster itself; by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
+        f"{on(controllers, f'systemctl stop slurmctld; rm {state}/clustername; systemctl start slurmctld')}: it "
+        "registers "
+        "the cluster itself (by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
     )
+
+
+def _id_mismatch(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.role("slurmctld"):
+        ended = host.ended("slurmctld") if host.down("slurmctld") else []
+        if any(_MISMATCH in line for line in ended):
+            file = f"{host.facts['slurm_conf']['state_save_location']}/clustername"
+            yield Sign(
+                host.name,
+                "The accounting database knows the cluster by another id than the controller has: it was made anew, or "
+                "is "
+                "another cluster's.",
+                [*host.words("slurmctld"), f"{file} has the controller's", host.line("slurm_conf", "ClusterName")],
+                f"Where the database is the right one, `rm {file}`, then {start_again(['slurmctld'])}: slurmctld takes "
+                "the "
+                "database's id; jobs are kept.",
+            )
 
 
 def _unknown_user(cluster: Cluster) -> Iterator[Sign]:
@@ -260,7 +290,9 @@ def _differences(cluster: Cluster) -> Iterator[Sign]:
                     *lines[:_MAX_DIFFERENCES],
                     *([f"and {len(lines) - _MAX_DIFFERENCES} more"] if lines[_MAX_DIFFERENCES:] else []),
                 ],
-                "Give all hosts the same slurm.conf (role slurm_conf), then restart all daemons that read it.",
+                f"{DEPLOY} gives {host.name} the same slurm.conf where the inventory has slurm_conf_cluster_name; "
+                "where the "
+                f"file is the site's, copy it from {primary.name} and restart {host.rest_unit}.",
             )
 
 
@@ -284,25 +316,26 @@ def _disk_full(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"There is no {what} left where Slurm has to write.",
                     [f"{', '.join(disk['paths'])}: {disk['bytes']} of {disk['total']} bytes free", *said],
-                    f"df -h {disk['paths'][0]}; df -i {disk['paths'][0]}; make room, then restart the daemons.",
+                    f"See df -h {disk['paths'][0]} and df -i {disk['paths'][0]}; make room, then restart the daemons.",
                 )
 
 
 def _exported(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
-        origins = list(host["exported"])
-        origins += [
-            f"environment of {daemon}, process {process['pid']}"
+        having = {
+            daemon: process["pid"]
             for daemon, process in host["processes"].items()
             if daemon in ("slurmctld", "slurmdbd") and "SLURM_JWT" in (process["environment"] or {})
-        ]
+        }
+        origins = [*host["exported"], *(f"environment of {daemon}, process {pid}" for daemon, pid in having.items())]
         if origins:
             yield Sign(
                 host.name,
                 "SLURM_JWT in the environment makes every Slurm command use that token instead of munge: once it has "
                 "expired, sinfo, sbatch and all others fail.",
                 [f"{origin}: SLURM_JWT" for origin in origins],
-                "Remove it there; in a shell: unset SLURM_JWT. Keep tokens in files that clients read.",
+                join((without(host["exported"]), f"`systemctl restart {' '.join(having)}`" if having else ""))
+                + "; shells that are open: unset SLURM_JWT. Keep tokens in files that clients read.",
             )
 
 
@@ -320,9 +353,24 @@ def _tokens_in_log(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "With DebugFlags=Network slurmrestd writes the headers of every request into its log, tokens included.",
                 where,
-                f"Take Network out of DebugFlags, restart {host.rest_unit}, and treat every token in the log as known: "
-                "make a new key (playbooks/rotate_jwt_key.yml) or wait until they have expired.",
+                f"{_quiet(cluster, host, flags, in_variable)}; then {start_again([host.rest_unit])}. Every token in "
+                "the log "
+                "counts as known: make a new key (playbooks/rotate_jwt_key.yml) or wait until they have expired.",
             )
+
+
+def _quiet(cluster: Cluster, host: Host, flags: set[str], in_variable: set[str]) -> str:
+    """Take the flags out where they are: in every copy of slurm.conf, or in the unit's environment."""
+    steps = []
+    if flags & _NETWORK_FLAGS:
+        entry = host.entry("slurm_conf", "DebugFlags")
+        left = [flag for flag in (entry[0] if entry else "").split(",") if flag.strip().lower() not in _NETWORK_FLAGS]
+        steps.append(
+            everywhere(cluster, host, "slurm_conf", "DebugFlags", f"DebugFlags={','.join(left)}" if left else "")
+        )
+    if in_variable & _NETWORK_FLAGS:
+        steps.append(f"{without([host.unit['environment_origins']['SLURM_DEBUG_FLAGS']])}, `systemctl daemon-reload`")
+    return join(steps)
 
 
 # --- symptoms --------------------------------------------------------------------------------------------------------
@@ -336,7 +384,9 @@ def _not_minted(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "The controller makes no token, so that no request could be tried.",
                 [refused],
-                "On the controller: unset SLURM_JWT; scontrol token username=root lifespan=60; journalctl -u slurmctld",
+                "On the controller, see what env -u SLURM_JWT scontrol token username=root lifespan=60 and journalctl "
+                "-u "
+                "slurmctld say.",
             )
 
 
@@ -353,7 +403,7 @@ def _refused(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmctld was asked with a fresh token of root and did not answer well.",
                 [_asked(host, answer), *_controllers_words(cluster)],
-                f"journalctl -u slurmctld -u {host.rest_unit} on their hosts; scontrol ping",
+                f"See journalctl -u slurmctld -u {host.rest_unit} on their hosts, and scontrol ping.",
             )
 
 
@@ -373,7 +423,7 @@ def _accounting(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmdbd was asked with a fresh token of root and did not answer well.",
                 [_asked(host, answer), *host.said("slurmrestd", r"PersistInit|slurmdbd|persist", runs=1)[:1]],
-                f"journalctl -u slurmdbd on its host; journalctl -u {host.rest_unit}; sacctmgr show cluster",
+                f"See journalctl -u slurmdbd on its host, journalctl -u {host.rest_unit}, and sacctmgr show cluster.",
             )
 
 
@@ -386,7 +436,7 @@ def _silent(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"slurmrestd runs, but {entry['url']} gives no answer.",
                     [f"{entry['url']}: {entry['kind']}: {entry['words']}"],
-                    f"systemctl status {host.rest_unit}; ss -lntxp; journalctl -u {host.rest_unit}",
+                    f"See systemctl status {host.rest_unit}, ss -lntxp, and journalctl -u {host.rest_unit}.",
                 )
 
 
@@ -396,7 +446,7 @@ def _unreachable(cluster: Cluster) -> Iterator[Sign]:
             name,
             "This host could not be looked at, so nothing is known of its daemons.",
             [words],
-            f"ansible -m ansible.builtin.ping {name}; see to its SSH and its Python first.",
+            f"See to its SSH and its Python first: ansible -m ansible.builtin.ping {name}",
         )
 
 
@@ -412,10 +462,16 @@ _WITHOUT_CONTROLLER = (
     "cluster-not-registered",
 )
 _TROUBLE = "troubleshoot.html"
+_ITS_WORDS = "the cause is no rule's: it is in the words that are quoted"
 
 RULES = (
     _rule(
-        "host-unreachable", "A host could not be looked at", "Ansible: connection", _unreachable, _WITHOUT_CONTROLLER
+        "host-unreachable",
+        "A host could not be looked at",
+        "Ansible: connection",
+        _unreachable,
+        _WITHOUT_CONTROLLER,
+        by_hand="nothing of it is seen",
     ),
     _rule(
         "disk-full",
@@ -432,6 +488,7 @@ RULES = (
         ),
         fatals=r"(?i)no space left|disk full|I/O error|quota|unable to write|could not write|save state",
         preflight=True,
+        by_hand="what may go is the site's to say",
     ),
     _rule(
         "munge-stopped",
@@ -477,12 +534,21 @@ RULES = (
         passing=True,
     ),
     _rule(
+        "cluster-id-mismatch",
+        "The database knows the cluster by another id",
+        "slurm.conf(5), StateSaveLocation; accounting.html, Database Configuration",
+        _id_mismatch,
+        ("slurmctld-failed", *_WITHOUT_CONTROLLER),
+        fatals=_MISMATCH,
+    ),
+    _rule(
         "user-unknown",
         "The controller does not know the user",
         "quickstart_admin.html, Super Quick Start",
         _unknown_user,
         ("request-token-wrong", "request-fails"),
         anywhere=True,
+        by_hand="who is a user, and where users come from, is the site's to say",
     ),
     _rule(
         "configuration-differs",
@@ -515,6 +581,7 @@ SYMPTOMS = (
         "plugins.html; slurm.conf(5), PluginDir",
         _plugin,
         fatals=_PLUGIN.pattern,
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "daemon-outdated",
@@ -522,7 +589,7 @@ SYMPTOMS = (
         "upgrades.html",
         _outdated,
     ),
-    _rule("unit-refused", "systemd would not start a daemon again", "systemd.unit(5)", _not_again),
+    _rule("unit-refused", "systemd would not start a daemon again", "systemd.unit(5)", _not_again, by_hand=_ITS_WORDS),
     _rule(
         "slurmrestd-stopped",
         "slurmrestd does not run",
@@ -536,6 +603,7 @@ SYMPTOMS = (
         "rest_quickstart.html, Common Issues; systemd.service(5), Restart=",
         _failed("slurmrestd", ["looping"], "systemd starts it again and again, and it ends each time"),
         ("listens-elsewhere", "token-refused", "accounting-refused"),
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "slurmrestd-failed",
@@ -543,6 +611,7 @@ SYMPTOMS = (
         "rest_quickstart.html, Common Issues",
         _failed("slurmrestd", ["failed"], "It ended"),
         ("listens-elsewhere",),
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "slurmctld-failed",
@@ -550,14 +619,23 @@ SYMPTOMS = (
         _TROUBLE,
         _failed("slurmctld", ["failed", "looping"], "It ended"),
         _WITHOUT_CONTROLLER,
+        by_hand=_ITS_WORDS,
     ),
-    _rule("slurmctld-skipped", "slurmctld is skipped", _TROUBLE, _skipped("slurmctld"), _WITHOUT_CONTROLLER),
+    _rule(
+        "slurmctld-skipped",
+        "slurmctld is skipped",
+        _TROUBLE,
+        _skipped("slurmctld"),
+        _WITHOUT_CONTROLLER,
+        by_hand="what the condition asks for is the site's",
+    ),
     _rule(
         "slurmdbd-failed",
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
         _failed("slurmdbd", ["failed", "looping"], "It ended"),
         ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "slurmdbd-skipped",
@@ -565,6 +643,7 @@ SYMPTOMS = (
         "accounting.html, SlurmDBD Configuration",
         _skipped("slurmdbd"),
         ("accounting-refused", "daemon-unreached"),
+        by_hand="what the condition asks for is the site's",
     ),
     _rule(
         "token-not-minted",
@@ -574,6 +653,7 @@ SYMPTOMS = (
         ("token-refused",),
         anywhere=True,
         passing=True,
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "token-refused",
@@ -583,6 +663,7 @@ SYMPTOMS = (
         ("accounting-refused",),
         anywhere=True,
         passing=True,
+        by_hand=_ITS_WORDS,
     ),
     _rule(
         "accounting-refused",
@@ -591,8 +672,14 @@ SYMPTOMS = (
         _accounting,
         anywhere=True,
         passing=True,
+        by_hand=_ITS_WORDS,
     ),
     _rule(
-        "listener-silent", "A listener gives no answer", "rest_quickstart.html, Common Issues", _silent, passing=True
+        "listener-silent",
+        "A listener gives no answer",
+        "rest_quickstart.html, Common Issues",
+        _silent,
+        passing=True,
+        by_hand=_ITS_WORDS,
     ),
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..slurmrestd import listeners
 from .model import Cluster, Host, Rule, Sign
+from .remedies import everywhere, restart, start_again, without
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
 _BEHIND = ("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
@@ -29,7 +30,7 @@ def _read(cluster: Cluster) -> Iterator[tuple[Host, str, list[str]]]:
 
 
 def _restart(host: Host, daemons: list[str]) -> str:
-    return f"systemctl restart {' '.join(host.service(daemon) for daemon in daemons)}"
+    return start_again([host.service(daemon) for daemon in daemons])
 
 
 def _include_missing(cluster: Cluster) -> Iterator[Sign]:
@@ -46,8 +47,8 @@ def _include_missing(cluster: Cluster) -> Iterator[Sign]:
                 f"{host.facts[conf]['path']} includes what is not there, or not readable: a daemon waits for it a "
                 "minute, listening nowhere, and ends.",
                 [*(f"{path} is not there, or not readable" for path in missing[:_MOST]), *said],
-                f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then "
-                f"{_restart(host, daemons)}",
+                f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then restart "
+                f"{' and '.join(host.service(daemon) for daemon in daemons)}.",
             )
 
 
@@ -59,12 +60,12 @@ def _not_understood(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{host.facts[conf]['path']} has lines that are no Key=Value: Slurm ends over them.",
                 [f"{where}: not understood" for where in errors[:_MOST]],
-                f"Mend {', '.join(errors[:_MOST])}, then {_restart(host, daemons)}",
+                f"Mend {', '.join(errors[:_MOST])}, then restart {' and '.join(host.service(one) for one in daemons)}.",
             )
 
 
 def _plugin_directory(cluster: Cluster) -> Iterator[Sign]:
-    for host, conf, daemons in _read(cluster):
+    for host, conf, _ in _read(cluster):
         there = host.evidence.get("plugin_directories") or {}
         entry = host.entry(conf, "PluginDir")
         gone = [path for path in (entry[0].split(":") if entry else ()) if there.get(path) is False]
@@ -73,8 +74,9 @@ def _plugin_directory(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"PluginDir names {', '.join(gone)}, which is not a directory of this host: no plugin is found there.",
                 [host.line(conf, "PluginDir"), *(f"{path} does not exist" for path in gone)],
-                "Take the line PluginDir out, for the directory that Slurm was built with is the default, or name the "
-                f"right one; then {_restart(host, daemons)}",
+                f"{everywhere(cluster, host, conf, 'PluginDir', '')} takes the line out, for the directory that Slurm "
+                "was "
+                f"built with is the default; then {restart(cluster, *_READERS[conf])}",
             )
 
 
@@ -89,9 +91,19 @@ def _removed(cluster: Cluster) -> Iterator[Sign]:
                     f"Slurm {release.series} has no {', '.join(gone)} any more; scontrol still reads such a file, and "
                     "the daemon ends.",
                     [f"{item['origin']}: {item['name']}={item['value']}"],
-                    f"Name a value that it has (slurm.conf(5), {item['name']}), or take the line out; then "
-                    f"{_restart(host, daemons)}",
+                    f"{_left(item, gone)}, then {_restart(host, daemons)}; the same in every other copy of the file. "
+                    "What "
+                    f"takes its place is in slurm.conf(5), {item['name']}.",
                 )
+
+
+def _left(item: Mapping[str, Any], gone: Sequence[str]) -> str:
+    """What is left of a list without some names; without any, the line goes and the default counts."""
+    left = ",".join(name for name in item["value"].replace(" ", "").split(",") if name.lower() not in gone)
+    path, _, number = item["origin"].rpartition(":")
+    if not left:
+        return without([item["origin"]])
+    return f"`sed -i --follow-symlinks '{number}c {item['name']}={left}' {path}`"
 
 
 def _gone(host: Host) -> frozenset[str]:
@@ -139,7 +151,8 @@ def _collisions(cluster: Cluster) -> Iterator[Sign]:
                     [where, also],
                     f"Give {second} another port, in every file that names it (SlurmctldPort, SlurmdPort and "
                     "AccountingStoragePort in slurm.conf, DbdPort in slurmdbd.conf, slurmrestd_service_listen), then "
-                    f"systemctl restart {host.service(first)} {host.service(second)}",
+                    "restart "
+                    f"{host.service(first)} and {host.service(second)}.",
                 )
 
 
@@ -161,8 +174,9 @@ def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"slurmdbd listens on port {listens}, and slurm.conf of this host asks for it on {asked}.",
                     [f"{dbd.name}: {dbd.line('slurmdbd_conf', 'DbdPort')}", host.line("slurm_conf", _ACCOUNTING_PORT)],
-                    f"AccountingStoragePort={listens} in {slurm['path']} on every host, then restart slurmctld and "
-                    f"{host.rest_unit}.",
+                    f"{everywhere(cluster, host, 'slurm_conf', _ACCOUNTING_PORT, f'{_ACCOUNTING_PORT}={listens}')}, "
+                    "and in every "
+                    f"other copy of slurm.conf; then {restart(cluster, *_READERS['slurm_conf'])}",
                 )
 
 
@@ -175,6 +189,7 @@ RULES = (
         (*_ALL_DOWN, *_BEHIND, "not-listening", "listens-elsewhere", "listener-silent", "configuration-differs"),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
         preflight=True,
+        by_hand="what the missing file says is the site's",
     ),
     Rule(
         "conf-not-understood",
@@ -183,6 +198,7 @@ RULES = (
         _not_understood,
         (*_ALL_DOWN, *_BEHIND, "not-listening"),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|pars",
+        by_hand="what the lines were to say is not seen here",
     ),
     Rule(
         "plugin-dir-missing",
@@ -210,6 +226,7 @@ RULES = (
         (*_ALL_DOWN, *_BEHIND, "port-taken", "listener-silent"),
         fatals=r"(?i)address already in use|bind",
         preflight=True,
+        by_hand="which ports are free, and pass the firewalls, is the site's to say",
     ),
     Rule(
         "accounting-port-differs",

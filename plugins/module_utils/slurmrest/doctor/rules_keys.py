@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
 from ..slurm.package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Key = Mapping[str, Any]
 
-ROLE = "ansible-playbook playbooks/deploy.yml --tags slurm_jwt_key,slurm_conf"
-RESTART = "systemctl restart slurmdbd slurmctld, each on its hosts"
+ROLE = "`ansible-playbook playbooks/deploy.yml --tags slurm_jwt_key,slurm_conf`"
 JWT = "jwt.html, Setup"
 CLOCK_SECONDS = 30.0
 """How far clocks may be apart: a token's ``exp`` is compared without leeway, munge allows five minutes."""
@@ -62,7 +63,7 @@ def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable
                     host.name,
                     cause.format(reader=reader),
                     [seen, where, *_words(host)],
-                    remedy.format(reader=reader, path=path),
+                    remedy.format(reader=reader, path=path, again=restart(cluster, "slurmdbd", "slurmctld")),
                 )
 
     return look
@@ -98,14 +99,27 @@ def _open_directory(key: Key) -> bool:
 def _directory(cluster: Cluster) -> Iterator[Sign]:
     for host, _daemon, key in _each_key(cluster):
         if _open_directory(key):
-            parent = key["directories"][0]["path"]
             yield Sign(
                 host.name,
                 "Who may write a directory above the key may put another key in its place.",
                 [*key["directory_problems"], *_words(host)],
-                f"chown {key['reader']}: {parent}; chmod 0700 {parent} (the same rules hold for those above it), then "
-                "make a new key if strangers could have read the old one.",
+                f"{_closed(key)}, and a new key (playbooks/rotate_jwt_key.yml) where strangers could have read this "
+                "one.",
             )
+
+
+def _closed(key: Key) -> str:
+    """Close the directories that let others in: the key's own is its reader's, those above are root's."""
+    wrong = [path for path in (one["path"] for one in key["directories"]) if _is_named(path, key["directory_problems"])]
+    own, reader = posixpath.dirname(key["real_path"]), key["reader"]
+    return join(
+        f"`chown {reader}: {path}; chmod 0700 {path}`" if path == own else f"`chown root: {path}; chmod go-w {path}`"
+        for path in wrong
+    )
+
+
+def _is_named(path: str, problems: Sequence[str]) -> bool:
+    return any(problem.startswith(f"{path} ") for problem in problems)
 
 
 def _differ(cluster: Cluster) -> Iterator[Sign]:
@@ -124,7 +138,7 @@ def _differ(cluster: Cluster) -> Iterator[Sign]:
         odd[0][0].name,
         "The daemons check tokens with different keys, so a token that one makes is refused by another.",
         [f"key {number}: {group}" for number, group in enumerate(groups, start=1)],
-        f"{ROLE} gives all of them the key of the primary controller.",
+        f"{ROLE} gives all of them the key of the primary controller; then {restart(cluster, 'slurmdbd', 'slurmctld')}",
     )
 
 
@@ -138,15 +152,15 @@ def _not_loaded(cluster: Cluster) -> Iterator[Sign]:
             if old:
                 release = host.release
                 again = (
-                    "scontrol reconfigure"
+                    "`scontrol reconfigure`"
                     if release and release.reconfigure_rereads_key
-                    else "systemctl restart slurmctld"
+                    else "`systemctl restart slurmctld`"
                 )
                 yield Sign(
                     host.name,
                     f"{daemon} still works with the key that was there before: a new one counts once it is loaded.",
                     [old],
-                    f"systemctl restart {daemon}" if daemon == "slurmdbd" else again,
+                    f"`systemctl restart {daemon}`" if daemon == "slurmdbd" else again,
                 )
 
 
@@ -196,7 +210,8 @@ def _spelling(cluster: Cluster) -> Iterator[Sign]:
                     host.line(name, "AuthAltTypes"),
                     *host.said(daemon, r"auth plugin|auth context|authentication plugin")[:1],
                 ],
-                f"AuthAltTypes=auth/jwt in {conf['path']}, then restart {daemon}; the role slurm_conf states it so.",
+                f"{everywhere(cluster, host, name, 'AuthAltTypes', 'AuthAltTypes=auth/jwt')}; then "
+                f"{start_again([daemon])}",
             )
 
 
@@ -209,8 +224,9 @@ def _absent(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
                     host.name,
                     f"{daemon} does not accept tokens: AuthAltTypes=auth/jwt is missing in its configuration.",
                     [host.line(conf_name, "AuthAltTypes"), *said[:1]],
-                    f"AuthAltTypes=auth/jwt and AuthAltParameters=jwt_key=PATH in {conf['path']}, then restart "
-                    f"{daemon}; {ROLE} does it, with slurmrest_allow_controller_restart where people work on it.",
+                    f"{DEPLOY_RESTARTING} states AuthAltTypes=auth/jwt and AuthAltParameters=jwt_key=… in "
+                    f"{conf['path']} "
+                    f"and restarts {daemon}.",
                 )
 
     return look
@@ -223,7 +239,7 @@ def _no_key_for_slurmdbd(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmdbd has no default for its JWT key, and its configuration names none.",
                 [host.line(name, "AuthAltParameters"), *host.said(daemon, r"jwt_key")[:1]],
-                f"AuthAltParameters=jwt_key=PATH in {conf['path']} as in slurm.conf, then restart slurmdbd; or {ROLE}",
+                f"{DEPLOY_RESTARTING} states AuthAltParameters=jwt_key=… in {conf['path']} as in slurm.conf.",
             )
 
 
@@ -246,7 +262,8 @@ def _jwks_only(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"With jwks= alone {daemon} loads no HS256 key: tokens of scontrol are neither made nor accepted.",
                 [host.line(name, "AuthAltParameters"), *hs256, *host.said(daemon, r"no key loaded")[:1]],
-                f"Add jwt_key=PATH to AuthAltParameters in {conf['path']}, then restart {daemon}.",
+                f"Set `slurm_common_hs256: true`; {DEPLOY_RESTARTING} adds jwt_key=… to AuthAltParameters in "
+                f"{conf['path']}.",
             )
 
 
@@ -262,8 +279,16 @@ def _no_plugin(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"The plugin auth_jwt.so, which {' and '.join(wants)} need, is not installed.",
                 [f"{facts['plugin_dir']}/auth_jwt.so does not exist", *said],
-                f"Install it: {parts(facts)[2]}.",
+                join((_installed(host), start_again([host.service(daemon) for daemon in wants]))),
             )
+
+
+def _installed(host: Host) -> str:
+    """The package of auth_jwt.so, anew: its file may be gone and the package still be there."""
+    name = parts(host.facts)[2]
+    return (
+        f"`apt-get install --reinstall --yes {name.split()[0]}`" if name.startswith("slurm-wlm") else f"Install {name}"
+    )
 
 
 def _clocks(cluster: Cluster) -> Iterator[Sign]:
@@ -340,7 +365,7 @@ RULES = (
         _key_rule(
             _missing,
             "The file that AuthAltParameters names does not exist.",
-            f"{ROLE} makes or copies the key; then {RESTART}",
+            f"{ROLE} makes or copies the key; then {{again}}",
         ),
         (*_REFUSALS, "jwt-key-not-loaded"),
         fatals=_KEY_FATALS,
@@ -352,7 +377,7 @@ RULES = (
         _key_rule(
             _empty,
             "The key file is empty, which the daemons refuse.",
-            f"Remove {{path}} and run {ROLE}; then {RESTART}",
+            f"`rm {{path}}`, then {ROLE}, then {{again}}",
         ),
         (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
         fatals=_KEY_FATALS,
@@ -365,7 +390,7 @@ RULES = (
         _key_rule(
             _short,
             "Slurm takes any length, but an HS256 key under 32 bytes can be guessed from a single token.",
-            f"Remove {{path}} and run {ROLE}; then {RESTART}. Tokens that are out stop working.",
+            f"`rm {{path}}`, then {ROLE}, then {{again}}. Tokens that are out stop working.",
         ),
         ("jwt-key-not-loaded",),
         preflight=True,
@@ -377,7 +402,7 @@ RULES = (
         _key_rule(
             _owned_wrongly,
             "The key must belong to root or {reader}, and {reader} must be able to read it.",
-            "chown {reader}: {path}; chmod 0600 {path}",
+            "`chown {reader}: {path}; chmod 0600 {path}`, then {again}",
         ),
         _REFUSALS,
         fatals=rf"{_KEY_FATALS}|key file is insecure",
@@ -390,7 +415,7 @@ RULES = (
         _key_rule(
             _open,
             "Who reads the key can make tokens for any user, root included; newer releases refuse such a key.",
-            f"Make a new one, since this one may be known: remove {{path}} and run {ROLE}; then {RESTART}",
+            f"Make a new one, since this one may be known: `rm {{path}}`, then {ROLE}, then {{again}}",
         ),
         _REFUSALS,
         fatals=r"key file is insecure",
@@ -417,6 +442,7 @@ RULES = (
         "jwt.html, Setup; munge(7)",
         _clocks,
         (*_REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed"),
+        by_hand="which clock is right, and what sets it, is not seen here",
         fatals=r"(?i)credential|expired|rewound|clock",
         anywhere=True,
         preflight=True,

@@ -148,47 +148,77 @@ def _unexplained(cluster: Cluster) -> Iterator[Sign]:
         yield Sign(host.name, cause, [_sent(client), *_answered(host, client), seen], remedy)
 
 
+_CLIENT = "what is sent is the client's"
+
 RULES = (
     Rule(
         "request-fails",
         "The request itself is refused",
         f"{QUICK_START}; rest_api.html",
         _unexplained,
+        by_hand=_CLIENT,
     ),
     Rule(
         "request-token-missing",
         "The client sends no token",
         QUICK_START,
         _rule(_no_token, f"Send X-SLURM-USER-NAME and X-SLURM-USER-TOKEN; a token: {FRESH}"),
+        by_hand=_CLIENT,
     ),
     Rule(
-        "request-token-expired", "The client's token has expired", QUICK_START, _rule(_expired, f"A new one: {FRESH}")
+        "request-token-expired",
+        "The client's token has expired",
+        QUICK_START,
+        _rule(_expired, f"A new one: {FRESH}"),
+        by_hand=_CLIENT,
     ),
-    Rule("request-token-wrong", "The client's token is refused", QUICK_START, _rule(_wrong, f"A new one: {FRESH}")),
+    Rule(
+        "request-token-wrong",
+        "The client's token is refused",
+        QUICK_START,
+        _rule(_wrong, f"A new one: {FRESH}"),
+        by_hand=_CLIENT,
+    ),
     Rule(
         "request-user-missing",
         "The client does not say who it is",
         "rest.shtml, Authentication",
         _rule(_no_user, "Send X-SLURM-USER-NAME: USER beside the token."),
+        by_hand=_CLIENT,
     ),
     Rule(
         "request-character",
         "The URL is not escaped",
         QUICK_START,
         _rule(_characters, "Escape them by percent signs, such as %2F for a slash and %3A for the colons of a time."),
+        by_hand=_CLIENT,
     ),
     Rule(
         "request-version",
         "The API version is not served",
         f"{QUICK_START}; rest_clients.html, API versions",
         _rule(_version, "Ask for {newest}, or for another version that is served."),
+        by_hand=_CLIENT,
     ),
-    Rule("request-family", "The URL belongs to the other daemon", QUICK_START, _rule(_family, "Ask for {twin}")),
+    Rule(
+        "request-family",
+        "The URL belongs to the other daemon",
+        QUICK_START,
+        _rule(_family, "Ask for {twin}"),
+        by_hand=_CLIENT,
+    ),
     Rule(
         "request-method",
         "The URL does not take this method",
         QUICK_START,
         _rule(_method, "See /openapi/v3 for the method."),
+        by_hand=_CLIENT,
     ),
-    Rule("request-url", "There is no such URL", QUICK_START, _rule(_unknown, "See /openapi/v3 for all URLs.")),
+    Rule(
+        "request-url",
+        "There is no such URL",
+        QUICK_START,
+        _rule(_unknown, "See /openapi/v3 for all URLs."),
+        by_hand=_CLIENT,
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -11,14 +12,18 @@ from ..slurmrestd import listeners
 from ..slurmrestd import unit as units
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
-from .rules_units import DEPLOY, DOWN
+from .remedies import DEPLOY, start_again, variables
+from .rules_units import DOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-ACCOUNT = f"Set slurm_common_slurmrestd_user and slurm_common_slurmrestd_group to an own account and run {DEPLOY}."
+_ACCOUNT = {"slurm_common_slurmrestd_user": "slurmrestd", "slurm_common_slurmrestd_group": "slurmrestd"}
+ACCOUNT = f"Set {variables(_ACCOUNT)} (or another account of its own), then {DEPLOY}"
 QUICK_START = "rest_quickstart.html, Common Issues"
 _NOBODY = (99, 65534)
+_FIRST_PORT = 1024
+_SHARE = {"slurmrestd_service_environment": {"SLURMRESTD_SECURITY": "disable_unshare_sysv,disable_unshare_files"}}
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _IDENTITY = r"should not be run|must not be run|(?i:supplementary)|User unknown"
 _IN_USE = r"(?i)address already in use"
@@ -84,9 +89,15 @@ def _extra_groups(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"The account is also in {', '.join(groups)}: slurmrestd would have their rights, and refuses some.",
                 [*_id(account), *(said[:1] if host.down("slurmrestd") else [])],
-                "; ".join(f"gpasswd -d {account['name']} {group}" for group in groups)
-                + f"; systemctl restart {host.rest_unit}",
+                _leave(host, account),
             )
+
+
+def _leave(host: Host, account: Mapping[str, Any]) -> str:
+    """Out of the account's groups; those of the unit go with our drop-in."""
+    commands = [f"gpasswd -d {account['name']} {group}" for group in account["supplementary_groups"]]
+    left = f"`{'; '.join(commands)}`, then " if commands else ""
+    return left + (DEPLOY if host.unit["supplementary_groups"] else start_again([host.rest_unit]))
 
 
 # --- plugins and the sandbox -----------------------------------------------------------------------------------------
@@ -106,9 +117,17 @@ def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"The unit asks for the plugin {kind}/{name}, which this release does not have.",
                     [f"{origin}: {kind}/{name}", f"there: {', '.join(known)}", *said[:1]],
-                    "Leave slurmrestd_service_openapi_plugins and slurmrestd_service_data_parsers empty and run "
-                    f"{DEPLOY}.",
+                    _without_plugin(host, origin, name),
                 )
+
+
+def _without_plugin(host: Host, origin: str, name: str) -> str:
+    """A line of an environment file goes; what a command line says is written anew."""
+    path = origin.rpartition(":")[0]
+    if path in (entry["path"] for entry in host.unit["environment_files"]):
+        return f"`sed -i --follow-symlinks '/{name}/d' {path}`, then {start_again([host.rest_unit])}"
+    empty: dict[str, object] = {"slurmrestd_service_openapi_plugins": [], "slurmrestd_service_data_parsers": []}
+    return f"Leave them to the release: {variables(empty)}, then {DEPLOY}"
 
 
 def _unshare(cluster: Cluster) -> Iterator[Sign]:
@@ -119,8 +138,7 @@ def _unshare(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd may not leave namespaces here: a container or a system call filter forbids unshare(2).",
                 said[:2],
-                "Allow it, or set slurmrestd_service_environment: {SLURMRESTD_SECURITY: "
-                f'"disable_unshare_sysv,disable_unshare_files"}} and run {DEPLOY}.',
+                f"Allow it, or set {variables(_SHARE)}, then {DEPLOY}",
             )
 
 
@@ -134,8 +152,9 @@ def _unconfinable(cluster: Cluster) -> Iterator[Sign]:
                     "systemd gives the unit up before slurmrestd runs: a container or the kernel does not allow what "
                     "its sandbox asks for.",
                     said[:2],
-                    "Change the directive or leave it out, as slurmrestd_service_sandbox: "
-                    f'{{PrivateUsers: "no"}} does, and run {DEPLOY}.',
+                    'Change the directive or leave it out, as slurmrestd_service_sandbox with PrivateUsers: "no" does, '
+                    "and "
+                    "run playbooks/deploy.yml.",
                 )
 
 
@@ -172,7 +191,7 @@ def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
             cause = (
                 "SLURM_JWT holds something else than the word daemon, perhaps a real token, which any root can read."
             )
-        remedy = f"Set slurmrestd_service_auth: jwt and run {DEPLOY}, which states SLURM_JWT=daemon."
+        remedy = f"Set `slurmrestd_service_auth: jwt`, then {DEPLOY}, which states SLURM_JWT=daemon."
         yield Sign(host.name, cause, [state, *refused, *said[:1]], remedy)
 
 
@@ -195,7 +214,7 @@ def _plugin_not_named(cluster: Cluster) -> Iterator[Sign]:
                 "the unit names no -a and no SLURMRESTD_AUTH_TYPES",
                 *said[:1],
             ],
-            f"Set slurmrestd_service_auth: jwt and run {DEPLOY}, which states -a rest_auth/jwt.",
+            f"Set `slurmrestd_service_auth: jwt`, then {DEPLOY}, which states -a rest_auth/jwt.",
         )
 
 
@@ -221,8 +240,15 @@ def _duplicates(cluster: Cluster) -> Iterator[Sign]:
                 f"slurmrestd is told to listen on {conflict.first} and on {conflict.second}: {conflict.reason}.",
                 [f"{origin}: listener" for origin in dict.fromkeys(origins)]
                 + host.said("slurmrestd", rf"{_BIND}Address already in use")[:1],
-                f"Leave one of them in slurmrestd_service_listen and run {DEPLOY}.",
+                _listen(one for one, _ in told if one != conflict.second)
+                if not same
+                else _listen(one for one, _ in told),
             )
+
+
+def _listen(wanted: Iterable[listeners.Listener]) -> str:
+    texts = list(dict.fromkeys(listener.format() for listener in wanted))
+    return f"Set {variables({'slurmrestd_service_listen': texts})}, then {DEPLOY}"
 
 
 def _taken(cluster: Cluster) -> Iterator[Sign]:
@@ -244,7 +270,7 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
                         *said[:1],
                     ],
                     f"Stop {entry['program'] or 'it'}, or choose another port in slurmrestd_service_listen, and run "
-                    f"{DEPLOY}.",
+                    "playbooks/deploy.yml.",
                 )
 
 
@@ -291,9 +317,16 @@ def _permission(cluster: Cluster) -> Iterator[Sign]:
             "slurmrestd may not create what it shall listen on: the directory of the socket does not let the service "
             "account write, or its port is one of root's (below 1024).",
             evidence,
-            f"Use a directory of its own, such as unix:/run/{host.rest_unit.replace('@', '-')}/slurmrestd.socket, "
-            f"in slurmrestd_service_listen and run {DEPLOY}.",
+            f"{_listen(_allowed(host, listener) for listener, _ in _told(host))}.",
         )
+
+
+def _allowed(host: Host, listener: listeners.Listener) -> listeners.Listener:
+    """Near the wanted place, where the service account may listen: its own directory, a port that is not root's."""
+    if listener.kind == "unix":
+        own = f"/run/{host.rest_unit.replace('@', '-')}"
+        return listener if listener.directory == own else replace(listener, path=f"{own}/slurmrestd.socket")
+    return listener if listener.port >= _FIRST_PORT else replace(listener, port=listeners.DEFAULT_PORT)
 
 
 def _socket_directory(cluster: Cluster) -> Iterator[Sign]:
@@ -311,7 +344,7 @@ def _socket_directory(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 cause,
                 [f"{origin}: {listener}", f"{listener.directory} does not exist", *said[:1]],
-                f"{DEPLOY} (RuntimeDirectory= makes it with every start); by hand: a file in /etc/tmpfiles.d.",
+                f"{DEPLOY} states RuntimeDirectory=, which makes it with every start.",
             )
 
 
@@ -336,7 +369,9 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
                     f"Clients are told {text}, but slurmrestd does not listen there.",
                     [f"slurmrest_doctor_listen has {text}"]
                     + [f"{origin}: {listener}" for listener, origin in _told(host)],
-                    f"Tell clients {', '.join(actual)}, or set slurmrestd_service_listen and run {DEPLOY}.",
+                    f"Tell clients {', '.join(actual)}, or set "
+                    f"{variables({'slurmrestd_service_listen': host.expected})}, "
+                    f"then {DEPLOY}",
                 )
 
 
@@ -362,7 +397,7 @@ def _waiting(cluster: Cluster) -> Iterator[Sign]:
             "slurmrestd runs and does not listen anywhere yet: it opens its listeners once it has read its "
             "configuration, for which it tries up to 60 s.",
             [*said[:2], *(f"{origin}: {listener}" for listener, origin in told[:2])],
-            f"journalctl -u {host.rest_unit} says what it waits for; then: systemctl restart {host.rest_unit}",
+            f"See what it waits for (journalctl -u {host.rest_unit}), and restart it once that is there.",
         )
 
 
@@ -375,7 +410,8 @@ def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd cannot read slurm.conf.",
                 [f"{conf['path']}: owner {facts.get('owner')}:{facts.get('group')}, mode {facts.get('mode')}"],
-                f"chmod 0644 {conf['path']}; chmod 0755 {posixpath.dirname(conf['path'])}",
+                f"`chmod 0644 {conf['path']}; chmod 0755 {posixpath.dirname(conf['path'])}`, then "
+                f"{start_again([host.rest_unit])}",
             )
 
 
@@ -388,7 +424,7 @@ def _missing(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"slurmrestd does not start without {what}." if what else "slurmrestd is not installed.",
                 [binary["error"] or "no slurmrestd in the usual places"],
-                f"Install {parts(host.facts)[1 if what else 0]}; from the distribution, {DEPLOY} does it.",
+                f"Install {parts(host.facts)[1 if what else 0]}; then {DEPLOY}, which from the distribution does both.",
             )
 
 
@@ -408,8 +444,9 @@ def _slurm_user(cluster: Cluster) -> Iterator[Sign]:
                 f"there is no account {account['name']} on this host",
                 *host.said("slurmrestd", r"Invalid user for SlurmUser|Unable to process configuration")[:1],
             ],
-            f"Make it with the uid that it has on the controllers: useradd --system --uid {uid} --no-create-home "
-            f"--home-dir /nonexistent --shell /usr/sbin/nologin {account['name']}",
+            f"Make it with the uid that it has on the controllers: `useradd --system --uid {uid} --no-create-home "
+            f"--home-dir /nonexistent --shell /usr/sbin/nologin {account['name']}`, then "
+            f"{start_again([host.rest_unit])}",
         )
 
 
@@ -525,6 +562,7 @@ RULES = (
         "systemd.exec(5), Process Exit Codes",
         _unconfinable,
         _STARTS,
+        by_hand="which directive the host refuses is in systemd's words, and what to give up is the site's choice",
     ),
     Rule(
         "unshare-denied",
@@ -541,6 +579,7 @@ RULES = (
         _slurmctld_range,
         (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed", "daemon-unreached"),
         fatals=_IN_USE,
+        by_hand="clients and firewalls have to know another port",
     ),
     Rule(
         "port-taken",
@@ -550,6 +589,7 @@ RULES = (
         (*DOWN, "listens-elsewhere", "token-refused"),
         fatals=_IN_USE,
         preflight=True,
+        by_hand="what the other program is for is not seen here",
     ),
     Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _duplicates, DOWN, fatals=_IN_USE),
     Rule(
@@ -582,6 +622,7 @@ RULES = (
         _waiting,
         ("listener-silent", "listens-elsewhere"),
         passing=True,
+        by_hand="what it waits for is in its own words",
     ),
     Rule(
         "listens-elsewhere",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..slurmrestd import running
 from ..slurmrestd import unit as units
 from .model import Cluster, Host, Rule, Sign
+from .remedies import DEPLOY, start_again, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-DEPLOY = "ansible-playbook playbooks/deploy.yml"
 DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused", "plugin-fails")
 _OF_ENVIRONMENT = r"(?i)bind|listen|parse|plugin|SLURMRESTD|configuration|unshare"
 """What variables decide: listeners, plugins, the configuration, what is given up at the start."""
@@ -42,7 +42,7 @@ def _exec_start_not_reset(cluster: Cluster) -> Iterator[Sign]:
         listen = host.unit["environment_origins"].get("SLURMRESTD_LISTEN", "")
         added = listen and listen.rpartition(":")[0] != host.unit["fragment"]
         vendor = _fragment_listeners(host)
-        remedy = f"Write an empty line ExecStart= before the new one in the drop-in, as {DEPLOY} does, then restart."
+        remedy = f"{DEPLOY} writes the drop-in with an empty line ExecStart= before the new one."
         if len(origins) > 1:
             cause = "Two commands add up, because the drop-in does not reset ExecStart; systemd refuses such a unit."
             yield Sign(host.name, cause, [f"{origin}: ExecStart=" for origin in origins], remedy)
@@ -61,7 +61,9 @@ def _sectioned(cluster: Cluster) -> Iterator[Sign]:
                     "A unit file stands where an environment file belongs: systemd ignores its section and reads its "
                     "directives as variables.",
                     [f"{entry['path']} has a [Section]", f"{entry['origin']}: EnvironmentFile={entry['path']}"],
-                    f"Move its directives to a drop-in (systemctl edit {host.rest_unit}), or remove it; run {DEPLOY}.",
+                    f"`mv {entry['path']} {entry['path']}.unit`, {DEPLOY}; what it was to state belongs into a drop-in "
+                    "(systemctl edit "
+                    f"{host.rest_unit}).",
                 )
 
 
@@ -76,7 +78,9 @@ def _environment_file_wins(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"An environment file sets {name} to another value than the unit, and environment files win.",
                     [f"{origin}: {name}={value}", f"{said['origin']}: {name}={said['value']}"],
-                    f"Remove {name} from {origin.rpartition(':')[0]}; {_variable(name)} is the place for it.",
+                    f"`sed -i --follow-symlinks '/^ *{name}=/d' {origin.rpartition(':')[0]}`; "
+                    f"{start_again([host.rest_unit])}; "
+                    f"{_variable(name)} is the place for it.",
                 )
 
 
@@ -95,7 +99,7 @@ def _writable(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"{path} decides what root starts, and accounts other than root may change it.",
                     [f"{path}: owner {facts['owner']}:{facts['group']}, mode {facts['mode']}"],
-                    f"chown root:root {path}; chmod 0644 {path}; the same with 0755 for {posixpath.dirname(path)}.",
+                    f"`chown root {path} {posixpath.dirname(path)}; chmod go-w {path} {posixpath.dirname(path)}`",
                 )
 
 
@@ -103,14 +107,19 @@ def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         if host.facts.get("dropin", units.DROPIN) not in host.unit["dropins"]:
             continue
+        files: dict[str, list[Mapping[str, Any]]] = {}
         for item in host.facts["contradictions"]:
             if item["file"] in host.unit["dropins"] and item["file"] != host.facts.get("dropin", units.DROPIN):
-                yield Sign(
-                    host.name,
-                    f"A drop-in that is not this toolkit's sorts later and decides {item['setting']}.",
-                    [f"{item['file']}:{item['line']}: {item['setting']}={item['value']}"],
-                    f"Remove that line from {item['file']}, or state it by the roles' variables, then run {DEPLOY}.",
-                )
+                files.setdefault(item["file"], []).append(item)
+        for path, items in files.items():
+            places = [f"{path}:{item['line']}" for item in items]
+            yield Sign(
+                host.name,
+                "A drop-in that is not this toolkit's sorts later and decides "
+                f"{', '.join(dict.fromkeys(item['setting'] for item in items))}.",
+                [f"{path}:{item['line']}: {item['setting']}={item['value']}" for item in items],
+                f"{without(places)}; {_loaded(host)}; what it is for belongs into the roles' variables.",
+            )
 
 
 def _no_listener(cluster: Cluster) -> Iterator[Sign]:
@@ -122,7 +131,7 @@ def _no_listener(cluster: Cluster) -> Iterator[Sign]:
                 "exits with code 0 and without a word.",
                 [f"{origin}: ExecStart without a listener" for origin in host["origins"]["ExecStart"]]
                 + ["SLURMRESTD_LISTEN is not set, or empty"],
-                f"Set slurmrestd_service_listen and run {DEPLOY}.",
+                f"{DEPLOY} has it listen where slurmrestd_service_listen says.",
             )
 
 
@@ -137,8 +146,12 @@ def _needs_reload(cluster: Cluster) -> Iterator[Sign]:
                     f"systemctl show {host.rest_unit}: NeedDaemonReload=yes",
                     f"{newest[1]} changed {newest[0]:.0f} s ago",
                 ],
-                f"systemctl daemon-reload && systemctl restart {host.rest_unit}",
+                _loaded(host),
             )
+
+
+def _loaded(host: Host) -> str:
+    return f"`systemctl daemon-reload; systemctl restart {host.rest_unit}`"
 
 
 def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
@@ -153,7 +166,7 @@ def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd was not restarted after its unit or environment file changed.",
                 [f"the unit says SLURMRESTD_LISTEN={told}", f"process {process['pid']} has SLURMRESTD_LISTEN={has}"],
-                f"systemctl daemon-reload && systemctl restart {host.rest_unit}",
+                _loaded(host),
             )
 
 
@@ -163,10 +176,10 @@ def _runs_otherwise(cluster: Cluster) -> Iterator[Sign]:
         found = [] if host.down("slurmrestd") else host.facts.get("running") or []
         if found:
             stale = all(item["origin"] == running.NOWHERE for item in found)
-            remedy = f"{DEPLOY}, which restarts it with what the drop-in says."
+            remedy = f"{DEPLOY} restarts it with what the drop-in says."
             if not stale:
-                places = ", ".join(dict.fromkeys(item["origin"] for item in found if item["origin"] != running.NOWHERE))
-                remedy = f"Remove what {places} says of it, then run {DEPLOY}."
+                places = without(item["origin"] for item in found if item["origin"] != running.NOWHERE)
+                remedy = f"{places} takes out what decides otherwise; then {DEPLOY}"
             yield Sign(
                 host.name,
                 "The running slurmrestd does not do what this toolkit's drop-in says.",
@@ -194,8 +207,7 @@ def _redirected(cluster: Cluster) -> Iterator[Sign]:
             "A variable of its environment sends slurmrestd to another slurm.conf"
             + (", which is not there." if missing else " than the one that it was deployed for."),
             [f"{origin}: SLURM_CONF={path}", *([f"{path} does not exist"] if missing else [])],
-            f"Remove SLURM_CONF from {origin.rpartition(':')[0]}, or name the directory in slurm_common_config_dir, "
-            f"and run {DEPLOY}.",
+            f"{without([origin])}; {_loaded(host)}; or name its directory in slurm_common_config_dir.",
         )
 
 
@@ -209,7 +221,7 @@ def _masked(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "The unit is masked: systemd starts it for nobody.",
                 [f"{place} is a link to /dev/null (systemctl mask)"],
-                f"systemctl unmask {host.rest_unit}; then run {DEPLOY}.",
+                f"`systemctl unmask {host.rest_unit}`, then {DEPLOY}",
             )
 
 
@@ -230,7 +242,7 @@ def _killed(cluster: Cluster) -> Iterator[Sign]:
             [*said[:1], *([f"the unit has KillSignal={now}"] if now else [])],
             f"{DEPLOY} sets KillSignal={wanted} and a short TimeoutStopSec=."
             if other
-            else f"See what it was busy with: journalctl -u {host.rest_unit}; then systemctl restart {host.rest_unit}.",
+            else f"See what it was busy with (journalctl -u {host.rest_unit}); then {start_again([host.rest_unit])}",
         )
 
 
@@ -241,8 +253,9 @@ def _condition(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "A condition of the unit does not hold, so systemd skips it without an error.",
                 [*host.unit["conditions"], f"systemctl show {host.rest_unit}: ConditionResult=no"],
-                "Create what the condition asks for (slurm.conf on this host: role slurm_conf), or set "
-                f"slurm_common_config_dir to where it is and run {DEPLOY}.",
+                f"{DEPLOY} writes unit and slurm.conf anew; a condition of the site's own has to be met by hand, and "
+                "where "
+                "slurm.conf is in another directory, slurm_common_config_dir has to name it.",
             )
 
 

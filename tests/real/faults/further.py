@@ -1,0 +1,240 @@
+"""Faults between the daemons and their surroundings, and variants of a cluster that are sound: nothing may be found."""
+
+from __future__ import annotations
+
+from slurmrest.slurm.releases import lookup
+
+from tests.real.faults.fault import ALL, BACKUP, Client, Fault
+
+CHECKED_IDS = ("24.11", "26.05")
+"""Releases on which slurmctld compares its cluster's id with the database's."""
+
+CONFIGURATION = (
+    Fault(
+        "job-submit-missing",
+        "A plugin's file is missing (job_submit.lua), and beside it the key's directory is writable by others",
+        "plugin-fails",
+        "chmod 0777 $(dirname $KEY); echo JobSubmitPlugins=lua >> $CONF; again slurmctld",
+        also=("jwt-key-directory",),
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "library-missing",
+        "A library is out of the loader's path: one finding for all daemons of the host",
+        "plugin-fails",
+        "tar cPf /root/libjwt.tar /usr/lib/*/libjwt.so*; rm /usr/lib/*/libjwt.so*; again slurmdbd slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmdbd", "slurmctld", "slurmrestd"),
+        undo="tar xPf /root/libjwt.tar",
+    ),
+    Fault(
+        "accounting-localhost",
+        "AccountingStorageHost=localhost, and slurmdbd is on another host",
+        "daemon-unreached",
+        "sed -i 's/^AccountingStorageHost=.*/AccountingStorageHost=localhost/' $CONF\nagain slurmctld slurmrestd",
+        on=f"slurmctld,slurmdbd,slurmrestd,{BACKUP}",
+        restart=("slurmctld", "slurmrestd"),
+        layout="split",
+    ),
+    Fault(
+        "accounting-port",
+        "AccountingStoragePort is not where slurmdbd listens",
+        "accounting-port-differs",
+        "echo AccountingStoragePort=6999 >> $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+        bounded=True,
+    ),
+    Fault(
+        "dbd-port",
+        "DbdPort changed, and slurm.conf does not know",
+        "accounting-port-differs",
+        "echo DbdPort=6829 >> $DBD; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+    ),
+    Fault(
+        "ports-equal",
+        "SlurmctldPort is slurmdbd's port",
+        "ports-collide",
+        "echo SlurmctldPort=6819 >> $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "include-missing",
+        "An included file is missing: slurmrestd runs and does not listen yet",
+        "include-missing",
+        "echo 'Include /etc/slurm/extra.conf' >> $CONF; again slurmrestd",
+    ),
+    Fault(
+        "plugin-removed",
+        "SelectType=select/cons_res, which the release does not have any more",
+        "plugin-removed",
+        "sed -i 's#select/cons_tres#select/cons_res#' $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+        releases=("24.11", "26.05"),
+    ),
+    Fault(
+        "unit-masked",
+        "systemd: the unit is masked",
+        "unit-masked",
+        "systemctl stop slurmrestd; systemctl --quiet mask slurmrestd",
+    ),
+    Fault(
+        "conf-redirected",
+        "systemd: an environment file sends slurmrestd to another slurm.conf",
+        "conf-redirected",
+        "mkdir -p /srv/other; cp $CONF /srv/other/slurm.conf\n"
+        "echo SLURM_CONF=/srv/other/slurm.conf >> $DEFAULTS; again slurmrestd",
+        undo="rm -rf /srv/other",
+    ),
+    Fault(
+        "stop-needs-kill",
+        "systemd: slurmrestd did not end when it was stopped, and was killed",
+        "stop-needs-kill",
+        # A signal that it does not care for stands for the one on which it does not end under load.
+        "sed -i 's/^KillSignal=.*/KillSignal=SIGWINCH/; s/^TimeoutStopSec=.*/TimeoutStopSec=2/' $DROPIN\n"
+        "again slurmrestd",
+    ),
+    Fault(
+        "binary-replaced",
+        "slurmrestd's program was replaced while it runs",
+        "daemon-outdated",
+        "cp -p /usr/sbin/slurmrestd /usr/sbin/slurmrestd.new; mv /usr/sbin/slurmrestd.new /usr/sbin/slurmrestd",
+    ),
+    Fault(
+        "auth-not-named",
+        "The quick start's UNIX way: a UNIX socket, SLURM_JWT, and no -a",
+        "auth-plugin-not-named",
+        "sed -i 's# -a rest_auth/jwt##' $DROPIN; again slurmrestd",
+    ),
+)
+
+ACCOUNTING = (
+    Fault(
+        "database-refuses",
+        "The database refuses slurmdbd's login",
+        "database-unusable",
+        "mariadb -e \"ALTER USER slurm@localhost IDENTIFIED BY 'another'\"; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+        undo='mariadb -e "ALTER USER slurm@localhost IDENTIFIED VIA unix_socket"',
+    ),
+    Fault(
+        "database-read-only",
+        "The database is read-only",
+        "database-unusable",
+        "mariadb -e 'SET GLOBAL read_only=ON'; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+        undo="mariadb -e 'SET GLOBAL read_only=OFF'",
+    ),
+    Fault(
+        "cluster-id",
+        "The database was made anew, and the cluster was added with sacctmgr: CLUSTER ID MISMATCH",
+        "cluster-id-mismatch",
+        "cd /var/lib/slurm/slurmctld; cp -p clustername /root/\n"
+        "mariadb-dump --databases slurm_acct_db > /root/accounts.sql\n"
+        "systemctl stop slurmctld slurmdbd\n"
+        "mariadb -e 'DROP DATABASE slurm_acct_db; CREATE DATABASE slurm_acct_db'; systemctl start slurmdbd\n"
+        "for i in $(seq 300); do sacctmgr -n show cluster >/dev/null 2>&1 && break; sleep 0.1; done\n"
+        "sacctmgr -iQ add cluster slurmrest; again slurmctld",
+        on="slurmctld",
+        restart=("slurmdbd", "slurmctld"),
+        undo="systemctl stop slurmctld slurmdbd; mariadb -e 'DROP DATABASE slurm_acct_db'\n"
+        "mariadb < /root/accounts.sql; cp -p /root/clustername /var/lib/slurm/slurmctld/",
+        releases=CHECKED_IDS,
+    ),
+    Fault(
+        "user-not-looked-up",
+        "The association was made before the account",
+        "user-not-looked-up",
+        "sacctmgr -iQ add account late; sacctmgr -iQ add user late account=late\n"
+        "late='scontrol show assoc_mgr users=late flags=users'\n"
+        "for i in $(seq 300); do $late | grep -q 4294967294 && break; sleep 0.1; done\n"
+        "useradd --uid 2077 --no-create-home late",
+        on="slurmctld",
+        restart=(),
+        undo="sacctmgr -iQ delete user late; sacctmgr -iQ delete account late",
+        client=Client("GET /slurm/{api}/jobs", user="late"),
+    ),
+    Fault(
+        "token-of-nobody",
+        "The token's own user is unknown on the controller, and no user header says who it is",
+        "user-unknown",
+        client=Client("GET /slurm/{api}/jobs", user="", owner="ghost"),
+        restart=(),
+        releases=("24.11", "26.05"),
+    ),
+)
+
+FURTHER = (*CONFIGURATION, *ACCOUNTING)
+
+
+def _without_accounting(release: str) -> str:
+    """What a site states that has no slurmdbd: without telling, some releases load the plugin for it."""
+    needed = lookup(release).release.openapi_without_accounting
+    told = f"""echo 'SLURMRESTD_OPTIONS="-s {needed}"' >> $DEFAULTS\n""" if needed else ""
+    return f"sed -i '/^AccountingStorage/d' $CONF\n{told}again slurmctld slurmrestd"
+
+
+HEALTHY = (
+    Fault(
+        "node-powering-up",
+        "A cloud node is powering up",
+        "",
+        "printf '%s\\n' ResumeProgram=/bin/true SuspendProgram=/bin/true SuspendTime=600 ResumeTimeout=600 "
+        "'NodeName=cloud1 CPUs=1 State=CLOUD' >> $CONF; again slurmctld\n"
+        "for i in $(seq 300); do scontrol update nodename=cloud1 state=power_up 2>/dev/null && break; sleep 0.1; done\n"
+        "scontrol show node cloud1 | grep -q POWERING_UP",
+        on="slurmctld",
+        restart=("slurmctld",),
+        bounded=True,
+    ),
+    Fault(
+        "node-dynamic",
+        "A dynamic node, which slurm.conf does not have",
+        "",
+        "echo MaxNodeCount=16 >> $CONF; again slurmctld\n"
+        "for i in $(seq 300); do scontrol create nodename=dynamic1 State=CLOUD 2>/dev/null && break; sleep 0.1; done\n"
+        "scontrol show node dynamic1 | grep -q NodeName=dynamic1",
+        on="slurmctld",
+        restart=("slurmctld",),
+        undo="scontrol delete nodename=dynamic1",
+        releases=("24.11", "26.05"),
+    ),
+    Fault(
+        "user-in-capitals",
+        "A user whose name has capitals",
+        "",
+        "useradd --badname --uid 2078 --no-create-home Carla\n"
+        "sacctmgr -iQ add account capitals; sacctmgr -iQ add user Carla account=capitals",
+        on="slurmctld",
+        restart=(),
+        undo="sacctmgr -iQ delete user carla; sacctmgr -iQ delete account capitals",
+        client=Client("GET /slurm/{api}/jobs", user="Carla"),
+    ),
+    Fault(
+        "own-configuration",
+        "slurmrestd has a configuration of its own (-f), which includes the cluster's",
+        "",
+        "printf 'include %s\\nAuthType=auth/jwt\\n' $CONF > /etc/slurm/slurmrestd.conf\n"
+        "sed -i 's# -a rest_auth/jwt# -f /etc/slurm/slurmrestd.conf -a rest_auth/jwt#' $DROPIN; again slurmrestd",
+    ),
+    *(
+        Fault(
+            "no-accounting",
+            "A cluster without accounting",
+            "",
+            _without_accounting(release),
+            on="slurmctld",
+            restart=("slurmctld", "slurmrestd"),
+            releases=(release,),
+        )
+        for release in ALL
+    ),
+)
+"""Variants that are sound."""
