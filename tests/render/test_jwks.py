@@ -31,7 +31,8 @@ def facts(version: str = "26.05.5", **other: Any) -> dict[str, Any]:
 def conf(name: str, version: str = "26.05.5", **variables: Any) -> str:
     """AuthAltParameters of a file that this toolkit writes whole."""
     lookup = f"lookup('ansible.builtin.template', '{name}.j2')"
-    text = evaluate("slurm_conf", lookup, {"slurm_conf_cluster_name": "c", **variables}, facts(version))
+    known = {"slurm_conf_cluster_name": "c", "slurm_common_dbd_host": "db", **variables}
+    text = evaluate("slurm_conf", lookup, known, facts(version))
     (value,) = re.findall(r"^AuthAltParameters=(.*)$", text, re.MULTILINE)
     return str(value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .redaction import redacted
+from .redaction import REDACTED, is_secret, redacted
 
 
 class SlurmrestError(Exception):
@@ -26,13 +26,17 @@ class SlurmrestError(Exception):
 class InputError(SlurmrestError, ValueError):
     """A value given by a person is refused.
 
-    Names the ``variable`` (or option, or file and line), its ``value`` and what is ``allowed``. Never give it a secret.
+    Names the ``variable`` (or option, or file and line), its ``value`` and what is ``allowed``. The value of a variable
+    whose name says that it is a secret (:func:`.redaction.is_secret`) is not kept and not shown; never give it another.
     """
 
     def __init__(
         self, variable: str, value: object, allowed: str, reason: str | None = None, remedy: str | None = None
     ) -> None:
-        message = f"{variable}: {value!r} is refused" + (f": {reason}" if reason else "") + f". Allowed: {allowed}."
+        shown = f": {value!r}"
+        if is_secret(variable):
+            value, shown = REDACTED, ""
+        message = f"{variable}{shown} is refused" + (f": {reason}" if reason else "") + f". Allowed: {allowed}."
         super().__init__(message, remedy)
         self.variable = variable
         self.value = value

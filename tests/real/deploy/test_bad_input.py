@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
+PASSWORD = "not-to-be-shown"
+
+# What would be a line of its own in a file, and how it is named.
+LINE_ENDS: dict[str, tuple[dict[str, Any], str]] = {
+    "an option": ({"slurm_conf_options": {"MailDomain": "a\nMaxNodeCount=9"}}, "slurm_conf_options.MailDomain: "),
+    "slurmdbd's option": ({"slurm_conf_dbd_options": {"DebugLevel": "info\n"}}, "slurm_conf_dbd_options.DebugLevel: "),
+    "a node": ({"slurm_conf_nodes": [{"name": "node1\n"}]}, "slurm_conf_nodes[0].name: "),
+    "the database's password": ({"slurm_conf_storage_pass": f"{PASSWORD}\nx"}, "slurm_conf_storage_pass is refused"),
+    "the sandbox": ({"slurmrestd_service_sandbox": {"CPUWeight": "1\nNice=1"}}, "slurmrestd_service_sandbox.CPUWeight"),
+    "a variable": ({"slurmrestd_service_environment": {"SITE": "1\nB=2"}}, "slurmrestd_service_environment.SITE"),
+}
 
 # Variables, and what the message must name: the variable, the value and what is allowed instead.
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -81,6 +92,28 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"slurm_common_jwt_key_path": "/var/lib/a,b.key"},
         ("slurm_common_jwt_key_path", "/var/lib/a,b.key", "absolute path"),
     ),
+    "directory with a specifier of systemd": (
+        {"slurm_common_config_dir": "/etc/slurm%i"},
+        ("slurm_common_config_dir", "/etc/slurm%i", "absolute path of letters"),
+    ),
+    "network with a line end": (
+        {"slurmrestd_service_clients": ["fe80::1%a\nCPUWeight=1"]},
+        ("slurmrestd_service_clients", "fe80::1%a", "addresses and networks"),
+    ),
+    **{
+        f"{name} with a line end": (variables, (*named, "line end", "Allowed: "))
+        for name, (variables, *named) in LINE_ENDS.items()
+    },
+}
+
+# Of cluster.yml, before it installs anything.
+CLUSTER_CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "option": ({"slurm_conf_options": {"MailDomain": ""}}, ("slurm_conf_options.MailDomain", "leave the key out")),
+    "account": ({"slurm_cluster_account": "a,b"}, ("slurm_cluster_account", "'a,b'", "letters, digits")),
+    "users": (
+        {"slurm_cluster_users": [{"name": "alice Account=x", "uid": 2001}]},
+        ("slurm_cluster_users[0].name", "'alice Account=x'", "letters, digits"),
+    ),
 }
 
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
@@ -132,6 +165,18 @@ def test_refused_in_words_that_help_and_nothing_changes(cluster: LiveCluster, be
     assert play.status != 0, play.output
     flat = " ".join(play.output.split())
     assert [word for word in words if word not in flat] == [], play.output
+    assert PASSWORD not in play.output
+    assert play.changed == 0, play.output
+    assert cluster.ssh("node1", FINGERPRINT) == before
+
+
+@pytest.mark.parametrize("case", CLUSTER_CASES)
+def test_a_new_cluster_is_refused_before_anything_changes(cluster: LiveCluster, before: str, case: str) -> None:
+    variables, words = CLUSTER_CASES[case]
+    play = cluster.playbook("cluster.yml", variables=variables)
+    assert play.status != 0, play.output
+    flat = " ".join(play.output.split())
+    assert [word for word in words if word not in flat] == [], play.output
     assert play.changed == 0, play.output
     assert cluster.ssh("node1", FINGERPRINT) == before
 
@@ -157,3 +202,16 @@ def test_the_same_run_without_bad_input_changes_nothing(cluster: LiveCluster, be
     play = cluster.playbook("deploy.yml").good()
     assert play.changed == 0, play.output
     assert cluster.ssh("node1", FINGERPRINT) == before
+
+
+def test_what_a_variable_says_is_what_slurm_has(cluster: LiveCluster) -> None:
+    """Comment signs, backslashes and blanks arrive, and a second run has nothing to do."""
+    options = dict(cluster.inventory()["all"]["vars"]["slurm_conf_options"])
+    options |= {"MailDomain": r"a#b\c", "SlurmctldParameters": "idle_on_node_suspend, node_reg_mem_percent=95"}
+    options |= {"SlurmdSyslogDebug": "quiet", "NodeSet": "every Nodes=ALL", "TrackWCKey": False}
+    cluster.playbook("cluster.yml", variables={"slurm_conf_options": options}).good()
+    config = cluster.ssh("node1", "scontrol show config")
+    has = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in config.splitlines())}
+    assert has["MailDomain"] == r"a#b\c", config
+    assert has["SlurmctldParameters"].replace(" ", "") == "idle_on_node_suspend,node_reg_mem_percent=95"
+    assert cluster.playbook("cluster.yml", variables={"slurm_conf_options": options}).good().changed == 0

@@ -29,9 +29,10 @@ _INCLUDE = re.compile(r"include\s+(?P<path>\S+)", re.IGNORECASE | re.ASCII)
 # Up to the comment, or to a NUL, where Slurm's strings end.
 _CODE = re.compile(r"(?:\\[^\0]|[^\\#\0])*\\?")
 _ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
-_RECORDS = frozenset(
+RECORDS = frozenset(
     {"nodename", "partitionname", "downnodes", "frontendname", "nodeset", "poweraction", "slurmctldhost"}
 )
+"""Keys, in lower case, whose lines hold further keys."""
 
 
 def pair(text: str, position: int = 0) -> re.Match[str] | None:
@@ -228,7 +229,7 @@ class _Reader:
         while (match := pair(line, position)) is not None:
             pairs.append((match["key"], match["plain"] if match["quoted"] is None else match["quoted"]))
             position = match.end()
-        record = bool(pairs) and pairs[0][0].lower() in _RECORDS
+        record = bool(pairs) and pairs[0][0].lower() in RECORDS
         if not pairs or line[position:].strip(WHITE) or (len(pairs) > 1 and not record):
             self.errors.append(f"{path}:{number}")
         for key, value in pairs[:1]:

@@ -22,6 +22,7 @@ from typing import Callable
 
 from ..errors import InputError, SlurmrestError
 from .conf import WHITE, Line, SlurmConf, lines, pair, read
+from .values import escaped
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _MARK = "# slurmrest.toolkit "
@@ -187,7 +188,7 @@ def _change_value(wish: Wish, file: str, number: int, edit: Edit) -> None:
     line = next(line for line in lines(text) if line.number == number)
     value = _Value(line)
     same = [span for item, span in value.items() if wish.option is not None and item.startswith(wish.option)]
-    item = re.sub(r"([\\#])", r"\\\1", wish.item)
+    item = escaped(wish.item)
     if same:
         start, end = same[0]
         note = _note("replaced in", wish.key, wish.item, text[start:end])
@@ -203,7 +204,7 @@ def _change_value(wish: Wish, file: str, number: int, edit: Edit) -> None:
 
 def _add_line(wish: Wish, file: str, after: int | None, edit: Edit) -> None:
     text = edit.texts[file]
-    item = re.sub(r"([\\#])", r"\\\1", wish.item)
+    item = escaped(wish.item)
     added = [_note("added the line", wish.key, wish.item), f"{wish.key}={item}"]
     offset = len(text) if after is None else next(line.end for line in lines(text) if line.number == after)
     end = _line_break(text, offset)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
 from ..errors import InputError
+from ..redaction import REDACTED
 from ..slurm.package_plan import parts
 from ..slurm.releases import RELEASES, first_with
+from ..systemd.values import no_directive, no_environment_value
 from . import account as accounts
 from . import adoption, listeners
 from . import unit as units
@@ -488,7 +490,13 @@ def _auth(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Proble
 def _debug(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
     value = variables.get(DEBUG)
     levels = _release_value(facts, "debug_levels")
-    if value not in (None, "") and levels and str(value).lower() not in levels:
+    if value in (None, ""):
+        return
+    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", str(value)):
+        yield Problem(
+            DEBUG, value, "a level such as info, verbose or debug; empty leaves it to the daemon", "it is none"
+        )
+    elif levels and str(value).lower() not in levels:
         allowed = f"{', '.join(levels)}; empty leaves it to the daemon"
         yield Problem(DEBUG, value, allowed, f"slurmrestd {facts['version']} ends at any other level")
 
@@ -536,8 +544,9 @@ def _extra_options(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterat
     if not value:
         return
     allowed = "options of slurmrestd that no other variable sets, such as -v"
-    if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
-        yield Problem(EXTRA_OPTIONS, value, allowed, "it must be one line of text")
+    reason = "it is no text" if not isinstance(value, str) else no_environment_value(value)
+    if reason is not None:
+        yield Problem(EXTRA_OPTIONS, value, allowed, reason)
         return
     origin = units.Place(EXTRA_OPTIONS, 1)
     words = [units.Word(word, origin) for word in ["slurmrestd", *units.split_words(value)]]
@@ -581,11 +590,10 @@ def _environment(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iter
 
 
 def _environment_value(name: str, value: Any, facts: Mapping[str, Any]) -> Iterator[Problem]:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        yield Problem(f"{ENVIRONMENT}.{name}", value, "a text or a number", "the daemon would read something else")
-    elif re.search(r"[\r\n\0]", str(value)):
+    reason = no_environment_value(value)
+    if reason is not None:
         # Not shown: it may be anything.
-        yield Problem(f"{ENVIRONMENT}.{name}", "(several lines)", "one line", "it would break the environment file")
+        yield Problem(f"{ENVIRONMENT}.{name}", REDACTED, "one line of text, or a number", reason)
     elif name == "SLURMRESTD_SECURITY":
         words = _release_value(facts, "security_values")
         allowed = [word for word in words or () if word not in _REFUSED_SECURITY]
@@ -608,6 +616,9 @@ def _clients(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Pro
 
 
 def _no_network(text: str) -> str | None:
+    if "%" in text:
+        # Python takes anything for the zone of an address, a line end, too.
+        return "an address with a zone is none that systemd filters by"
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
@@ -630,11 +641,10 @@ def sandbox_problems(variable: str, given: object) -> Iterator[Problem]:
             yield Problem(variable, name, "directives of the sandbox", "other variables decide about this directive")
         elif not isinstance(name, str) or not re.fullmatch(r"[A-Z][A-Za-z0-9]+", name):
             yield Problem(variable, name, "directives of the sandbox", "it is no name of a systemd directive")
-        elif isinstance(value, (dict, list)) or re.search(r"[\r\n\0]", str(value)) or str(value).endswith("\\"):
-            yield Problem(f"{variable}.{name}", value, "one line of text, or null to leave it out", "it is none")
-        elif isinstance(value, bool):
-            allowed = f"'{'yes' if value else 'no'}', quoted"
-            yield Problem(f"{variable}.{name}", value, allowed, "systemd would read a word of Python")
+        elif value is not None and (reason := no_directive(value)) is not None:
+            quoted = f"'{'yes' if value else 'no'}', quoted"
+            allowed = quoted if isinstance(value, bool) else "one line of text, or null to leave it out"
+            yield Problem(f"{variable}.{name}", value, allowed, reason)
 
 
 def _key_path(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
