@@ -27,6 +27,7 @@ from slurmrest.slurmrestd.preflight import problems
 
 from tests.meta import tree
 from tests.render.roles import evaluate
+from tests.unit.gateway.test_settings import GOOD as GATEWAY
 
 SYNTAX = jinja2.Environment()
 REFUSED = {
@@ -165,6 +166,11 @@ def refusals(name: str, value: Any) -> list[str]:
             evaluate("slurm_conf", "__slurm_conf_auth_parameters", {name: value}, FACTS)
         except AnsibleError as error:
             said.append(str(error))
+    if name in _private()["__slurmrest_gateway_stated"]:
+        try:
+            evaluate("slurmrest_gateway", "__slurmrest_gateway_settings", {**GATEWAY, name: value}, FACTS)
+        except AnsibleError as error:
+            said.append(str(error))
     if name in _token_variables():
         usual = tree.load(tree.ROOT / "roles/slurmrest_token/defaults/main.yml")
         here = {"slurm_common_controllers": ["ctl"], "slurmrest_token_user": "portal", "slurmrest_token_owner": "root"}
@@ -182,7 +188,12 @@ CASES = [(name, value) for name in written() for value in bad_values(_options()[
 
 def test_the_stock_is_what_one_sees_in_the_templates() -> None:
     """A guard of the guard: it finds what is written by way of other variables, too."""
-    assert {"slurm_conf_options", "slurm_conf_storage_pass", "slurmrestd_service_clients"} < set(written())
+    assert {
+        "slurm_conf_options",
+        "slurm_conf_storage_pass",
+        "slurmrestd_service_clients",
+        "slurmrest_gateway_name",
+    } < set(written())
     assert {"slurm_common_config_dir", "slurm_common_jwks_path", "slurmrest_token_user"} < set(written())
     assert {"slurm_common_slurm_user", "slurm_cluster_account", "slurm_cluster_users"} < set(written())
     assert len(CASES) > 40

@@ -87,6 +87,8 @@ def test_one_user_leaves_a_list_to_others() -> None:
         ("origins", ["https://a.example.org:99999"], "range"),
         ("clients", ["192.0.2.1/24"], "host bits"),
         ("clients", ["all"], "network"),
+        ("clients", ["fe80::1%eth0"], "zone"),
+        ("clients", ["fe80::1%a\nb"], "zone"),
         ("cache_seconds", 11, "0 to 10"),
         ("cache_seconds", True, "0 to 10"),
         ("cache_seconds", "1s", "0 to 10"),

@@ -259,10 +259,10 @@ def _origin(name: str, value: object) -> str:
 
 
 def _network(name: str, value: object) -> str:
-    try:
-        return str(ipaddress.ip_network(value, strict=True))  # type: ignore[arg-type]
-    except ValueError as error:
-        raise InputError(name, value, "an address or a network, such as 192.0.2.0/24", str(error)) from None
+    reason = listeners.no_network(str(value))
+    if reason is not None:
+        raise InputError(name, value, "an address or a network, such as 192.0.2.0/24", reason)
+    return str(ipaddress.ip_network(str(value)))
 
 
 def _number(variables: Mapping[str, Any], name: str, least: int, most: int) -> int:

@@ -207,6 +207,18 @@ def is_host(text: str) -> bool:
     return _valid_host(text, bracketed=":" in text)
 
 
+def no_network(text: str) -> str | None:
+    """Why ``text`` is no address and no network to filter by; None where it is one."""
+    if "%" in text:
+        # ipaddress takes anything for the zone of an address, a line end, too.
+        return "an address with a zone is none to filter by"
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def port_range(text: str, variable: str = "SlurmctldPort") -> range:
     """The ports of a SlurmctldPort value such as ``6817`` or ``6820-6829``.
 

@@ -6,7 +6,6 @@ each role can ask about its own; what depends on the release is judged where Slu
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
 from dataclasses import dataclass
@@ -610,20 +609,9 @@ def _clients(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Pro
         yield Problem(CLIENTS, given, allowed, "it is no list")
         return
     for text in given or ():
-        reason = _no_network(str(text))
+        reason = listeners.no_network(str(text))
         if reason:
             yield Problem(CLIENTS, text, allowed, reason)
-
-
-def _no_network(text: str) -> str | None:
-    if "%" in text:
-        # Python takes anything for the zone of an address, a line end, too.
-        return "an address with a zone is none that systemd filters by"
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _sandbox(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
