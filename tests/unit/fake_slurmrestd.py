@@ -117,6 +117,7 @@ class FakeSlurmrestd:
     job_reason: str = "None"
     job_user: str = ""
     max_connections: int = 124
+    controllers: dict[str, bool] = field(default_factory=lambda: {"ctl": True})  # by name, whether it answers
     slurm_user: str = "slurm"
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -149,8 +150,7 @@ class FakeSlurmrestd:
             return self._slurmdb(endpoint, actor, accepted=local or self._accepts(token or "", user))
         refused = None if local else self._slurmctld_refuses(token or "", user)
         if name == "ping" and not self.style.old:
-            up = refused is None and "ping-down" not in self.faults
-            return self._with_meta(200, pings=[self._ping(api, up=up)])
+            return self._with_meta(200, pings=self._pings(api, refused=refused is not None))
         if refused:
             return self._with_meta(refused[0], errors=[refused[1]])
         return self._slurm(method, api, endpoint, actor, body)
@@ -218,7 +218,7 @@ class FakeSlurmrestd:
             time.sleep(0.5 if "diag-hangs" in self.faults else 0)
             return self._with_meta(200, statistics={"jobs_submitted": 0, "parts_packed": 1})
         if endpoint == "ping":
-            return self._with_meta(200, pings=[self._ping(api, up="ping-down" not in self.faults)])
+            return self._with_meta(200, pings=self._pings(api))
         if endpoint == "nodes":
             state: Any = "idle" if self.style.old else ["IDLE"]
             return self._with_meta(200, nodes=[{"name": "node1", "state": state}])
@@ -232,14 +232,21 @@ class FakeSlurmrestd:
             return self._job(method, int(endpoint.partition("/")[2]), api)
         return 404, "Unable find requested URL. Please view /openapi/v3 for API reference."
 
+    def _pings(self, api: str, *, refused: bool = False) -> list[dict[str, Any]]:
+        down = refused or "ping-down" in self.faults
+        return [
+            self._ping(api, host, mode="backup" if number else "primary", up=up and not down)
+            for number, (host, up) in enumerate(self.controllers.items())
+        ]
+
     @staticmethod
-    def _ping(api: str, *, up: bool) -> dict[str, Any]:
+    def _ping(api: str, host: str, *, mode: str, up: bool) -> dict[str, Any]:
         word, number = "UP" if up else "DOWN", int(api.rpartition(".")[2])
         if number <= 38:
-            return {"hostname": "ctl", "ping": word, "status": 0, "mode": "primary"}
-        new = {"responding": up, "primary": True} if number >= 42 else {}
-        old = {"pinged": word, "mode": "primary"} if number <= 44 else {}
-        return {"hostname": "ctl", "latency": 100, **old, **new}
+            return {"hostname": host, "ping": word, "status": 0, "mode": mode}
+        new = {"responding": up, "primary": mode == "primary"} if number >= 42 else {}
+        old = {"pinged": word, "mode": mode} if number <= 44 else {}
+        return {"hostname": host, "latency": 100, **old, **new}
 
     def _submit(self, api: str, actor: str, body: dict[str, Any]) -> Answer:
         job, old = body["job"], int(api.rpartition(".")[2]) <= 38

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from slurmrest.auth import jwt
 from slurmrest.auth.jwt import TOKEN_HEADER
 from slurmrest.errors import InputError
-from slurmrest.rest import causes
+from slurmrest.rest import causes, session
 from slurmrest.rest.client import Credentials, Target
 from slurmrest.rest.session import NOT_ORDINARY
 from slurmrest.verify import capacity as checks_capacity
@@ -243,7 +243,7 @@ def test_slurmctld_down(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(report, "api-versions").seconds < 0.05
     assert report.slurm_version == STYLES[release].version
     waiting = [path for _method, path, headers in daemon.requests if "/slurm/" in path and headers.get(TOKEN)]
-    assert [path.rpartition("/")[2] for path in waiting] == ["diag", "ping"]
+    assert [path.rpartition("/")[2] for path in waiting] == ["ping", "diag"]
 
 
 @every_release
@@ -371,6 +371,54 @@ def test_ping_says_down_with_200(release: str) -> None:
     report = run(FakeSlurmrestd(STYLES[release], faults={"ping-down"}))
     assert failures(report) == ["ping"]
     assert check(report, "ping").detail == "200, but no answer from slurmctld on ctl"
+
+
+@every_release
+@pytest.mark.parametrize(
+    ("controllers", "warning"),
+    [
+        ({"ctl1": False, "ctl2": True}, "ctl2 is in charge: the primary controller ctl1 does not answer."),
+        ({"ctl1": True, "ctl2": False}, "ctl1 is in charge, and nothing takes over from it: ctl2 does not answer."),
+        (
+            {"ctl1": False, "ctl2": False, "ctl3": True},
+            "ctl3 is in charge: the primary controller ctl1 does not answer.",
+        ),
+    ],
+)
+def test_one_controller_of_several_is_enough_and_the_report_names_it(
+    release: str, controllers: dict[str, bool], warning: str
+) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], controllers=controllers))
+    assert failures(report) == []
+    assert report.ok
+    assert report.warnings == (warning,)
+    down = ", ".join(name for name, up in controllers.items() if not up)
+    assert check(report, "ping").detail.endswith(f"which is enough, and not on {down}")
+
+
+@every_release
+def test_all_controllers_of_several_down_is_a_failure(release: str) -> None:
+    report = run(FakeSlurmrestd(STYLES[release], controllers={"ctl1": False, "ctl2": False}))
+    assert check(report, "ping").detail == "200, but no answer from slurmctld on ctl1, ctl2"
+    assert report.warnings == ()
+
+
+def test_while_nobody_is_in_charge_the_report_says_so_and_comes_soon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "TAKEOVER_TIMEOUT", 0.2)
+    daemon = FakeSlurmrestd(STYLES["24.11"], faults={"diag-hangs"}, controllers={"ctl1": False, "ctl2": True})
+    with serving(daemon) as tcp, serving(daemon, tmp_path / "socket") as unix:
+        report = verify.verify([tcp, unix], ROOT, Options(job=JobOptions()), job_credentials=ALICE, key=KEY)
+    assert failures(report) == ["slurm-diag", "ping"]
+    words = "no controller is in charge: ctl1 does not answer, and ctl2 has not taken over (yet)"
+    assert check(report, "slurm-diag").cause == words
+    assert check(report, "ping").cause == words
+    assert "SlurmctldTimeout" in check(report, "slurm-diag").remedy
+    other = check(report, f"slurm-diag@unix:{tmp_path}/socket")
+    assert (other.ok, other.detail) == (None, "no controller is in charge (see slurm-diag)")
+    assert len([path for _method, path, _headers in daemon.requests if path.endswith("/diag")]) <= 4
+    assert report.warnings == ()
 
 
 def test_ping_without_controllers() -> None:

@@ -43,6 +43,9 @@ SPOILT_LIFESPAN = 600  # seconds
 
 _API_VERSION = re.compile(r"v\d+\.\d+\.\d+\Z")
 _MAX_WORDS = 400  # characters of a daemon's own words in a report
+TAKEOVER_TIMEOUT = 8.0
+"""Seconds, more than slurmrestd takes to get from a controller that is gone to the one in charge."""
+
 MAX_IDLE_CLIENTS = 1000
 MAX_SAMPLES = 10000
 
@@ -130,6 +133,7 @@ class Session:
     """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run.
 
     `key` signs tokens that must be refused, where the caller may read it. `latency` is filled by its check, in seconds.
+    `controllers` are slurmctld's hosts, the primary first, each with whether it answers slurmrestd.
     """
 
     target: Target
@@ -147,10 +151,23 @@ class Session:
     exchanges: list[Exchange] = field(default_factory=list)
     waited: float = 0.0
     latency: tuple[float, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    controllers: tuple[tuple[str, bool], ...] = ()
     job_output: tuple[str, str] | None = None
     read_output: Callable[[str], str] | None = None
     _sent: set[str] = field(default_factory=set, repr=False)
     _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> list[str]:
+        """Of several controllers those that do not answer, where at least one does."""
+        down = [host for host, up in self.controllers if not up]
+        return down if len(down) < len(self.controllers) else []
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a request may take. While a backup has not taken over, slurmrestd waits for minutes."""
+        return min(self.options.timeout, TAKEOVER_TIMEOUT) if self.silent else self.options.timeout
 
     @property
     def api(self) -> ApiVersion:
@@ -199,7 +216,7 @@ class Session:
                 path,
                 headers=headers,
                 body=None if text is None else text.encode("utf-8"),
-                timeout=self.options.timeout,
+                timeout=self.timeout,
                 context=self.context,
             )
         except ClientError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -20,6 +20,10 @@ _NO_PING = Cause(
     "slurmctld is down there, or cannot be reached from the host of slurmrestd",
     "On the controller: systemctl status slurmctld; journalctl -u slurmctld",
 )
+
+
+TAKEOVER = "takeover"
+"""Id of the cause that no controller is in charge while one of them answers."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,23 @@ def _api_versions(session: Session) -> Outcome:
     session.api_version = wanted or served[-1]
     session.row = assumed_row(served)
     with session.aside(), contextlib.suppress(ClientError):
+        # First of all: as long as no controller is in charge, what needs one is waited for in vain.
+        session.controllers = answers.controllers(payload_of(session.ask(session.url("ping"))), session.api)
+    with session.aside(), contextlib.suppress(ClientError):
         session.learn_version(payload_of(session.ask(session.url("diag"))))
     return Outcome(True, _versions_detail(session))
 
 
 def _slurm_diag(session: Session) -> Outcome:
-    payload = session.good(session.url("diag"))
+    if session.silent and any(found.cause_id == TAKEOVER for found in session.outcomes.values()):
+        return Outcome(None, "no controller is in charge (see slurm-diag)")
+    try:
+        payload = session.good(session.url("diag"))
+    except (ClientError, Failed) as error:
+        if not session.silent:
+            raise
+        words = error.message if isinstance(error, ClientError) else error.outcome.detail
+        raise Failed(words, _takeover(session)) from error
     return Outcome(True, f"200, no errors, {_statistics(payload, 'slurmctld')} statistics")
 
 
@@ -114,14 +129,36 @@ def _slurmdb_diag(session: Session) -> Outcome:
 
 
 def _ping(session: Session) -> Outcome:
+    """Of several controllers one is enough, which is a warning: the cluster works."""
     found = answers.controllers(session.good(session.url("ping")), session.api)
-    down = [host for host, up in found if not up]
-    if not found or down:
+    up, down = ([host for host, answers_there in found if answers_there is wanted] for wanted in (True, False))
+    if not found or (down and not (up and session.passed("slurm-diag"))):
         raise Failed(
             f"200, but no answer from slurmctld on {', '.join(down)}" if down else "200, but no controller is listed",
             session.cause_of("slurm-diag", _NO_PING),
         )
-    return Outcome(True, f"slurmctld answers on {', '.join(host for host, _up in found)}")
+    if down:
+        session.warnings.append(_degraded(found[0][0], up[0], down))
+        return Outcome(True, f"slurmctld answers on {', '.join(up)}, which is enough, and not on {', '.join(down)}")
+    return Outcome(True, f"slurmctld answers on {', '.join(up)}")
+
+
+def _degraded(primary: str, leader: str, down: Sequence[str]) -> str:
+    """Which controller is in charge while others are down: the first of those that answer."""
+    if primary in down:
+        return f"{leader} is in charge: the primary controller {primary} does not answer."
+    return f"{leader} is in charge, and nothing takes over from it: {', '.join(down)} does not answer."
+
+
+def _takeover(session: Session) -> Cause:
+    down = ", ".join(session.silent)
+    up = ", ".join(host for host, answering in session.controllers if answering)
+    return Cause(
+        TAKEOVER,
+        f"no controller is in charge: {down} does not answer, and {up} has not taken over (yet)",
+        "Wait for SlurmctldTimeout (slurm.conf) from when it was lost, then ask again. On a controller: scontrol ping; "
+        f"journalctl -u slurmctld. What {up} takes over from has to be on a StateSaveLocation that all of them share.",
+    )
 
 
 def _nodes(session: Session) -> Outcome:
@@ -197,7 +234,7 @@ CHECKS: tuple[Check, ...] = (
     Check("api-versions", "the OpenAPI document lists API versions", _api_versions, needs_api=False),
     Check("slurm-diag", "a good token reaches slurmctld", _slurm_diag, every_listener=True),
     Check("slurmdb-diag", "a good token reaches slurmdbd", _slurmdb_diag),
-    Check("ping", "every slurmctld answers", _ping),
+    Check("ping", "slurmctld answers", _ping),
     Check("nodes", "nodes can be listed", _nodes, needs_token=True),
     Check("partitions", "partitions can be listed", _partitions, needs_token=True),
     Check("users", "users or associations can be listed", _users, needs_token=True),

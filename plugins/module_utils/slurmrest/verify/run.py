@@ -164,7 +164,7 @@ def verify(
         time.monotonic() - begin,
         session.requests,
         session.latency,
-        tuple(_warnings(targets, context)),
+        (*_warnings(targets, context), *session.warnings),
     )
 
 
