@@ -10,10 +10,10 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.slurmrestd.listeners import read
-from ..plugin_utils.peer import result_on, run_on, slurm_of
+from ..plugin_utils.minting import NoTokens, minted
+from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.slurm_ask"
-TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
 TOKEN_SECONDS = 600
 USER = "root"
 
@@ -52,17 +52,18 @@ class ActionModule(ActionBase):
         self, arguments: dict[str, Any], cluster: Cluster, variables: dict[str, Any]
     ) -> tuple[str | None, str | None]:
         """A token of root, or why there is none."""
-        controller = arguments.get("controller") or variables["inventory_hostname"]
+        named = arguments.pop("controllers", None) or [arguments.get("controller") or variables["inventory_hostname"]]
         controllers = cluster.role("slurmctld")
         if controllers and all(host.down("slurmctld") for host in controllers):
             # scontrol would try for a long time.
             return None, f"slurmctld does not run on {', '.join(host.name for host in controllers)}"
+        reached = [name for name in named if name not in variables["hostvars"] or self._registered(name, variables)]
+        conf = next((host.facts["slurm_conf"] for host in controllers), None)
         try:
-            facts = next((host["facts"] for host in controllers if host.name == controller), None)
-            wanted = {"users": [USER], "lifespan": TOKEN_SECONDS, **slurm_of(facts)}
-            return run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"][USER], None
-        except AnsibleError as error:
-            return None, str(error).removeprefix("slurmrest.toolkit.")
+            wanted = {"users": [USER], "lifespan": TOKEN_SECONDS}
+            return minted(self, reached or named, wanted, conf, variables)[USER], None
+        except NoTokens as error:
+            return None, str(error)
 
     def _client_token(self, arguments: dict[str, Any]) -> str | None:
         """The client's token, from its file: bare, or as ``scontrol token`` prints it."""

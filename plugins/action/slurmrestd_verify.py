@@ -15,10 +15,10 @@ from ansible.utils.display import Display
 from ..module_utils.slurmrest.auth.jwt import Token
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.verify.formats import write_file
-from ..plugin_utils.peer import result_on, run_on, slurm_of
+from ..plugin_utils.minting import NoTokens, minted
+from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
-TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
 TOKEN_SECONDS = 600
 
 
@@ -30,15 +30,16 @@ class ActionModule(ActionBase):
         variables: dict[str, Any] = task_vars or {}
         super().run(tmp, variables)
         arguments = dict(self._task.args)
-        controller = arguments.get("controller") or variables["inventory_hostname"]
+        here = variables["inventory_hostname"]
+        controllers = arguments.pop("controllers", None) or [arguments.get("controller") or here]
         token_file = arguments.pop("token_file", None)
         if token_file:
             arguments.update(token=_token(Path(token_file)), job=False)
-        elif controller == variables["inventory_hostname"]:
+        elif controllers == [here]:
             arguments["mint"] = TOKEN_SECONDS
         else:
-            arguments.update(self._mint(controller, arguments, variables))
-        result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
+            arguments.update(self._mint(controllers, arguments, variables))
+        result = result_on(self, here, MODULE, arguments, variables)
         documents = result.pop("documents", {})
         if documents and not self._task.check_mode:
             _keep(Path(arguments["report_directory"]), variables["inventory_hostname"], documents)
@@ -47,15 +48,20 @@ class ActionModule(ActionBase):
             Display().display(f"{variables['inventory_hostname']}: {table}")
         return result
 
-    def _mint(self, controller: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
-        """Ask another host for the tokens, by the parameters that take them."""
+    def _mint(self, controllers: list[str], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Ask other hosts for the tokens, by the parameters that take them; while none is to be had, say why."""
         users = {"token": arguments.get("user") or "root"}
         if arguments.get("job") and arguments.get("job_user"):
             users["job_token"] = arguments["job_user"]
-        facts = (variables["hostvars"].get(controller) or {}).get("ansible_facts", {}).get("slurmrest")
-        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS, **slurm_of(facts)}
-        minted = run_on(self, controller, TOKEN_MODULE, wanted, variables)["tokens"]
-        return {parameter: minted[user] for parameter, user in users.items()}
+        conf = (variables.get("ansible_facts", {}).get("slurmrest") or {}).get("slurm_conf")
+        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+        try:
+            tokens = minted(self, controllers, wanted, conf, variables)
+        except NoTokens as error:
+            if error.standing or error.unreached:
+                return {"tokenless": str(error), "job": False}
+            raise
+        return {parameter: tokens[user] for parameter, user in users.items()}
 
 
 def _token(file: Path) -> str:

@@ -16,7 +16,13 @@ options:
   evidence:
     description: Name under which M(slurmrest.toolkit.slurm_gather) was registered (read by the action plugin).
     type: str
-  controller: {description: Inventory name of the host that mints the token (read by the action plugin)., type: str}
+  controllers:
+    description:
+      - Inventory names of the controllers, the primary first. The first that answers makes the token (read by the
+        action plugin).
+    type: list
+    elements: str
+  controller: {description: "The same where there is one.", type: str}
   listen: {description: Further addresses where slurmrestd shall listen., type: list, elements: str, default: []}
   request:
     description: A request that does not work for a client. It is repeated where it is a GET that slurmrestd has.
@@ -47,7 +53,7 @@ EXAMPLES = r"""
 - name: Ask slurmrestd
   slurmrest.toolkit.slurm_ask:
     evidence: slurm_evidence
-    controller: "{{ groups['slurmctld'][0] }}"
+    controllers: "{{ groups['slurmctld'] }}"
   register: slurm_answers
 """
 
@@ -83,6 +89,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "evidence": {"type": "str"},
+            "controllers": {"type": "list", "elements": "str"},
             "controller": {"type": "str"},
             "listen": {"type": "list", "elements": "str", "default": []},
             "request": {

@@ -18,6 +18,11 @@ options:
     description: Path of slurm.conf of the cluster that is meant; without it the one that Slurm was built for.
     type: path
   prefix: {description: "Where Slurm is installed, for its programs.", type: path}
+  controllers:
+    description:
+      - What slurm.conf says of several controllers, as the facts have it (C(slurmctld_hosts) and so on). While none of
+        them is in charge, the module says so at once and does not ask C(scontrol), which would wait.
+    type: dict
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: slurmrest-toolkit contributors
@@ -32,11 +37,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tokens: {description: Token by user., returned: success, type: dict}
+standing: {description: "Who is in charge, where none is.", returned: failure, type: dict}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.slurm import controllers
 from ..module_utils.slurmrest.slurm.commands import TOKEN_SECONDS, Slurm
+
+SEVERAL_SECONDS = 10.0
+"""That scontrol gets where a takeover may begin while it asks: without one it takes a moment."""
 
 
 def main() -> None:
@@ -47,14 +57,20 @@ def main() -> None:
             "lifespan": {"type": "int", "default": 300},
             "slurm_conf": {"type": "path"},
             "prefix": {"type": "path"},
+            "controllers": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     slurm = Slurm(module.params["slurm_conf"] or "", module.params["prefix"] or "")
+    several = module.params["controllers"]
+    standing = controllers.look(several) if several else None
+    if standing and standing.kind in controllers.WAITING:
+        module.fail_json(msg=str(standing), standing=standing.as_dict())
+    limit = SEVERAL_SECONDS if standing else TOKEN_SECONDS
     tokens = {}
     for user in module.params["users"]:
         words = ("token", f"username={user}", "lifespan={}".format(module.params["lifespan"]))
-        done = slurm.ask("scontrol", *words, limit=TOKEN_SECONDS)
+        done = slurm.ask("scontrol", *words, limit=limit)
         name, _separator, token = done.stdout.strip().partition("=")
         if done.returncode != 0 or name != "SLURM_JWT" or not token:
             # Standard output may hold a token: only the error stream is shown.

@@ -18,7 +18,16 @@ options:
       - Seconds for which tokens are asked of scontrol on this host instead; given by the action plugin where this host
         is O(controller), which saves a look at another one.
     type: int
-  controller: {description: Inventory name of the host that mints the tokens (read by the action plugin)., type: str}
+  controllers:
+    description:
+      - Inventory names of the controllers, the primary first. The first that answers makes the tokens (read by the
+        action plugin).
+    type: list
+    elements: str
+  controller: {description: "The same where there is one.", type: str}
+  tokenless:
+    description: Why no controller makes tokens now; given by the action plugin. Only the listeners are asked then.
+    type: str
   user:
     description: "Administrator whose token is used: slurmdbd shows its statistics to no one else."
     type: str
@@ -57,11 +66,11 @@ author: slurmrest-toolkit contributors
 EXAMPLES = r"""
 - name: Prove that slurmrestd works
   slurmrest.toolkit.slurmrestd_verify:
-    controller: "{{ groups['slurmctld'][0] }}"
+    controllers: "{{ groups['slurmctld'] }}"
 
 - name: Prove that jobs run too, and keep a page of it
   slurmrest.toolkit.slurmrestd_verify:
-    controller: "{{ groups['slurmctld'][0] }}"
+    controllers: "{{ groups['slurmctld'] }}"
     job: true
     job_user: alice
     report_directory: reports
@@ -88,7 +97,15 @@ from ..module_utils.slurmrest.slurmrestd.adoption import bound
 from ..module_utils.slurmrest.systemd import sandbox as confinement
 from ..module_utils.slurmrest.verify.formats import render_junit
 from ..module_utils.slurmrest.verify.html import configuration, render_html
-from ..module_utils.slurmrest.verify.run import JobOptions, Options, verify, with_process
+from ..module_utils.slurmrest.verify.run import (
+    CHECKS,
+    LISTENERS,
+    JobOptions,
+    Options,
+    verify,
+    with_process,
+    without_controller,
+)
 from ..module_utils.slurmrest.verify.table import render_table
 
 
@@ -97,7 +114,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "mint": {"type": "int"},
+            "controllers": {"type": "list", "elements": "str"},
             "controller": {"type": "str"},
+            "tokenless": {"type": "str", "no_log": False},
             "user": {"type": "str", "default": "root"},
             "token": {"type": "str", "no_log": True},
             "token_file": {"type": "str", "no_log": False},
@@ -131,7 +150,7 @@ def main() -> None:
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             targets,
-            Credentials(wanted["user"], Token(wanted["token"] or "")),
+            Credentials(wanted["user"], Token(wanted["token"] or ("none" if wanted["tokenless"] else ""))),
             Options(
                 accounting=accounting,
                 job=JobOptions(timeout=wanted["job_timeout"]) if job else None,
@@ -139,8 +158,9 @@ def main() -> None:
             ),
             job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
             context=tls.context() if any(target.is_tls for target in targets) else None,
+            checks=LISTENERS if wanted["tokenless"] else CHECKS,
         )
-        report = with_process(report, facts["running"])
+        report = with_process(without_controller(report, wanted["tokenless"] or ""), facts["running"])
         confined = confinement.look(unit)
     except SlurmrestError as error:
         module.fail_json(msg=str(error))

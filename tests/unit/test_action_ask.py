@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.unit.doctor.test_doctor import evidence
 
+minting = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.minting")
 ask = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_ask")
 
 
@@ -16,13 +18,16 @@ def asked(monkeypatch: pytest.MonkeyPatch, *hosts: dict[str, Any]) -> tuple[list
     """Who was asked for a token, and what came of it."""
     calls = []
 
-    def run_on(_action: object, host: str, _module: str, arguments: dict[str, Any], _vars: object) -> dict[str, Any]:
+    def result_on(_action: object, host: str, _module: str, arguments: dict[str, Any], _vars: object) -> dict[str, Any]:
         calls.append(host)
         return {"tokens": dict.fromkeys(arguments["users"], "a token")}
 
-    monkeypatch.setattr(ask, "run_on", run_on)
-    cluster = ask.Cluster.of({f"ctl{number}": host for number, host in enumerate(hosts, start=1)})
-    return calls, object.__new__(ask.ActionModule)._token({"controller": "ctl1"}, cluster, {})
+    monkeypatch.setattr(minting, "result_on", result_on)
+    found = {f"ctl{number}": host for number, host in enumerate(hosts, start=1)}
+    variables = {"hostvars": {name: {"seen": {"evidence": host}} for name, host in found.items()}}
+    action = object.__new__(ask.ActionModule)
+    action._task = SimpleNamespace(args={"evidence": "seen"})
+    return calls, action._token({"controllers": list(found)}, ask.Cluster.of(found), variables)
 
 
 def test_a_controller_that_does_not_run_is_not_asked_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from slurmrest.doctor import evidence as module
 from slurmrest.host import programs
+from slurmrest.host.network import connect
 
 from tests.unit.doctor.test_doctor import evidence, ids, judge, split
 
@@ -57,9 +58,9 @@ def test_a_daemon_that_does_not_run_is_the_cause_of_not_being_reached() -> None:
 def test_a_place_is_tried_by_name_and_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert module._connect("127.0.0.1", str(port)) == {"addresses": ["127.0.0.1"], "error": ""}
-    assert module._connect("127.0.0.1", str(port))["error"] == "Connection refused"
-    assert module._connect("no.such.invalid", "6819")["error"].startswith("cannot be resolved: ")
+        assert connect("127.0.0.1", str(port)) == {"addresses": ["127.0.0.1"], "error": ""}
+    assert connect("127.0.0.1", str(port))["error"] == "Connection refused"
+    assert connect("no.such.invalid", "6819")["error"].startswith("cannot be resolved: ")
     assert module._address("ctl(10.0.0.7)") == "10.0.0.7"
     assert module._address("ctl") == "ctl"
 

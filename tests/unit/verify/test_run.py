@@ -421,6 +421,18 @@ def test_while_nobody_is_in_charge_the_report_says_so_and_comes_soon(
     assert report.warnings == ()
 
 
+def test_without_a_controller_only_the_listeners_are_asked_and_the_reason_is_a_failed_check() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    with serving(daemon) as tcp:
+        report = verify.verify([tcp], Credentials("root", jwt.Token("none")), Options(), checks=verify.LISTENERS)
+    assert verify.without_controller(report, "") is report
+    told = verify.without_controller(report, "ctl1 is gone and ctl2 takes over from it")
+    assert [(result.id, result.ok) for result in told.checks] == [("reach", True), ("controllers", False)]
+    assert told.checks[-1].detail == "ctl1 is gone and ctl2 takes over from it"
+    assert not told.ok
+    assert daemon.requests[0][1] == "/openapi/v3"
+
+
 def test_ping_without_controllers() -> None:
     report = run(FakeSlurmrestd(STYLES["24.11"], instead={"ping": (200, {"errors": [], "pings": []})}))
     assert check(report, "ping").detail == "200, but no controller is listed"

@@ -17,6 +17,7 @@ from .rules_behind import RULES as BEHIND
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
+from .rules_controllers import RULES as CONTROLLERS
 from .rules_keys import RULES as KEYS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON shape; rises when a key is renamed or gone."""
 
-RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CLUSTER, *BEHIND, *REQUESTS, *SYMPTOMS)
+RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CONTROLLERS, *CLUSTER, *BEHIND, *REQUESTS, *SYMPTOMS)
 """In the order in which equally weighty causes are reported."""
 
 

@@ -17,7 +17,6 @@ import os
 import posixpath
 import pwd
 import re
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,11 @@ from ..facts.host import detect
 from ..host import files, identity, programs
 from ..host.files import UnsafePath, read_beginning, read_if_there
 from ..host.identity import account_facts, describe
+from ..host.network import connect
 from ..host.proc import listening_sockets, process, read_text
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
+from ..slurm import controllers
 from ..slurm.commands import Slurm
 from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
@@ -129,6 +130,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
         "plugin_directories": _plugin_directories(confs),
         "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
+        "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
         "unshare": _unshare(),
@@ -437,11 +439,10 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dic
         ports = [entry["value"] for entry in entries if entry["key"] == "accountingstorageport"]
         hosts = slurm.get("accounting_storage_hosts") or ["localhost"]
         wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
-    return [{"daemon": daemon, "host": name, "port": port, **_connect(name, port)} for daemon, name, port in wanted]
+    return [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
 
 
 _MOST_REACHED = 3
-_CONNECT_SECONDS = 2.0
 
 
 def _address(name: str) -> str:
@@ -449,27 +450,19 @@ def _address(name: str) -> str:
     return name.partition("(")[2].rstrip(")") or name
 
 
-def _connect(name: str, port: str) -> dict[str, Any]:
-    """Addresses, and why none of them takes a connection; an empty ``error`` where one does."""
-    try:
-        found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:
-        return {"addresses": [], "error": f"cannot be resolved: {getattr(error, 'strerror', None) or error}"}
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    errors = []
-    for address in addresses[:_MOST_REACHED]:
-        errors.append(_refusal(address, int(port)))
-        if not errors[-1]:
-            return {"addresses": addresses, "error": ""}
-    return {"addresses": addresses, "error": errors[-1] if errors else "has no address"}
-
-
-def _refusal(address: str, port: int) -> str:
-    try:
-        socket.create_connection((address, port), _CONNECT_SECONDS).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+def _controllers(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of several controllers who is in charge, and what this host sees of the state that they share."""
+    standing = controllers.look(facts["slurm_conf"])
+    if standing is None:
+        return None
+    state = str(facts["slurm_conf"]["state_save_location"])
+    heartbeat = controllers.read_heartbeat(state)
+    return {
+        "standing": standing.as_dict(),
+        "state": state,
+        "heartbeat": heartbeat and [heartbeat.index, heartbeat.written],
+        "inode": os.stat(state).st_ino if os.path.isdir(state) else None,
+    }
 
 
 def _plugin_directories(confs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:

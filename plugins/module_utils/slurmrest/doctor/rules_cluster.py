@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, everywhere, join, on, start_again, without
+from .rules_controllers import meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,14 +52,15 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                     "it was stopped, or never started" + ("" if fields.get("enabled") else ", and is not enabled"),
                 )
                 seen = f"{fields.get('active', 'absent')} ({fields.get('sub', '')})"
+                more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 yield Sign(
                     host.name,
-                    f"{title}: {why}.",
+                    f"{title}: {why}.{more}",
                     [
                         f"systemctl is-active {host.service(daemon)}: {seen}",
                         *host.said(daemon, r"[Ss]topped|Deactivated", runs=1)[:1],
                     ],
-                    f"`systemctl enable --now {host.service(daemon)}`",
+                    f"`systemctl enable --now {host.service(daemon)}`{costs}",
                 )
 
     return look
@@ -104,13 +106,14 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
             if host.state(daemon) in states:
                 fields, service = host["units"][daemon], host.service(daemon)
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
+                more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 yield Sign(
                     host.name,
-                    f"{cause}: see its own words.",
+                    f"{cause}: see its own words.{more}",
                     [*host.words(daemon), f"systemctl show {service}: {seen}"],
                     f"Mend what it says (all of it: journalctl -u {service}); then systemctl reset-failed {service} "
                     "and "
-                    f"systemctl start {service}.",
+                    f"systemctl start {service}{costs}.",
                     ended=host.ended(daemon),
                 )
 
@@ -455,6 +458,7 @@ def _rule(identity: str, title: str, documentation: str, look: Any, explains: An
 
 
 _WITHOUT_CONTROLLER = (
+    "no-controller-in-charge",
     "daemon-unreached",
     "token-not-minted",
     "token-refused",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..host.files import MARKER, read_if_there, readable_text
 from ..host.identity import account_facts, readable
 from ..slurm import conf as slurmconf
+from ..slurm import controllers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +91,13 @@ def slurm_conf_facts(
     # An account that is still to be made will be in no group that matters.
     new = account if account["exists"] else {"exists": True, "uid": None, "gid": None}
     communication = (conf.get("CommunicationParameters") or "").lower().split(",")
+    timeout = conf.get("SlurmctldTimeout") or ""
     hosts = conf.all("SlurmctldHost") or [*conf.all("ControlMachine"), *conf.all("BackupController")]
     facts.update(
         cluster_name=conf.get("ClusterName"),
         slurmctld_hosts=[re.sub(r"\(.*\)$", "", host) for host in hosts],
+        slurmctld_addresses=[host.partition("(")[2].rstrip(")") or host for host in hosts],
+        slurmctld_timeout=int(timeout) if timeout.isdigit() else controllers.DEFAULT_TIMEOUT,
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
         state_save_location=conf.get("StateSaveLocation", "/var/spool"),

@@ -34,6 +34,9 @@ INSECURE = "--insecure: the certificate was not checked, so anybody on the way c
 _NAMED = re.compile(r"(-u |systemctl \w+ )slurmrestd\b")
 """The service in the commands of a remedy."""
 
+LISTENERS = tuple(check for check in CHECKS if check.id == "reach")
+"""What can be asked without a token."""
+
 SCHEMA = 1  # of Report.as_dict(); rises when a key changes its meaning or goes
 
 
@@ -188,6 +191,28 @@ def with_process(report: Report, differences: Sequence[Mapping[str, Any]]) -> Re
         "files.",
     )
     return replace(report, checks=(failed, *report.checks))
+
+
+def without_controller(report: Report, words: str) -> Report:
+    """The report with a failed check ``controllers`` behind the others where no controller makes tokens.
+
+    Args:
+        report: of the listeners alone.
+        words: why there are no tokens, from who has asked; empty where there are.
+    """
+    if not words:
+        return report
+    failed = Result(
+        "controllers",
+        "a controller is in charge",
+        ok=False,
+        seconds=0.0,
+        detail=words,
+        cause="nothing behind slurmrestd can be asked without a token, and no controller makes one now",
+        remedy="Wait where a takeover is under way, then ask again; otherwise on a controller: scontrol ping; "
+        "journalctl -u slurmctld.",
+    )
+    return replace(report, checks=(*report.checks, failed))
 
 
 def _warnings(targets: Sequence[Target], context: ssl.SSLContext | None) -> Iterator[str]:

@@ -1,0 +1,139 @@
+"""Several controllers of one cluster: which of them is in charge, and what is going on where none is.
+
+Whoever is in charge writes the time and its place among the controllers into ``heartbeat`` of StateSaveLocation, a few
+times within SlurmctldTimeout (heartbeat.c, two 64-bit numbers in network order). That and whether each of them takes
+connections is known at once; ``scontrol`` itself waits, during a takeover half of SlurmctldTimeout and longer.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Callable
+
+from ..host import files
+from ..host.files import UnsafePath
+from ..host.network import connect
+
+DEFAULT_TIMEOUT = 120
+"""Seconds of SlurmctldTimeout where slurm.conf says nothing (slurm.conf(5))."""
+
+TAKE_BACK_SECONDS = 31
+"""About what it takes Slurm until a primary that starts has the cluster back from its backup (measured)."""
+
+HEARTBEAT = "heartbeat"
+_LAYOUT = struct.Struct(">QQ")
+
+NORMAL, DEGRADED, TAKEOVER, TAKE_BACK, DOWN, UNKNOWN = "normal", "degraded", "takeover", "take-back", "down", "unknown"
+"""All answer; some do not; the one in charge is gone; an earlier one starts again; none answers; no heartbeat."""
+
+WAITING = (TAKEOVER, TAKE_BACK, DOWN)
+"""What a request waits in, or is answered badly."""
+
+Connect = Callable[[str, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What the controller in charge last wrote: its place among the controllers, 0 the primary, and when."""
+
+    index: int
+    written: int  # seconds since 1970, by its clock
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who is in charge. ``hosts`` are all controllers in the order of slurm.conf, ``silent`` those without slurmctld.
+
+    ``age`` is that of the heartbeat in seconds, ``timeout`` SlurmctldTimeout.
+    """
+
+    kind: str
+    hosts: tuple[str, ...]
+    silent: tuple[str, ...] = ()
+    leader: str = ""
+    age: float = 0.0
+    timeout: int = DEFAULT_TIMEOUT
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Standing:
+        """From what :meth:`as_dict` gave."""
+        return cls(**{**data, "hosts": tuple(data["hosts"]), "silent": tuple(data["silent"])})
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    @property
+    def next(self) -> str:
+        """The first controller that answers and is not in charge, or an empty string."""
+        return next((host for host in self.hosts if host not in (self.leader, *self.silent)), "")
+
+    def __str__(self) -> str:
+        silent = ", ".join(self.silent)
+        if self.kind == TAKEOVER:
+            since = f"the last heartbeat of {self.leader} is {self.age:.0f} s old, SlurmctldTimeout {self.timeout} s"
+            left = self.timeout - self.age
+            when = f"in about {left:.0f} s" if left > 0 else "any moment"
+            return f"{self.leader} is gone and {self.next} takes over from it {when} ({since}); until then all wait"
+        if self.kind == TAKE_BACK:
+            return (
+                f"{self.next} has started and takes the cluster back from {self.leader}, for about {TAKE_BACK_SECONDS} "
+                "s nothing is answered"
+            )
+        if self.kind == DOWN:
+            return f"slurmctld answers on none of {', '.join(self.hosts)}"
+        if self.kind == DEGRADED:
+            return f"{self.leader} is in charge, and slurmctld does not answer on {silent}"
+        if self.kind == NORMAL:
+            return f"{self.leader} is in charge"
+        return "there is no heartbeat of a controller in StateSaveLocation, so nobody knows who is in charge"
+
+
+def read_heartbeat(state: str) -> Heartbeat | None:
+    """The heartbeat in a StateSaveLocation; None where there is none, or none that can be read."""
+    try:
+        content = files.read_site(posixpath.join(state, HEARTBEAT), _LAYOUT.size)
+        written, index = _LAYOUT.unpack(content[: _LAYOUT.size])
+    except (OSError, UnsafePath, struct.error):
+        return None
+    return Heartbeat(index, written)
+
+
+def judge(
+    hosts: Sequence[str], silent: Sequence[str], heartbeat: Heartbeat | None, now: float, timeout: int
+) -> Standing:
+    """Who is in charge of these controllers, given which of them do not answer. Pure."""
+    names, without = tuple(hosts), tuple(host for host in hosts if host in silent)
+    if len(without) == len(names):
+        return Standing(DOWN, names, without, timeout=timeout)
+    if heartbeat is None or heartbeat.index >= len(names):
+        return Standing(UNKNOWN, names, without, timeout=timeout)
+    leader, age = names[heartbeat.index], max(0.0, now - heartbeat.written)
+    if leader in without:
+        kind = TAKEOVER
+    elif any(host not in without for host in names[: heartbeat.index]):
+        kind = TAKE_BACK  # a controller before it has no business but to take the cluster back
+    else:
+        kind = DEGRADED if without else NORMAL
+    return Standing(kind, names, without, leader, round(age, 1), timeout)
+
+
+def look(conf: Mapping[str, Any], reach: Connect = connect) -> Standing | None:
+    """Who is in charge, seen from a controller; None where the cluster has only one.
+
+    Args:
+        conf: facts of slurm.conf (:func:`..facts.conf.slurm_conf_facts`).
+        reach: tells whether a port of a host takes connections.
+    """
+    hosts = list(conf["slurmctld_hosts"])
+    if len(hosts) < 2:
+        return None
+    port = str(conf["slurmctld_port"]).partition("-")[0]
+    places = conf.get("slurmctld_addresses") or hosts
+    silent = [host for host, place in zip(hosts, places) if reach(place, port)["error"]]
+    heartbeat = read_heartbeat(str(conf["state_save_location"]))
+    return judge(hosts, silent, heartbeat, time.time(), int(conf.get("slurmctld_timeout") or DEFAULT_TIMEOUT))
