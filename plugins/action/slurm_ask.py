@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
             return {"changed": False, "http": None, "token_refused": None}
         told = [entry["text"] for entry in own["facts"]["unit"]["listeners"]] + list(arguments.get("listen") or ())
         arguments["urls"] = [listener.url for listener in map(read, told) if listener]
+        arguments.update(service=own.get("service") or "slurmrestd", account=own["facts"]["unit"]["user"] or "")
         arguments["accounting"] = bool(own["facts"]["slurm_conf"]["accounting"])
         found = {host: self._registered(host, variables) for host in variables["ansible_play_hosts_all"]}
         cluster = Cluster.of(found)

@@ -20,6 +20,8 @@ from ..plugin_utils.peer import result_on
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
 TOKEN_SECONDS = 600
+SUFFIXES = ("html", "xml")
+"""Of the documents of a host, which are named after it."""
 
 
 class ActionModule(ActionBase):
@@ -77,7 +79,7 @@ def _keep(directory: Path, host: str, documents: dict[str, str]) -> None:
     """Write the documents of a host below `directory`. Raises AnsibleError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for suffix, text in documents.items():
-            write_file(str(directory / f"{host}.{suffix}"), text)
-    except (OSError, InputError) as error:
+        for suffix in SUFFIXES:  # not what the host calls them: a name could lead elsewhere on this controller
+            write_file(str(directory / f"{host}.{suffix}"), documents[suffix])
+    except (OSError, KeyError, InputError) as error:
         raise AnsibleError(f"report_directory: {error}") from error

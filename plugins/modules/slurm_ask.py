@@ -40,6 +40,11 @@ options:
   tls_cacert: {description: "File on this host with the authorities of listeners that speak TLS.", type: str}
   tls_name: {description: Name that their certificate must be for., type: str}
   urls: {description: Addresses to ask; given by the action plugin., type: list, elements: str, default: []}
+  service: {description: Name of its unit; given by the action plugin., type: str, default: slurmrestd}
+  account:
+    description: Account of its unit; given by the action plugin. No token goes where another one listens.
+    type: str
+    default: ""
   accounting: {description: Whether slurmdbd has to answer; given by the action plugin., type: bool, default: false}
   patience: {description: Seconds during which a bad answer is asked for again., type: float, default: 5}
   token: {description: Token of root; given by the action plugin., type: str}
@@ -68,14 +73,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.jwt import Token
 from ..module_utils.slurmrest.doctor.inquiry import inquire
-from ..module_utils.slurmrest.rest.client import Tls
+from ..module_utils.slurmrest.rest.client import Target, Tls
+from ..module_utils.slurmrest.slurmrestd.strangers import accounts_of, strangers
 
 
 def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     """Ask each address; SlurmrestError when it cannot be done."""
+    accounts = accounts_of(f"{wanted['service']}.service", wanted["account"])
     return inquire(
         wanted["urls"],
-        Token(wanted["token"]) if wanted["token"] else None,
+        held=strangers(map(Target.parse, wanted["urls"]), accounts),
+        token=Token(wanted["token"]) if wanted["token"] else None,
         accounting=wanted["accounting"],
         patience=wanted["patience"],
         client=wanted["request"],
@@ -102,6 +110,8 @@ def main() -> None:
                 },
             },
             "urls": {"type": "list", "elements": "str", "default": []},
+            "service": {"type": "str", "default": "slurmrestd"},
+            "account": {"type": "str", "default": ""},
             "accounting": {"type": "bool", "default": False},
             "tls_cacert": {"type": "str"},
             "tls_name": {"type": "str"},

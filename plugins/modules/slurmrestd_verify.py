@@ -92,6 +92,7 @@ from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.host import detect
 from ..module_utils.slurmrest.rest.client import Credentials, Tls
 from ..module_utils.slurmrest.slurm.commands import Slurm
+from ..module_utils.slurmrest.slurmrestd import strangers
 from ..module_utils.slurmrest.slurmrestd import unit as units
 from ..module_utils.slurmrest.slurmrestd.adoption import bound
 from ..module_utils.slurmrest.systemd import sandbox as confinement
@@ -147,6 +148,7 @@ def main() -> None:
         urls = wanted["urls"] or [listener.url for listener in told]
         tls = Tls(cacert=wanted["tls_cacert"] or None, name=wanted["tls_name"] or "")
         targets = [tls.target(url) for url in urls]
+        strangers.refuse(targets, strangers.accounts_of(unit, facts["unit"]["user"] or ""))
         accounting = facts["slurm_conf"]["accounting"] if wanted["accounting"] is None else wanted["accounting"]
         report = verify(
             targets,

@@ -49,7 +49,9 @@ from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.host import detect
 from ..module_utils.slurmrest.rest.client import Credentials, Target
 from ..module_utils.slurmrest.rotation.acceptance import NEW, OLD, Sampler, prove, routes
+from ..module_utils.slurmrest.slurmrestd import strangers
 from ..module_utils.slurmrest.slurmrestd.listeners import parse
+from ..module_utils.slurmrest.slurmrestd.unit import unit_names
 
 
 def run(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +65,8 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
     tokens = {name: Credentials(wanted["user"], Token(wanted[name])) for name in (OLD, NEW) if wanted[name]}
     good, bad = (NEW, OLD) if wanted["step"] == "prove-new" else (OLD, NEW)
     target = Target.parse(parse(listeners[0]["text"]).url)
+    unit = unit_names(wanted["instance"] or "")[0]
+    strangers.refuse([target], strangers.accounts_of(unit, facts["unit"]["user"] or ""))
     where = routes(target, tokens[good], accounting=facts["slurm_conf"]["accounting"])
     found = prove(where, tokens[good], tokens.get(bad))
     if wanted["step"] == "start":

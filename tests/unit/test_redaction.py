@@ -228,3 +228,8 @@ def test_long_lines_take_no_long_time() -> None:
     """Every expression goes over a text once; one that does not would never end on these."""
     for text in ("pass" * 50_000, "a." * 50_000, "://" + "a:" * 50_000, "storagepass" + " " * 100_000, "=" * 200_000):
         assert redaction.redacted(text)
+
+
+def test_nothing_that_others_wrote_commands_a_terminal() -> None:
+    said = "one\x1b]0;title\x07 two\rthree\r\n\tfour\x9b31m\n"
+    assert redaction.redacted(said) == "one\ufffd]0;title\ufffd two\ufffdthree\r\n\tfour\ufffd31m\n"

@@ -36,6 +36,9 @@ _REST = re.compile(r"(?:\\\n|[^\n])*")
 _HARMLESS = re.compile(r"\s*(?:\Z|(?:yes|no|daemon|true|false|none|null)(?![\w.@$-]))", re.IGNORECASE)
 """What stands behind such a name and is no secret: `(using password: YES)` of MariaDB, `SLURM_JWT=daemon`."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+"""What a terminal would obey: of others' words only line breaks and tabs get there."""
+
 _ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
 _DOTTED = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_=-]*)+")
 _SIGNATURE = 40  # characters of base64url: HS256, the shortest, has 43
@@ -56,9 +59,12 @@ def is_secret(name: str) -> bool:
 def redacted(text: str) -> str:
     """A text without what may be a token, a password, a login in an address, a private key, or bytes of one of them.
 
+    And without characters that would command the terminal which shows it.
+
     Line breaks stay, so that the lines of a file keep their numbers where no secret goes over several of them. What is
     redacted already stays as it is.
     """
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     text = _PEM.sub(REDACTED, text)
     text = _without(text, _values(text))
     text = _ADDRESS.sub(_without_login, text)

@@ -104,3 +104,13 @@ def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> 
         pytest.skip("programs here are not run as their owner (nosuid)")
     assert found == (65534, 65534, [])
     assert processes.whose(2**22 + 1) is None
+
+
+def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as odd, socket.socket(socket.AF_UNIX) as other:
+        odd.bind(str(tmp_path / "one\nthis is no line of the kernel at all"))
+        odd.listen()
+        other.bind(str(tmp_path / "two"))
+        other.listen()
+        (found,) = processes.listening_sockets([], [str(tmp_path / "two")])
+    assert (found["path"], found["pid"]) == (str(tmp_path / "two"), os.getpid())

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -421,6 +422,17 @@ def test_a_link_in_the_place_of_the_public_key_shows_nobody_what_it_leads_to(for
     assert made
     assert line.startswith("ssh-ed25519 ")
     assert (foreign.parent / "secret").read_text().startswith("root:")
+
+
+def test_what_is_endless_in_the_place_of_the_public_key_fills_no_memory(foreign: Path) -> None:
+    (foreign / ".ssh").mkdir()
+    (foreign / fetch.KEY).write_text("a key")
+    (foreign / f"{fetch.KEY}.pub").symlink_to("/dev/zero")
+    for path in (foreign / ".ssh", foreign / fetch.KEY):
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    began = time.monotonic()
+    assert hosts.key_pair("nobody", check=True) == (True, "")
+    assert time.monotonic() - began < 10
 
 
 def test_a_link_in_the_place_of_the_demand_is_not_written_through(foreign: Path, installed: FetchSettings) -> None:

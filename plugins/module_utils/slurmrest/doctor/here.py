@@ -12,6 +12,7 @@ from ..auth import minting
 from ..auth.jwt import TokenError, inspect
 from ..errors import InputError, SlurmrestError
 from ..slurmrestd.listeners import read
+from ..slurmrestd.strangers import accounts_of, strangers
 from .diagnosis import diagnose
 from .evidence import gather
 from .inquiry import ADMINISTRATOR, inquire
@@ -117,10 +118,13 @@ def _owner(token: Token | None) -> str:
 
 
 def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: LocalRequest | None) -> dict[str, Any]:
-    told = [*(entry["text"] for entry in evidence["facts"]["unit"]["listeners"]), *evidence["expected"]]
+    unit = evidence["facts"]["unit"]
+    told = [*(entry["text"] for entry in unit["listeners"]), *evidence["expected"]]
+    listeners = [listener for listener in map(read, told) if listener]
     return inquire(
-        [listener.url for listener in map(read, told) if listener],
+        [listener.url for listener in listeners],
         token,
+        held=strangers(listeners, accounts_of(f"{evidence.get('service') or 'slurmrestd'}.service", unit["user"])),
         accounting=bool(evidence["facts"]["slurm_conf"]["accounting"]),
         patience=Cluster.of({name: evidence}).patience,
         client=request.variables() if request else None,

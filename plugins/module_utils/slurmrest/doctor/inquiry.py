@@ -18,7 +18,7 @@ from ..slurm.releases import URL_PATH, URL_QUERY
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ..auth.jwt import Token
 
@@ -45,6 +45,7 @@ def inquire(
     client: Mapping[str, Any] | None = None,
     client_token: Token | None = None,
     tls: Tls | None = None,
+    held: Collection[str] = (),
     pause: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
     """Ask every listener whether it answers, and the first that does whether it answers well.
@@ -57,12 +58,13 @@ def inquire(
         client: a request that does not work for a client: ``method``, ``path`` and ``user`` (the user header).
         client_token: the token it came with; None where it came without.
         tls: how to speak https: a token goes only to whom the certificate is for.
+        held: of the addresses those that somebody else holds (:mod:`..slurmrestd.strangers`): no token goes there.
         pause: waits for some seconds before the next attempt.
     """
     deadline = time.monotonic() + patience
     way = _Way(tls or Tls())
     while True:
-        found = _ask_all(way, urls, token, accounting=accounting)
+        found = _ask_all(way, urls, token, accounting=accounting, held=held)
         if _settled(found, token) or time.monotonic() > deadline:
             break
         pause(PAUSE)
@@ -88,9 +90,12 @@ class _Way:
         return request(target, "GET", path, headers=headers, timeout=TIMEOUT, context=self._context)
 
 
-def _ask_all(way: _Way, urls: Sequence[str], token: Token | None, *, accounting: bool) -> dict[str, Any]:
+def _ask_all(
+    way: _Way, urls: Sequence[str], token: Token | None, *, accounting: bool, held: Collection[str]
+) -> dict[str, Any]:
     listeners = [{"url": url, **_ask(way, url, OPENAPI)} for url in dict.fromkeys(urls)]
-    main = next((entry["url"] for entry in listeners if entry["status"] is not None), None)
+    answering = (entry["url"] for entry in listeners if entry["status"] is not None)
+    main = next((url for url in answering if url not in held), None)
     found: dict[str, Any] = {"listeners": listeners, "url": main, "served": None, "diag": None, "clusters": None}
     if main is None or token is None:
         return found

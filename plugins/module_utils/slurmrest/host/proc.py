@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import posixpath
+import re
 import socket
 import sys
 import time
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 _IDS = ("Uid", "Gid", "Groups")
 _LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
+_SOCKET = re.compile(
+    r"^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
+    r"(?P<inode>\d{1,20}) (?P<path>.+)$",
+    re.MULTILINE,
+)
 
 
 def read_text(path: str, limit: int = 1 << 20) -> str | None:
@@ -139,10 +145,11 @@ def _address(text: str) -> str:
 
 
 def _unix() -> Iterator[dict[str, Any]]:
-    for line in (read_text("/proc/net/unix") or "").splitlines()[1:]:
-        fields = line.split(None, 7)
-        if len(fields) == 8 and int(fields[3], 16) & _LISTENING:
-            yield {"kind": "unix", "host": "", "port": 0, "path": fields[7], "uid": None, "inode": int(fields[6])}
+    # A path may have line breaks in it, whoever's it is: what begins no line of the kernel's is passed over.
+    for match in _SOCKET.finditer(read_text("/proc/net/unix") or ""):
+        if int(match["flags"], 16) & _LISTENING:
+            socket_of = {"kind": "unix", "host": "", "port": 0, "path": match["path"], "uid": None}
+            yield {**socket_of, "inode": int(match["inode"])}
 
 
 def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int, tuple[int, str]]:

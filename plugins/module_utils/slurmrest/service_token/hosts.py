@@ -51,6 +51,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PATH = re.compile(r"/[A-Za-z0-9_.@+~/-]*[A-Za-z0-9_@+~-]")
 _PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+")
 _PUBLIC_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{60,}={0,2}")
+_KEY_BYTES = 4096
 _SHARED = ("root", "nobody", "nogroup", "slurm", "munge")
 _AN_ACCOUNT = "a name of lower-case letters, digits, '-' and '_', at most 32 long"
 _AN_OWN_ONE = "an account of its own, used by nothing else"
@@ -159,7 +160,8 @@ def _mode(directory: str) -> int:
 
 def _public_key(account: str, path: str) -> str:
     """Type and key where both halves are there, else nothing."""
-    code, text, _errors = _as(account, ["sh", "-c", 'test -s "$0" && exec cat "$0.pub"', path])
+    # No more than a key has: the account may have put anything there.
+    code, text, _errors = _as(account, ["sh", "-c", f'test -s "$0" && exec head -c {_KEY_BYTES} "$0.pub"', path])
     line = " ".join(text.split()[:2])
     return line if code == 0 and _PUBLIC_KEY.fullmatch(line) else ""
 

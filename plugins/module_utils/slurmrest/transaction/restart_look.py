@@ -77,7 +77,7 @@ def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, 
     path = _conf_path(running)
     main = path if daemon == CONTROLLER else posixpath.join(posixpath.dirname(path), "slurmdbd.conf")
     program, gone = _program(pid, running)
-    run = _as_its_account(run, pid, posixpath.basename(program) == daemon)
+    run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
     ask = _Slurm(run, path)
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
