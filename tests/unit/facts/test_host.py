@@ -555,6 +555,35 @@ def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
     assert facts_units.adopted_of(str(dropin), 0, "slurm", {}) == {"adopted": {"a": 1}, "not_adopted": {}}
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start something as another account")
+def test_what_a_process_only_says_of_itself_is_not_adopted(tmp_path: Path) -> None:
+    """Root would load plugins by that slurm.conf, and make the directory of that socket."""
+    said = {"SLURM_CONF": f"{tmp_path}/slurm.conf"}
+    (tmp_path / "slurm.conf").touch()
+    os.chown(tmp_path / "slurm.conf", 65534, 65534)
+    words = ["slurmrestd", "unix:/run/nothing/here.socket", "127.0.0.1:6899"]
+    command = ["/usr/bin/python3", "-c", "import time; time.sleep(60)", *words]
+    with subprocess.Popen(command, env=said, cwd="/", user=65534, group=65534, extra_groups=[]) as process:
+        try:
+            wait_for_command(process.pid)
+            found = facts_units.adopted_of(units.DROPIN, process.pid, "slurm", {})
+            stated = facts_units.adopted_of(units.DROPIN, process.pid, "slurm", {}, [said["SLURM_CONF"]])
+        finally:
+            process.kill()
+    assert found["adopted"]["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
+    assert "slurm_common_config_dir" not in found["adopted"]
+    assert found["not_adopted"] == {"slurm_common_config_dir": str(tmp_path), "slurmrestd_service_listen": words[1:]}
+    assert stated["adopted"]["slurm_common_config_dir"] == str(tmp_path)
+
+
+def test_what_root_alone_can_change(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    os.lchown(tmp_path / "link", 65534 if os.getuid() == 0 else -1, -1)
+    assert identity.roots_alone("/etc/passwd")
+    assert not identity.roots_alone(str(tmp_path / "link"))
+    assert not identity.roots_alone(str(tmp_path / "none"))
+
+
 def wait_for_command(pid: int) -> None:
     """Wait until the child has become its program."""
     deadline = time.monotonic() + 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,7 +229,7 @@ NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
 SAFE = NAMES.filter(lambda name: not any(secret in name for secret in SECRETS))
 
 
-@given(st.dictionaries(SAFE, st.text().filter(lambda text: "\r" not in text)))
+@given(st.dictionaries(SAFE, st.text().filter(lambda text: not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", text))))
 def test_quoted_values_come_back(variables: dict[str, str]) -> None:
     escaped = {k: "".join(f"\\{c}" if c in '"\\`$' else c for c in v) for k, v in variables.items()}
     text = "".join(f'{name}="{value}"\n' for name, value in escaped.items())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MUNGE_KEY = "/etc/munge/munge.key"
 
 
-def _told(unit: Mapping[str, Any]) -> list[str]:
+def told(unit: Mapping[str, Any]) -> list[str]:
     """The configuration that a unit names on its command line, then in its environment."""
     said = []
     for command in unit["exec_start"]:
@@ -45,7 +45,7 @@ def _of_the_cluster(path: str) -> list[str]:
 
 def slurm_conf_path_of(unit: Mapping[str, Any], controller: Mapping[str, Any], prefix: str | None) -> str:
     """Where slurm.conf is: what slurmctld of this host was told, then slurmrestd, the prefix, the usual places."""
-    said = _told(controller) + [path for told in _told(unit) for path in _of_the_cluster(told)]
+    said = told(controller) + [path for told in told(unit) for path in _of_the_cluster(told)]
     conditions = [line.partition("=")[2] for line in unit["conditions"] if line.startswith("ConditionPathExists=")]
     said += [path for path in conditions if posixpath.basename(path) == "slurm.conf"]
     usual = [f"{prefix}/etc/slurm.conf"] if prefix and prefix != "/usr" else []

@@ -20,7 +20,7 @@ from ..slurm.daemons import DAEMONS
 from ..slurmrestd import running
 from ..slurmrestd import unit as units
 from ..slurmrestd.running import glob_files, our_dropin, unit_files
-from .conf import exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurm_user_facts, slurmdbd_conf_facts
+from .conf import exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurm_user_facts, slurmdbd_conf_facts, told
 from .installation import (
     daemon_of,
     find_binaries,
@@ -71,7 +71,8 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     slurm_conf_path = options.get("slurm_conf") or slurm_conf_path_of(unit, other_unit(shown["slurmctld"]), prefix)
     slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, beside_includer)
     pids = {name: fields.pop("pid") for name, fields in shown.items()}
-    adopted = adopted_of(our_dropin(names), pids["slurmrestd"], str(slurm_conf["slurm_user"]), unit["environment"])
+    slurm_user = str(slurm_conf["slurm_user"])
+    adopted = adopted_of(our_dropin(names), pids["slurmrestd"], slurm_user, unit["environment"], told(unit))
     elsewhere = options.get("slurm_conf") or adopted["adopted"].get("slurm_common_config_dir")
     wanted = wanted_dropin(account, "-f slurm.conf" if elsewhere else "")
     unit_facts = unit_facts_of(names, fragment, dropins, wanted, options.get("owned") or ())

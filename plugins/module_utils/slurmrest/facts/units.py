@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..host import proc as processes
 from ..host.files import MARKER, read_if_there, readable_text
-from ..host.identity import describe, group_name, owner_name
+from ..host.identity import describe, group_name, owner_name, roots_alone
 from ..slurm.daemons import DAEMONS
 from ..slurmrestd import adoption
 from ..slurmrestd import unit as units
+from ..slurmrestd.listeners import VARIABLE as LISTEN
 from ..slurmrestd.running import glob_files, our_dropin
 from ..systemd import systemctl
 
@@ -24,6 +25,8 @@ DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 
 OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
 
+
+_CONFIG_DIR = "slurm_common_config_dir"
 
 GONE = " (deleted)"
 """Of what /proc says of a file whose name leads to another one by now, or to none."""
@@ -104,11 +107,11 @@ def unit_facts_of(
 
 
 def adopted_of(
-    dropin: str, pid: int, slurm_user: str, unit_environment: Mapping[str, str]
+    dropin: str, pid: int, slurm_user: str, unit_environment: Mapping[str, str], stated: Sequence[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """What is to stay of a service that ran before our drop-in came: what that remembers, or what the process says.
 
-    ``not_adopted`` is what it has and cannot keep.
+    ``not_adopted`` is what it has and cannot keep. ``stated`` are configurations that its unit files name.
     """
     ours = read_if_there(dropin)
     if ours is not None:
@@ -122,7 +125,28 @@ def adopted_of(
     directories = (posixpath.dirname(listener.path) for listener in process.listeners if listener.path)
     nobody = {"uid": None, "gid": None}
     kept, lost = adoption.found(process, slurm_user, {path: describe(path, nobody) for path in directories})
-    return {"adopted": kept, "not_adopted": lost}
+    who = processes.whose(pid)
+    unproven = {} if who is not None and who[0] == 0 else _unproven(kept, stated)
+    return {
+        "adopted": {name: value for name, value in {**kept, **unproven}.items() if value},
+        "not_adopted": {**lost, **{name: kept[name] for name in unproven}},
+    }
+
+
+def _unproven(kept: Mapping[str, Any], stated: Sequence[str]) -> dict[str, Any]:
+    """What root would do by the word of the service's account alone, by variable, each with what is left of it.
+
+    A process can say anything of itself. Root reads slurm.conf, from which Slurm's programs load plugins, and makes the
+    directories of sockets: the one has to be named by a unit file or be root's, the others have to be there.
+    """
+    found: dict[str, Any] = {}
+    directory, listen = kept.get(_CONFIG_DIR), kept.get(LISTEN, [])
+    if directory:
+        conf = posixpath.join(directory, "slurm.conf")
+        if conf not in stated and not roots_alone(conf):
+            found[_CONFIG_DIR] = ""
+    there = [text for text in listen if not text.startswith("unix:") or os.path.lexists(text[len("unix:") :])]
+    return {**found, LISTEN: there} if there != listen else found
 
 
 def _environment_file(vendor: units.EffectiveUnit, unit: str) -> str:

@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .files import acl
+from .files import UnsafePath, acl, real
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,6 +170,16 @@ def directories_above(path: str) -> list[dict[str, Any]]:
         directory = posixpath.dirname(directory)
         found.append(ownership(directory))
     return found
+
+
+def roots_alone(path: str) -> bool:
+    """Whether nobody but root can change a file, put another one in its place, or lead its path elsewhere."""
+    try:
+        behind = real(path)
+        owned = [ownership(behind), *directories_above(behind)]
+    except (OSError, UnsafePath):
+        return False
+    return all(entry["uid"] == 0 and not entry["mode"] & 0o022 for entry in owned)
 
 
 def readable(path: str, account: Mapping[str, Any]) -> bool | None:
