@@ -156,3 +156,11 @@ def test_what_is_written_has_an_order() -> None:
     """Ansible's filters on sets give another order in every run: a file that they make would never stay as it is."""
     names = tuple(name for name in tree.files() if name.startswith("roles/slurmrestd_service/") or name.endswith(".j2"))
     assert tree.matches(r"\|\s*(union|intersect|difference|symmetric_difference)\(", names) == []
+
+
+def test_one_refusal_ends_a_deployment() -> None:
+    """Where one of several REST hosts is refused, no controller is restarted for the others."""
+    plays = tree.load(tree.ROOT / "playbooks" / "deploy.yml")
+    refusing = [play for play in plays if play["name"].startswith("Refuse")]
+    assert len(refusing) == 3
+    assert {play.get("max_fail_percentage") for play in refusing} == {0}

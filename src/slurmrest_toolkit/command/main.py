@@ -7,14 +7,15 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from slurmrest.errors import SlurmrestError
 from slurmrest.users import command as users
 from slurmrest.verify import command as verification
 
-from slurmrest_toolkit.command import doctor
+from slurmrest_toolkit.command import doctor, named
 from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 CLUSTER = "cluster"
 NEWER = (3, 11)
@@ -60,7 +61,28 @@ def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
     verify.set_defaults(run=verification.run)
     users.add_commands(commands)
     doctor.add_command(commands)
+    for command in reaching(commands):
+        named.add_option(command)
     return parser
+
+
+def reaching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parsers of commands that reach a slurmrestd with a token."""
+    yield from (commands.choices[name] for name in ("verify", "submit", "openapi"))
+    for action in commands.choices["job"]._actions:  # noqa: SLF001 - argparse has no other way to its sub-commands
+        if isinstance(action.choices, dict):
+            yield from action.choices.values()
+
+
+def not_reached(options: argparse.Namespace) -> str:
+    """Let a command reach the test cluster that it names; returns why it cannot, or an empty string."""
+    try:
+        named.resolve(options)
+    except ModuleNotFoundError as error:
+        return f"--name needs the library {error.name}, which is not here. Install it: {EXTRA}"
+    except SlurmrestError as error:
+        return str(error)
+    return ""
 
 
 class Version(argparse.Action):
@@ -123,6 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     try:
+        if refusal := not_reached(options):
+            print(refusal, file=sys.stderr)
+            return CANNOT_RUN
         return users.run(options) if "face" in options else int(options.run(options))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

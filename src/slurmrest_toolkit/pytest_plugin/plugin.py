@@ -111,7 +111,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name the clusters that were left standing."""
-    for name in sorted(set(config.stash[_KEPT])):
+    kept = config.stash[_KEPT]
+    for name in sorted(set(kept)):
         terminalreporter.write_line(f"kept: {name} (--slurm-cluster {name}; slurmrest cluster down {name})")
 
 

@@ -143,8 +143,14 @@ def test_a_build_from_source_without_a_unit(cluster: LiveCluster) -> None:
 
 
 def test_nothing_installed_and_nothing_to_install(cluster: LiveCluster) -> None:
-    cluster.ssh("node1", "mv /opt/slurm/sbin/slurmrestd /root/")
-    play = cluster.playbook("deploy.yml", variables={"slurm_packages_source": "none"})
+    """Said before anything changes, also where controllers may be restarted and would have to be."""
+    cluster.ssh("node1", "mv /opt/slurm/sbin/slurmrestd /root/; sed -i '/^AuthAlt/d' /etc/slurm/slurm.conf")
+    started = "systemctl show --property=ActiveEnterTimestampMonotonic slurmctld slurmdbd"
+    before = cluster.ssh("node1", started)
+    consent = {"slurmrest_allow_controller_restart": True}
+    play = cluster.playbook("deploy.yml", variables={"slurm_packages_source": "none", **consent})
     assert play.status != 0
+    assert play.changed == 0, play.output
+    assert cluster.ssh("node1", started) == before
     for word in ("There is no slurmrestd on this host", "slurm-smd-slurmrestd", "--enable-slurmrestd"):
         assert word in " ".join(play.output.split())

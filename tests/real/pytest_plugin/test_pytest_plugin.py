@@ -94,7 +94,7 @@ def test_a_failing_test_shows_what_the_daemons_logged_and_a_killed_run_is_cleane
     assert len(left_behind(state)) == 3  # container, folder, file of the users
     done = project.run("pytest", *options, "test_failing.py")
     assert done.returncode == 1
-    (user,) = re.findall(r"AssertionError: (test-\w+)", done.stdout)
+    (user,) = set(re.findall(r"AssertionError: (test-\w+)", done.stdout))
     _, _, journal = done.stdout.partition("journal of Slurm's daemons")
     assert "slurmctld[" in journal
     assert "JobId=" in journal

@@ -101,7 +101,9 @@ class Access:
 
     def _discover(self) -> None:
         session = self._session
-        session.served = answers.Served(self.served, self.served) if self.served else self._ask_what_is_served()
+        session.served = (
+            answers.Served(self.served, self.served) if self.served else answers.served_versions(self.document())
+        )
         self.served = served = session.served.slurm
         session.row = assumed_row(served)
         if not served:
@@ -112,9 +114,10 @@ class Access:
         lame = () if session.served.slurmdb else self.release.api_needs_accounting
         session.api_version = self.wanted or next((name for name in reversed(served) if name not in lame), served[-1])
 
-    def _ask_what_is_served(self) -> answers.Served:
+    def document(self) -> Mapping[str, Any]:
+        """The daemon's OpenAPI document, of all versions that it serves."""
         try:
-            return answers.served_versions(self._session.good(_OPENAPI))
+            return self._session.good(_OPENAPI)
         except Failed as failure:
             raise _refused(failure) from None
 

@@ -23,7 +23,7 @@ from ..errors import InputError, SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
 from ..rest.payloads import job_submission
 from ..slurmrestd.listeners import DEFAULT_PORT
-from . import batch
+from . import batch, document
 from .access import Access, RefusedError
 from .jobs import Job, cancel, follow, listing, records, signal_name, submit
 
@@ -171,6 +171,14 @@ def add_commands(commands: Commands) -> None:
     add_token_command(commands)
     add_submit_command(commands)
     add_job_command(commands)
+    add_document_command(commands)
+
+
+def add_document_command(commands: Commands) -> None:
+    """Add ``openapi``."""
+    parser = document.add_command(commands)
+    _add_access(parser)
+    parser.set_defaults(face=run_document)
 
 
 def _add_token_sources(parser: Any, default: str) -> None:
@@ -373,6 +381,21 @@ def run_list(arguments: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print(_plain("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip()))
+    return OK
+
+
+def run_document(arguments: argparse.Namespace) -> int:
+    """Write the OpenAPI document of one API version."""
+    if arguments.json and not arguments.output:
+        raise UsageError("--json needs --output: the document itself is JSON on standard output.")
+    how = {"repair": arguments.repair, "short_names": arguments.short_names, "output": arguments.output}
+    told = document.written(_access(arguments), **how)
+    for repair in told["repairs"]:
+        _say(f"{repair['id']}: {repair['count']} × {repair['text']} (first: {repair['first']})")
+    if arguments.repair and not told["repairs"]:
+        _say("nothing had to be repaired")
+    if arguments.json:
+        _json(told)
     return OK
 
 
