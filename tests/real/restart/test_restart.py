@@ -18,7 +18,6 @@ SITE: dict[str, Any] = {"slurm_conf_cluster_name": ""}
 CONSENT = {**SITE, "slurmrest_allow_controller_restart": True}
 WITHOUT_REST = {"slurm_common_components": ["slurmctld", "slurmdbd", "slurmd"]}
 ROTATE = {**CONSENT, "slurm_jwt_key_rotate_confirm": True}
-NODES = {"slurm_conf_options": {"MaxNodeCount": 8}}
 
 HERE = Path(__file__).parent
 TO_SITE = (HERE.parent / "uninstall" / "become_site.sh").read_text()
@@ -35,7 +34,8 @@ GONE = (
 def site(release: str) -> Iterator[LiveCluster]:
     """Give a cluster with files of its own, and nothing of this toolkit yet."""
     with live_cluster("restart", release, "--bare") as live:
-        live.playbook("cluster.yml", variables={**WITHOUT_REST, **NODES}).good()
+        options = {**live.inventory()["all"]["vars"]["slurm_conf_options"], "MaxNodeCount": 8}
+        live.playbook("cluster.yml", variables={**WITHOUT_REST, "slurm_conf_options": options}).good()
         live.ssh(NODE, TO_SITE)
         yield live
 
