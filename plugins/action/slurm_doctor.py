@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 from ..module_utils.slurmrest.doctor.diagnosis import diagnose
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.doctor.render import render_text
+from ..module_utils.slurmrest.host import files
 
 
 class ActionModule(ActionBase):
@@ -72,8 +73,9 @@ class ActionModule(ActionBase):
 
 
 def _write(path: Path, content: Any) -> None:
-    """Write JSON that only its owner reads."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
-        stream.write("\n")
+    """Write JSON that only its owner reads, whatever was there before. Raises AnsibleError."""
+    text = json.dumps(content, indent=1) + "\n"
+    try:
+        files.write(str(path.absolute()), text.encode(), os.geteuid(), os.getegid(), 0o600, secret=True)
+    except (OSError, files.UnsafePath) as error:
+        raise AnsibleError(f"{path} cannot be written: {error}") from None

@@ -42,7 +42,6 @@ ALLOWED = {
     ("action/slurmrestd_verify.py", "read_text"): "on the controller, as its user",
     ("action/slurm_ask.py", "read_text"): "on the controller, as its user",
     ("action/shared_key.py", "read_bytes"): "on the controller, as its user",
-    ("action/slurm_doctor.py", "open"): "on the controller, as its user",
 }
 """Everything else, each with its reason; keys are the file and what is called."""
 

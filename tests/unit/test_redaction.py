@@ -219,7 +219,7 @@ def test_no_journal_quotes_a_secret() -> None:
 
 def test_no_report_quotes_a_secret() -> None:
     result = Result("id", "title", False, 0.0, f"said {TOKEN}", f"it said {TOKEN}", "remedy")
-    finding = Finding("id", "title", f"because of {TOKEN}", [f"seen {TOKEN}"], [], "", "", "host", False, False)
+    finding = Finding("id", "title", f"because of {TOKEN}", [f"seen {TOKEN}"], [], "", "", "", "host", False)
     shown = json.dumps([result.detail, result.cause, finding.cause, list(finding.evidence)])
     assert not re.search("|".join(map(re.escape, TOKEN.split("."))), shown)
 
