@@ -202,6 +202,11 @@ def start(
     allow_stale_mirror: bool = False,
     keep_on_failure: bool = False,
     capabilities: Sequence[str] = (),
+    verify: str = "full",
+    users: Sequence[str] = (),
+    conf: Mapping[str, str] | None = None,
+    reuse: bool = False,
+    wait: bool = False,
     quiet: bool = True,
 ) -> RunningCluster:
     """Start a cluster, prove that it works, and return it: what ``slurmrest cluster up`` does.
@@ -218,6 +223,11 @@ def start(
         allow_stale_mirror: accept a package index past its Valid-Until date.
         keep_on_failure: leave what was started for a look at it.
         capabilities: what the containers get besides, such as ``SYS_ADMIN``.
+        verify: ``full``, ``quick`` (without a job) or ``none`` (as soon as it answers).
+        users: more ordinary users.
+        conf: keys of slurm.conf and their values.
+        reuse: take the cluster of that name where it stands already and is the same.
+        wait: wait for another process that is at work on it.
         quiet: say nothing on standard error.
 
     Raises:
@@ -242,6 +252,11 @@ def start(
         keep_on_failure=keep_on_failure,
         cache=cache,
         capabilities=tuple(capabilities),
+        verify=verify,
+        users=tuple(users),
+        conf=dict(conf or {}),
+        reuse=reuse,
+        wait=wait,
     )
     return RunningCluster(up(request, progress), progress)
 

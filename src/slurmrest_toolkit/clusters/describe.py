@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from slurmrest_toolkit.clusters import rest, tokens
+from slurmrest_toolkit.clusters import rest, tokens, users
 from slurmrest_toolkit.clusters.state import DEFAULT_NAME, cluster_names
 from slurmrest_toolkit.nodes import inventory
 
@@ -38,6 +38,12 @@ def describe(cluster: Cluster) -> dict[str, Any]:
         "token": str(tokens.token_file(cluster, tokens.ADMINISTRATOR)) if served else None,
         "user_token": str(tokens.token_file(cluster, inventory.ORDINARY_USER)) if served else None,
         "api_versions": cluster.api_versions,
+        "cluster_name": inventory.CLUSTER_NAME,
+        "users": {
+            name: {"token": str(tokens.token_file(cluster, name)), "headers": str(tokens.header_file(cluster, name))}
+            for name in (users.known(cluster) if served else ())
+        },
+        "conf": cluster.conf,
         "timings": cluster.timings,
         "verify": cluster.verify,
         "inventory": str(directory / "inventory" / "hosts.yml"),
@@ -62,7 +68,7 @@ def summary(cluster: Cluster) -> str:
             f"  REST API      {cluster.base_url}",
             f"  in {cluster.rest_node.name:<10} 0.0.0.0:6820, unix:{inventory.SOCKET}",
             f"  API versions  {' '.join(cluster.api_versions)}",
-            f"  users         {', '.join(tokens.USERS)}",
+            f"  users         {', '.join(users.known(cluster))}",
             f"  seconds       {phases}; {sum(cluster.timings.values()):.1f} in all",
             "",
             "  ask it        " + rest.example(cluster),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
+
+from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from slurmrest_toolkit.clusters.state import Cluster, Node
@@ -26,11 +29,47 @@ def failure_directory(name: str) -> Path:
     return state_directory() / "failed" / name
 
 
-def journal(engine: Engine, node: Node, units: Sequence[str], *, since: float | None = None) -> str:
-    """Return what some units of a node wrote to the journal (since a second of the epoch), or an empty string."""
+def check(engine: Engine, nodes: Sequence[Node], units: Sequence[str], since: str | None) -> None:
+    """Refuse what journalctl would answer with nothing.
+
+    Raises:
+        InputError: none of the nodes has such a unit, or the time is none.
+    """
+    for unit in units:
+        asked = (engine.run("exec", node.container, "systemctl", "cat", "--", unit) for node in nodes)
+        if all(done.returncode for done in asked):
+            raise InputError("--unit", unit, f"a unit of these nodes, such as {', '.join(UNITS)}")
+    if since is not None:
+        done = engine.run("exec", nodes[0].container, "journalctl", "--quiet", "--lines=0", f"--since={since}")
+        if done.returncode:
+            raise InputError("--since", since, "a time as journalctl takes it: '10 min ago', today, @SECONDS")
+
+
+def keep(cluster: Cluster, texts: Mapping[str, str], directory: Path) -> list[str]:
+    """Write journals into a directory, by the node's name, with the logs of the cluster's start; returns all its files.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (directory / f"{name}.journal").write_text(text, encoding="utf-8")
+        for log in sorted((cluster.directory / "logs").glob("*.log")):
+            shutil.copyfile(log, directory / log.name)
+    except OSError as error:
+        raise InputError("--output", str(directory), "a directory that can be written", error.strerror) from None
+    return sorted(file.name for file in directory.iterdir())
+
+
+def journal(engine: Engine, node: Node, units: Sequence[str], *, since: float | str | None = None) -> str:
+    """Return what some units of a node wrote to the journal, or an empty string.
+
+    ``since`` is a second of the epoch, or a time as journalctl takes it.
+    """
     options = ["--no-pager", "--quiet", "--output=short-iso", *(f"--unit={unit}" for unit in units)]
     if since is not None:
-        options.append(f"--since=@{since:.6f}")
+        options.append(f"--since={since}" if isinstance(since, str) else f"--since=@{since:.6f}")
     return engine.run("exec", node.container, "journalctl", *options).stdout
 
 

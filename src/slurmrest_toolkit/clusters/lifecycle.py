@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from slurmrest.errors import InputError
 from slurmrest.rest.client import Credentials
 from slurmrest.slurm.releases import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, rest, tokens
-from slurmrest_toolkit.clusters.prove import prove, signing_key, tell_job_apart
+from slurmrest_toolkit.clusters import controllers, rest, tokens, users
+from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
-from slurmrest_toolkit.clusters.running import owned
-from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, plan_nodes, validate_name
+from slurmrest_toolkit.clusters.running import owned, standing
+from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, check_conf, plan_nodes, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.containers.programs import ensure_programs
@@ -25,7 +26,7 @@ from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_
 from slurmrest_toolkit.nodes import start as nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from slurmrest_toolkit.clusters.state import Node
     from slurmrest_toolkit.containers.engine import Engine
@@ -48,6 +49,11 @@ class Request:
     keep_on_failure: bool = False
     cache: bool = True
     capabilities: tuple[str, ...] = ()
+    verify: str = LEVELS[0]
+    users: tuple[str, ...] = ()
+    conf: Mapping[str, str] = field(default_factory=dict)
+    reuse: bool = False
+    wait: bool = False
 
     def nodes(self) -> list[Node]:
         """Return the nodes that there shall be.
@@ -59,7 +65,7 @@ class Request:
 
     def recipe(self, base_name: str) -> warm.Recipe:
         """Return what the warm images are made of, given the name of the base image."""
-        return warm.recipe(base_name, self.layout, self.nodes(), collection.ROOT)
+        return warm.recipe(base_name, self.layout, self.nodes(), collection.ROOT, self.conf)
 
 
 @dataclass
@@ -125,18 +131,17 @@ def up(request: Request, progress: Progress) -> Cluster:
         InputError: a value of the request is refused.
         SlurmrestError: a phase failed; ``progress.current`` names it.
     """
-    validate_name(request.name)
-    planned = request.nodes()
-    if request.image is None:
-        suite_of(request.series or DEFAULT_SERIES)
+    planned = check(request)
     collection.ensure()
-    with owned(request.name):
+    with owned(request.name, progress if request.wait else None):
+        if request.reuse and (there := standing(request, progress)):
+            return there
         progress.phase("host", "this host and its container engine")
         host = Host.detect()
         engine = find_engine(request.engine, host, progress, install=True)
         ensure_programs(["ssh", "curl"], host, progress)
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
-        cluster.capabilities = [*request.capabilities]
+        cluster.capabilities, cluster.conf = [*request.capabilities], dict(request.conf)
         start = Start(request, host, engine, cluster, progress)
         with ThreadPoolExecutor(max_workers=1) as beside:
             kept = beside.submit(find_kept, engine, request)
@@ -152,6 +157,23 @@ def up(request: Request, progress: Progress) -> Cluster:
             give_up(engine, cluster, error, progress, keep=request.keep_on_failure)
             raise
     return cluster
+
+
+def check(request: Request) -> list[Node]:
+    """Return the nodes that a request wants, once all of it could be done.
+
+    Raises:
+        InputError: a value of the request is refused.
+    """
+    validate_name(request.name)
+    planned = request.nodes()
+    if request.image is None:
+        suite_of(request.series or DEFAULT_SERIES)
+    check_conf(request.conf)
+    users.check(request.users, tokens.USERS)
+    if request.verify not in LEVELS:
+        raise InputError("--verify", request.verify, ", ".join(LEVELS))
+    return planned
 
 
 def find_kept(engine: Engine, request: Request) -> warm.Kept | None:
@@ -217,7 +239,8 @@ def prove_deployed(start: Start) -> None:
     start.progress.phase("verify", "requests from this host, and a job")
     wait_for_backups(start)
     made = [tokens.renew(start.engine, start.cluster, user) for user in tokens.USERS]
-    prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster))
+    prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster), start.request.verify)
+    add_users(start)
 
 
 def keep(start: Start) -> None:
@@ -255,8 +278,16 @@ def serve(start: Start) -> None:
         rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
         wait_for_backups(start)
         start.progress.phase("verify", "requests from this host, and a job")
-        prove(start.engine, cluster, made, secrets.signing_key)
+        prove(start.engine, cluster, made, secrets.signing_key, start.request.verify)
         logins.result()
+    add_users(start)
+
+
+def add_users(start: Start) -> None:
+    """Make the users that were asked for besides."""
+    if start.request.users:
+        start.progress.phase("users", ", ".join(start.request.users))
+        users.add(start.engine, start.cluster, start.request.users)
 
 
 def wait_for_backups(start: Start) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL
+from slurmrest_toolkit.clusters import users
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, load
 from slurmrest_toolkit.containers.engine import EngineError
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
@@ -16,22 +17,53 @@ from slurmrest_toolkit.support.locks import locked, state_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from slurmrest_toolkit.clusters.lifecycle import Request
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.support.progress import Progress
 
 
 @contextlib.contextmanager
-def owned(name: str) -> Iterator[None]:
-    """Hold a cluster's lock, without waiting for it.
+def owned(name: str, patient: Progress | None = None) -> Iterator[None]:
+    """Hold a cluster's lock; ``patient`` is told that it is waited for, without it nobody waits.
 
     Raises:
         CannotRunError: another process holds it.
     """
-    with locked(state_directory() / "locks" / f"{name}.lock", waiting=None) as held:
+    waiting = (lambda: patient.say(f"waiting for another process at work on {name}")) if patient else None
+    with locked(state_directory() / "locks" / f"{name}.lock", waiting=waiting) as held:
         if not held:
             raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
         yield
+
+
+def standing(request: Request, progress: Progress) -> Cluster | None:
+    """Return the cluster of a request's name where it stands and is what the request wants; None where none stands.
+
+    Raises:
+        CannotRunError: it is another one.
+    """
+    there = load(request.name)
+    if there is None or not there.ready or not all(refresh(there, progress).values()):
+        return None
+    series = ".".join(there.slurm_version.split(".")[:2])
+    wanted = {node.name for node in request.nodes()}
+    differs = {
+        "--slurm": request.series not in {None, series},
+        "--layout": request.layout != there.layout or wanted != {node.name for node in there.nodes},
+        "--bare": request.bare != there.bare,
+        "--conf": dict(request.conf) != there.conf,
+    }
+    for option, different in differs.items():
+        if different:
+            raise CannotRunError(
+                f"The cluster {there.name} stands and differs in {option}.",
+                f"Use another --name, or remove it: slurmrest cluster down {there.name}",
+            )
+    missing = [name for name in request.users if name not in users.known(there)]
+    if missing:
+        users.add(engine_of(there, progress), there, missing)
+    return there
 
 
 def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:

@@ -7,12 +7,15 @@ import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import state_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LAYOUTS = ("single", "split", "ha")
 DEFAULT_NAME = "default"
@@ -28,6 +31,13 @@ NODE_LABEL = "slurmrest.node"
 STATE_LABEL = "slurmrest.state"
 """Label with the state directory, by which leftovers of a lost one are told from somebody's live cluster."""
 
+FIXED_KEYS = (
+    *("AuthAltParameters", "AuthAltTypes", "AuthType", "ClusterName", "NodeName", "PartitionName"),
+    *("SlurmUser", "SlurmctldHost", "StateSaveLocation"),
+)
+"""Keys by which the nodes find each other and start from images; others win over what the roles say."""
+
+_KEY = re.compile(r"[A-Za-z]+")
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -66,6 +76,7 @@ class Cluster:
     nodes: list[Node]
     machine: Machine = field(default_factory=Machine.here)
     capabilities: list[str] = field(default_factory=list)
+    conf: dict[str, str] = field(default_factory=dict)
     ready: bool = False
     bare: bool = False
     api_versions: list[str] = field(default_factory=list)
@@ -157,6 +168,19 @@ def validate_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError("--name", name, "1 to 30 lower-case letters, digits and inner hyphens, a letter first")
     return name
+
+
+def check_conf(conf: Mapping[str, str]) -> None:
+    """Refuse keys of slurm.conf that are none, or belong to the cluster itself.
+
+    Raises:
+        InputError: with what is allowed.
+    """
+    for key, value in conf.items():
+        allowed = f"KEY=VALUE of slurm.conf on one line, without {', '.join(FIXED_KEYS)}"
+        fixed = key.lower() in {one.lower() for one in FIXED_KEYS}
+        if not _KEY.fullmatch(key) or not value or not value.isprintable() or value != value.strip() or fixed:
+            raise InputError("--conf", f"{key}={value}", allowed, "the cluster's own" if fixed else None)
 
 
 def clusters_directory() -> Path:

@@ -62,6 +62,18 @@ def known(cluster: Cluster) -> tuple[str, ...]:
     return (*tokens.USERS, *_read(cluster))
 
 
+def check(names: Sequence[str], taken: Sequence[str]) -> None:
+    """Refuse names of users that are none, or are taken.
+
+    Raises:
+        InputError: with what is allowed.
+    """
+    for number, name in enumerate(names):
+        there = name in names[:number] or name in taken
+        if there or not _NAME.fullmatch(name):
+            raise InputError("--user", name, _ALLOWED, "there is one called so" if there else None)
+
+
 def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
     """Make ordinary users: accounts with homes on every node, members of :data:`ACCOUNT`, each with a token kept.
 
@@ -70,10 +82,7 @@ def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
         CannotRunError: the cluster has no Slurm.
         ClusterFailedError: a node or the database refuses.
     """
-    for number, name in enumerate(names):
-        taken = name in names[:number] or name in known(cluster)
-        if taken or not _NAME.fullmatch(name):
-            raise InputError("--user", name, _ALLOWED, "there is one called so" if taken else None)
+    check(names, known(cluster))
     if cluster.bare:
         raise CannotRunError(f"The cluster {cluster.name} is bare: it has no Slurm.")
     with locked(_file(cluster).with_suffix(".lock"), waiting=lambda: None):

@@ -106,7 +106,7 @@ class Secrets:
         return "".join(f"{path} {base64.b64encode(data).decode('ascii')}\n" for path, data in files.items())
 
 
-def recipe(base: str, layout: str, planned: list[Node], root: Path) -> Recipe:
+def recipe(base: str, layout: str, planned: list[Node], root: Path, conf: Mapping[str, str] | None = None) -> Recipe:
     """Return what the images of a cluster are called.
 
     Args:
@@ -114,8 +114,10 @@ def recipe(base: str, layout: str, planned: list[Node], root: Path) -> Recipe:
         layout: the layout of the nodes.
         planned: the nodes of such a cluster, whatever its name.
         root: the collection, where the ingredients are.
+        conf: what slurm.conf says besides.
     """
-    example = Cluster("example", "", layout, "", [Node(node.name, node.roles, node.name) for node in planned])
+    nodes = [Node(node.name, node.roles, node.name) for node in planned]
+    example = Cluster("example", "", layout, "", nodes, conf=dict(conf or {}))
     # The version of Slurm comes from the base image; what the machine has comes back with the images.
     variables = inventory.role_variables(replace(example, machine=Machine(1, 1)), cgroup_plugin=None)
     described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}

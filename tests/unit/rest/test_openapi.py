@@ -97,6 +97,15 @@ def spoilt(fault: str) -> dict[str, Any]:
         described = {"type": "object", "properties": {"jobs": {}, "last_backfill": {"type": "integer"}}}
         diag["get"]["responses"]["200"]["content"]["application/json"]["schema"] = described
         given["paths"]["/slurm/v0.0.41/jobs/state/"] = given["paths"].pop("/slurm/v0.0.41/diag")
+    elif fault == "error-answer":
+        content = {"application/json": {"schema": {"type": "array", "items": {}}}}
+        diag["get"]["responses"]["default"] = {"description": "", "content": content}
+    elif fault == "null":
+        old = given["paths"].pop("/slurm/v0.0.9/diag")
+        given["paths"]["/slurm/v0.0.38/diag"] = old
+        schemas = given["components"]["schemas"]
+        schemas["v0.0.9_resp"]["properties"] = {"job": {"$ref": f"{REF}v0.0.41_part"}}
+        schemas["v0.0.41_resp"] = {"type": "object"}
     else:
         given["components"]["schemas"]["v0.0.41_job_info"] = {
             "type": "object",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..errors import InputError
+from ..slurm.releases import API_VERSIONS
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _OF_A_PATH = {*METHODS, "$ref", "summary", "description", "servers", "parameters"}
@@ -57,7 +58,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Falsehood:
-    """What the document says of a property, and answers do not: ``schema`` ends the name of a schema."""
+    """What the document says of a property, and answers do not: ``schema`` is its name without the version."""
 
     schema: str
     name: str
@@ -268,6 +269,15 @@ def _job_states(document: dict[str, Any]) -> Iterator[str]:
                 yield f"get {path}: {kind}"
 
 
+def _error_answers(document: dict[str, Any]) -> Iterator[str]:
+    """An answer with errors is an object that has them, also where it is described as the list itself."""
+    for path, method, operation in _operations(document):
+        for kind, media in operation.get("responses", {}).get("default", {}).get("content", {}).items():
+            if _resolved(document, media.get("schema")).get("type") == "array":
+                media["schema"] = {"type": "object", "properties": {"errors": media["schema"]}}
+                yield f"{method} {path}: {kind}"
+
+
 def _resolved(document: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
     """A schema, or what it refers to."""
     target = schema.get("$ref", "") if isinstance(schema, dict) else ""
@@ -277,10 +287,27 @@ def _resolved(document: Mapping[str, Any], schema: Any) -> Mapping[str, Any]:
     return node if isinstance(node, dict) else {}
 
 
+def _nulls(document: dict[str, Any]) -> Iterator[str]:
+    """Versions that have no form for a number that is unset answer with null wherever there is nothing to say."""
+    if not any(name in API_VERSIONS and not API_VERSIONS[name].number_struct for name in versions(document)):
+        return
+    schemas = document.get("components", {}).get("schemas", {})
+    answers = [operation.get("responses", {}) for _path, _method, operation in _operations(document)]
+    used = {name for kind, name in _referred(answers, document.get("components", {})) if kind == "schemas"}
+    for place, start in [("answers", answers), *((name, schemas[name]) for name in schemas if name in used)]:
+        for where, node in list(_objects(start, place)):
+            properties = node.get("properties")
+            if isinstance(properties, dict) and not where.endswith("/properties"):
+                for name, schema in properties.items():
+                    if isinstance(schema, dict) and not schema.get("nullable"):
+                        properties[name] = _nullable(schema)
+                        yield f"{where}.{name}"
+
+
 def _falsehoods(document: dict[str, Any]) -> Iterator[str]:
     for name, schema in document.get("components", {}).get("schemas", {}).items():
         for false in FALSE:
-            if name.endswith(false.schema):
+            if _VERSIONED.sub("", name) == false.schema:
                 yield from _mend(schema, false, name)
 
 
@@ -303,6 +330,8 @@ def _mend(schema: dict[str, Any], false: Falsehood, name: str) -> Iterator[str]:
                 yield f"{name}.{false.name} may be null"
         elif there.get("type") not in (None, false.truth):
             there["type"] = false.truth
+            for bound in ("enum", "format", "pattern"):
+                there.pop(bound, None)
             yield f"{name}.{false.name} is of type {false.truth}"
 
 
@@ -321,15 +350,18 @@ _JOB_STATE = {
 }
 
 FALSE: tuple[Falsehood, ...] = (
-    Falsehood("_job_info", "job_resources", "null", "a job that has not started"),
-    Falsehood("_openapi_job_info_resp", "job_resources", "null", "the same where schemas are written out"),
-    Falsehood("_openapi_instances_resp", "instances", "absent", "a cluster without any"),
-    Falsehood("_openapi_reservation_resp", "reservations", "absent", "a name that is unknown: status 200 with errors"),
-    Falsehood("_openapi_reservation_resp", "last_update", "absent", "the same"),
-    Falsehood("_openapi_nodes_resp", "nodes", "absent", "a name that is unknown: status 200 with errors"),
-    Falsehood("_openapi_nodes_resp", "last_update", "absent", "the same"),
-    Falsehood("_openapi_partition_resp", "partitions", "absent", "a name that is unknown: status 200 with a warning"),
-    Falsehood("_openapi_partition_resp", "last_update", "absent", "the same"),
+    *(Falsehood("meta", name, "integer", "any answer") for name in ("major", "micro", "minor")),
+    Falsehood("job", "allocation_nodes", "integer", "a job of slurmdbd"),
+    Falsehood("job_step", "task", "object", "a step of a job of slurmdbd"),
+    Falsehood("job_info", "job_resources", "null", "a job that has not started"),
+    Falsehood("openapi_job_info_resp", "job_resources", "null", "the same where schemas are written out"),
+    Falsehood("openapi_instances_resp", "instances", "absent", "a cluster without any"),
+    Falsehood("openapi_reservation_resp", "reservations", "absent", "a name that is unknown: status 200 with errors"),
+    Falsehood("openapi_reservation_resp", "last_update", "absent", "the same"),
+    Falsehood("openapi_nodes_resp", "nodes", "absent", "a name that is unknown: status 200 with errors"),
+    Falsehood("openapi_nodes_resp", "last_update", "absent", "the same"),
+    Falsehood("openapi_partition_resp", "partitions", "absent", "a name that is unknown: status 200 with a warning"),
+    Falsehood("openapi_partition_resp", "last_update", "absent", "the same"),
 )
 """What answers of real daemons contradicted; none of it depends on the release."""
 
@@ -343,5 +375,7 @@ REPAIRS: Mapping[str, tuple[str, Callable[[dict[str, Any]], Iterator[str]]]] = {
     "operation-id": ("an operationId that is missing or used twice; made of method and path", _operation_ids),
     "path-parameter": ("a path and its parameters that differ; the path counts", _path_parameters),
     "job-state": ("the answer of jobs/state, described as that of jobs; described as it is", _job_states),
+    "error-answer": ("an answer with errors, described as their list alone; an object that has it", _error_answers),
+    "null": ("a property of an answer of a version that says null for all that is unset; may be null", _nulls),
     "answer": ("a property that real answers contradict; described as it is", _falsehoods),
 }

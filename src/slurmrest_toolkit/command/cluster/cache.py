@@ -27,6 +27,10 @@ def add_command(actions: Actions) -> None:
     """Add it."""
     cache = actions.add_parser("cache", help="carry the images of converged nodes to another machine")
     directions = cache.add_subparsers(dest="direction", metavar="DIRECTION", required=True)
+    key = directions.add_parser(
+        "key", parents=[kind()], help="print what those images are called by: a cache of a CI service restores by it"
+    )
+    key.set_defaults(run=reporting(run_key))
     save = directions.add_parser("save", parents=[kind()], help="write what such a cluster starts from, without keys")
     save.add_argument("file", metavar="FILE")
     save.set_defaults(run=reporting(run_save))
@@ -39,13 +43,23 @@ def add_command(actions: Actions) -> None:
     load.set_defaults(run=reporting(run_load))
 
 
+def run_key(options: argparse.Namespace, _progress: Progress) -> int:
+    """Print what warm images are called by."""
+    print(chosen(options).prefix.rstrip("-"))
+    return OK
+
+
+def chosen(options: argparse.Namespace) -> warm.Recipe:
+    """Return what the warm images of a kind of cluster are called."""
+    suite = base.suite_name(options.slurm or DEFAULT_SERIES)
+    planned = plan_nodes("example", options.layout, options.nodes, options.rest_hosts)
+    return warm.recipe(suite, options.layout, planned, collection.ensure())
+
+
 def run_save(options: argparse.Namespace, progress: Progress) -> int:
     """Write warm images to a file."""
     target = Path(options.file).absolute()
-    suite = base.suite_name(options.slurm or DEFAULT_SERIES)
-    planned = plan_nodes("example", options.layout, options.nodes, options.rest_hosts)
-    wanted = warm.recipe(suite, options.layout, planned, collection.ensure())
-    carry.save(running.engine_of(None, progress), wanted, target)
+    carry.save(running.engine_of(None, progress), chosen(options), target)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     return OK
 

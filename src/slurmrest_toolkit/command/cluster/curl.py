@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def add_command(actions: Actions) -> None:
     """Add it."""
     curl = actions.add_parser(
-        "curl", parents=[named()], help="send a request", description="PATH: diag, /slurmdb/diag, /openapi/v3, …"
+        "curl",
+        parents=[named(alone=False)],
+        help="send a request",
+        description="PATH: diag, /slurmdb/diag, /openapi/v3, …",
     )
     curl.add_argument("--user", default=tokens.ADMINISTRATOR, help="as whom (default: %(default)s)")
     curl.add_argument("-X", dest="method", metavar="METHOD", help="default: GET, or POST with -d")

@@ -21,18 +21,20 @@ def add_command(actions: Actions) -> None:
     """Add it."""
     down = actions.add_parser("down", help="remove clusters")
     down.add_argument("names", nargs="*", metavar="NAME", help="default: the only one there is")
+    down.add_argument("--name", action="append", dest="more", default=[], metavar="NAME", help="the same")
     down.add_argument("--all", action="store_true", help="all of them")
     down.set_defaults(run=reporting(run))
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Remove clusters."""
-    if options.all and options.names:
+    wanted = [*options.names, *options.more]
+    if options.all and wanted:
         raise CannotRunError("--all and names exclude each other.")
     if options.all:
         remove.down(cluster_names(), progress)
-    elif options.names:
-        remove.down([validate_name(name) for name in options.names], progress)
+    elif wanted:
+        remove.down([validate_name(name) for name in wanted], progress)
     else:
         names = cluster_names()
         if len(names) != 1:

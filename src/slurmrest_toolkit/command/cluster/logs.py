@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import journals, running
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    logs = actions.add_parser("logs", parents=[named()], help="show what the daemons logged")
+    logs = actions.add_parser("logs", parents=[named(alone=False)], help="show what the daemons logged")
     logs.add_argument("node", nargs="?", metavar="NODE", help="default: all nodes")
     logs.add_argument("--unit", action="append", help=f"default: {', '.join(journals.UNITS)}")
+    logs.add_argument("--since", metavar="TIME", help="as journalctl takes it: '10 min ago', @SECONDS, …")
+    logs.add_argument("--output", metavar="DIR", help="a file for each node, and Ansible's log, instead of printing it")
     logs.set_defaults(run=reporting(run))
 
 
@@ -29,8 +32,16 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     """Show the journal of Slurm's units, node by node."""
     cluster = choose(options.name)
     engine = running.engine_of(cluster, progress)
-    for node in [cluster.node(options.node)] if options.node else cluster.nodes:
+    nodes = [cluster.node(options.node)] if options.node else cluster.nodes
+    journals.check(engine, nodes, options.unit or (), options.since)
+    units, since = options.unit or journals.UNITS, options.since
+    if options.output is not None:
+        texts = {node.name: journals.journal(engine, node, units, since=since) for node in nodes}
+        kept = journals.keep(cluster, texts, Path(options.output).absolute())
+        progress.say(f"{len(kept)} files in {options.output}: {', '.join(kept)}")
+        return OK
+    for node in nodes:
         if len(cluster.nodes) > 1 and not options.node:
             print(f"==> {node.name} <==")
-        print(journals.journal(engine, node, options.unit or journals.UNITS), end="")
+        print(journals.journal(engine, node, units, since=since), end="")
     return OK

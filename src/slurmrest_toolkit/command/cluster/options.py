@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from slurmrest_toolkit.clusters.state import LAYOUTS
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, SUITES
@@ -12,10 +12,27 @@ Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # no
 """What takes the commands."""
 
 
-def named() -> argparse.ArgumentParser:
-    """Return the option that names a cluster."""
+class Named(argparse.Action):
+    """Takes a cluster's name once, whether it stands alone or behind --name."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Take it."""
+        if option is None and values is None:
+            return
+        if getattr(namespace, "name", None) not in {None, values}:
+            parser.error(f"two names of one cluster: {namespace.name} and {values}")
+        namespace.name = values
+
+
+def named(*, alone: bool = True) -> argparse.ArgumentParser:
+    """Return what names a cluster: NAME or --name, or --name only where something else stands alone."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--name", help="the cluster (default: the only one there is)")
+    words = "the cluster (default: the only one there is; up: default)"
+    parser.add_argument("--name", dest="name", action=Named, help=words)
+    if alone:
+        parser.add_argument("name", nargs="?", action=Named, metavar="NAME", help="the same")
     return parser
 
 

@@ -16,12 +16,13 @@ from slurmrest_toolkit.command.cluster import (
     status,
     token,
     up,
+    user,
 )
 
 if TYPE_CHECKING:
     import argparse
 
-COMMANDS = (up, listing, status, token, curl, shell, rotate_key, logs, prune, cache, down)
+COMMANDS = (up, listing, status, user, token, curl, shell, rotate_key, logs, prune, cache, down)
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError, SlurmrestError
@@ -24,13 +25,22 @@ def reporting(run: Callable[[argparse.Namespace, Progress], int]) -> Callable[[a
             return run(options, progress)
         except KeyboardInterrupt:
             progress.fail("interrupted")
-            return INTERRUPTED
+            return ended(options, INTERRUPTED, progress.current, "interrupted")
         except (CannotRunError, InputError) as error:
             progress.stop()
             progress.say(str(error))
-            return CANNOT_RUN
+            return ended(options, CANNOT_RUN, "", error.message, error.remedy)
         except SlurmrestError as error:
+            phase = progress.current
             progress.fail(str(error))
-            return FAILED
+            return ended(options, FAILED, phase, error.message, error.remedy)
 
     return reported
+
+
+def ended(options: argparse.Namespace, code: int, phase: str, message: str, remedy: str | None = None) -> int:
+    """Return the exit code, and tell a program that wants JSON why there is nothing else."""
+    if getattr(options, "json", False):
+        error = {"exit_code": code, "phase": phase or None, "message": message, "remedy": remedy}
+        print(json.dumps({"error": error}, indent=2))
+    return code

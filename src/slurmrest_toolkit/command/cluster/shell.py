@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    shell = actions.add_parser("shell", parents=[named()], help="a shell or a command on a node")
+    shell = actions.add_parser("shell", parents=[named(alone=False)], help="a shell or a command on a node")
     shell.add_argument("--user", default="root", help="as whom (default: %(default)s)")
     shell.add_argument("node", metavar="NODE")
     shell.add_argument("words", nargs="*", metavar="-- COMMAND", help="run with its arguments as they are, no shell")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import describe, running
 from slurmrest_toolkit.clusters.state import choose
-from slurmrest_toolkit.command.cluster.options import as_json
+from slurmrest_toolkit.command.cluster.options import as_json, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import FAILED, OK
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    status = actions.add_parser("status", parents=[as_json()], help="tell all about a cluster")
-    status.add_argument("name", nargs="?", metavar="NAME", help="the cluster (default: the only one there is)")
+    status = actions.add_parser("status", parents=[named(), as_json()], help="tell all about a cluster")
     status.set_defaults(run=reporting(run))
 
 
@@ -35,6 +34,6 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         print(describe.summary(cluster))
     stopped = [name for name, up in nodes.items() if not up]
     if stopped:
-        progress.say(f"not running: {', '.join(stopped)}; start anew with: slurmrest cluster up --name {cluster.name}")
+        progress.say(f"not running: {', '.join(stopped)}; start anew with: slurmrest cluster up {cluster.name}")
         return FAILED
     return OK

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import describe, lifecycle
+from slurmrest_toolkit.clusters.prove import LEVELS
 from slurmrest_toolkit.clusters.state import DEFAULT_NAME
-from slurmrest_toolkit.command.cluster.options import as_json, kind
+from slurmrest_toolkit.command.cluster.options import as_json, kind, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
 
 if TYPE_CHECKING:
-    import argparse
-
     from slurmrest_toolkit.command.cluster.options import Actions
     from slurmrest_toolkit.support.progress import Progress
 
@@ -22,8 +22,26 @@ CAPABILITIES = ("SYS_ADMIN",)
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    up = actions.add_parser("up", parents=[as_json(), kind()], help="start a cluster and prove that it works")
-    up.add_argument("--name", default=DEFAULT_NAME, help="name of the cluster (default: %(default)s)")
+    up = actions.add_parser("up", parents=[named(), as_json(), kind()], help="start a cluster and prove that it works")
+    up.add_argument("--reuse", action="store_true", help="take the cluster of that name where it stands already")
+    up.add_argument("--wait", action="store_true", help="wait for another process that is at work on it")
+    up.add_argument(
+        "--verify",
+        choices=LEVELS,
+        default=LEVELS[0],
+        help="full: with a job; quick: by requests alone; none: as soon as it answers (default: %(default)s)",
+    )
+    up.add_argument(
+        "--user", action="append", default=[], metavar="NAME", help="one more ordinary user; repeat it for more"
+    )
+    up.add_argument(
+        "--conf",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=pair,
+        help="a key of slurm.conf; repeat it for more. The first start with it is a cold one",
+    )
     up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
     up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
     up.add_argument(
@@ -45,10 +63,18 @@ def add_command(actions: Actions) -> None:
     up.set_defaults(run=reporting(run))
 
 
+def pair(text: str) -> tuple[str, str]:
+    """Return a key and its value."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Start a cluster and print its summary, its description, or for a bare one its inventory."""
     request = lifecycle.Request(
-        name=options.name,
+        name=options.name or DEFAULT_NAME,
         series=options.slurm,
         layout=options.layout,
         compute_nodes=options.nodes,
@@ -60,6 +86,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         keep_on_failure=options.keep_on_failure,
         cache=not options.no_cache,
         capabilities=tuple(options.capability),
+        verify=options.verify,
+        users=tuple(options.user),
+        conf=dict(options.conf),
+        reuse=options.reuse,
+        wait=options.wait,
     )
     cluster = lifecycle.up(request, progress)
     if options.json:
