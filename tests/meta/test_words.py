@@ -11,6 +11,7 @@ SUITES = "src/slurmrest_toolkit/images/suites.py"
 """Which distribution suite packages which Slurm series."""
 
 PROSE = (
+    "ci/",
     "docs/",
     "examples/",
     "findings/",

@@ -1,0 +1,232 @@
+"""What others' pipelines include: valid by the published schemas, the shell of each step run with played programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from slurmrest_toolkit.images.suites import SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTION, CLEANUP, GITLAB = (ROOT / name for name in ("action.yml", "ci/cleanup/action.yml", "ci/gitlab.yml"))
+TOLD = {
+    "base_url": "http://127.0.0.1:40001",
+    "token": "/state/token.root",
+    "user_token": "/state/token.alice",
+    "api_versions": ["v0.0.41", "v0.0.42"],
+}
+PLAYED = f"""#!/bin/sh
+printf '%s\\n' "$*" >>"$NOTES"
+case "$*" in
+    *"cache key"*) echo trixie-0123 ;;
+    *"cluster up"*) echo '{json.dumps(TOLD)}' ;;
+    *"cache save"*) for file; do :; done; : >"$file" ;;
+    *--output*) [ -z "${{NO_LOGS-}}" ] ;;
+esac
+"""
+
+
+class Runner:
+    """A machine of a CI service: programs that are played, files that steps write."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.temporary, self.notes = folder, folder / "temp", folder / "notes"
+        self.outputs, self.environment, self.path = (folder / name for name in ("outputs", "environment", "path"))
+        programs = folder / "bin"
+        for place in (programs, self.temporary / "slurmrest/bin", folder / "work/.slurmrest-venv/bin"):
+            place.mkdir(parents=True)
+        self.program(programs / "sudo", '#!/bin/sh\nexec "$@"\n')
+        self.program(programs / "chown", "#!/bin/sh\nexit 0\n")
+        python = f'#!/bin/sh\n[ "$2" = venv ] || exec {sys.executable} "$@"\nprintf "venv %s\\n" "$3" >>"$NOTES"\n'
+        self.program(programs / "python3", python)
+        for place in (self.temporary / "slurmrest/bin", folder / "work/.slurmrest-venv/bin"):
+            self.program(place / "pip", PLAYED)
+            self.program(place / "slurmrest", PLAYED)
+
+    def program(self, path: Path, script: str) -> None:
+        path.write_text(script, encoding="ascii")
+        path.chmod(0o755)
+
+    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "NOTES": str(self.notes),
+            "RUNNER_TEMP": str(self.temporary),
+            "GITHUB_ACTION_PATH": "/action",
+            "GITHUB_OUTPUT": str(self.outputs),
+            "GITHUB_ENV": str(self.environment),
+            "GITHUB_PATH": str(self.path),
+            **variables,
+        }
+        # As the service calls it: https://docs.github.com/actions, "shell".
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        return subprocess.run(
+            shell, cwd=self.folder / "work", env=environment, capture_output=True, text=True, check=False
+        )
+
+    def told(self) -> list[str]:
+        return self.notes.read_text().splitlines() if self.notes.exists() else []
+
+
+@pytest.fixture(name="runner")
+def a_runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+def steps(file: Path) -> dict[str, dict[str, Any]]:
+    action = yaml.safe_load(file.read_text())
+    return {step["name"]: step for step in action["runs"]["steps"]}
+
+
+def play(runner: Runner, file: Path, inputs: Mapping[str, str]) -> None:
+    """Run the shell of all steps of an action that are not somebody else's."""
+    defaults = {name: str(one["default"]) for name, one in yaml.safe_load(file.read_text())["inputs"].items()}
+    values = {**defaults, **inputs}
+    for name, step in steps(file).items():
+        if "run" in step:
+            variables = {key: values[text[len("${{ inputs.") : -len(" }}")]] for key, text in step["env"].items()}
+            done = runner.run(step["run"], **variables)
+            assert done.returncode == 0, f"{name}\n{done.stderr}"
+
+
+def judged(file: Path, schema: str, *options: str) -> int:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *options, str(file)]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("file", [ACTION, CLEANUP], ids=["start", "clean up"])
+def test_actions_are_valid_by_the_published_schema(file: Path, tmp_path: Path) -> None:
+    assert judged(file, "github-actions") == 0
+    spoilt = tmp_path / "action.yml"
+    spoilt.write_text(file.read_text().replace("  steps:", "  step:"))
+    assert judged(spoilt, "github-actions") == 1
+
+
+@pytest.mark.parametrize(("when", "verdict"), [("always", 0), ("sometimes", 1)])
+def test_jobs_are_valid_by_the_published_schema(tmp_path: Path, when: str, verdict: int) -> None:
+    """As jobs that are run: of hidden ones the schema says nothing."""
+    document = yaml.safe_load(GITLAB.read_text().replace("when: always", f"when: {when}"))
+    shown = {name.lstrip("."): job for name, job in document.items()}
+    shown["slurmrest-on-each-release"]["extends"] = "slurmrest"
+    shown["slurmrest"]["script"] = ["true"]
+    file = tmp_path / "pipeline.yml"
+    file.write_text(yaml.safe_dump(shown))
+    assert judged(file, "gitlab-ci", "--data-transform", "gitlab-ci") == verdict
+
+
+def test_nothing_that_a_caller_says_is_part_of_a_script() -> None:
+    """Inputs come as variables: what they hold is never read as shell."""
+    for file in (ACTION, CLEANUP):
+        assert [name for name, step in steps(file).items() if "${{" in step.get("run", "")] == []
+
+
+def test_the_action_starts_a_cluster_and_says_where_it_is(runner: Runner) -> None:
+    play(runner, ACTION, {"slurm": "24.11", "layout": "split", "nodes": "2", "name": "one", "users": "bob carol"})
+    kind = "--layout split --nodes 2 --slurm 24.11"
+    assert runner.told() == [
+        f"venv {runner.temporary}/slurmrest",
+        "install --quiet /action[pytest]",
+        f"cluster cache key {kind}",
+        f"cluster up one {kind} --user bob --user carol --verify full --json",
+        f"cluster cache save {kind} {runner.temporary}/slurmrest-images/images.tar",
+    ]
+    assert runner.outputs.read_text().splitlines() == [
+        "key=trixie-0123",
+        "base-url=http://127.0.0.1:40001",
+        "token-file=/state/token.root",
+        "user-token-file=/state/token.alice",
+        "api-versions=v0.0.41 v0.0.42",
+        f"json={runner.temporary}/slurmrest.json",
+    ]
+    assert runner.environment.read_text().splitlines() == [
+        f"SLURMREST_STATE_DIR={runner.temporary}/slurmrest-state",
+        "SLURMREST_URL=http://127.0.0.1:40001",
+        "SLURMREST_TOKEN_FILE=/state/token.alice",
+    ]
+    assert runner.path.read_text().strip() == f"{runner.temporary}/slurmrest/bin"
+
+
+def test_what_was_kept_is_loaded_and_not_kept_again(runner: Runner) -> None:
+    images = runner.temporary / "slurmrest-images" / "images.tar"
+    images.parent.mkdir()
+    images.write_text("")
+    play(runner, ACTION, {"version": "1.2.3"})
+    assert "install --quiet slurmrest-toolkit[pytest]==1.2.3" in runner.told()
+    assert f"cluster cache load {images}" in runner.told()
+    assert "cluster up default --layout single --nodes 1 --verify full --json" in runner.told()
+    assert [line for line in runner.told() if "cache save" in line] == []
+
+
+def test_without_a_cache_nothing_is_carried(runner: Runner) -> None:
+    runner.program(runner.temporary / "slurmrest/bin/slurmrest", PLAYED)
+    play(runner, ACTION, {"cache": "false"})
+    assert [line for line in runner.told() if "cache load" in line or "cache save" in line] == []
+
+
+def test_a_cluster_that_does_not_start_fails_the_step(runner: Runner) -> None:
+    runner.program(
+        runner.temporary / "slurmrest/bin/slurmrest", '#!/bin/sh\ncase "$*" in *"cluster up"*) exit 1;; esac\n'
+    )
+    step = steps(ACTION)["Start the cluster"]
+    done = runner.run(
+        step["run"], SLURM="", LAYOUT="single", NODES="1", NAME="x", USERS="", VERIFY="full", CACHE="true"
+    )
+    assert done.returncode == 1
+    assert not runner.outputs.exists()
+
+
+def test_steps_are_left_out_where_only_the_command_is_wanted() -> None:
+    conditions = {name: step.get("if", "") for name, step in steps(ACTION).items()}
+    assert conditions.pop("Install slurmrest") == ""
+    assert all("inputs.install-only != 'true'" in condition for condition in conditions.values())
+
+
+@pytest.mark.parametrize("no_logs", ["", "1"])
+def test_clusters_go_and_their_logs_stay(runner: Runner, no_logs: str) -> None:
+    state = runner.temporary / "slurmrest-state"
+    for folder in ("clusters/one", "clusters/two", "failed/three"):
+        (state / folder).mkdir(parents=True)
+    (state / "failed/three/node1.journal").write_text("why")
+    done = runner.run(steps(CLEANUP)["Keep the logs and remove the clusters"]["run"], LOGS="kept", NO_LOGS=no_logs)
+    assert done.returncode == 0, done.stderr
+    assert runner.told() == [
+        "cluster logs --name one --output kept/one",
+        "cluster down one",
+        "cluster logs --name two --output kept/two",
+        "cluster down two",
+    ]
+    assert (runner.folder / "work/kept/three/node1.journal").read_text() == "why"
+
+
+def test_the_jobs_of_gitlab(runner: Runner) -> None:
+    document = yaml.safe_load(GITLAB.read_text())
+    job = document[".slurmrest"]
+    values = {
+        "CI_JOB_ID": "7",
+        "CI_PROJECT_DIR": "/project",
+        **{key: str(one) for key, one in job["variables"].items()},
+    }
+    script = "\n".join([*job["before_script"], 'echo "$SLURMREST_URL $SLURMREST_TOKEN_FILE"', *job["after_script"]])
+    done = runner.run(script, **{**values, "SLURMREST_SLURM": "22.05", "SLURMREST_VERSION": "1.2.3"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "http://127.0.0.1:40001 /state/token.alice"
+    assert runner.told() == [
+        "venv .slurmrest-venv",
+        "install --quiet slurmrest-toolkit[pytest]==1.2.3",
+        "cluster up job-7 --layout single --slurm 22.05 --verify full --json",
+        "cluster logs --name job-7 --output slurmrest-logs",
+        "cluster down job-7",
+    ]
+    (matrix,) = document[".slurmrest-on-each-release"]["parallel"]["matrix"]
+    assert matrix == {"SLURMREST_SLURM": list(SUITES)}
