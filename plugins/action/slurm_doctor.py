@@ -37,6 +37,10 @@ class ActionModule(ActionBase):
             },
         )
         evidence, unreachable = self._evidence(arguments["evidence"], arguments["answers"], variables)
+        if arguments["preflight"]:
+            # The other hosts are refused one by one.
+            behind = {host for group in ("slurmctld", "slurmdbd") for host in variables["groups"].get(group, ())}
+            unreachable = {host: why for host, why in unreachable.items() if host in behind}
         report = diagnose(Cluster.of(evidence, unreachable=unreachable, preflight=arguments["preflight"]))
         data = report.as_dict()
         kept = {"hosts": evidence, "unreachable": unreachable}

@@ -10,7 +10,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--release", default="24.11", help="Slurm series of the clusters that are started")
     parser.addoption("--full", action="store_true", help="run what takes longer, too")
     parser.addoption(
-        "--cluster", help="give the faults to this running cluster, whatever layout they want: choose with -k"
+        "--cluster",
+        help="give the faults (choose with -k) and the topic ha to this running cluster, whatever its layout",
     )
     parser.addoption("--keep", action="store_true", help="leave the cluster of the command-line tests running")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.rotation import host as rotation
-from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, plan, warning
+from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, decided, plan, warning
 
 from tests.unit.rotation_lab import GOOD, NEW, OLD, Host, Killed, Lab
 
@@ -148,12 +148,45 @@ def problem(lab: Lab, changes: dict[str, Any], host: str = "ctl", options: Rotat
         ({"clusters": {"lab": "ctl", "other": ""}}, "slurmdbd also serves other"),
         ({"named": {"slurmctld": ["a", "b", "c"]}}, "slurmctld runs on a, b, c by the configuration, but of these"),
         ({"named": {"slurmdbd": ["db", "db2"]}}, "slurmdbd runs on db, db2 by the configuration, but of these only db"),
-        ({"controllers": {"primary ctl": "DOWN", "backup ctl2": "UP"}}, "the primary slurmctld does not answer"),
-        ({"active": []}, "the primary slurmctld does not answer"),
+        (
+            {"controllers": {"primary ctl": "DOWN", "backup ctl2": "UP"}},
+            "slurmctld does not answer as the one in charge",
+        ),
+        ({"active": []}, "slurmctld does not answer as the one in charge"),
     ],
 )
 def test_refused_before_anything_changes(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     assert words in problem(split(tmp_path), changes)
+
+
+def test_a_backup_in_charge_leads_while_the_primary_is_down(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    lab.primary = "ctl2"
+    lab.hosts["ctl"].loaded["slurmctld"] = None
+    conductor = lab.conductor()
+    conductor.looks["ctl2"] = {
+        **conductor.looks["ctl2"],
+        "controllers": {"primary ctl": "DOWN", "backup ctl2": "UP"},
+    }
+    conductor.prepare(GOOD, check=False)
+    steps = plan(conductor.looks, "ctl2")
+    assert [(step.host, step.daemons) for step in steps] == [
+        ("ctl", ()),
+        ("db", ("slurmdbd",)),
+        ("ctl2", ("slurmctld",)),
+    ]
+    conductor.looks["ctl2"] = {**conductor.looks["ctl2"], "controllers": {"primary ctl": "DOWN", "backup ctl2": "DOWN"}}
+    with pytest.raises(Refused, match="does not answer as the one in charge"):
+        conductor.prepare(GOOD, check=False)
+
+
+def test_a_run_that_another_controller_led_is_finished_too(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    found = {host: lab.look(host) for host in lab.hosts}
+    found["ctl2"]["pending"] = {"phase": "decided"}
+    assert decided(found, "ctl")
+    found["ctl2"]["pending"] = {"phase": "begun"}
+    assert not decided(found, "ctl")
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

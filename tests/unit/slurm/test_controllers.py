@@ -99,3 +99,13 @@ def test_a_look_asks_each_address_and_a_single_controller_is_not_looked_at(state
     assert 4 <= found.age <= 60
     assert asked == [("192.0.2.1", "6817"), ("192.0.2.2", "6817")]
     assert controllers.look({**conf, "slurmctld_hosts": ["ctl1"]}, reach) is None
+
+
+def test_who_leads_a_run() -> None:
+    assert controllers.serving(PAIR, {"ctl1": True, "ctl2": True}) == "ctl1"
+    assert controllers.serving(PAIR, {"ctl1": False, "ctl2": True}) == "ctl2"
+    assert controllers.serving(PAIR, {"ctl2": True}) == "ctl2"
+    assert controllers.serving(PAIR, {"ctl1": False, "ctl2": False}) == "ctl1"
+    assert controllers.serving(PAIR, {"ctl2": False}) == "ctl2"
+    assert controllers.serving(PAIR, {}) == "ctl1"
+    assert controllers.serving([], {}) == ""

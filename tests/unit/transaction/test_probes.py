@@ -65,6 +65,21 @@ def test_tcp(port: int, closed_port: int) -> None:
     assert str(closed_port) in str(probe_error(Probe.from_mapping({"tcp": f"127.0.0.1:{closed_port}"}), run))
 
 
+def test_of_several_controllers_this_hosts_own_has_to_answer() -> None:
+    own = socket.gethostname().partition(".")[0]
+
+    def asked(state: str, host: str, code: int = 0) -> str | None:
+        lines = f"Slurmctld(primary) at elsewhere is UP\nSlurmctld(backup1) at {host} is {state}\n"
+        script = f"printf '{lines}'; exit {code}"
+        return probe_error(Probe.from_mapping({"controller": ["sh", "-c", script]}), run)
+
+    assert asked("UP", own) is None
+    assert asked("UP", f"{own}.example.org") is None
+    assert "DOWN" in (asked("DOWN", own) or "")
+    assert asked("DOWN", "another") is None, "not known by its name"
+    assert asked("UP", own, 1) is not None
+
+
 def test_commands_speak_for_themselves() -> None:
     assert probe_error(Probe.from_mapping({"command": ["true"]}), run) is None
     assert probe_error(Probe.from_mapping({"command": ["sh", "-c", "echo why >&2; exit 3"]}), run) == "why"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, everywhere, join, on, start_again, without
-from .rules_controllers import meanwhile
+from .rules_controllers import in_charge, meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -444,10 +444,22 @@ def _silent(cluster: Cluster) -> Iterator[Sign]:
 
 
 def _unreachable(cluster: Cluster) -> Iterator[Sign]:
+    found = in_charge(cluster)
+    more = f" {found}." if found else ""
     for name, words in cluster.unreachable.items():
+        if cluster.preflight:
+            yield Sign(
+                name,
+                "This host could not be looked at. All hosts of slurmctld and slurmdbd have the same key and files, so "
+                f"nothing is changed on any of them.{more}",
+                [words],
+                f"See to its SSH and its Python first: ansible -m ansible.builtin.ping {name}. Until then what runs "
+                "goes on as it is.",
+            )
+            continue
         yield Sign(
             name,
-            "This host could not be looked at, so nothing is known of its daemons.",
+            f"This host could not be looked at, so nothing is known of its daemons.{more}",
             [words],
             f"See to its SSH and its Python first: ansible -m ansible.builtin.ping {name}",
         )
@@ -475,6 +487,7 @@ RULES = (
         "Ansible: connection",
         _unreachable,
         _WITHOUT_CONTROLLER,
+        preflight=True,
         by_hand="nothing of it is seen",
     ),
     _rule(

@@ -24,6 +24,9 @@ QUIET_SECONDS = 30.0
 WAITS = 10
 """How often another run is given that time to come to an end."""
 
+DECIDED = "decided"
+"""Phase of a run in the journal of who led it, once the new key was proven."""
+
 FINISHED, UNDONE, ENDED = "finished", "undone", "ended"
 
 BAR_SECONDS = 5.0
@@ -118,9 +121,12 @@ def pending(looks: Mapping[str, Look]) -> list[str]:
 
 
 def decided(looks: Mapping[str, Look], primary: str) -> bool:
-    """Whether an interrupted run had already been proven, so that it is finished instead of undone."""
-    record = looks[primary]["pending"]
-    return bool(record) and record["phase"] == "decided"
+    """Whether an interrupted run had already been proven, so that it is finished instead of undone.
+
+    Another controller than `primary` may have led that run.
+    """
+    records = [looks[primary]["pending"], *(look["pending"] for look in looks.values())]
+    return any(record["phase"] == DECIDED for record in records if record)
 
 
 def ours(looks: Mapping[str, Look]) -> bool:
@@ -139,7 +145,7 @@ def problems(looks: Mapping[str, Look], primary: str, options: RotationOptions) 
         )
     found += _missing_hosts(looks)
     found += _cluster_problems(looks, primary, options)
-    found += _primary_problems(looks[primary], primary)
+    found += _primary_problems(looks, primary)
     if not options.consent and not ours(looks):
         found.append(
             f"{CONSENT}: false is refused: the daemons of a cluster that this toolkit did not make would be restarted"
@@ -211,12 +217,17 @@ def _cluster_problems(looks: Mapping[str, Look], primary: str, options: Rotation
     return found
 
 
-def _primary_problems(look: Look, primary: str) -> list[str]:
-    states = look["controllers"]
+def _primary_problems(looks: Mapping[str, Look], primary: str) -> list[str]:
+    """Whether who leads is in charge: the first controller of the inventory, or another one while that is down."""
+    states, first = looks[primary]["controllers"], next(host for host in looks if _controls(looks[host]))
     down = [who for who, state in states.items() if who.startswith("primary") and state != "UP"]
-    if down or CONTROLLER not in look["active"]:
-        return [f"{primary}: the primary slurmctld does not answer (scontrol ping: {states or 'nothing'})"]
+    if CONTROLLER not in looks[primary]["active"] or (down and primary == first) or "UP" not in states.values():
+        return [f"{primary}: slurmctld does not answer as the one in charge (scontrol ping: {states or 'nothing'})"]
     return []
+
+
+def _controls(look: Look) -> bool:
+    return CONTROLLER in look["components"]
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
@@ -406,8 +417,11 @@ class Conductor:
     def _keep(self) -> None:
         """Forget the old key everywhere, on the primary last. RotationFailed names the hosts where it still is."""
         left: list[str] = []
-        for host in [*(host for host in self.looks if host != self.primary), self.primary]:
-            if host != self.primary or not left:
+        # Whose journal says that it was decided goes last, also where it led the run before this one.
+        last = {host: None for host, look in self.looks.items() if (look["pending"] or {}).get("phase") == DECIDED}
+        last[self.primary] = None
+        for host in [*(host for host in self.looks if host not in last), *last]:
+            if host not in last or not left:
                 left += self._try(host, "keep", {})
         if left:
             raise RotationFailed(

@@ -93,6 +93,17 @@ class Standing:
         return "there is no heartbeat of a controller in StateSaveLocation, so nobody knows who is in charge"
 
 
+def serving(names: Sequence[str], running: Mapping[str, bool]) -> str:
+    """Who leads a run over these controllers: the first that runs slurmctld, else the first that was looked at.
+
+    Args:
+        names: all of them, the primary first.
+        running: of those that were looked at whether slurmctld runs there.
+    """
+    looked = [name for name in names if name in running]
+    return next((name for name in looked if running[name]), (looked or list(names) or [""])[0])
+
+
 def read_heartbeat(state: str) -> Heartbeat | None:
     """The heartbeat in a StateSaveLocation; None where there is none, or none that can be read."""
     try:

@@ -1,7 +1,8 @@
 """Questions that tell whether a daemon answers: asked after a restart, repeated until the answer is good.
 
 A probe is data, so that it can travel as a module parameter: ``{"listeners": [ADDRESS, …]}``,
-``{"running": UNIT}``, ``{"command": [ARGV]}``, ``{"tcp": "HOST:PORT"}`` or ``{"gateway": [ADDRESS, NAME, REVISION]}``.
+``{"running": UNIT}``, ``{"command": [ARGV]}``, ``{"controller": [ARGV]}``, ``{"tcp": "HOST:PORT"}`` or
+``{"gateway": [ADDRESS, NAME, REVISION]}``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from ..auth.jwt import TOKEN_HEADER, USER_HEADER
 from ..errors import InputError, SlurmrestError
 from ..host import programs
 from ..host.programs import Run
+from ..slurm.commands import states
 from ..slurmrestd import listeners, running
 from ..slurmrestd import unit as units
 
 PROBE_TIMEOUT = 5.0
-KINDS = ("listeners", "running", "command", "tcp", "gateway")
+KINDS = ("listeners", "running", "command", "controller", "tcp", "gateway")
 _FORMS = (
-    "{listeners: [ADDRESS, …]}, {running: UNIT}, {command: [ARGV]}, {tcp: HOST:PORT} or "
+    "{listeners: [ADDRESS, …]}, {running: UNIT}, {command: [ARGV]}, {controller: [ARGV]}, {tcp: HOST:PORT} or "
     "{gateway: [ADDRESS, NAME, REVISION]}"
 )
 
@@ -38,7 +40,8 @@ class Probe:
     """One question. ``listeners`` are slurmrestd's: each must give an HTTP answer, which is 401 without a token.
 
     ``running`` is its unit: the process must do what our drop-in says. ``gateway`` must answer over TLS under its name,
-    from the configuration of that revision, and reach a slurmrestd.
+    from the configuration of that revision, and reach a slurmrestd. ``controller`` is ``scontrol ping`` where there are
+    several: the slurmctld of this host must be among those that answer.
     """
 
     kind: str
@@ -89,6 +92,8 @@ def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
             return f"{probe.target[0]}: {error}"
         return None
     done = run(probe.target, limit=limit)
+    if probe.kind == "controller" and done.returncode == 0:
+        return _controller_error(done.stdout)
     return None if done.returncode == 0 else programs.words(done)
 
 
@@ -110,6 +115,13 @@ def _gateway_error(address: str, name: str, revision: str, *, limit: float) -> s
     if answer.status in (502, 503, 504):
         return f"{target} answers {answer.status}: no slurmrestd behind it gave an answer"
     return None
+
+
+def _controller_error(ping: str, host: str = "") -> str | None:
+    """None when the controller of this host answers, or is not known by its name."""
+    own = (host or socket.gethostname()).partition(".")[0]
+    mine = {who: state for who, state in states(ping).items() if who.split()[-1].partition(".")[0] == own}
+    return None if not mine or "UP" in mine.values() else f"scontrol ping: {mine}"
 
 
 def _left(deadline: float) -> float:

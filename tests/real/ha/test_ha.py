@@ -1,0 +1,176 @@
+"""Two controllers: deployments, a key, a kill, a take-back, a host that is gone, and what is said of each."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.clusters import slurmrest
+from tests.real.ha.pair import Gap, Pair, pair
+from tests.real.rotation.rotating import CONFIRM, MEASURED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOON = 15.0
+"""Seconds within which it is said what a takeover is about."""
+
+CAUSE = re.compile(r"\[([a-z-]+)\] on (\S+)")
+
+
+@pytest.fixture(scope="module", name="cluster")
+def a_pair(release: str, pytestconfig: pytest.Config) -> Iterator[Pair]:
+    with pair(release, pytestconfig.getoption("--cluster")) as one:
+        yield one
+
+
+def say(words: str) -> None:
+    """Show a line to whoever watches the tests (pytest --capture=no)."""
+    sys.stdout.write(f"\n{words}\n")
+
+
+def told(what: str, release: str, gap: Gap) -> None:
+    say(f"measured on {release} ha: {what}: {gap.longest:.2f} s ({gap.answers} good answers, {gap.bad} bad ones)")
+
+
+def causes(output: str) -> list[tuple[str, str]]:
+    return [(match[1], match[2]) for match in CAUSE.finditer(output)]
+
+
+def table(output: str) -> dict[str, str]:
+    """Outcome and detail of each check of the first REST host, by its id."""
+    lines = [line for line in output.splitlines() if re.match(r"  (?:ok|FAILED|skipped) ", line)]
+    return {line.split()[1]: " ".join(line.split()) for line in reversed(lines)}
+
+
+def test_a_second_deployment_changes_nothing_and_no_request_fails(cluster: Pair, release: str) -> None:
+    cluster.wait("ctl1")
+    before = cluster.processes()
+    with cluster.gap() as gap:
+        play = cluster.live.playbook("deploy.yml").good()
+    assert play.changed == 0, play.output
+    assert cluster.processes() == before
+    assert "slurmctld answers on ctl1, ctl2" in table(play.output)["ping"]
+    assert "in charge" not in play.output
+    told("second deploy.yml", release, gap)
+    assert gap.longest < 5
+    healthy = cluster.live.playbook("doctor.yml").good()
+    assert "healthy: Slurm" in healthy.output
+
+
+def test_controllers_and_rest_hosts_restart_one_after_the_other(cluster: Pair, release: str) -> None:
+    before = cluster.processes()
+    with cluster.gap() as gap:
+        cluster.live.playbook("deploy.yml", variables={"slurm_conf_options": cluster_options(cluster, 12)}).good()
+    after = cluster.processes()
+    assert [name for name in after if name.endswith("ctld") and after[name] == before[name]] == []
+    assert after["ctl2 slurmctld"] < after["ctl1 slurmctld"], after
+    told("deploy.yml that restarts all", release, gap)
+    cluster.live.playbook("deploy.yml").good()
+    cluster.wait("ctl1")
+
+
+def cluster_options(cluster: Pair, seconds: int) -> dict[str, Any]:
+    """What the inventory says of slurm.conf, with another SlurmctldTimeout."""
+    said: dict[str, Any] = cluster.live.inventory()["all"]["vars"]["slurm_conf_options"]
+    return {**said, "SlurmctldTimeout": seconds}
+
+
+def test_a_new_key(cluster: Pair, release: str) -> None:
+    play = cluster.live.playbook("rotate_jwt_key.yml", variables=CONFIRM).good()
+    match = MEASURED.search(play.output)
+    assert match, play.output
+    say(f"measured on {release} ha: rotation: {match[0]}")
+    cluster.renew()
+    same = {cluster.live.ssh(name, "sha256sum < /var/lib/slurm/jwt/jwt_hs256.key") for name in ("ctl1", "ctl2", "db")}
+    assert len(same) == 1
+    cluster.wait("ctl1")
+
+
+def test_degraded_is_not_broken(cluster: Pair, release: str, tmp_path: Path) -> None:
+    with cluster.gap() as gap:
+        cluster.kill("ctl1")
+        cluster.wait("ctl2", silent="ctl1")
+    told("kill of the primary", release, gap)
+
+    verified = cluster.live.playbook("verify.yml").good()
+    assert "WARNING  ctl2 is in charge: the primary controller ctl1 does not answer." in verified.output
+    assert table(verified.output)["ping"].startswith("ok ping")
+
+    diagnosed = cluster.live.playbook("doctor.yml", variables={"slurmrest_doctor_report": str(tmp_path / "report")})
+    assert causes(diagnosed.output) == [("slurmctld-failed", "ctl1")], diagnosed.output
+    (finding,) = json.loads((tmp_path / "report").read_text())["findings"]
+    assert "ctl2 is in charge meanwhile, so that REST works" in finding["cause"]
+    assert "nothing is answered" in finding["remedy"]
+
+    token = slurmrest("cluster", "token", "--name", cluster.live.name, "--user", "alice")
+    assert token.returncode == 0, token.stderr
+
+    deployed = cluster.live.playbook("deploy.yml").good()
+    assert deployed.changed == 0, deployed.output
+    cluster.live.playbook("rotate_jwt_key.yml", variables=CONFIRM).good()
+    cluster.renew()
+    assert cluster.live.ssh("ctl1", "systemctl is-active slurmctld", check=False).strip() == "failed"
+
+    with cluster.gap() as gap:
+        cluster.start("ctl1")
+        cluster.wait("ctl1")
+    told("take-back", release, gap)
+    cluster.live.playbook("verify.yml", "doctor.yml").good()
+
+
+def test_a_host_that_cannot_be_reached(cluster: Pair) -> None:
+    container = cluster.cluster.node("ctl1").container
+    cluster.engine("stop", "--time=0", container)
+    try:
+        cluster.wait("ctl2", silent="ctl1")
+        before = cluster.processes("ctl2", "db", "rest1", "rest2")
+        verified = cluster.live.playbook("verify.yml").good()
+        assert "WARNING  ctl2 is in charge" in verified.output
+        assert causes(cluster.live.playbook("doctor.yml").output) == [("host-unreachable", "ctl1")]
+        token = slurmrest("cluster", "token", "--name", cluster.live.name)
+        assert token.returncode == 0, token.stderr
+        deployed = cluster.live.playbook("deploy.yml")
+        assert deployed.status != 0
+        assert "nothing is changed on any of them. ctl2 is in charge" in " ".join(deployed.output.split())
+        assert "has no attribute" not in deployed.output
+        rotated = cluster.live.playbook("rotate_jwt_key.yml", variables=CONFIRM)
+        assert rotated.status != 0
+        assert "Nothing was changed: ctl1 cannot be reached" in " ".join(rotated.output.split())
+        assert cluster.processes("ctl2", "db", "rest1", "rest2") == before
+    finally:
+        cluster.live.reboot(container)
+    cluster.wait("ctl1")
+    cluster.live.playbook("deploy.yml", "doctor.yml").good()
+
+
+def test_what_a_takeover_is_about_is_said_soon(cluster: Pair) -> None:
+    cluster.takes_over_after(120)
+    try:
+        usual = {name: timed(cluster, name)[0] for name in ("verify.yml", "doctor.yml")}
+        cluster.kill("ctl1")
+        for name in ("verify.yml", "doctor.yml"):
+            seconds, output = timed(cluster, name)
+            words = " ".join(output.split())
+            assert "ctl1 is gone and ctl2 takes over from it" in words, output
+            assert "SlurmctldTimeout 120 s" in words
+            assert "timed out" not in words
+            assert seconds < usual[name] + SOON
+            say(f"{name} during a takeover: {seconds:.1f} s, otherwise {usual[name]:.1f} s")
+    finally:
+        cluster.start("ctl1")
+        cluster.wait("ctl1")
+        cluster.takes_over_after(10)
+
+
+def timed(cluster: Pair, playbook: str) -> tuple[float, str]:
+    """Run one and return its seconds and what it said."""
+    begin = time.monotonic()
+    output = cluster.live.playbook(playbook).output
+    return time.monotonic() - begin, output
