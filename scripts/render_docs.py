@@ -266,6 +266,17 @@ def rotations_table(data: Mapping[str, Any]) -> str:
     return f"Median (maximum), in seconds. {data['machine']}; {load}.\n\n{table(header, rows)}"
 
 
+def gaps_table(data: Mapping[str, Any]) -> str:
+    """Return the table of what docs/data/controllers.json holds: the longest time without an answer, in seconds."""
+    events: Mapping[str, str] = data["events"]
+    rows = [
+        (text, *(f"{found['gaps'][event]:.1f}" if event in found["gaps"] else "not run" for found in by_series))
+        for event, text in events.items()
+        for by_series in [[data["releases"].get(series, {"gaps": {}}) for series in ALL]]
+    ]
+    return f"Seconds. {data['machine']}.\n\n{table(('', *ALL), rows)}"
+
+
 def scores_table(scores: Mapping[str, Any]) -> str:
     """Return the table of ``systemd-analyze security`` by release, from what docs/data/security.json has recorded."""
     rows = [
@@ -315,6 +326,9 @@ def documents() -> dict[Path, str]:
     page, results = ROOT / "docs" / "rotate.md", ROOT / "docs" / "data" / "rotation.json"
     if page.exists():
         made[page] = with_blocks(page.read_text(), {"rotations": rotations_table(json.loads(results.read_text()))})
+    page, results = ROOT / "docs" / "controllers.md", ROOT / "docs" / "data" / "controllers.json"
+    if page.exists():
+        made[page] = with_blocks(page.read_text(), {"gaps": gaps_table(json.loads(results.read_text()))})
     page, recorded = ROOT / "docs" / "security.md", ROOT / "docs" / "data" / "security.json"
     if page.exists():
         found = json.loads(recorded.read_text())

@@ -129,6 +129,18 @@ def test_faults_are_told_apart_from_those_that_were_not_run() -> None:
     assert "**found: nothing**" in table
 
 
+def test_gaps_of_several_controllers_say_what_was_not_run() -> None:
+    data = {
+        "machine": "2 processors",
+        "events": {"kill": "it is killed", "back": "it is back"},
+        "releases": {"24.11": {"gaps": {"kill": 14.96}}},
+    }
+    shown = render_docs.gaps_table(data)
+    assert shown.startswith("Seconds. 2 processors.")
+    assert "| it is killed | not run | 15.0 | not run |" in shown
+    assert "| it is back | not run | not run | not run |" in shown
+
+
 def test_sound_variants_are_healthy_or_say_what_was_found() -> None:
     first, second = render_docs.further.HEALTHY[0], render_docs.further.HEALTHY[2]
     seen = {first.name: {"found": []}, second.name: {"found": ["user-unknown"]}}
