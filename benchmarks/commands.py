@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks.results import ROOT
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import running
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load, plan_nodes
 from slurmrest_toolkit.containers.host import cgroup_mode
 from slurmrest_toolkit.images import base, packages, recipes, warm
 from slurmrest_toolkit.support.progress import Progress
@@ -172,7 +172,9 @@ def prepare(engine: Engine, releases: Sequence[str], progress: Progress) -> None
         installed = packages.installed_name(recipes.Image(plain, release), SINGLE, ROOT)
         missing: list[tuple[str, ...]] = [] if engine.image_labels(installed) else [("--no-cache",)]
         missing += [
-            words for words, kind in KINDS.items() if warm.find(engine, warm.recipe(plain, *kind, ROOT)) is None
+            words
+            for words, (layout, nodes) in KINDS.items()
+            if warm.find(engine, warm.recipe(plain, layout, plan_nodes("any", layout, nodes), ROOT)) is None
         ]
         for words in missing:
             progress.say(f"{release}: making images, which is not measured ({' '.join(words) or 'single'})")

@@ -39,7 +39,10 @@ class ActionModule(ActionBase):
         self._primary = arguments.get("primary") or here
         if not self._rest_host:
             return {"failed": True, "msg": "The group slurmrestd is empty: without a REST host nothing can be proven."}
-        conductor = Conductor(arguments["hosts"], self._primary, self._call, self._watch, Display().display)
+        without = arguments.get("without") or []
+        conductor = Conductor(
+            arguments["hosts"], self._primary, self._call, self._watch, Display().display, without=without
+        )
         try:
             if arguments["step"] == "prepare":
                 return self._prepare(conductor, arguments)
@@ -53,7 +56,8 @@ class ActionModule(ActionBase):
 
     def _prepare(self, conductor: Conductor, arguments: dict[str, Any]) -> dict[str, Any]:
         clusters = arguments.get("clusters") or []
-        options = RotationOptions(bool(arguments.get("confirm")), bool(arguments.get("consent")), clusters)
+        without = arguments.get("without") or []
+        options = RotationOptions(bool(arguments.get("confirm")), bool(arguments.get("consent")), clusters, without)
         prepared = conductor.prepare(options, check=self._task.check_mode)
         return {"changed": prepared["repaired"] is not None, **prepared}
 

@@ -46,6 +46,11 @@ options:
     type: list
     elements: str
     default: []
+  without:
+    description: Controllers that are down for good and keep the old key, which must not come back.
+    type: list
+    elements: str
+    default: []
   user: {description: Administrator whose tokens prove the keys., type: str, default: root}
   rotation: {description: Name of the run; given by the action plugin., type: str}
   switch:
@@ -137,7 +142,7 @@ def run(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     elif step == "decide":
         key.decide(rotation)
     elif step == "keep":
-        key.keep()
+        key.keep(wanted["without"])
     elif step == "undo":
         key.undo(reconfigure=wanted["reconfigure"])
     else:
@@ -169,6 +174,7 @@ def main() -> None:
             "confirm": no,
             "consent": no,
             "clusters": words,
+            "without": words,
             "user": {"type": "str", "default": "root"},
             "rotation": {"type": "str"},
             "switch": words,

@@ -72,7 +72,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.auth.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, inspect, refusals
+from ..module_utils.slurmrest.auth.keys import (
+    ALLOWED,
+    MAXIMUM_BYTES,
+    MINIMUM_BYTES,
+    generate,
+    inspect,
+    is_retired,
+    refusals,
+)
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.host.files import read
 from ..module_utils.slurmrest.host.lock import host_lock
@@ -128,6 +136,14 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
         content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
         if len(content) < MINIMUM_BYTES:
             raise InputError("supplied", f"a key of {len(content)} bytes", f"{MINIMUM_BYTES} bytes or more")
+        back = is_retired(path, content) if now != content else []
+        if back:
+            raise SlurmrestError(
+                f"The key that would be placed is the one that a rotation without {', '.join(back)} has ended: that "
+                "host is back with it. Nothing was changed.",
+                f"On {', '.join(back)}: systemctl stop slurmctld; rm {path}. Once a backup is in charge, "
+                "playbooks/deploy.yml gives that host the new key.",
+            )
         replaced = now is not None and now != content
         services = [
             service

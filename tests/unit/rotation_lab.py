@@ -185,7 +185,7 @@ class Lab:
         elif step in ("begin", "decide"):
             getattr(key, step)(arguments["rotation"])
         else:
-            key.keep()
+            key.keep(arguments["without"])
         return None
 
     def watch(self, step: str) -> Mapping[str, Any]:

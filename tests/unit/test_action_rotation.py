@@ -15,7 +15,7 @@ rotation = importlib.import_module("ansible_collections.slurmrest.toolkit.plugin
 class Asking:
     """A conductor that asks the REST host once."""
 
-    def __init__(self, _looks: object, _primary: str, _call: object, watch: Any, _say: object) -> None:
+    def __init__(self, _looks: object, _primary: str, _call: object, watch: Any, _say: object, **_more: object) -> None:
         self.watch = watch
 
     def rotate(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import functools
+import hashlib
 import importlib
 import os
 import stat
@@ -454,3 +455,27 @@ def test_what_slurmdbd_conf_alone_names_is_not_made(
             shared_key.place(wanted, check=check)
     assert not key.exists()
     assert shared_key.place({**wanted, "named_by": ""}, check=False)["changed"]
+
+
+def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, key, ended = str(tmp_path / "state"), tmp_path / "jwt.key", b"e" * 32
+    files.have_directory(state)
+    files.save_record(
+        keys.retired_record(str(key), state), {"digest": hashlib.sha256(ended).hexdigest(), "without": ["ctl1"]}
+    )
+    monkeypatch.setattr(shared_key, "is_retired", functools.partial(keys.is_retired, state_dir=state))
+    monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
+    monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
+    monkeypatch.setattr(shared_key, "Baseline", lambda: None)
+    monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
+    key.write_bytes(b"n" * 32)
+    key.chmod(0o600)
+    wanted = {
+        "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
+        "content": base64.b64encode(ended).decode(), "size": 32, "services": [], "allow_restart": True,
+        "fetch": False, "named_by": "",
+    }  # fmt: skip
+    with pytest.raises(shared_key.SlurmrestError, match=r"a rotation without ctl1 has ended.*rm .*jwt\.key"):
+        shared_key.place(wanted, check=False)
+    assert key.read_bytes() == b"n" * 32
+    assert shared_key.place({**wanted, "content": base64.b64encode(b"m" * 32).decode()}, check=False)["changed"]

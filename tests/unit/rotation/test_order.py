@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.auth import keys
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, decided, plan, warning
 
@@ -178,6 +180,38 @@ def test_a_backup_in_charge_leads_while_the_primary_is_down(tmp_path: Path) -> N
     conductor.looks["ctl2"] = {**conductor.looks["ctl2"], "controllers": {"primary ctl": "DOWN", "backup ctl2": "DOWN"}}
     with pytest.raises(Refused, match="does not answer as the one in charge"):
         conductor.prepare(GOOD, check=False)
+
+
+def test_without_a_controller_that_is_down_for_good_its_old_key_does_not_come_back(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    lab.primary = "ctl2"
+    gone = lab.hosts.pop("ctl")
+    conductor = lab.conductor()
+    named = {"slurmctld": ["ctl", "ctl2"]}
+    conductor.looks["ctl2"] = {
+        **conductor.looks["ctl2"],
+        "named": named,
+        "controllers": {"primary ctl": "DOWN", "backup ctl2": "UP"},
+    }
+    with pytest.raises(Refused, match="slurmctld runs on ctl, ctl2 by the configuration"):
+        conductor.prepare(GOOD, check=False)
+    without = replace(GOOD, without=["ctl"])
+    conductor.prepare(without, check=False)
+    conductor.without = without.without
+    for host in lab.hosts.values():
+        host.next.write_bytes(NEW)
+        host.next.chmod(0o600)
+    conductor.looks.update({name: {**look, **lab.look(name)} for name, look in conductor.looks.items()})
+    conductor.rotate()
+    for host in lab.hosts.values():
+        assert host.path.read_bytes() == NEW
+        state = str(host.directory / "state")
+        assert keys.is_retired(str(host.path), OLD, state) == ["ctl"]
+        assert keys.is_retired(str(host.path), NEW, state) == []
+        assert OLD not in (host.directory / "state" / "retired-jwt.key.json").read_bytes()
+        host.key().keep()
+        assert keys.is_retired(str(host.path), OLD, state) == [], "a rotation of all hosts forgets it"
+    assert gone.path.read_bytes() == OLD
 
 
 def test_a_run_that_another_controller_led_is_finished_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ daemons.)
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import pwd
@@ -15,7 +16,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..host.files import STATE_DIR
+from ..host.files import STATE_DIR, load_record
 from ..host.identity import may, ownership
 
 if TYPE_CHECKING:
@@ -42,6 +43,21 @@ def generate(size: int = MINIMUM_BYTES) -> bytes:
 def rotation_record(path: str, state_dir: str = STATE_DIR) -> str:
     """The file that is there while a rotation of the key at ``path`` has begun and not ended."""
     return posixpath.join(state_dir, f"rotation-{posixpath.basename(path)}.json")
+
+
+RETIRED_PREFIX = "retired-"
+
+
+def retired_record(path: str, state_dir: str = STATE_DIR) -> str:
+    """The file that tells which key at ``path`` must not come back: a host that was gone at its end may bring it."""
+    return posixpath.join(state_dir, f"{RETIRED_PREFIX}{posixpath.basename(path)}.json")
+
+
+def is_retired(path: str, content: bytes, state_dir: str = STATE_DIR) -> list[str]:
+    """The hosts because of which this content must not come back as the key at ``path``; none where it may."""
+    record = load_record(retired_record(path, state_dir)) or {}
+    same = record.get("digest") == hashlib.sha256(content).hexdigest()
+    return [str(host) for host in record["without"]] if same else []
 
 
 def inspect(path: str) -> dict[str, Any]:

@@ -188,12 +188,25 @@ class KeyOnHost:
             record["phase"] = "decided"
             save_record(self._journal, record)
 
-    def keep(self) -> None:
-        """Forget the old key. The rollback copy goes first and the journal last."""
+    def keep(self, without: Sequence[str] = ()) -> None:
+        """Forget the old key. The rollback copy goes first and the journal last.
+
+        Hosts that the rotation went on `without` still have it: what it was is noted, so that it does not come back.
+        """
         with host_lock(self.state_dir):
+            self._retire(without)
             _remove(self._copy)
             _remove(self._next)
             _remove(self._journal)
+
+    def _retire(self, without: Sequence[str]) -> None:
+        note = keys.retired_record(self.path, self.state_dir)
+        if not without:
+            _remove(note)
+            return
+        with contextlib.suppress(FileNotFoundError):  # of a run that got as far as this before
+            old = hashlib.sha256(files.read(self._copy)).hexdigest()
+            save_record(note, {"digest": old, "without": list(without)})
 
     def undo(self, *, reconfigure: bool = False) -> list[str]:
         """Bring the old key back, and daemons that had loaded the new one back onto it; also finishes a killed undo.

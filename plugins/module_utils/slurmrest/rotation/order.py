@@ -67,6 +67,7 @@ class RotationOptions:
     confirmed: bool = False
     consent: bool = False
     clusters: Sequence[str] = ()
+    without: Sequence[str] = ()
 
 
 class Refused(SlurmrestError):
@@ -143,9 +144,9 @@ def problems(looks: Mapping[str, Look], primary: str, options: RotationOptions) 
         found.append(
             f"the keys differ: {', '.join(different)} has another one than {primary}. Run playbooks/deploy.yml first"
         )
-    found += _missing_hosts(looks)
+    found += _missing_hosts(looks, len(options.without))
     found += _cluster_problems(looks, primary, options)
-    found += _primary_problems(looks, primary)
+    found += _primary_problems(looks, primary, options)
     if not options.consent and not ours(looks):
         found.append(
             f"{CONSENT}: false is refused: the daemons of a cluster that this toolkit did not make would be restarted"
@@ -174,8 +175,11 @@ def _host_problems(host: str, look: Look) -> list[str]:
     return found
 
 
-def _missing_hosts(looks: Mapping[str, Look]) -> list[str]:
-    """Hosts that a configuration names and this run does not have, by number: their names may differ from ours."""
+def _missing_hosts(looks: Mapping[str, Look], without: int = 0) -> list[str]:
+    """Hosts that a configuration names and this run does not have, by number: their names may differ from ours.
+
+    So many controllers may be missing, because it was said that they are down for good.
+    """
     found = []
     for look in looks.values():
         for daemon, named in look["named"].items():
@@ -184,7 +188,8 @@ def _missing_hosts(looks: Mapping[str, Look]) -> list[str]:
                 for host, other in looks.items()
                 if daemon in other["components"] and (daemon == DATABASE or other["cluster"] == look["cluster"])
             ]
-            if len(named) > len(ours) > 0 or (named and not ours and daemon == DATABASE):
+            allowed = without if daemon == CONTROLLER else 0
+            if len(named) - allowed > len(ours) > 0 or (named and not ours and daemon == DATABASE):
                 found.append(
                     f"{daemon} runs on {', '.join(named)} by the configuration, but of these only "
                     f"{', '.join(ours) or 'none'} is in the group {daemon}: the others would keep the old key"
@@ -217,11 +222,15 @@ def _cluster_problems(looks: Mapping[str, Look], primary: str, options: Rotation
     return found
 
 
-def _primary_problems(looks: Mapping[str, Look], primary: str) -> list[str]:
+def _primary_problems(looks: Mapping[str, Look], primary: str, options: RotationOptions) -> list[str]:
     """Whether who leads is in charge: the first controller of the inventory, or another one while that is down."""
     states, first = looks[primary]["controllers"], next(host for host in looks if _controls(looks[host]))
     down = [who for who, state in states.items() if who.startswith("primary") and state != "UP"]
-    if CONTROLLER not in looks[primary]["active"] or (down and primary == first) or "UP" not in states.values():
+    if (
+        CONTROLLER not in looks[primary]["active"]
+        or (down and primary == first and not options.without)
+        or "UP" not in states.values()
+    ):
         return [f"{primary}: slurmctld does not answer as the one in charge (scontrol ping: {states or 'nothing'})"]
     return []
 
@@ -243,6 +252,7 @@ class Conductor:
     watch: Watch
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
+    without: Sequence[str] = ()
     rotation: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def prepare(self, options: RotationOptions, *, check: bool) -> dict[str, Any]:
@@ -422,7 +432,7 @@ class Conductor:
         last[self.primary] = None
         for host in [*(host for host in self.looks if host not in last), *last]:
             if host not in last or not left:
-                left += self._try(host, "keep", {})
+                left += self._try(host, "keep", {"without": list(self.without)})
         if left:
             raise RotationFailed(
                 "The new key is in force everywhere, but copies of the old one are left: " + "; ".join(left),

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ..auth.keys import RETIRED_PREFIX
 from ..host import files as host_files
 from ..host import programs
 from ..host.files import STATE_DIR, load_record, save_record
@@ -141,7 +142,7 @@ class Baseline:
             names = host_files.names(self.state_dir)
         except FileNotFoundError:
             return False
-        if not all(name.startswith(LOCK_PREFIX) for name in names):
+        if not all(name.startswith((LOCK_PREFIX, RETIRED_PREFIX)) for name in names):
             return False
         if not check:
             with host_lock(self.state_dir):
