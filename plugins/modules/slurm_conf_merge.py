@@ -44,6 +44,11 @@ options:
     description: Whether the release looks for a relative C(Include) beside the file that includes it.
     type: bool
     default: false
+  auth_alt_items:
+    description: What the release reads item by item in C(AuthAltParameters); of the rest it finds the name anywhere.
+    type: list
+    elements: str
+    default: [jwt_key, jwks, userclaimfield]
   prefix: {description: Where Slurm is installed., type: path, default: /usr}
   allow_state_loss:
     description: Whether a restart may take what only the memory of slurmctld has.
@@ -101,6 +106,7 @@ REQUEST = (
     "state",
     "bare_jwt",
     "beside_includer",
+    "auth_alt_items",
     "prefix",
     "allow_state_loss",
 )
@@ -118,6 +124,7 @@ def _parts(parameters: dict[str, Any]) -> list[Part]:
                 replace_key=parameters["replace_key"],
                 bare_jwt=parameters["bare_jwt"],
                 beside_includer=parameters["beside_includer"],
+                auth_alt_items=tuple(parameters["auth_alt_items"]),
                 prefix=parameters["prefix"],
                 allow_state_loss=parameters["allow_state_loss"],
             )
@@ -186,6 +193,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "bare_jwt": {"type": "bool", "default": False},
             "beside_includer": {"type": "bool", "default": False},
+            "auth_alt_items": {"type": "list", "elements": "str", "default": ["jwt_key", "jwks", "userclaimfield"]},
             "prefix": {"type": "path", "default": "/usr"},
             "allow_state_loss": {"type": "bool", "default": False},
             "plans": {"type": "dict"},

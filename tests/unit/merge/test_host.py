@@ -425,6 +425,15 @@ def test_what_the_release_takes_for_the_name_of_the_plugin(host: Host) -> None:
     assert wanted(host, text) == ["AuthAltTypes=jwt,auth/jwt"]
 
 
+def test_an_item_behind_a_blank_is_there_where_the_release_takes_it_so(host: Host) -> None:
+    text = f'AuthAltTypes=auth/jwt\nAuthAltParameters="disable_token_creation, jwt_key={KEY}"\n'
+    assert wanted(host, text, auth_alt_items=()) == []
+    (line,) = wanted(host, text, auth_alt_items=("jwt_key", "jwks"))
+    assert line == f'AuthAltParameters="disable_token_creation, jwt_key={KEY},jwt_key={KEY}"'
+    (line,) = wanted(host, text, auth_alt_items=(), replace_key=True, jwt_key="/other.key")
+    assert line == 'AuthAltParameters="disable_token_creation,jwt_key=/other.key"'
+
+
 JWKS = "/var/lib/slurm/jwks/jwks.json"
 FURTHER = (f"jwks={JWKS}", "userclaimfield=email", "disable_token_creation")
 

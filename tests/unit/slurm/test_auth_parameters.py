@@ -8,8 +8,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slurmrest.toolkit.plugins.filter.auth_alt_parameters import NAMES, FilterModule
 from slurmrest.errors import InputError
-from slurmrest.slurm.auth_parameters import items
-from slurmrest.slurm.releases import RELEASES
+from slurmrest.slurm.auth_parameters import items, read
+from slurmrest.slurm.releases import RELEASES, lookup
 
 ALL = {
     "jwt_key": "/k",
@@ -100,3 +100,25 @@ def test_the_filter_names_variables() -> None:
     with pytest.raises(AnsibleFilterError, match="slurm_conf_userclaimfield: 'email' is refused: Slurm 22"):
         call({"jwt_key": "/k", "userclaimfield": "email"}, "22.05.8")
     assert set(NAMES) == set(ALL)
+
+
+BLANKS = "jwt_key=/a, jwks=/b, userclaimfield=email, disable_token_creation"
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("22.05.8", {"jwt_key": "/a", "jwks": "/b", "userclaimfield": "email", "disable_token_creation": None}),
+        ("24.11.5", {"jwt_key": "/a", "userclaimfield": "email", "disable_token_creation": None}),
+        ("26.05.5", {"jwt_key": "/a", "disable_token_creation": None}),
+    ],
+)
+def test_items_behind_a_blank_count_as_the_release_reads_them(version: str, found: dict[str, str | None]) -> None:
+    assert read(BLANKS, lookup(version).release.auth_alt_items) == found
+
+
+def test_of_doubled_options_the_first_counts_and_a_blank_belongs_to_the_value() -> None:
+    for version in ("22.05.8", "26.05.5"):
+        whole = lookup(version).release.auth_alt_items
+        assert read("jwt_key=/a ,jwt_key=/b,other,x=1", whole) == {"jwt_key": "/a ", "other": None, "x": "1"}
+    assert read("", ()) == {}

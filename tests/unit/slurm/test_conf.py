@@ -95,6 +95,11 @@ def test_includes_stand_where_they_are_written() -> None:
     assert conf.errors == (f"{MAIN}:7",)
 
 
+def test_two_names_behind_one_include_are_an_error() -> None:
+    conf = load("A=1\nInclude one.conf two.conf\nInclude one.conf # and a comment\n", **{"one.conf": "B=2\n"})
+    assert (conf.all("B"), conf.errors) == (["2", "2"], (f"{MAIN}:2",))
+
+
 def test_circles_of_includes_end() -> None:
     conf = load("A=1\nInclude slurm.conf\n")
     assert conf.all("A") == ["1"] * (INCLUDE_DEPTH + 1)

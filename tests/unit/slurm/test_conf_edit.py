@@ -148,6 +148,16 @@ def test_another_value_of_an_option_is_replaced_and_comes_back() -> None:
     assert unmerged(MAIN, {MAIN: other.encode()}) == {MAIN: before.encode()}
 
 
+def test_an_option_behind_a_blank_is_replaced_with_its_blank_and_comes_back() -> None:
+    before = 'AuthAltParameters="a, jwt_key=/old"\n'
+    loose = Wish("AuthAltParameters", f"jwt_key={KEY}", loose=True)
+    after = conf(before, loose)
+    assert after.splitlines()[1] == f'AuthAltParameters="a,jwt_key={KEY}"'
+    assert unmerged(MAIN, {MAIN: after.encode()}) == {MAIN: before.encode()}
+    assert conf(before, Wish("AuthAltParameters", "jwt_key=/old", loose=True)) == before
+    assert conf(before, Wish("AuthAltParameters", "jwt_key=/old")) != before
+
+
 def test_a_key_with_odd_characters_is_escaped() -> None:
     after = conf("", Wish("AuthAltParameters", "jwt_key=/a\\b#c/ü"))
     assert slurm_parser.parse(MAIN, {MAIN: after.encode()}).last("AuthAltParameters") == "jwt_key=/a\\b#c/ü".encode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.files import MARKER, read_if_there, readable_text
 from ..host.identity import account_facts, readable
+from ..slurm import auth_parameters
 from ..slurm import conf as slurmconf
 from ..slurm import controllers
 
@@ -54,17 +55,19 @@ def slurm_conf_path_of(unit: Mapping[str, Any], controller: Mapping[str, Any], p
     return next(existing, said[0] if said else "/etc/slurm/slurm.conf")
 
 
-def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
+def _conf_facts(path: str, release: Mapping[str, Any] | None) -> tuple[dict[str, Any], slurmconf.SlurmConf | None]:
     """What slurm.conf and slurmdbd.conf have in common."""
     facts: dict[str, Any] = {"path": path, "exists": os.path.lexists(path)}
+    known = release or {"include_beside_includer": False, "auth_alt_items": tuple(auth_parameters.SEARCHED)}
     try:
-        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
+        conf = slurmconf.read(path, read_if_there, beside_includer=known["include_beside_includer"])
     except PermissionError:
         conf = None
     facts.update(readable=conf is not None, ours=MARKER in readable_text(path))
     conf_or_empty = conf or slurmconf.SlurmConf(path, (), (), (), ())
     types = [item.strip() for item in (conf_or_empty.get("AuthAltTypes") or "").split(",") if item.strip()]
-    parameters, named = conf_or_empty.options("AuthAltParameters"), conf_or_empty.entry("AuthAltParameters")
+    named = conf_or_empty.entry("AuthAltParameters")
+    parameters = auth_parameters.read(named.value if named else "", known["auth_alt_items"])
     facts.update(
         files=list(conf_or_empty.files),
         missing_includes=list(conf_or_empty.missing),
@@ -82,10 +85,10 @@ def _conf_facts(path: str, beside_includer: bool) -> tuple[dict[str, Any], slurm
 
 
 def slurm_conf_facts(
-    path: str, account: Mapping[str, Any], beside_includer: bool
+    path: str, account: Mapping[str, Any], release: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], slurmconf.SlurmConf]:
-    """What slurm.conf says, and the file itself; ``account`` is who has to read it."""
-    facts, found = _conf_facts(path, beside_includer)
+    """What slurm.conf says, and the file itself; ``account`` has to read it, ``release`` is a row as a dictionary."""
+    facts, found = _conf_facts(path, release)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     storage = conf.get("AccountingStorageType", "accounting_storage/none") or ""
     # An account that is still to be made will be in no group that matters.
@@ -140,9 +143,9 @@ def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> 
     return posixpath.join(state_save_location or "", "jwt_hs256.key")
 
 
-def slurmdbd_conf_facts(path: str, beside_includer: bool) -> dict[str, Any]:
+def slurmdbd_conf_facts(path: str, release: Mapping[str, Any] | None) -> dict[str, Any]:
     """What slurmdbd.conf says."""
-    facts, found = _conf_facts(path, beside_includer)
+    facts, found = _conf_facts(path, release)
     conf = found or slurmconf.SlurmConf(path, (), (), (), ())
     facts.update(
         dbd_host=conf.get("DbdHost"),

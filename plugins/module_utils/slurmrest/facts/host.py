@@ -66,10 +66,9 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     daemons = {name: daemon_of(binaries.get(name), started.get(name), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
     release, warning, release_error = release_row(version)
-    beside_includer = release is not None and bool(release["include_beside_includer"])
     unit = units.effective(fragment or None, dropins, read_if_there, glob_files).as_dict()
     slurm_conf_path = options.get("slurm_conf") or slurm_conf_path_of(unit, other_unit(shown["slurmctld"]), prefix)
-    slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, beside_includer)
+    slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, release)
     pids = {name: fields.pop("pid") for name, fields in shown.items()}
     slurm_user = str(slurm_conf["slurm_user"])
     adopted = adopted_of(our_dropin(names), pids["slurmrestd"], slurm_user, unit["environment"], told(unit))
@@ -77,7 +76,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     wanted = wanted_dropin(account, "-f slurm.conf" if elsewhere else "")
     unit_facts = unit_facts_of(names, fragment, dropins, wanted, options.get("owned") or ())
     slurmdbd_conf_path = posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf")
-    slurmdbd_conf = slurmdbd_conf_facts(slurmdbd_conf_path, beside_includer)
+    slurmdbd_conf = slurmdbd_conf_facts(slurmdbd_conf_path, release)
     plugin_dir, plugins = plugins_of(conf, prefix)
     packaging, package = packaging_of(binaries, packages)
     found = {

@@ -32,6 +32,7 @@ from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Done, Run
 from ..redaction import redacted, without_secrets
+from ..slurm import auth_parameters
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, lines, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
@@ -68,9 +69,9 @@ class MergeRequest:
 
     ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
     that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
-    such as ``jwks=/path``. ``bare_jwt`` says that the release takes ``jwt`` for ``auth/jwt``. ``state`` is present or
-    absent. ``prefix`` is where Slurm is installed, for its programs. With ``allow_state_loss`` the restart may take
-    what only slurmctld's memory has.
+    such as ``jwks=/path``; ``auth_alt_items`` is the release's column of that name. ``bare_jwt`` says that the release
+    takes ``jwt`` for ``auth/jwt``. ``state`` is present or absent. ``prefix`` is where Slurm is installed, for its
+    programs. With ``allow_state_loss`` the restart may take what only slurmctld's memory has.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class MergeRequest:
     replace_key: bool = False
     bare_jwt: bool = False
     beside_includer: bool = False
+    auth_alt_items: tuple[str, ...] = tuple(auth_parameters.SEARCHED)
     prefix: str = "/usr"
     allow_state_loss: bool = False
 
@@ -231,23 +233,29 @@ class Part:
         conf = self._conf()
         accepted = ("jwt",) if self.request.bare_jwt else ()
         types = Wish(_TYPES, "auth/jwt", accepted)
-        further = [Wish(_PARAMETERS, item) for item in self.request.parameters]
-        sites = self._conf(self._unmerged()).options(_PARAMETERS)
+        further = [self._parameter(item) for item in self.request.parameters]
+        sites = self._options(self._conf(self._unmerged()))
         jwks = next((wish.item for wish in further if wish.option == "jwks="), "")
         self._judge_site(sites, jwks)
         if not self.request.jwt_key:
             return [types, *further]
-        key = conf.options(_PARAMETERS).get("jwt_key")
+        key = self._options(conf).get("jwt_key")
         if (key or (sites.get("jwks") and not jwks)) and not self.request.replace_key:
             # Verified with the site's own key or keys: theirs to choose.
-            return [types, *([Wish(_PARAMETERS, f"jwt_key={key}")] if key else []), *further]
+            return [types, *([self._parameter(f"jwt_key={key}")] if key else []), *further]
         state_save = conf.get("StateSaveLocation", "/var/spool") or ""
         default = posixpath.join(state_save, "jwt_hs256.key")
         # slurmctld looks for a key beside its state, but not once it has a jwks.
         found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
         if found and not key and not jwks:
             return [types, *further]
-        return [types, Wish(_PARAMETERS, f"jwt_key={self.request.jwt_key}"), *further]
+        return [types, self._parameter(f"jwt_key={self.request.jwt_key}"), *further]
+
+    def _options(self, conf: SlurmConf) -> dict[str, str | None]:
+        return auth_parameters.read(conf.get(_PARAMETERS) or "", self.request.auth_alt_items)
+
+    def _parameter(self, item: str) -> Wish:
+        return Wish(_PARAMETERS, item, loose=item.partition("=")[0] not in self.request.auth_alt_items)
 
     def _judge_site(self, sites: Mapping[str, str | None], jwks: str) -> None:
         """Refuse to take the place of what the site itself put there, or to leave in force what shall not be."""

@@ -7,7 +7,7 @@ one. Therefore it is refused (``src/plugins/auth/jwt/auth_jwt.c``, ``src/slurmct
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import InputError
@@ -23,6 +23,36 @@ _PATH = re.compile(r"/[^\s\x00-\x1f\x7f,#\"\\\\]*\Z")
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
 _WISHES = ("jwt_key", "jwks", "userclaimfield", "disable_token_creation", "max_token_lifespan", "client_ids")
 _DEFAULT_NAMES = {name: name for name in _WISHES}
+
+
+SEARCHED = {
+    "jwt_key": "jwt_key=",
+    "jwks": "jwks=",
+    "userclaimfield": "userclaimfield=",
+    "disable_token_creation": "disable_token_creation",
+    "max_token_lifespan": "max_token_lifespan=",
+}
+"""What some release looks for in the whole of the value, by the name of the option."""
+
+
+def read(value: str, whole: Collection[str]) -> dict[str, str | None]:
+    """The options of a value as a release reads it; None for one without ``=``, of doubled ones the first counts.
+
+    Args:
+        value: that of ``AuthAltParameters``.
+        whole: column ``auth_alt_items``. Such an option is an item from its first character on: behind a blank it is
+            none. Any other counts wherever its name stands, inside another item, too.
+    """
+    found: dict[str, str | None] = {}
+    for item in filter(None, value.split(",")):
+        name, equals, text = item.partition("=")
+        if name.strip() not in SEARCHED or name in whole:
+            found.setdefault(name, text if equals else None)
+    for name, sought in SEARCHED.items():
+        if name not in whole and sought in value:
+            text = value.partition(sought)[2].partition(",")[0]
+            found[name] = text if sought.endswith("=") else None
+    return found
 
 
 def items(wishes: Mapping[str, Any], version: str | None, names: Mapping[str, str] = _DEFAULT_NAMES) -> list[str]:

@@ -204,6 +204,8 @@ class _Reader:
             if include is not None:
                 included = self._included(path, include["path"])
                 self.includes.append((path, line.number, included))
+                if code[include.end() :].strip(WHITE):
+                    self.errors.append(f"{path}:{line.number}")
                 self._include(included, depth + 1)
             elif code.strip(WHITE):
                 self._pairs(path, line.number, code)

@@ -38,12 +38,14 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f,\"]")
 class Wish:
     """An item that the comma-separated value of a key shall have, such as ``auth/jwt`` or ``jwt_key=/path``.
 
-    An item ``name=…`` takes the place of another one of that name. ``accepted`` are items that do as well.
+    An item ``name=…`` takes the place of another one of that name. ``accepted`` are items that do as well. With
+    ``loose`` the release takes an item behind a blank for the same (column ``auth_alt_items`` of the release table).
     """
 
     key: str
     item: str
     accepted: tuple[str, ...] = ()
+    loose: bool = False
 
     def __post_init__(self) -> None:
         if not self.item or _UNSAFE.search(self.item):
@@ -57,10 +59,14 @@ class Wish:
 
     def fulfilled(self, conf: SlurmConf) -> bool:
         """Whether the value that counts has the item; of an option that is there twice the first one counts."""
-        items = (conf.get(self.key) or "").split(",")
+        items = [self.read(item) for item in (conf.get(self.key) or "").split(",")]
         if self.option is not None:
             items = [item for item in items if item.startswith(self.option)][:1]
         return any(item in (self.item, *self.accepted) for item in items)
+
+    def read(self, item: str) -> str:
+        """An item of the file as the release reads it."""
+        return item.lstrip(WHITE) if self.loose else item
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _change_value(wish: Wish, file: str, number: int, edit: Edit) -> None:
     text = edit.texts[file]
     line = next(line for line in lines(text) if line.number == number)
     value = _Value(line)
-    same = [span for item, span in value.items() if wish.option is not None and item.startswith(wish.option)]
+    same = [span for item, span in value.items() if wish.option is not None and wish.read(item).startswith(wish.option)]
     item = escaped(wish.item)
     if same:
         start, end = same[0]

@@ -223,6 +223,9 @@ class Release:
     max_token_lifespan: bool  # AuthAltParameters, in seconds; root and SlurmUser are exempt
     userclaimfield: bool  # AuthAltParameters: a claim that names the user where sun and username do not
     use_jwt_client_ids: bool  # AuthAltParameters: uid, gid and groups come from claims
+    auth_alt_items: tuple[
+        str, ...
+    ]  # AuthAltParameters: what is read item by item; of the rest the name may be anywhere
     lifespan_infinite: bool  # scontrol token lifespan=infinite; otherwise it means the default
     token_for_oneself: bool  # an ordinary user may name himself in scontrol token username=
     auth_slurm: bool  # auth/slurm and sackd exist: munge is not the only authentication
@@ -354,6 +357,7 @@ _20_11 = Release(
     max_token_lifespan=False,
     userclaimfield=False,
     use_jwt_client_ids=False,
+    auth_alt_items=(),
     lifespan_infinite=False,
     token_for_oneself=False,
     auth_slurm=False,
@@ -506,6 +510,7 @@ _23_11 = _next(
     ping_lies=True,
     removed_plugins=(*_23_02.removed_plugins, "select/cons_res", "topology/hypercube"),
     part_state_kept=True,
+    auth_alt_items=("jwt_key", "jwks"),
 )
 
 _24_05 = _next(
@@ -623,6 +628,7 @@ _26_05 = _next(
     auth_alt_missing_status=502,
     plain_user_dbd_diag_status=422,
     health_endpoints=True,
+    auth_alt_items=("jwt_key", "jwks", "userclaimfield"),
 )
 
 RELEASES: tuple[Release, ...] = (_20_11, _21_08, _22_05, _23_02, _23_11, _24_05, _24_11, _25_05, _25_11, _26_05)
