@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -10,6 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.slurmrestd.listeners import read
+from ..plugin_utils.client import client_token
 from ..plugin_utils.minting import NoTokens, minted
 from ..plugin_utils.peer import result_on
 
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         cluster = Cluster.of(found)
         arguments["patience"] = cluster.patience
         arguments["token"], refused = self._token(arguments, cluster, variables)
-        arguments["request_token"] = self._client_token(arguments)
+        arguments["request_token"] = client_token(self._loader, arguments.get("request"))
         try:
             result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         except AnsibleConnectionFailure as error:
@@ -65,14 +65,3 @@ class ActionModule(ActionBase):
             return minted(self, reached or named, wanted, conf, variables)[USER], None
         except NoTokens as error:
             return None, str(error)
-
-    def _client_token(self, arguments: dict[str, Any]) -> str | None:
-        """The client's token, from its file: bare, or as ``scontrol token`` prints it."""
-        path = (arguments.get("request") or {}).get("token_file")
-        if not path:
-            return None
-        try:
-            text = Path(self._loader.path_dwim(path)).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise AnsibleError(f"token_file: {path!r} cannot be read: {error}") from None
-        return text.rpartition("=")[2].strip() or None

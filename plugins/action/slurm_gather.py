@@ -1,4 +1,7 @@
-"""Gather on the host and note when; a host that cannot be looked at is evidence, not an error."""
+"""Gather on the host and note when; a host that cannot be looked at is evidence, not an error.
+
+Of a client's request the users are looked up: that of its header, and whom its token names.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.client import client_users
 
 MODULE = "slurmrest.toolkit.slurm_gather"
 
@@ -17,9 +22,14 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the evidence with the times between which it was gathered, by the controller's clock."""
         super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        users = client_users(self._loader, arguments.pop("request", None))
+        arguments["users"] = list(dict.fromkeys([*(arguments.get("users") or []), *users]))
         begin = time.time()
         try:
-            result: dict[str, Any] = self._execute_module(module_name=MODULE, task_vars=task_vars)
+            result: dict[str, Any] = self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=task_vars
+            )
         except AnsibleConnectionFailure as error:
             return {"changed": False, "evidence": None, "why": str(error)}
         if result.get("failed") or result.get("unreachable"):

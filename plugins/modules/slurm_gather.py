@@ -25,6 +25,9 @@ options:
     default: []
   listen: {description: Where clients expect slurmrestd., type: list, elements: str, default: []}
   users: {description: Users to look up., type: list, elements: str, default: []}
+  request:
+    description: "A client's request, as for M(slurmrest.toolkit.slurm_ask); its users are looked up, too."
+    type: dict
   quick:
     description: Without journals, and without waiting for units that are on their way.
     type: bool
@@ -75,6 +78,7 @@ def main() -> None:
             "roles": {"type": "list", "elements": "str", "default": []},
             "listen": {"type": "list", "elements": "str", "default": []},
             "quick": {"type": "bool", "default": False},
+            "request": {"type": "dict"},
             "users": {"type": "list", "elements": "str", "default": []},
             "salt": {"type": "str", "no_log": True},
             "groups": {"type": "list", "elements": "str", "default": []},

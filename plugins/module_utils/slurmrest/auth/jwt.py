@@ -183,6 +183,14 @@ def inspect(token: Token) -> Inspected:
     return Inspected(_object(header, "header"), _object(claims, "claims"))
 
 
+def owner(token: Token | None) -> str:
+    """Whose a token is, as it says itself; empty where it does not say, or is none."""
+    try:
+        return (inspect(token).user or "") if token else ""
+    except TokenError:
+        return ""
+
+
 def signature_matches(token: Token, key: Key) -> bool:
     """Whether this key signed the token, with HS256; what the claims say does not matter. TokenError for no JWT."""
     header, claims, signature = _split(token)

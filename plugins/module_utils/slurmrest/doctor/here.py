@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..auth import minting
-from ..auth.jwt import TokenError, inspect
+from ..auth.jwt import owner
 from ..errors import InputError, SlurmrestError
 from ..slurmrestd.listeners import read
 from ..slurmrestd.strangers import accounts_of, strangers
@@ -81,7 +81,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: LocalReq
         request: a client's request to explain; repeated where it is a GET.
     """
     name = socket.gethostname().partition(".")[0]
-    users = list(dict.fromkeys(filter(None, (request.user, _owner(request.token))))) if request else []
+    users = list(dict.fromkeys(filter(None, (request.user, owner(request.token))))) if request else []
     wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex()}
     begin = time.time()
     evidence = gather(wanted)
@@ -107,14 +107,6 @@ def _token(evidence: Mapping[str, Any]) -> tuple[Token | None, str]:
         return minting.from_scontrol(ADMINISTRATOR, TOKEN_SECONDS), ""
     except SlurmrestError as error:
         return None, str(error)
-
-
-def _owner(token: Token | None) -> str:
-    """Whose a token is, as it says itself."""
-    try:
-        return (inspect(token).user or "") if token else ""
-    except TokenError:
-        return ""
 
 
 def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: LocalRequest | None) -> dict[str, Any]:

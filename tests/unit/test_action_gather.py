@@ -1,0 +1,55 @@
+"""The action that gathers for a doctor: whom it has looked up of a client's request."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.action import ActionBase
+from slurmrest.auth.jwt import Key, claims_for, encode
+
+gather = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_gather")
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> dict[str, Any]:
+    """Return what the module gets."""
+    seen: dict[str, Any] = {}
+
+    def execute(_action: object, module_args: dict[str, Any], **_more: object) -> dict[str, Any]:
+        seen.update(module_args)
+        return {"evidence": {}}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(gather.ActionModule, "_execute_module", execute)
+    action = object.__new__(gather.ActionModule)
+    action._task, action._loader = SimpleNamespace(args=arguments), DataLoader()
+    action.run(task_vars={})
+    return seen
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> str:
+    file = tmp_path / "token"
+    file.write_text(f"SLURM_JWT={encode(claims_for('bob'), Key(bytes(32))).reveal()}\n")
+    return str(file)
+
+
+def test_header_and_token_may_name_two_users(monkeypatch: pytest.MonkeyPatch, token_file: str) -> None:
+    request = {"method": "GET", "path": "/x", "user": "alice", "token_file": token_file}
+    seen = given(monkeypatch, request=request, roles=["slurmctld"])
+    assert seen == {"users": ["alice", "bob"], "roles": ["slurmctld"]}
+    assert given(monkeypatch, request={"user": "bob", "token_file": token_file})["users"] == ["bob"]
+    assert given(monkeypatch, request={"user": "", "token_file": token_file}, users=["eve"])["users"] == ["eve", "bob"]
+
+
+def test_without_a_request_or_with_no_token_nobody_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert given(monkeypatch)["users"] == []
+    (tmp_path / "none").write_text("not a token\n")
+    assert given(monkeypatch, request={"token_file": str(tmp_path / "none")})["users"] == []
+    with pytest.raises(AnsibleError, match=r"token_file: .*gone' cannot be read"):
+        given(monkeypatch, request={"token_file": str(tmp_path / "gone")})
