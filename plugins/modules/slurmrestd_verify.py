@@ -82,7 +82,7 @@ table: {description: The report as people read it., returned: always, type: str}
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -90,6 +90,7 @@ from ..module_utils.slurmrest.auth.jwt import Token
 from ..module_utils.slurmrest.auth.minting import from_scontrol, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.host.network import connect
 from ..module_utils.slurmrest.rest.client import Credentials, Tls
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.slurmrestd import strangers
@@ -108,6 +109,16 @@ from ..module_utils.slurmrest.verify.run import (
     without_controller,
 )
 from ..module_utils.slurmrest.verify.table import render_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _unreached(conf: Mapping[str, Any]) -> str:
+    """Why none of the hosts that slurm.conf names for slurmdbd takes a connection; empty where one does."""
+    hosts, port = conf["accounting_storage_hosts"] or ["localhost"], str(conf["accounting_storage_port"])
+    tried = {host: connect(host, port)["error"] for host in hosts}
+    return "" if "" in tried.values() else "; ".join(f"{host}, port {port}: {why}" for host, why in tried.items())
 
 
 def main() -> None:
@@ -161,6 +172,7 @@ def main() -> None:
             job_credentials=Credentials(wanted["job_user"], Token(wanted["job_token"] or "")) if job else None,
             context=tls.context() if any(target.is_tls for target in targets) else None,
             checks=LISTENERS if wanted["tokenless"] else CHECKS,
+            reach_slurmdbd=lambda: _unreached(facts["slurm_conf"]),
         )
         report = with_process(without_controller(report, wanted["tokenless"] or ""), facts["running"])
         confined = confinement.look(unit)

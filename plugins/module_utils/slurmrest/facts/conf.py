@@ -108,6 +108,7 @@ def slurm_conf_facts(
         accounting_storage_type=storage,
         accounting_storage_host=conf.get("AccountingStorageHost"),
         accounting_storage_hosts=_named(conf, "AccountingStorageHost", "AccountingStorageBackupHost"),
+        accounting_storage_port=conf.get("AccountingStoragePort", "6819"),
         accounting=storage.endswith("slurmdbd"),
         ipv6="enableipv6" in communication,
         tls_files=_tls_files(conf, path, account),

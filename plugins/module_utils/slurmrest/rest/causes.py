@@ -6,7 +6,7 @@ the release table decide, and where one release answers alike for several faults
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..slurm.releases import Release
@@ -30,7 +30,8 @@ class Circumstances:
 
     `daemon` had to answer behind slurmrestd (``slurmctld`` or ``slurmdbd``). `token_fault` is what can be seen wrong
     with the token itself, such as its expiry. `seconds` is how long the answer took. `elsewhere` is whether the other
-    daemon accepts the same token; None when that is not known.
+    daemon accepts the same token; None when that is not known. `unreached` is why slurmdbd cannot be connected to from
+    the host of slurmrestd, empty where it can be; None where nobody tried.
     """
 
     daemon: str = "slurmctld"
@@ -38,6 +39,7 @@ class Circumstances:
     token_fault: Cause | None = None
     seconds: float = 0.0
     elsewhere: bool | None = None
+    unreached: str | None = None
 
 
 def explain(status: int, errors: Iterable[ApiError], release: Release, known: Circumstances) -> Cause:
@@ -61,7 +63,7 @@ def explain(status: int, errors: Iterable[ApiError], release: Release, known: Ci
     if 1007 in numbers or "authentication error" in words or alike:
         return _refused(status, release, known)
     if known.daemon == "slurmdbd" or numbers & {7000, 7008}:
-        return _refused(status, release, known) if known.elsewhere is False else _NO_DBD
+        return _refused(status, release, known) if known.elsewhere is False else _without_slurmdbd(numbers, known)
     return _BY_STATUS.get(status, _UNKNOWN)
 
 
@@ -107,6 +109,30 @@ def _refused(status: int, release: Release, known: Circumstances) -> Cause:
     return Cause(TOKEN_REFUSED, text, _NEW_ONE)
 
 
+def _without_slurmdbd(numbers: Collection[int | None], known: Circumstances) -> Cause:
+    """No release's answer tells a slurmdbd that is down from one that lacks auth/jwt: a connection does."""
+    if known.unreached:
+        text = f"slurmrestd cannot talk to slurmdbd, which is not reached: {known.unreached}"
+        return Cause("slurmdbd-down", text, _UP)
+    if known.unreached is None:
+        text = "slurmrestd cannot talk to slurmdbd; it says the same where that is down and where it refuses the token"
+        return Cause("slurmdbd-down", text, f"{_UP} {_DBD_JWT}")
+    if set(numbers) & {7000, 7008}:
+        text = "slurmdbd takes connections, and refuses slurmrestd's: auth/jwt is missing there, or its key differs"
+        return Cause("slurmdbd-differs", text, _DBD_JWT)
+    return Cause(
+        "slurmdbd-fails", "slurmdbd is up, and cannot answer this", "Its log says why: journalctl -u slurmdbd."
+    )
+
+
+_UP = (
+    "On its host: systemctl status slurmdbd; journalctl -u slurmdbd. On the REST host: AccountingStorageHost in "
+    "slurm.conf."
+)
+_DBD_JWT = (
+    "slurmdbd.conf needs AuthAltTypes=auth/jwt and AuthAltParameters=jwt_key=… with the key of slurmctld, and slurmdbd "
+    "a restart afterwards."
+)
 _JWT_INACTIVE = Cause(
     "jwt-inactive",
     "slurmrestd refuses the token itself: auth/jwt is not active in it, or a proxy drops the headers",
@@ -138,12 +164,6 @@ _DBD_DIFFERS = Cause(
     "slurmdbd-differs",
     "slurmdbd refuses a token that slurmctld accepts: its key differs, or it was not restarted after the key changed",
     "Compare the key files on both hosts (sha256sum), see AuthAltParameters in slurmdbd.conf, then restart slurmdbd.",
-)
-_NO_DBD = Cause(
-    "slurmdbd-down",
-    "slurmrestd cannot talk to slurmdbd: it is down, or it refuses the token",
-    "On its host: systemctl status slurmdbd; journalctl -u slurmdbd. slurmdbd.conf needs AuthAltTypes=auth/jwt and "
-    "AuthAltParameters=jwt_key=… with the key of slurmctld, and slurmdbd a restart afterwards.",
 )
 _NOBODY = Cause("unknown-user", "slurmctld does not know the user", "On the controller: id USER")
 _NOT_ADMINISTRATOR = Cause(

@@ -132,7 +132,9 @@ class Failed(Exception):
 class Session:
     """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run.
 
-    `key` signs tokens that must be refused, where the caller may read it. `latency` is filled by its check, in seconds.
+    `key` signs tokens that must be refused, where the caller may read it. `reach_slurmdbd` says why slurmdbd cannot be
+    connected to from the host of slurmrestd (empty: it can), where this runs there. `latency` is filled by its check,
+    in seconds.
     `controllers` are slurmctld's hosts, the primary first, each with whether it answers slurmrestd.
     """
 
@@ -155,6 +157,7 @@ class Session:
     controllers: tuple[tuple[str, bool], ...] = ()
     job_output: tuple[str, str] | None = None
     read_output: Callable[[str], str] | None = None
+    reach_slurmdbd: Callable[[], str] | None = None
     _sent: set[str] = field(default_factory=set, repr=False)
     _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
 
@@ -250,6 +253,7 @@ class Session:
             _token_fault(self.job_credentials if self.exchanges[-1].sent_as == JOB else self.credentials),
             response.seconds,
             self._slurmctld_accepts() if daemon == "slurmdbd" else self._slurmdbd_accepts(),
+            self.reach_slurmdbd() if self.reach_slurmdbd and daemon == "slurmdbd" else None,
         )
         cause = causes.explain(response.status, errors, self.row.release, known)
         return Failed(f"{response.status}: {short(words)}", cause)

@@ -119,6 +119,7 @@ def verify(
     context: ssl.SSLContext | None = None,
     key: Key | None = None,
     read_output: Callable[[str], str] | None = None,
+    reach_slurmdbd: Callable[[], str] | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> Report:
     """Run the checks against the listeners of one slurmrestd and report.
@@ -128,6 +129,7 @@ def verify(
     test job (its token may be an administrator's, with the user's name beside it); without it `credentials` are used.
     `context` is for https; one that checks no certificate is a warning in the report. `key` is slurmctld's, for
     tokens that are rightly signed and must be refused all the same; without it those checks are skipped.
+    `reach_slurmdbd` says why slurmdbd cannot be connected to from the host of slurmrestd, empty where it can be.
     `read_output` fetches the job's output from the compute node (text, or OSError); by default it is a local file.
 
     Raises InputError for no target or an API version older than the table. What the daemon does is never raised.
@@ -139,7 +141,14 @@ def verify(
         payloads.api_version(options.api_version)
     begin = time.monotonic()
     session = Session(
-        targets[0], credentials, job_credentials or credentials, options, context, key=key, read_output=read_output
+        targets[0],
+        credentials,
+        job_credentials or credentials,
+        options,
+        context,
+        key=key,
+        read_output=read_output,
+        reach_slurmdbd=reach_slurmdbd,
     )
     results: list[Result] = []
 
