@@ -297,6 +297,7 @@ class FakeSlurmrestd:
         shown: dict[str, Any] = {
             "job_id": job_id,
             "user_name": self.job_user or job["user"],
+            **({"user_id": int(self.job_user)} if self.job_user.isdigit() else {}),
             "state_reason": self.job_reason,
             "job_state": [state] if number >= 40 else state,
             "exit_code": code

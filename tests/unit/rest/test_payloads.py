@@ -9,6 +9,7 @@ import pytest
 from slurmrest.errors import InputError
 from slurmrest.rest.payloads import UNLIMITED, api_version, job_submission, number
 from slurmrest.slurm.releases import API_VERSIONS
+from slurmrest.users.batch import OPTIONS
 
 OLD = ("v0.0.35", "v0.0.36", "v0.0.37", "v0.0.38")
 
@@ -62,3 +63,11 @@ def test_versions_outside_the_table() -> None:
     for name in ("v0.0.34", "v1", "latest", "v0.0.x"):
         with pytest.raises(InputError, match=name):
             api_version(name)
+
+
+@pytest.mark.parametrize("name", API_VERSIONS)
+def test_no_body_says_whose_the_job_is(name: str) -> None:
+    """The header does: with a field of the body, root's token makes a job of another user in root's group."""
+    made = submission(name)
+    assert not {"user_id", "group_id", "user_name", "group_name", "users"} & {*made, *made["job"]}
+    assert {"uid", "gid"}.isdisjoint(option.name for option in OPTIONS)

@@ -131,6 +131,7 @@ def test_bad_options_are_not_sent(
 
 @pytest.mark.usefixtures("target")
 def test_wait_follows_to_the_end(daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.job_states = ["PENDING", *daemon.job_states]  # whose it became is looked at before
     assert cli.main(["submit", script, "--wait"]) == cli.OK
     said = capsys.readouterr().err
     assert [word for word in ("PENDING", "RUNNING", "COMPLETED") if word in said] == ["PENDING", "RUNNING", "COMPLETED"]
@@ -157,6 +158,21 @@ def test_why_a_job_waits_is_told(daemon: FakeSlurmrestd, script: str, capsys: py
     daemon.faults.add("note")
     assert cli.main(["submit", script]) == cli.OK
     assert "job 42: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("daemon", ["24.11"], indirect=True)
+@pytest.mark.usefixtures("target")
+def test_a_job_that_became_nobodys_is_told_at_once(
+    daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.job_user = "99"
+    daemon.job_states = ["PENDING"]
+    assert cli.main(["submit", script]) == cli.OK
+    said = capsys.readouterr()
+    assert "job 42: slurmctld does not know alice and took the job for nobody (uid 99)" in said.err
+    daemon.job_user = ""
+    assert cli.main(["submit", script]) == cli.OK
+    assert "nobody" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "words"), [(2000, "--partition"), (2014, "--nodelist"), (2051, "shorter --time")])

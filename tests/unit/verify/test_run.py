@@ -884,6 +884,18 @@ def test_a_job_that_ran_as_someone_else(tmp_path: Path) -> None:
     assert (done.ok, done.detail) == (False, "job 42 ran as nobody instead of alice")
 
 
+def test_a_job_that_is_held_for_nobody_is_told_at_once(tmp_path: Path) -> None:
+    """A slurmctld that does not know the user takes the job for its own nobody, and never starts it."""
+    daemon = FakeSlurmrestd(STYLES["24.11"], job_user="99", job_states=["PENDING"], job_reason="JobHeldUser")
+    begin = time.monotonic()
+    done, _output = job(daemon, tmp_path)
+    assert time.monotonic() - begin < 4
+    assert (done.ok, done.cause) == (False, "slurmctld does not know the user alice")
+    assert done.detail == "job 42 is nobody's (uid 99) instead of alice's: PENDING, JobHeldUser; cancelled"
+    assert "id alice" in done.remedy
+    assert "DELETE" in [exchange.method for exchange in done.exchanges]
+
+
 def test_a_poll_that_fails_cancels_the_job(tmp_path: Path) -> None:
     daemon = FakeSlurmrestd(
         STYLES["24.11"], instead={"job": (404, {"errors": [{"error": "Invalid job id specified"}]})}

@@ -53,6 +53,10 @@ class Served:
     slurmdb: tuple[str, ...]
 
 
+NOBODY = 99
+"""Slurm's own nobody: the uid of a user whom slurmctld does not know (slurm/slurm.h, SLURM_AUTH_NOBODY)."""
+
+
 @dataclass(frozen=True)
 class JobStatus:
     """The part of a job that says how it went. ``states`` is the state and its flags, upper case."""
@@ -61,6 +65,7 @@ class JobStatus:
     reason: str
     exit_code: int | None
     user: str
+    user_id: int | None = None
 
     def __str__(self) -> str:
         words = [" ".join(self.states) or "in no known state"]
@@ -74,6 +79,11 @@ class JobStatus:
     def completed(self) -> bool:
         """Ran to its end and said 0."""
         return COMPLETED in self.states
+
+    @property
+    def of_nobody(self) -> bool:
+        """Whether slurmctld did not know the user, and took the job for nobody."""
+        return self.user_id == NOBODY
 
     @property
     def failed(self) -> bool:
@@ -170,6 +180,7 @@ def job_status(payload: Any) -> JobStatus:
         text(job.get("state_reason")),
         _exit_code(job.get("exit_code")),
         text(job.get("user_name")),
+        number(job.get("user_id")),
     )
 
 

@@ -204,7 +204,24 @@ def submit(access: Access, body: Mapping[str, Any]) -> Submitted:
         for entry in answers.objects(payload.get("warnings"))
     ]
     notes.append(answers.text(payload.get("job_submit_user_msg")).strip())
+    notes.append(_whose(access, job_id))
     return Submitted(job_id, tuple(note for note in notes if note))
+
+
+def _whose(access: Access, job_id: int) -> str:
+    """What is to be said of a job that slurmctld took for nobody's, which some releases do instead of refusing it."""
+    if access.release.unknown_user_submits is False:
+        return ""
+    try:
+        found = answers.objects(access.get(f"job/{job_id}").get("jobs"))
+    except (RefusedError, ClientError):
+        return ""
+    if not any(answers.job_status({"jobs": [job]}).of_nobody for job in found):
+        return ""
+    return (
+        f"slurmctld does not know {access.user} and took the job for nobody (uid {answers.NOBODY}): it is held, or "
+        "runs as nobody. Ask the staff: the controller must know every user."
+    )
 
 
 def records(access: Access, job: str) -> list[Job]:

@@ -61,24 +61,27 @@ def completed_job(session: Session) -> Outcome:
         for _pause in _pauses(deadline):
             status = answers.job_status(session.good(session.url(f"job/{job_id}"), sent_as=JOB, fresh=True))
             finished = status.completed or status.failed
-            if finished:
+            if finished or status.of_nobody:
                 break
     finally:
         session.waited = time.monotonic() - begin
         if not finished:
             with contextlib.suppress(ClientError):
                 session.ask(session.url(f"job/{job_id}"), JOB, "DELETE")
-    if not finished:
-        return _unfinished(session, job_id, status, options)
-    if status.user not in ("", user):
+    if status.of_nobody or (finished and status.user not in ("", user)):
+        known = f"slurmctld does not know the user {user}"
         raise Failed(
-            f"job {job_id} ran as {status.user} instead of {user}",
+            f"job {job_id} ran as {status.user} instead of {user}"
+            if finished
+            else f"job {job_id} is nobody's (uid {status.user_id}) instead of {user}'s: {status}; cancelled",
             Cause(
                 "unknown-user",
-                f"slurmctld does not know the user {user}, or the token is another user's",
+                known if status.of_nobody else f"{known}, or the token is another user's",
                 f"On the controller: id {user}",
             ),
         )
+    if not finished:
+        return _unfinished(session, job_id, status, options)
     if not status.completed or status.exit_code not in (None, 0):
         raise Failed(
             f"job {job_id} of {user}: {status}",
