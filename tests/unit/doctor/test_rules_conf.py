@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.doctor.test_doctor import RECORDED, ended, evidence, ids, judge, split
 
+DEFAULT_KEY = "/var/lib/slurm/slurmctld/jwt_hs256.key"
+
 
 def node(data: dict[str, Any], name: str = "node1") -> dict[str, Any]:
     host: dict[str, Any] = data["hosts"][name]
@@ -139,3 +141,29 @@ def test_a_request_that_fails_does_not_end_in_healthy(client: dict[str, Any], ex
     assert ids(report) == expected
     if "repeated" in client and expected:
         assert "repeated here: 500 Invalid job id" in report.findings[0].evidence
+
+
+def types_alone(*faults: str, release: str) -> dict[str, Any]:
+    """A host whose configurations have AuthAltTypes without AuthAltParameters."""
+    data = evidence(*faults, release=release)
+    host = node(data)
+    for conf in ("slurm_conf", "slurmdbd_conf"):
+        host["facts"][conf].update(jwt_key="", jwt_key_origin="", auth_alt_parameters={})
+        entries = host["confs"][conf]["entries"]
+        host["confs"][conf]["entries"] = [item for item in entries if item["key"] != "authaltparameters"]
+    host["facts"]["slurm_conf"]["jwt_key_path"] = host["keys"]["slurmctld"]["path"] = DEFAULT_KEY
+    host["keys"].pop("slurmdbd", None)
+    return data
+
+
+@pytest.mark.parametrize("release", ["22.05", "24.11", "26.05"])
+def test_auth_alt_types_alone_is_one_finding_for_both_daemons(release: str) -> None:
+    """The key of slurmctld's default place is missing, and slurmdbd has no default: one cause, one remedy."""
+    (finding,) = judge(types_alone("key-missing", release=release)).findings
+    assert finding.id == "jwt-key-unset"
+    assert f"slurmctld's default, {DEFAULT_KEY}, does not exist" in finding.cause
+    assert "slurmdbd has no default" in finding.cause
+    assert "AuthAltParameters=jwt_key=PATH" in finding.remedy
+    (there,) = judge(types_alone(release=release)).findings
+    assert there.id == "jwt-key-unset"
+    assert "slurmctld" not in there.cause

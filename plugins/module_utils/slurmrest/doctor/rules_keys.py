@@ -55,7 +55,7 @@ def _owner_and_mode(key: Key) -> str:
 def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host, daemon, key in _each_key(cluster):
-            if fault(key):
+            if fault(key) and not (fault is _missing and _unnamed(host, daemon)):
                 where = host.line(CONFS[daemon], "AuthAltParameters")
                 seen = _owner_and_mode(key) if key["exists"] else f"{key['path']} does not exist"
                 reader, path = key["reader"], key["path"]
@@ -71,6 +71,12 @@ def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable
 
 def _missing(key: Key) -> bool:
     return not key["exists"]
+
+
+def _unnamed(host: Host, daemon: str) -> bool:
+    """Whether a configuration has AuthAltTypes alone: no key is named, and no set of keys."""
+    conf = host.facts[CONFS[daemon]]
+    return bool(conf["jwt"] and not conf["jwt_key"] and not conf["jwks"])
 
 
 def _empty(key: Key) -> bool:
@@ -232,15 +238,25 @@ def _absent(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
     return look
 
 
-def _no_key_for_slurmdbd(cluster: Cluster) -> Iterator[Sign]:
+def _no_key(cluster: Cluster) -> Iterator[Sign]:
+    """One cause for both daemons: slurmctld has a default, and slurmdbd has none."""
     for host, daemon, name, conf in _conf_hosts(cluster):
-        if daemon == "slurmdbd" and conf["jwt"] and not conf["jwt_key"] and not conf["jwks"]:
-            yield Sign(
-                host.name,
-                "slurmdbd has no default for its JWT key, and its configuration names none.",
-                [host.line(name, "AuthAltParameters"), *host.said(daemon, r"jwt_key")[:1]],
-                f"{DEPLOY_RESTARTING} states AuthAltParameters=jwt_key=… in {conf['path']} as in slurm.conf.",
-            )
+        if not _unnamed(host, daemon):
+            continue
+        key = host["keys"].get(daemon)
+        if daemon == "slurmdbd":
+            cause = "slurmdbd has no default for its JWT key, and its configuration names none."
+        elif key and not key["error"] and not key["exists"]:
+            cause = f"{conf['path']} names no JWT key, and slurmctld's default, {key['path']}, does not exist."
+        else:
+            continue
+        yield Sign(
+            host.name,
+            cause,
+            [host.line(name, "AuthAltParameters"), *host.said(daemon, r"jwt_key|auth/jwt|key file|create_mmap")[:1]],
+            f"AuthAltParameters=jwt_key=PATH in {conf['path']}, the same key in slurm.conf and slurmdbd.conf, then "
+            f"restart {daemon}; or {ROLE}",
+        )
 
 
 def _jwks_only(cluster: Cluster) -> Iterator[Sign]:
@@ -352,11 +368,11 @@ RULES = (
     ),
     Rule(
         "jwt-key-unset",
-        "slurmdbd.conf names no JWT key",
+        "The configuration names no JWT key",
         JWT,
-        _no_key_for_slurmdbd,
-        _REFUSALS,
-        fatals=r"jwt_key|auth/jwt",
+        _no_key,
+        (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
+        fatals=rf"jwt_key|auth/jwt|{_KEY_FATALS}",
     ),
     Rule(
         "jwt-key-missing",
