@@ -49,6 +49,7 @@ options:
     type: list
     elements: str
     default: [jwt_key, jwks, userclaimfield]
+  communication: {description: Items of C(CommunicationParameters)., type: list, elements: str, default: []}
   prefix: {description: Where Slurm is installed., type: path, default: /usr}
   allow_state_loss:
     description: Whether a restart may take what only the memory of slurmctld has.
@@ -107,6 +108,7 @@ REQUEST = (
     "bare_jwt",
     "beside_includer",
     "auth_alt_items",
+    "communication",
     "prefix",
     "allow_state_loss",
 )
@@ -125,6 +127,7 @@ def _parts(parameters: dict[str, Any]) -> list[Part]:
                 bare_jwt=parameters["bare_jwt"],
                 beside_includer=parameters["beside_includer"],
                 auth_alt_items=tuple(parameters["auth_alt_items"]),
+                communication=tuple(parameters["communication"]),
                 prefix=parameters["prefix"],
                 allow_state_loss=parameters["allow_state_loss"],
             )
@@ -193,6 +196,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "bare_jwt": {"type": "bool", "default": False},
             "beside_includer": {"type": "bool", "default": False},
+            "communication": {"type": "list", "elements": "str", "default": []},
             "auth_alt_items": {"type": "list", "elements": "str", "default": ["jwt_key", "jwks", "userclaimfield"]},
             "prefix": {"type": "path", "default": "/usr"},
             "allow_state_loss": {"type": "bool", "default": False},

@@ -96,7 +96,9 @@ from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.slurmrestd import strangers
 from ..module_utils.slurmrest.slurmrestd import unit as units
 from ..module_utils.slurmrest.slurmrestd.adoption import bound
+from ..module_utils.slurmrest.slurmrestd.listeners import port_range
 from ..module_utils.slurmrest.systemd import sandbox as confinement
+from ..module_utils.slurmrest.verify import pages
 from ..module_utils.slurmrest.verify.formats import render_junit
 from ..module_utils.slurmrest.verify.html import configuration, render_html
 from ..module_utils.slurmrest.verify.run import (
@@ -119,6 +121,17 @@ def _unreached(conf: Mapping[str, Any]) -> str:
     hosts, port = conf["accounting_storage_hosts"] or ["localhost"], str(conf["accounting_storage_port"])
     tried = {host: connect(host, port)["error"] for host in hosts}
     return "" if "" in tried.values() else "; ".join(f"{host}, port {port}: {why}" for host, why in tried.items())
+
+
+def _pages(facts: Mapping[str, Any]) -> list[pages.Pages]:
+    """What slurmctld, and a slurmd of this host, serve over HTTP themselves, where the release does."""
+    if not (facts["release"] or {}).get("daemon_http"):
+        return []
+    conf = facts["slurm_conf"]
+    daemons = [("slurmctld", host, port_range(conf["slurmctld_port"])[0]) for host in conf["slurmctld_hosts"]]
+    if facts["units"]["slurmd"]["active"] == "active":
+        daemons.append(("slurmd", "127.0.0.1", port_range(conf["slurmd_port"])[0]))
+    return pages.look(daemons)
 
 
 def main() -> None:
@@ -176,8 +189,14 @@ def main() -> None:
         )
         report = with_process(without_controller(report, wanted["tokenless"] or ""), facts["running"])
         confined = confinement.look(unit)
+        served = _pages(facts)
     except SlurmrestError as error:
         module.fail_json(msg=str(error))
+    report = replace(
+        report,
+        warnings=(*report.warnings, *pages.warnings(served)),
+        limitations=(*report.limitations, *pages.notes(served)),
+    )
     if confined:
         report = replace(
             report,

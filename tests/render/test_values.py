@@ -6,7 +6,6 @@ red.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from ansible.errors import AnsibleError
 from jinja2 import nodes
 from slurmrest.facts.host import detect
 from slurmrest.service_token.hosts import consumer_problems
+from slurmrest.slurm.conf import SlurmConf, read
 from slurmrest.slurmrestd.preflight import problems
 
 from tests.meta import tree
@@ -235,6 +235,12 @@ def test_what_is_refused_cannot_even_be_rendered(variables: dict[str, Any]) -> N
         evaluate("slurm_conf", "__slurm_conf_files", known, FACTS)
 
 
+def conf_of(text: str) -> SlurmConf:
+    conf = read("/f", {"/f": text}.get)
+    assert conf is not None
+    return conf
+
+
 def test_what_is_rendered_says_what_the_variables_say() -> None:
     variables = {
         **WHOLE,
@@ -252,9 +258,8 @@ def test_what_is_rendered_says_what_the_variables_say() -> None:
         "slurm_conf_options": {"EnforcePartLimits": True, "MailDomain": "a#b", "NodeSet": "s Feature=a"},
         "slurm_conf_storage_pass": "correct horse\\#",
     }
-    conf = importlib.import_module("slurmrest.slurm.conf")
     files = {
-        entry["path"]: conf.read("/f", {"/f": str(entry.get("content") or entry["secret_content"])}.get)
+        entry["path"]: conf_of(str(entry.get("content") or entry["secret_content"]))
         for entry in evaluate("slurm_conf", "__slurm_conf_files", variables, FACTS)
     }
     slurm, slurmdbd = files["/etc/slurm/slurm.conf"], files["/etc/slurm/slurmdbd.conf"]
@@ -272,8 +277,23 @@ def test_what_is_rendered_says_what_the_variables_say() -> None:
         "a#b",
         "c1(192.0.2.1)",
     ]
-    assert slurm.entry("NodeSet").fields == (("Feature", "a"),)
+    assert slurm.entries_of("NodeSet")[0].fields == (("Feature", "a"),)
     assert slurmdbd.get("StoragePass") == "correct horse\\#"
+
+
+@pytest.mark.parametrize("release", [{"daemon_http": True}, {"daemon_http": False}, {}, None])
+def test_the_daemons_own_http_is_closed_where_there_is_one(release: dict[str, Any] | None) -> None:
+    def communication(**variables: Any) -> str | None:
+        known = {**WHOLE, "slurm_conf_daemon_http": False, **variables}
+        lookup = "lookup('ansible.builtin.template', 'slurm.conf.j2')"
+        text = evaluate("slurm_conf", lookup, known, {**FACTS, "release": release})
+        return conf_of(text).get("CommunicationParameters")
+
+    closed = bool(release and release.get("daemon_http"))
+    assert communication() == ("disable_http" if closed else None)
+    options = {"CommunicationParameters": "EnableIPv6"}
+    assert communication(slurm_conf_options=options) == ("EnableIPv6,disable_http" if closed else "EnableIPv6")
+    assert communication(slurm_conf_daemon_http=True) is None
 
 
 PLAY = """

@@ -434,6 +434,17 @@ def test_an_item_behind_a_blank_is_there_where_the_release_takes_it_so(host: Hos
     assert line == 'AuthAltParameters="disable_token_creation,jwt_key=/other.key"'
 
 
+def test_items_of_communication_parameters_are_slurmctlds(tmp_path: Path, host: Host) -> None:
+    text = f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={KEY}\nCommunicationParameters=NoCtldInAddrAny\n"
+    assert wanted(host, text) == []
+    assert wanted(host, text, communication=("disable_http",)) == [
+        "CommunicationParameters=NoCtldInAddrAny,disable_http"
+    ]
+    database = Host(tmp_path, "db", kind="slurmdbd")
+    keyed = f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={KEY}\n"
+    assert wanted(database, keyed, communication=("disable_http",)) == []
+
+
 JWKS = "/var/lib/slurm/jwks/jwks.json"
 FURTHER = (f"jwks={JWKS}", "userclaimfield=email", "disable_token_creation")
 

@@ -58,7 +58,7 @@ CHECK_SECONDS = 20.0
 
 MOUNTS = "/proc/self/mountinfo"
 
-_TYPES, _PARAMETERS = "AuthAltTypes", "AuthAltParameters"
+_TYPES, _PARAMETERS, _COMMUNICATION = "AuthAltTypes", "AuthAltParameters", "CommunicationParameters"
 _ASSERT = "Change it where it is made: slurm_conf_mode: assert names the lines."
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -69,7 +69,8 @@ class MergeRequest:
 
     ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
     that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
-    such as ``jwks=/path``; ``auth_alt_items`` is the release's column of that name. ``bare_jwt`` says that the release
+    such as ``jwks=/path``; ``auth_alt_items`` is the release's column of that name. ``communication`` are items that
+    CommunicationParameters of slurm.conf shall have. ``bare_jwt`` says that the release
     takes ``jwt`` for ``auth/jwt``. ``state`` is present or absent. ``prefix`` is where Slurm is installed, for its
     programs. With ``allow_state_loss`` the restart may take what only slurmctld's memory has.
     """
@@ -83,6 +84,7 @@ class MergeRequest:
     bare_jwt: bool = False
     beside_includer: bool = False
     auth_alt_items: tuple[str, ...] = tuple(auth_parameters.SEARCHED)
+    communication: tuple[str, ...] = ()
     prefix: str = "/usr"
     allow_state_loss: bool = False
 
@@ -234,6 +236,8 @@ class Part:
         accepted = ("jwt",) if self.request.bare_jwt else ()
         types = Wish(_TYPES, "auth/jwt", accepted)
         further = [self._parameter(item) for item in self.request.parameters]
+        if self.request.kind != "slurmdbd":
+            further += [Wish(_COMMUNICATION, item, loose=True) for item in self.request.communication]
         sites = self._options(self._conf(self._unmerged()))
         jwks = next((wish.item for wish in further if wish.option == "jwks="), "")
         self._judge_site(sites, jwks)

@@ -266,6 +266,9 @@ class Release:
     part_state_kept: bool  # ReconfigFlags=KeepPartInfo and KeepPartState count for a restart, too
     removed_plugins: tuple[str, ...]  # values that scontrol still takes and slurmctld ends with
     include_beside_includer: bool  # a relative Include is looked for beside its file; otherwise beside slurm.conf
+    daemon_http: (
+        bool  # slurmctld and slurmd answer HTTP on their own ports (CommunicationParameters=disable_http ends it)
+    )
     # CgroupPlugin for a slurmd without cgroups of its own; None: there is no such option
     slurmd_cgroup_plugin_in_containers: str | None
 
@@ -390,6 +393,7 @@ _20_11 = Release(
     part_state_kept=False,
     removed_plugins=(),
     include_beside_includer=True,
+    daemon_http=False,
     slurmd_cgroup_plugin_in_containers=None,
 )
 
@@ -629,6 +633,7 @@ _26_05 = _next(
     plain_user_dbd_diag_status=422,
     health_endpoints=True,
     auth_alt_items=("jwt_key", "jwks", "userclaimfield"),
+    daemon_http=True,
 )
 
 RELEASES: tuple[Release, ...] = (_20_11, _21_08, _22_05, _23_02, _23_11, _24_05, _24_11, _25_05, _25_11, _26_05)

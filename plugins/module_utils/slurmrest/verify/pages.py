@@ -1,0 +1,64 @@
+"""Pages that slurmctld and slurmd serve themselves, on their own ports: what of them is open, and to whom."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Callable
+
+from ..rest.client import ClientError, Response, Target, request
+
+HEALTH, METRICS = "/healthz", "/metrics/jobs"
+SECONDS = 3.0
+"""Patience for each page."""
+
+SWITCH = "slurm_conf_daemon_http: false closes it (CommunicationParameters=disable_http)"
+
+Ask = Callable[..., Response]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What a daemon answers to somebody without a token; ``tells`` is whether its metrics hold anything."""
+
+    daemon: str
+    host: str
+    port: int
+    open: tuple[str, ...]
+    tells: bool
+
+
+def look(daemons: Iterable[tuple[str, str, int]], ask: Ask = request) -> list[Pages]:
+    """Ask each daemon (its name, host and port) from here, without a token. Who answers no HTTP is left out."""
+    found = []
+    for daemon, host, port in daemons:
+        seen: dict[str, Response] = {}
+        with contextlib.suppress(ClientError):
+            for path in (HEALTH, METRICS):
+                seen[path] = ask(Target("http", host, port), "GET", path, timeout=SECONDS)
+        answered = tuple(path for path, response in seen.items() if response.status < 300)
+        if answered:
+            tells = METRICS in answered and bool(seen[METRICS].body.strip())
+            found.append(Pages(daemon, host, port, answered, tells))
+    return found
+
+
+def notes(found: Iterable[Pages]) -> Iterator[str]:
+    """What the release does by default, and who may use it."""
+    for pages in found:
+        yield (
+            f"{pages.daemon} on {pages.host} answers {', '.join(pages.open)} on port {pages.port} without a token, to "
+            f"whoever reaches that port, as this host does; {SWITCH}."
+        )
+
+
+def warnings(found: Iterable[Pages]) -> Iterator[str]:
+    """What tells of users and jobs."""
+    for pages in found:
+        if pages.tells:
+            yield (
+                f"{pages.daemon} on {pages.host} shows jobs and users under /metrics on port {pages.port} to whoever "
+                "reaches it, without a token: set MetricsAuthUsers= with SlurmctldHttpAuthParameters=, or "
+                f"{SWITCH}."
+            )
