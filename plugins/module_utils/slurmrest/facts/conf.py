@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.files import MARKER, read_if_there, readable_text
 from ..host.identity import account_facts, readable
-from ..slurm import auth_parameters
+from ..slurm import auth_parameters, controllers
 from ..slurm import conf as slurmconf
-from ..slurm import controllers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
