@@ -40,7 +40,7 @@ ALLOWED = {
     ("rotation/acceptance.py", "open"): "/dev/null",
     ("action/slurmrestd_verify.py", "mkdir"): "on the controller, as its user",
     ("action/slurmrestd_verify.py", "read_text"): "on the controller, as its user",
-    ("action/slurm_ask.py", "read_text"): "on the controller, as its user",
+    ("plugin_utils/client.py", "read_text"): "on the controller, as its user",
     ("action/shared_key.py", "read_bytes"): "on the controller, as its user",
 }
 """Everything else, each with its reason; keys are the file and what is called."""
