@@ -129,6 +129,30 @@ def entries(root: Path) -> Graph:
     return {folder: imported for folder, imported in found.items() if imported}
 
 
+def shipped(root: Path) -> dict[str, dict[str, int]]:
+    """Return what Ansible puts beside each module for a host: bytes of the engine's files, by their dotted names.
+
+    Wholly, whatever a module uses of them, with the packages that they are in; the module itself is not counted, and
+    nothing of Ansible's own.
+    """
+    known = modules(root / ENGINE)
+    graph = {name: set(imports(module.path, module.package, known)) for name, module in known.items()}
+    found = {}
+    for path in sorted((root / ENTRIES[0]).glob("*.py")):
+        taken: set[str] = set()
+        for name in imports(path, None, known):
+            taken |= {name} | reachable(graph, name)
+        taken |= {above for name in taken for above in packages(name)}
+        found[path.stem] = {name or "slurmrest": known[name].path.stat().st_size for name in sorted(taken)}
+    return found
+
+
+def packages(name: str) -> set[str]:
+    """Return the dotted names of all that a file is in; "" is the engine itself."""
+    parts = name.split(".")
+    return {".".join(parts[:length]) for length in range(len(parts))}
+
+
 def reachable(graph: Graph, start: str) -> set[str]:
     """Return all that a name imports, directly or through others; itself only on a circle."""
     seen: set[str] = set()
@@ -250,8 +274,13 @@ def main(argv: Sequence[str]) -> int:
     """Print the numbers; 1 where a circle or an arrow upward is among them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--picture", action="store_true", help="print the picture, too")
+    parser.add_argument("--shipped", action="store_true", help="print what each Ansible module ships to hosts instead")
     parser.add_argument("--root", type=Path, default=ROOT, help="another tree to draw (this one)")
     arguments = parser.parse_args(argv)
+    if arguments.shipped:
+        for name, sizes in shipped(arguments.root).items():
+            print(f"{name:<21} {len(sizes):>3} files {sum(sizes.values()):>7} bytes")
+        return 0
     print(numbers(arguments.root))
     if arguments.picture:
         print(picture(arguments.root))

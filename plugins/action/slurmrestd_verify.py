@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
 from ..module_utils.slurmrest.verify.formats import write_file
 from ..plugin_utils.minting import NoTokens, minted

@@ -71,7 +71,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.doctor.inquiry import inquire
 from ..module_utils.slurmrest.rest.client import Target, Tls
 from ..module_utils.slurmrest.slurmrestd.strangers import accounts_of, strangers

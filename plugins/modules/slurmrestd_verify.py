@@ -86,7 +86,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.auth.minting import from_scontrol, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.host import detect

@@ -44,7 +44,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.auth.jwt import Token
+from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.host import detect
 from ..module_utils.slurmrest.rest.client import Credentials, Target

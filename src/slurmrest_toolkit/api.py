@@ -45,7 +45,7 @@ class User:
 
     def headers(self) -> dict[str, str]:
         """Return the two headers of a request."""
-        from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
+        from slurmrest.auth.bearer import TOKEN_HEADER, USER_HEADER
 
         return {USER_HEADER: self.name, TOKEN_HEADER: self.token()}
 

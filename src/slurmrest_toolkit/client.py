@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.auth.jwt import Token
+from slurmrest.auth.bearer import Token
 from slurmrest.errors import InputError
 from slurmrest.rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target, request
 from slurmrest.rest.payloads import job_submission

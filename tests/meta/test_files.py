@@ -27,6 +27,7 @@ ALLOWED = {
         "command/token_options.py",
         "open",
     ): "a file that a user names for itself on the command line, which may be <(a command)",
+    ("host/reading.py", "open"): "files of the site, opened without waiting, for looking only",
     ("users/command.py", "open"): "a script that a user names, likewise, and /dev/null",
     ("verify/jobs.py", "open"): "what a job of the caller left, without links, without waiting",
     ("verify/jobs.py", "unlink"): "the same file, as its owner",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.rest.client import Target
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class FakeSlurmrestd:
         name = "job" if name.startswith("job/") and parts[-1].isdigit() else name
         if name in self.instead:
             return self.instead[name]
-        actor = user or (jwt.inspect(jwt.Token(token)).user if token else "nobody")
+        actor = user or (jwt.inspect(bearer.Token(token)).user if token else "nobody")
         if family == "slurmdb":
             return self._slurmdb(endpoint, actor, accepted=local or self._accepts(token or "", user))
         refused = None if local else self._slurmctld_refuses(token or "", user)
@@ -168,12 +168,12 @@ class FakeSlurmrestd:
         if "any-token" in self.faults:
             return True
         try:
-            found = jwt.inspect(jwt.Token(token))
+            found = jwt.inspect(bearer.Token(token))
             if found.algorithm == "none":
                 return "takes-alg-none" in self.faults
             instant = (found.expires or 0) - 1 if "ignores-expiry" in self.faults else None
-            owner = jwt.verify(jwt.Token(token), KEY, instant).user
-        except jwt.TokenError as error:
+            owner = jwt.verify(bearer.Token(token), KEY, instant).user
+        except bearer.TokenError as error:
             return "takes-userless" in self.faults and "names no user" in error.message
         return user in (None, owner) or owner in ("root", self.slurm_user) or "any-name" in self.faults
 
@@ -369,6 +369,6 @@ def serving(
         thread.join()
 
 
-def token(user: str, lifespan: int = 600, key: jwt.Key = KEY) -> jwt.Token:
+def token(user: str, lifespan: int = 600, key: jwt.Key = KEY) -> bearer.Token:
     """A token as the fake slurmctld makes it."""
     return jwt.encode(jwt.claims_for(user, lifespan), key)

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
 from slurmrest.rotation.host import KeyOnHost
@@ -213,8 +213,8 @@ class Lab:
             if key is None:
                 return False
             try:
-                jwt.verify(jwt.Token(token), jwt.Key(key))
-            except jwt.TokenError:
+                jwt.verify(bearer.Token(token), jwt.Key(key))
+            except bearer.TokenError:
                 return False
         return True
 

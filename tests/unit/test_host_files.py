@@ -17,7 +17,8 @@ import pytest
 from slurmrest.auth import keys
 from slurmrest.doctor import evidence as gather
 from slurmrest.errors import SlurmrestError
-from slurmrest.host import files, identity
+from slurmrest.host import access, files, reading
+from slurmrest.host import acl as access_lists
 from slurmrest.host.lock import host_lock
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
@@ -149,7 +150,7 @@ def test_no_link_of_another_account_leads_anywhere(number: int, theirs: Path, ou
 def test_a_dangling_link_makes_no_file_where_it_leads(theirs: Path, outside: Path, tmp_path: Path) -> None:
     theirs_link(theirs / "key", outside / "made")
     before = picture(outside)
-    with pytest.raises(files.UnsafePath, match=r"theirs/key is a symbolic link of .* Allowed: a link that root made"):
+    with pytest.raises(reading.UnsafePath, match=r"theirs/key is a symbolic link of .* Allowed: a link that root made"):
         transact(tmp_path / "state", spec(theirs / "key"))
     assert picture(outside) == before
 
@@ -163,18 +164,18 @@ def test_no_step_from_one_account_to_another(theirs: Path, tmp_path: Path) -> No
     third.mkdir()
     os.chown(third, THIRD, THIRD)
     for place in (roots, third):
-        with pytest.raises(files.UnsafePath, match=rf"{theirs} belongs to .*, and {place} to .*Allowed"):
+        with pytest.raises(reading.UnsafePath, match=rf"{theirs} belongs to .*, and {place} to .*Allowed"):
             files.write(str(place / "file"), b"new", ME, MINE, 0o600)
-        with pytest.raises(files.UnsafePath, match="belongs to"):
+        with pytest.raises(reading.UnsafePath, match="belongs to"):
             files.make_directory(str(place), OTHER, OTHER, 0o700)
     assert (roots / "file").read_text() == "root's"
     assert roots.stat().st_uid == 0
     # What only root can have made may be read, and goes.
     assert files.read(str(roots / "file")) == b"root's"
     files.remove(str(roots / "file"))
-    with pytest.raises(files.UnsafePath, match="belongs to"):
+    with pytest.raises(reading.UnsafePath, match="belongs to"):
         files.remove(str(third / "file"))
-    with pytest.raises(files.UnsafePath, match="would be given to"):
+    with pytest.raises(reading.UnsafePath, match="would be given to"):
         files.write(str(theirs / "file"), b"new", THIRD, THIRD, 0o600)
     transact(tmp_path / "state", FileSpec(str(theirs / "file"), b"new", "present", str(OTHER), str(OTHER)))
     assert (theirs / "file").read_text() == "new"
@@ -182,7 +183,7 @@ def test_no_step_from_one_account_to_another(theirs: Path, tmp_path: Path) -> No
 
 @root_only
 def test_root_makes_no_directories_of_its_own_below_others(theirs: Path, tmp_path: Path) -> None:
-    with pytest.raises(files.UnsafePath, match="root makes no directory of its own there"):
+    with pytest.raises(reading.UnsafePath, match="root makes no directory of its own there"):
         files.have_parents(str(theirs / "a" / "file"))
     files.make_directory(str(theirs / "theirs"), OTHER, OTHER, 0o700)
     assert (theirs / "theirs").stat().st_uid == OTHER
@@ -223,7 +224,7 @@ def test_a_link_that_others_could_have_put_there_is_not_followed(tmp_path: Path,
     (tmp_path / "open").mkdir()
     (tmp_path / "open" / "link").symlink_to(outside)
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(files.UnsafePath, match="mode 0777"):
+    with pytest.raises(reading.UnsafePath, match="mode 0777"):
         files.read(str(tmp_path / "open" / "link" / "file"))
 
 
@@ -236,7 +237,7 @@ def test_a_file_with_two_names_is_given_to_nobody(theirs: Path, outside: Path) -
         lambda: files.read(str(theirs / "waiting")),
         lambda: files.link_beside(str(theirs / "waiting"), str(theirs / "copy")),
     ):
-        with pytest.raises(files.UnsafePath, match="waiting"):
+        with pytest.raises(reading.UnsafePath, match="waiting"):
             attempt()
     assert picture(outside) == before
 
@@ -245,9 +246,9 @@ def test_a_file_with_two_names_is_given_to_nobody(theirs: Path, outside: Path) -
 @pytest.mark.parametrize("mode", [0o4755, 0o2755])
 def test_no_file_gets_a_mode_that_lends_rights(mode: int, theirs: Path) -> None:
     before = picture(theirs)
-    with pytest.raises(files.UnsafePath, match=f"mode {mode:04o}"):
+    with pytest.raises(reading.UnsafePath, match=f"mode {mode:04o}"):
         files.take_over(str(theirs / "file"), 0, 0, mode)
-    with pytest.raises(files.UnsafePath, match=f"mode {mode:04o}"):
+    with pytest.raises(reading.UnsafePath, match=f"mode {mode:04o}"):
         files.write(str(theirs / "file"), b"new", 0, 0, mode)
     assert picture(theirs) == before
 
@@ -297,26 +298,26 @@ def odd(tmp_path: Path) -> Iterator[Path]:
 
 def test_odd_files_are_refused_at_once(tmp_path: Path) -> None:
     for path in odd(tmp_path):
-        for use in (files.read, files.read_site, read_present):
-            with pytest.raises(files.UnsafePath, match="Allowed: a regular file"):
+        for use in (files.read, reading.read_site, read_present):
+            with pytest.raises(reading.UnsafePath, match="Allowed: a regular file"):
                 use(str(path))
-        assert files.read_if_there(str(path)) is None
-        assert files.read_beginning(str(path), 10) is None
-        with pytest.raises(files.UnsafePath, match="Allowed: a regular file"):
+        assert reading.read_if_there(str(path)) is None
+        assert reading.read_beginning(str(path), 10) is None
+        with pytest.raises(reading.UnsafePath, match="Allowed: a regular file"):
             files.write(str(path), b"new", ME, MINE, 0o600)
-    with pytest.raises(files.UnsafePath, match="FIFO"):
+    with pytest.raises(reading.UnsafePath, match="FIFO"):
         files.open_lock(str(tmp_path / "fifo"))
-    with pytest.raises(files.UnsafePath, match="FIFO"), host_lock(str(tmp_path), name="fifo"):
+    with pytest.raises(reading.UnsafePath, match="FIFO"), host_lock(str(tmp_path), name="fifo"):
         raise AssertionError("no lock")
 
 
 def test_reads_are_bounded(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100 + b"end")
-    with pytest.raises(files.UnsafePath, match="more than 10 bytes"):
+    with pytest.raises(reading.UnsafePath, match="more than 10 bytes"):
         files.read(str(tmp_path / "file"), 10)
     assert files.read(str(tmp_path / "file"), 103).endswith(b"end")
-    assert files.read_beginning(str(tmp_path / "file"), 4) == b"xxxx"
-    assert files.read_beginning(str(tmp_path / "file"), 4, end=True) == b"xend"
+    assert reading.read_beginning(str(tmp_path / "file"), 4) == b"xxxx"
+    assert reading.read_beginning(str(tmp_path / "file"), 4, end=True) == b"xend"
 
 
 def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +330,7 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
     os.mkfifo(key)
     with pytest.raises(shared_key.SlurmrestError, match="FIFO"):
         shared_key._present(str(key))
-    with pytest.raises(files.UnsafePath, match="FIFO"):
+    with pytest.raises(reading.UnsafePath, match="FIFO"):
         rotation.KeyOnHost(str(key), "root", state_dir=str(tmp_path / "state")).sign("root", 60)
     assert gather._log({"entries": [{"key": "slurmctldlogfile", "value": str(key)}]}, "slurmctldlogfile") == []
     monkeypatch.setattr(fetch, "CONFIG", str(key))
@@ -354,11 +355,14 @@ def listed(tmp_path: Path) -> Path:
 
 
 def test_a_list_is_read(listed: Path) -> None:
-    assert files.acl(str(listed)) == [files.AclEntry("user", 4321, 4), files.AclEntry("group", None, 0)]
-    assert str(files.acl(str(listed))[0]) == "user 4321 (r)"
+    assert access_lists.acl(str(listed)) == [
+        access_lists.AclEntry("user", 4321, 4),
+        access_lists.AclEntry("group", None, 0),
+    ]
+    assert str(access_lists.acl(str(listed))[0]) == "user 4321 (r)"
     listed.chmod(0o600)
-    assert files.acl(str(listed))[0].rights == 0  # the mask takes the right away
-    assert files.acl(str(listed.parent / "nothing")) == []
+    assert access_lists.acl(str(listed))[0].rights == 0  # the mask takes the right away
+    assert access_lists.acl(str(listed.parent / "nothing")) == []
 
 
 def test_a_key_that_a_list_shows_to_others_is_refused(listed: Path) -> None:
@@ -366,8 +370,8 @@ def test_a_key_that_a_list_shows_to_others_is_refused(listed: Path) -> None:
     said = keys.refusals(keys.inspect(str(listed)), reader)
     assert any("access control list that gives user 4321 rights (setfacl -b" in line for line in said)
     stranger = {"uid": 4321, "gid": 4321}
-    assert identity.may(identity.ownership(str(listed)), stranger, 4)
-    assert not identity.may(identity.ownership(str(listed)), {"uid": 4322, "gid": 4322}, 4)
+    assert access.may(access.ownership(str(listed)), stranger, 4)
+    assert not access.may(access.ownership(str(listed)), {"uid": 4322, "gid": 4322}, 4)
     own = {"name": "reader", "uid": 4321, "gid": 4321}
     assert not any("access control list" in line for line in keys.refusals(keys.inspect(str(listed)), own))
 
@@ -382,21 +386,21 @@ def test_a_directory_that_a_list_opens_is_refused(tmp_path: Path) -> None:
 
 def test_no_secret_gets_a_list_and_0600_stays(listed: Path) -> None:
     files.write(str(listed), b"n" * 32, ME, MINE, 0o600, secret=True)
-    assert files.acl(str(listed)) == []
+    assert access_lists.acl(str(listed)) == []
     assert stat.S_IMODE(listed.stat().st_mode) == 0o600
     default = acl((1, 7, NOBODY), (2, 4, 4321), (4, 5, NOBODY), (16, 7, NOBODY), (32, 5, NOBODY))
     os.setxattr(listed.parent, "system.posix_acl_default", default)
     files.write(str(listed.parent / "new.key"), b"n" * 32, ME, MINE, 0o640, secret=True)
-    assert files.acl(str(listed.parent / "new.key")) == []
+    assert access_lists.acl(str(listed.parent / "new.key")) == []
     assert stat.S_IMODE((listed.parent / "new.key").stat().st_mode) == 0o640
 
 
 def test_other_files_keep_their_list_and_the_mode_that_is_wanted(listed: Path) -> None:
     files.write(str(listed), b"new", ME, MINE, 0o600)
     assert stat.S_IMODE(listed.stat().st_mode) == 0o600
-    assert [entry.rights for entry in files.acl(str(listed))] == [0, 0]
+    assert [entry.rights for entry in access_lists.acl(str(listed))] == [0, 0]
     files.write(str(listed), b"new", ME, MINE, 0o640)
-    assert files.acl(str(listed))[0] == files.AclEntry("user", 4321, 4)
+    assert access_lists.acl(str(listed))[0] == access_lists.AclEntry("user", 4321, 4)
 
 
 def test_a_sensitive_file_of_a_transaction_has_no_list_nor_has_its_copy(listed: Path, tmp_path: Path) -> None:
@@ -405,7 +409,7 @@ def test_a_sensitive_file_of_a_transaction_has_no_list_nor_has_its_copy(listed: 
     )
     transaction.apply(hold=True)
     for path in (listed, Path(f"{listed}.slurmrest-rollback")):
-        assert files.acl(str(path)) == []
+        assert access_lists.acl(str(path)) == []
     transaction.commit()
 
 

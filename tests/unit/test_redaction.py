@@ -13,7 +13,8 @@ from slurmrest import redaction
 from slurmrest.auth import jwt
 from slurmrest.doctor.diagnosis import Finding
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.redaction import REDACTED, is_secret, redacted, tree, without_secrets
+from slurmrest.redaction import REDACTED, is_secret, redacted, tree
+from slurmrest.slurm.conf_secrets import without_secrets
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.verify.run import Result
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 import pytest
 from filelock import FileLock
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.errors import InputError
 from slurmrest.rest.client import ClientError, Credentials
 
@@ -90,7 +90,7 @@ def test_logs_are_told_apart_by_node(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.usefixtures("cluster")
 def test_a_token_is_printed_or_written_for_its_owner_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main.main(["cluster", "token", "--user", "alice"]) == 0
-    assert jwt.inspect(jwt.Token(capsys.readouterr().out.strip())).user == "alice"
+    assert jwt.inspect(bearer.Token(capsys.readouterr().out.strip())).user == "alice"
     assert main.main(["cluster", "token", "--output", str(tmp_path / "token")]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
@@ -217,7 +217,7 @@ def answers(*given: int | Exception) -> Callable[..., Response]:
 
 
 def test_it_is_waited_for_both_families(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    credentials = Credentials("root", jwt.Token("e30.e30.c2ln"))
+    credentials = Credentials("root", bearer.Token("e30.e30.c2ln"))
     monkeypatch.setattr(rest, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(rest, "request", answers(ClientError("refused", "connect"), 503, 200, 200))
     rest.wait_until_served(cluster, credentials)

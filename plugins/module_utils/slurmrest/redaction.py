@@ -39,16 +39,11 @@ _HARMLESS = re.compile(r"\s*(?:\Z|(?:yes|no|daemon|true|false|none|null)(?![\w.@
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 """What a terminal would obey: of others' words only line breaks and tabs get there."""
 
-_ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
+ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
 _DOTTED = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_=-]*)+")
 _SIGNATURE = 40  # characters of base64url: HS256, the shortest, has 43
 _PEM = re.compile(r"-----BEGIN (?P<kind>[A-Z ]*PRIVATE KEY)-----.*?(?:-----END (?P=kind)-----|\Z)", re.DOTALL)
 _HEX = re.compile(r"(?:\b[0-9a-fA-F]{2}[ :]?){16,}|\b(?=[a-fA-F]*[0-9])[0-9a-fA-F]{32,}\b")
-_QUOTING = re.compile(r'(?P<said>line (?P<line>\d+): )".*"', re.IGNORECASE)
-"""How Slurm quotes what is left of a line that it does not understand (src/common/parse_config.c)."""
-
-_SHORT, _LONG = 6, 16
-"""Passwords of fewer characters, or of letters or digits alone up to the second number, may be ordinary words."""
 
 
 def is_secret(name: str) -> bool:
@@ -66,8 +61,8 @@ def redacted(text: str) -> str:
     """
     text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     text = _PEM.sub(REDACTED, text)
-    text = _without(text, _values(text))
-    text = _ADDRESS.sub(_without_login, text)
+    text = _without(text, secret_spans(text))
+    text = ADDRESS.sub(_without_login, text)
     text = _DOTTED.sub(_without_token, text)
     return _HEX.sub(REDACTED, text)
 
@@ -83,31 +78,13 @@ def tree(value: Any) -> Any:
     return value
 
 
-def without_secrets(message: str, text: str) -> str:
-    """What somebody said of a configuration file, without the passwords in that file.
-
-    By form, as :func:`redacted` does it; besides, what Slurm quotes of a line with a password, and the passwords
-    themselves wherever they stand. Not those that may be ordinary words, such as ``slurm``: that they are missing
-    from a sentence would tell them.
-    """
-    kept, words = _secrets_of(text)
-
-    def quoted(match: re.Match[str]) -> str:
-        return f'{match["said"]}" {REDACTED}"' if int(match["line"]) in kept else match[0]
-
-    message = redacted(_QUOTING.sub(quoted, message))
-    for word in sorted(words, key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", REDACTED, message)
-    return message
-
-
 def _member(key: object, item: Any) -> Any:
     if isinstance(key, str) and is_secret(key) and isinstance(item, str) and not _HARMLESS.match(item):
         return REDACTED
     return tree(item)
 
 
-def _values(text: str) -> Iterator[tuple[int, int]]:
+def secret_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where the values of secrets stand: behind the names of keys, variables and headers."""
     ends = [match.end() for match in _ASSIGNED.finditer(text) if _is_assigned(match)]
     ends += [match.end() for match in _HEADER.finditer(text) if _SEPARATES.search(match["between"])]
@@ -166,22 +143,3 @@ def _opens_object(part: str) -> bool:
         return False
     head = data.lstrip(b" \t\r\n")
     return head[:1] == b"{" and head[1:].lstrip(b" \t\r\n")[:1] in (b'"', b"}")
-
-
-def _secrets_of(text: str) -> tuple[set[int], set[str]]:
-    """Numbers of the lines of a file that hold a secret, and the secrets that are no ordinary words."""
-    lines: set[int] = set()
-    words: set[str] = set()
-    spans = list(_values(text))
-    for start, end in spans:
-        first = text.count("\n", 0, start) + 1
-        lines.update(range(first, first + text.count("\n", start, end) + 1))
-        value = re.sub(r"\\(.?)", lambda part: part[1].strip("\n"), text[start:end], flags=re.DOTALL).strip()
-        words.update([value, value.strip('"'), *re.split(r'[\s"]+', value)])
-    words.update(match[0].rpartition("@")[0] for match in _ADDRESS.finditer(text))
-    others = set(re.findall(r"[\w.-]+", redacted(text)))
-    return lines, {word for word in words - others if _is_no_word(word)}
-
-
-def _is_no_word(word: str) -> bool:
-    return len(word) >= _LONG or (len(word) >= _SHORT and not word.isalpha() and not word.isdigit())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError
 from slurmrest.rest.client import Credentials
-from slurmrest.slurm.releases import Version
+from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks

@@ -20,7 +20,7 @@ from slurmrest_toolkit.support.errors import ClusterFailedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slurmrest.auth.jwt import Token
+    from slurmrest.auth.bearer import Token
 
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from slurmrest.auth import jwt
-from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
+from slurmrest.auth import bearer, jwt
+from slurmrest.auth.bearer import TOKEN_HEADER, USER_HEADER
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters.state import write_private
@@ -27,7 +27,7 @@ KEPT_LIFESPAN = 86400
 RENEW_SECONDS = 60.0
 
 
-def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> jwt.Token:
+def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> bearer.Token:
     """Ask a controller that answers for a token; it travels through standard output only.
 
     Args:
@@ -50,7 +50,7 @@ def mint(engine: Engine, cluster: Cluster, user: str, lifespan: int) -> jwt.Toke
         done = engine.run("exec", controller.container, *command)
         name, _, value = done.stdout.strip().partition("=")
         if done.returncode == 0 and name == "SLURM_JWT":
-            return jwt.Token(value)
+            return bearer.Token(value)
         words = done.stderr.strip() or f"exit code {done.returncode}"
         refusals.append(f"scontrol on {controller.name} made no token for {user}: {words}")
     raise ClusterFailedError("; ".join(refusals))
@@ -66,14 +66,14 @@ def header_file(cluster: Cluster, user: str) -> Path:
     return cluster.directory / f"header.{user}"
 
 
-def renew(engine: Engine, cluster: Cluster, user: str) -> jwt.Token:
+def renew(engine: Engine, cluster: Cluster, user: str) -> bearer.Token:
     """Ask for a new token and keep it."""
     token = mint(engine, cluster, user, KEPT_LIFESPAN)
     keep(cluster, user, token)
     return token
 
 
-def keep(cluster: Cluster, user: str, token: jwt.Token) -> None:
+def keep(cluster: Cluster, user: str, token: bearer.Token) -> None:
     """Write the files of a user's token."""
     write_private(token_file(cluster, user), f"{token.reveal()}\n")
     write_private(header_file(cluster, user), f"{USER_HEADER}: {user}\n{TOKEN_HEADER}: {token.reveal()}\n")
@@ -82,7 +82,7 @@ def keep(cluster: Cluster, user: str, token: jwt.Token) -> None:
 def usable(cluster: Cluster, user: str, now: float | None = None) -> bool:
     """Is there a kept token of this user that is good for a minute more?"""
     try:
-        token = jwt.Token(token_file(cluster, user).read_text(encoding="ascii").strip())
+        token = bearer.Token(token_file(cluster, user).read_text(encoding="ascii").strip())
     except FileNotFoundError:
         return False
     expires = jwt.inspect(token).expires

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters import tokens
@@ -110,7 +110,7 @@ def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
     if len(values) != len(names):
         raise ClusterFailedError(f"scontrol made {len(values)} tokens for {len(names)} users: {', '.join(names)}")
     for name, value in zip(names, values, strict=True):
-        tokens.keep(cluster, name, jwt.Token(value))
+        tokens.keep(cluster, name, bearer.Token(value))
 
 
 def remove(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:

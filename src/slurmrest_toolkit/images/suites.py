@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError
-from slurmrest.slurm.releases import Version
+from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit.support.errors import CannotRunError
 

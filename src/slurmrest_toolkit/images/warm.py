@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 
 from slurmrest_toolkit.clusters.state import Cluster, Machine, Node
 from slurmrest_toolkit.images.archive import WARM
@@ -96,7 +96,7 @@ class Secrets:
         """The key that signs tokens."""
         return jwt.Key(self.contents[JWT_KEY])
 
-    def token(self, user: str, lifespan: int) -> jwt.Token:
+    def token(self, user: str, lifespan: int) -> bearer.Token:
         """Sign a token as ``scontrol token`` does, for a lifespan in seconds."""
         return jwt.encode(jwt.claims_for(user, lifespan), self.signing_key)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth import jwt
-from slurmrest.auth.jwt import TOKEN_HEADER, USER_HEADER
+from slurmrest.auth import bearer, jwt
+from slurmrest.auth.bearer import TOKEN_HEADER, USER_HEADER
 from slurmrest.rest import answers
 from slurmrest.rest.client import Response, Target, request
 from slurmrest.slurm.releases import lookup
@@ -53,14 +53,14 @@ class Attacked:
         script = command.replace("'", "'\\''")
         return self.ssh(f"cd /; runuser -u {user} -- sh -c '{script}' 2>&1; echo \"status $?\"")
 
-    def token(self, user: str, **claims: Any) -> jwt.Token:
+    def token(self, user: str, **claims: Any) -> bearer.Token:
         """A rightly signed token; a claim that is None is left out."""
         made = {**jwt.claims_for(user, 600), **claims}
         return jwt.encode({name: value for name, value in made.items() if value is not None}, self.key)
 
     def ask(
         self,
-        token: jwt.Token | None,
+        token: bearer.Token | None,
         path: str = "diag",
         *,
         user: str | None = None,

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.rest.client import ClientError
 from slurmrest.rest.payloads import api_version, job_submission
 
@@ -35,21 +35,23 @@ def part(value: Any) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def made(header: dict[str, Any], claims: dict[str, Any], secret: bytes, algorithm: Any = hashlib.sha256) -> jwt.Token:
+def made(
+    header: dict[str, Any], claims: dict[str, Any], secret: bytes, algorithm: Any = hashlib.sha256
+) -> bearer.Token:
     signed = f"{part(header)}.{part(claims)}"
-    return jwt.Token(f"{signed}.{part(hmac.new(secret, signed.encode(), algorithm).digest())}")
+    return bearer.Token(f"{signed}.{part(hmac.new(secret, signed.encode(), algorithm).digest())}")
 
 
 def claims(user: str = ROOT) -> dict[str, Any]:
     return jwt.claims_for(user, 600)
 
 
-def cut(token: jwt.Token, keep: int) -> jwt.Token:
-    return jwt.Token(token.reveal()[:keep])
+def cut(token: bearer.Token, keep: int) -> bearer.Token:
+    return bearer.Token(token.reveal()[:keep])
 
 
 HS = {"alg": "HS256", "typ": "JWT"}
-BAD: dict[str, Callable[[Attacked], jwt.Token]] = {
+BAD: dict[str, Callable[[Attacked], bearer.Token]] = {
     "signed with another key": lambda _: made(HS, claims(), b"x" * 32),
     "signed with nothing": lambda _: made(HS, claims(), b""),
     "HS256 with a public key": lambda _: made(HS, claims(), PUBLIC_KEY),
@@ -57,7 +59,7 @@ BAD: dict[str, Callable[[Attacked], jwt.Token]] = {
     "RS256 with a kid": lambda _: made({"alg": "RS256", "kid": "../../dev/null"}, claims(), PUBLIC_KEY),
     "HS512": lambda a: made({"alg": "HS512"}, claims(), a.live.fetch(NODE, f"cat {KEY}"), hashlib.sha512),
     "alg none": lambda a: jwt.without_signature(a.token(ROOT)),
-    "alg None": lambda _: jwt.Token(f"{part({'alg': 'None'})}.{part(claims())}."),
+    "alg None": lambda _: bearer.Token(f"{part({'alg': 'None'})}.{part(claims())}."),
     "alg none, with a signature": lambda _: made({"alg": "none"}, claims(), b"x"),
     "no alg": lambda _: made({"typ": "JWT"}, claims(), b"x"),
     "alg is a list": lambda _: made({"alg": ["HS256"]}, claims(), b"x"),
@@ -71,10 +73,10 @@ BAD: dict[str, Callable[[Attacked], jwt.Token]] = {
     "user is empty": lambda a: a.token(ROOT, sun=""),
     "user is a number": lambda a: a.token(ROOT, sun=0),
     "user is null": lambda a: jwt.encode({**claims(), "sun": None}, a.key),
-    "no signature part": lambda a: jwt.Token(a.token(ROOT).reveal().rpartition(".")[0]),
+    "no signature part": lambda a: bearer.Token(a.token(ROOT).reveal().rpartition(".")[0]),
     "half of it": lambda a: cut(a.token(ROOT), 40),
-    "dots": lambda _: jwt.Token(".."),
-    "long": lambda _: jwt.Token("a" * 60000),
+    "dots": lambda _: bearer.Token(".."),
+    "long": lambda _: bearer.Token("a" * 60000),
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 
 from slurmrest_toolkit.clusters.running import refresh
 from slurmrest_toolkit.clusters.state import Cluster, choose
@@ -136,7 +136,7 @@ class Patient:
         lifespan = 1 if client.token == "expired" else 600
         done = slurmrest("cluster", "token", "--name", self.live.name, "--user", name, f"--lifespan={lifespan}")
         assert done.returncode == 0, done.stderr
-        token = jwt.Token(done.stdout.strip())
+        token = bearer.Token(done.stdout.strip())
         if client.token == "forged":
             token = jwt.with_forged_signature(token)
         if client.token == "expired":

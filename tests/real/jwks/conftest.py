@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth.jwt import Token
+from slurmrest.auth.bearer import Token
 from slurmrest.rest.client import Credentials, Response, Target, request
-from slurmrest.slurm.releases import API_VERSIONS, lookup
+from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
@@ -20,7 +21,8 @@ from tests.real.jwks.provider import Provider
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slurmrest.slurm.releases import ApiVersion, Release
+    from slurmrest.slurm.api_versions import ApiVersion
+    from slurmrest.slurm.releases import Release
 
 USER = "alice"
 DAEMONS = ("slurmdbd", "slurmctld")

@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth.jwt import Token, with_forged_signature, with_other_claims, without_signature
+from slurmrest.auth.bearer import Token
+from slurmrest.auth.jwt import with_forged_signature, with_other_claims, without_signature
 from slurmrest.rest import answers
 from slurmrest.rest.payloads import job_submission
 

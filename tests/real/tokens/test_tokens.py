@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 
 from tests.real.clusters import ROOT
 from tests.real.tokens.conftest import CONTROLLER, DATABASE, HOME, OWNER, PORTAL, TOKEN, UNIT, USER, Portal
@@ -99,7 +99,7 @@ def test_the_key_gets_a_token_whatever_it_asks_for(portal: Portal, words: str) -
 
 
 def _claims(line: str) -> dict[str, Any]:
-    return dict(jwt.inspect(jwt.Token(line.partition("=")[2])).claims)
+    return dict(jwt.inspect(bearer.Token(line.partition("=")[2])).claims)
 
 
 def test_the_key_forwards_nothing_and_gets_no_terminal(portal: Portal) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.rest.client import Target
-from slurmrest.slurm.releases import API_VERSIONS, lookup
+from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from slurmrest.slurm.releases import ApiVersion
+    from slurmrest.slurm.api_versions import ApiVersion
 
     from slurmrest_toolkit.clusters.state import Cluster
 

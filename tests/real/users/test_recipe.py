@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth.jwt import Token
+from slurmrest.auth.bearer import Token
 from slurmrest.rest import answers
 from slurmrest.rest.client import Credentials, Response, request
 

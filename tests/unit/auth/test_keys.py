@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from slurmrest.auth.keys import generate, inspect, key_file_problems, refusals
 from slurmrest.errors import InputError
-from slurmrest.host.identity import may
+from slurmrest.host.access import may
 
 SLURM = {"name": "slurm", "uid": 64030, "gid": 64030}
 ROOT = {"name": "root", "uid": 0, "gid": 0}

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from slurmrest.auth import jwt, keys
+from slurmrest.auth import bearer, jwt, keys
 from slurmrest.auth import minting as tokens
 from slurmrest.errors import InputError
 from slurmrest.host import programs
@@ -168,14 +168,14 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_signed_on_the_host_that_has_the_key(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["token", "--key-file", str(key_file), "--user", "bob", "--lifespan", "60", "--plain"]) == cli.OK
-    found = jwt.verify(jwt.Token(capsys.readouterr().out.strip()), KEY)
+    found = jwt.verify(bearer.Token(capsys.readouterr().out.strip()), KEY)
     assert (found.user, found.claims["exp"] - found.claims["iat"]) == ("bob", 60)
 
 
 def test_signed_for_ever(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--key-file", str(key_file), "--user", "bob", "--lifespan", "infinite", "--long", "--plain"]
     assert cli.main(["token", *arguments]) == cli.OK
-    found = jwt.verify(jwt.Token(capsys.readouterr().out.strip()), KEY)
+    found = jwt.verify(bearer.Token(capsys.readouterr().out.strip()), KEY)
     assert found.claims["exp"] - found.claims["iat"] == 2**31 - 2
 
 
@@ -201,7 +201,7 @@ def test_slurm_user_comes_from_slurm_conf(tmp_path: Path) -> None:
     assert tokens.configured_slurm_user({"SLURM_CONF": str(tmp_path / "slurm.conf")}) == "batch"
 
 
-def inspect(token: jwt.Token, tmp_path: Path, *arguments: str) -> int:
+def inspect(token: bearer.Token, tmp_path: Path, *arguments: str) -> int:
     (tmp_path / "token").write_text(f"SLURM_JWT={token.reveal()}\n")
     (tmp_path / "token").chmod(0o600)
     return cli.main(["token", "inspect", "--token-file", str(tmp_path / "token"), *arguments])
@@ -268,7 +268,7 @@ def test_inspect_of_tokens_that_slurm_refuses(tmp_path: Path, capsys: pytest.Cap
     assert inspect(jwt.encode({"sun": "alice"}, KEY), tmp_path) == cli.FAILED
     assert "takes it for expired" in capsys.readouterr().out
     assert inspect(jwt.encode({"exp": 4_000_000_000}, KEY), tmp_path) == cli.FAILED
-    assert inspect(jwt.Token("no-jwt"), tmp_path) == cli.CANNOT_RUN
+    assert inspect(bearer.Token("no-jwt"), tmp_path) == cli.CANNOT_RUN
 
 
 def test_inspect_reads_the_variable_and_header_files(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth import minting
-from slurmrest.auth.jwt import Token
+from slurmrest.auth.bearer import Token
 from slurmrest.doctor import command, here
 from slurmrest.doctor.here import examine
 from slurmrest.errors import InputError

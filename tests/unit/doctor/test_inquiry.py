@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.doctor import inquiry
 from slurmrest.rest.client import Tls
 
@@ -68,7 +68,7 @@ def test_characters_that_must_be_escaped(path: str, bad: list[str]) -> None:
     )
 
 
-def ask(daemon: FakeSlurmrestd, given: jwt.Token | None, **more: Any) -> dict[str, Any]:
+def ask(daemon: FakeSlurmrestd, given: bearer.Token | None, **more: Any) -> dict[str, Any]:
     with serving(daemon) as target:
         return inquiry.inquire([target.url], given, accounting=True, **more)
 
@@ -148,6 +148,6 @@ def test_nothing_of_a_token_is_in_what_comes_back(daemon: FakeSlurmrestd) -> Non
 
 def test_what_is_no_token_is_said_to_be_none(daemon: FakeSlurmrestd) -> None:
     client = {"method": "GET", "path": "/slurm/v0.0.42/diag", "user": "alice"}
-    found = ask(daemon, token("root"), client=client, client_token=jwt.Token("not.a-token"))
+    found = ask(daemon, token("root"), client=client, client_token=bearer.Token("not.a-token"))
     assert found["client"]["token"]["jwt"] is False
     assert "not.a-token" not in json.dumps(found)

@@ -20,9 +20,9 @@ from slurmrest.facts import installation
 from slurmrest.facts import units as facts_units
 from slurmrest.facts.host import detect
 from slurmrest.facts.units import outdated
-from slurmrest.host import identity, programs
-from slurmrest.host.files import MARKER
-from slurmrest.host.identity import describe
+from slurmrest.host import access, programs
+from slurmrest.host.access import describe
+from slurmrest.host.own import MARKER
 from slurmrest.slurm import conf as slurmconf
 from slurmrest.slurm.daemons import DAEMONS
 from slurmrest.slurmrestd import adoption
@@ -519,7 +519,7 @@ def test_what_a_stranger_may(
 ) -> None:
     # The directories of pytest are closed to strangers: the way up ends below them.
     monkeypatch.setattr(
-        identity, "directories_above", lambda path: [{"uid": 0, "gid": 0, "mode": Path(path).parent.stat().st_mode}]
+        access, "directories_above", lambda path: [{"uid": 0, "gid": 0, "mode": Path(path).parent.stat().st_mode}]
     )
     directory = tmp_path / "top" / "sub"
     directory.mkdir(parents=True)

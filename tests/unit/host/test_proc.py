@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.host import proc as processes
+from slurmrest.host import sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,10 +57,10 @@ def test_tcp_listeners_have_their_process(family: socket.AddressFamily, host: st
         server.bind((host, 0))
         server.listen()
         port = server.getsockname()[1]
-        (found,) = processes.listening_sockets([port], [])
+        (found,) = sockets.listening_sockets([port], [])
     assert (found["host"], found["port"], found["pid"]) == (host, port, os.getpid())
     assert found["program"]
-    assert processes.listening_sockets([port], []) == []
+    assert sockets.listening_sockets([port], []) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
@@ -73,7 +74,7 @@ def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        (found,) = processes.listening_sockets([server.getsockname()[1]], [])
+        (found,) = sockets.listening_sockets([server.getsockname()[1]], [])
     assert found["pid"] == os.getpid()
 
 
@@ -81,9 +82,9 @@ def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
-        assert processes.listening_sockets([], [path]) == []
+        assert sockets.listening_sockets([], [path]) == []
         server.listen()
-        (found,) = processes.listening_sockets([], [path])
+        (found,) = sockets.listening_sockets([], [path])
     assert (found["kind"], found["path"], found["pid"]) == ("unix", path, os.getpid())
 
 

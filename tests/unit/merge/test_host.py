@@ -231,7 +231,7 @@ def test_a_file_that_root_may_not_read_is_named(host: Host, monkeypatch: pytest.
     def refuse(path: str, *_more: Any, **_names: Any) -> Any:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("slurmrest.host.files.read_site", refuse)
+    monkeypatch.setattr("slurmrest.host.reading.read_site", refuse)
     with pytest.raises(SlurmrestError, match=rf"{host.path} cannot be read.*root_squash"):
         host.part().look()
 

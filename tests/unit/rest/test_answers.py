@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.rest import answers
 from slurmrest.rest.payloads import api_version
-from slurmrest.slurm.releases import API_VERSIONS
+from slurmrest.slurm.api_versions import API_VERSIONS
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

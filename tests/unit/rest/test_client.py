@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from slurmrest.auth.jwt import Token
+from slurmrest.auth.bearer import Token
 from slurmrest.errors import InputError
 from slurmrest.rest.client import FAILURES, ClientError, Credentials, Response, Target, request
 

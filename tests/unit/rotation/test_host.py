@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation.host import SwitchFailed
@@ -220,7 +220,7 @@ def test_tokens_are_signed_by_both_keys(host: Host) -> None:
     stage(host)
     tokens = host.key().sign("root", 60)
     for name, key in (("old", OLD), ("new", NEW)):
-        found = jwt.verify(jwt.Token(tokens[name]), jwt.Key(key))
+        found = jwt.verify(bearer.Token(tokens[name]), jwt.Key(key))
         assert found.user == "root"
         assert found.claims["exp"] - found.claims["iat"] == 60
 

@@ -7,7 +7,9 @@ from dataclasses import fields
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.slurm.releases import API_VERSIONS, RELEASES, Release, Since, Version, first_with, lookup
+from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.slurm.releases import RELEASES, Release, Since, first_with, lookup
+from slurmrest.slurm.version import Version
 
 SERIES = ["20.11", "21.08", "22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.host import programs
-from slurmrest.systemd import systemctl
+from slurmrest.systemd import show, systemctl
 from slurmrest.systemd.systemctl import Systemd
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ MainPID=
 
 
 def test_units_are_told_apart_and_values_keep_their_signs() -> None:
-    shown = systemctl.by_unit(TWO)
+    shown = show.by_unit(TWO)
     assert list(shown) == ["slurmctld.service", "slurmd.service"]
     assert shown["slurmctld.service"]["Description"] == "a=b"
-    assert [systemctl.number(state, "MainPID") for state in shown.values()] == [71, 0]
-    assert [systemctl.running(state) for state in shown.values()] == [True, False]
-    assert systemctl.by_unit("") == systemctl.by_unit("\n") == {}
+    assert [show.number(state, "MainPID") for state in shown.values()] == [71, 0]
+    assert [show.running(state) for state in shown.values()] == [True, False]
+    assert show.by_unit("") == show.by_unit("\n") == {}
 
 
 @pytest.mark.parametrize(
     ("word", "is_enabled"), [("enabled", True), ("static", True), ("disabled", False), ("", False)]
 )
 def test_enabled(word: str, is_enabled: bool) -> None:
-    assert systemctl.enabled({"UnitFileState": word}) is is_enabled
+    assert show.enabled({"UnitFileState": word}) is is_enabled
 
 
 def test_without_systemd_nothing_is_known() -> None:

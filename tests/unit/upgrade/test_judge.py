@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.slurm.releases import RELEASES, Version, lookup
+from slurmrest.slurm.releases import RELEASES, lookup
+from slurmrest.slurm.version import Version
 from slurmrest.slurmrestd import preflight
 from slurmrest.slurmrestd import unit as units
 from slurmrest.transaction.set_aside import without_lines

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.rest.client import Target
 from slurmrest.verify import command as cli
 from slurmrest.verify.run import CHECKS
@@ -133,7 +133,7 @@ def test_a_key(daemon: FakeSlurmrestd, target: Target, key_file: str, tmp_path: 
         if "x-slurm-user-token" in headers:
             sent.setdefault(headers["x-slurm-user-name"], headers["x-slurm-user-token"])
     for user in ("root", "alice"):
-        found = jwt.verify(jwt.Token(sent[user]), KEY)
+        found = jwt.verify(bearer.Token(sent[user]), KEY)
         assert found.user == user
         assert found.claims["exp"] - found.claims["iat"] == cli.SIGNED_LIFESPAN
 
@@ -147,7 +147,7 @@ def test_the_job_user_by_name_or_by_token(
     assert cli.main([*base, "--job-token-file", alice]) == cli.OK
     assert {job["user"] for job in daemon.jobs.values()} == {"alice"}
     submissions = [headers for method, _path, headers in daemon.requests if method == "POST"]
-    assert [jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions] == [
+    assert [jwt.inspect(bearer.Token(headers["x-slurm-user-token"])).user for headers in submissions] == [
         *["root"] * 2,
         *["alice"] * 2,
     ]
@@ -177,7 +177,7 @@ def test_scontrol(daemon: FakeSlurmrestd, target: Target, tmp_path: Path, monkey
     job = ["--job", "--job-user", "alice", "--job-directory", str(tmp_path)]
     assert cli.main(["--url", target.url, "--scontrol", "--user", "root", *job]) == cli.OK
     submissions = [headers for method, _path, headers in daemon.requests if method == "POST"]
-    assert {jwt.inspect(jwt.Token(headers["x-slurm-user-token"])).user for headers in submissions} == {"alice"}
+    assert {jwt.inspect(bearer.Token(headers["x-slurm-user-token"])).user for headers in submissions} == {"alice"}
 
 
 def test_a_scontrol_that_makes_no_token(

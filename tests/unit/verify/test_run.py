@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slurmrest.auth import jwt
-from slurmrest.auth.jwt import TOKEN_HEADER
+from slurmrest.auth import bearer, jwt
+from slurmrest.auth.bearer import TOKEN_HEADER
 from slurmrest.errors import InputError
 from slurmrest.rest import causes, session
 from slurmrest.rest.client import Credentials, Target
@@ -565,9 +565,9 @@ def test_a_token_with_alg_none_that_is_taken_is_found() -> None:
 def test_the_spoilt_tokens_are_what_they_claim_to_be(release: str) -> None:
     daemon = FakeSlurmrestd(STYLES[release])
     report = run(daemon, key=KEY)
-    sent = [jwt.Token(headers[TOKEN]) for *_request, headers in daemon.requests if headers.get(TOKEN, "-") != "-"]
+    sent = [bearer.Token(headers[TOKEN]) for *_request, headers in daemon.requests if headers.get(TOKEN, "-") != "-"]
     found = [jwt.inspect(item) for item in sent if jwt.looks_like_jwt(item)]
-    with pytest.raises(jwt.TokenError, match="expired 36"):
+    with pytest.raises(bearer.TokenError, match="expired 36"):
         jwt.verify(
             next(item for item in sent if jwt.looks_like_jwt(item) and (jwt.inspect(item).expires or 0) < time.time()),
             KEY,

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from slurmrest.auth import jwt
+from slurmrest.auth import bearer, jwt
 from slurmrest.rest.client import Credentials, Tls
 from slurmrest.verify.run import LIMITATIONS, JobOptions, Options, Report, Result, verify
 from slurmrest.verify.table import TokenSource, curl_line, render_curl, render_json, render_table
@@ -133,7 +133,7 @@ def test_curl_lines_sign_with_the_key(release: str, tmp_path: Path) -> None:
     assert done.stderr == ""
     assert {shape(item) for item in daemon.requests} == asked
     tokens = [headers.get("x-slurm-user-token", "") for *_request, headers in daemon.requests]
-    found = [jwt.inspect(jwt.Token(value)) for value in tokens if value.count(".") == 2]
+    found = [jwt.inspect(bearer.Token(value)) for value in tokens if value.count(".") == 2]
     assert {(item.user, item.algorithm, (item.expires or 0) > time.time()) for item in found} == {
         ("root", "HS256", True),
         ("alice", "HS256", True),

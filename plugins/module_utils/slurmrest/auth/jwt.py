@@ -17,60 +17,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SlurmrestError
+from .bearer import HIDDEN, Token, TokenError
 
 ALGORITHM = "HS256"
 DEFAULT_LIFESPAN = 1800  # seconds; what `scontrol token` gives when it is not asked for another
-USER_HEADER = "X-SLURM-USER-NAME"
-TOKEN_HEADER = "X-SLURM-USER-TOKEN"  # noqa: S105 - the name of a header, not a secret
 
-_REDACTED = "<redacted>"
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
 _LAST_INSTANT = 1e15  # seconds; a number beyond is no time
 _MILLISECONDS = 1e11  # what is later than the year 5000 in seconds is a time of our days in milliseconds
 _CLOCKS = 60.0  # seconds by which clocks may differ without a word
 _SHOWN = 40  # characters of a claim that is no time
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
-
-
-class TokenError(SlurmrestError):
-    """A token that cannot be used: not a JWT, wrong algorithm, wrong signature, expired, or without a user."""
-
-
-class Token:
-    """A token that does not show itself: ``repr``, ``str`` and ``format`` are redacted, ``reveal()`` is the value.
-
-    Raises TokenError when the value could not be sent as an HTTP header (empty, blanks, line breaks, not ASCII); its
-    message never holds the value.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        if not value:
-            raise TokenError("the token is empty")
-        if not _HEADER_SAFE.match(value):
-            raise TokenError(
-                f"the token ({len(value)} characters) holds blanks, line breaks or characters outside ASCII; "
-                "allowed: one token of printable ASCII characters"
-            )
-        self._value = value
-
-    def reveal(self) -> str:
-        """The token itself, for the one place that puts it on the wire."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return f"Token({_REDACTED})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Token) and hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash((Token, self._value))
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a Token is not pickled: it would be written in clear")
 
 
 class Key:
@@ -94,7 +50,7 @@ class Key:
         return len(self._data)
 
     def __repr__(self) -> str:
-        return f"Key({len(self._data)} bytes, {_REDACTED})"
+        return f"Key({len(self._data)} bytes, {HIDDEN})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a Key is not pickled: it would be written in clear")

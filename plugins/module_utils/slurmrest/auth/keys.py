@@ -16,8 +16,9 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..host.files import STATE_DIR, load_record
-from ..host.identity import may, ownership
+from ..host.access import may, ownership
+from ..host.files import load_record
+from ..host.own import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
-from ..host import files, programs
+from ..host import files, programs, reading
 from ..host.programs import Done
 from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
 from ..slurm.releases import first_with, lookup
-from . import jwt, keys
-from .jwt import TOKEN_HEADER, USER_HEADER
+from . import bearer, jwt, keys
+from .bearer import TOKEN_HEADER, USER_HEADER
 
 LONGEST = 86400  # seconds that a token is given without being asked twice
 INFINITE = 2**31 - 2  # seconds; what scontrol makes of lifespan=infinite (scontrol.c)
@@ -58,7 +58,7 @@ def account(name: str) -> str:
     return name
 
 
-def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> jwt.Token:
+def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> bearer.Token:
     """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`; None seconds is for ever.
 
     Args:
@@ -81,7 +81,7 @@ def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None)
         # Standard output may hold a token: only the error stream is shown.
         words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
-    return jwt.Token(value)
+    return bearer.Token(value)
 
 
 def on_host(slurm: Slurm) -> Ask:
@@ -108,7 +108,7 @@ def _answered(done: Done[str]) -> Done[str]:
     return done
 
 
-def signed(path: str, user: str, seconds: int | None) -> jwt.Token:
+def signed(path: str, user: str, seconds: int | None) -> bearer.Token:
     """Sign a token for `user` with the key in a file. Raises NoTokenError when others can get at the key."""
     key = read_key(path)
     return jwt.encode(jwt.claims_for(account(user), INFINITE if seconds is None else seconds), key)
@@ -120,7 +120,7 @@ def read_key(path: str, slurm_user: str | None = None) -> jwt.Key:
         problems = keys.key_file_problems(path, slurm_user or configured_slurm_user())
         if not problems:
             return jwt.Key(files.read(path, keys.MAXIMUM_BYTES))
-    except (OSError, files.UnsafePath) as error:
+    except (OSError, reading.UnsafePath) as error:
         raise NoTokenError(f"--key-file {path}: {getattr(error, 'strerror', None) or error}.") from None
     raise NoTokenError(
         f"--key-file {path} is refused, for who can read it can be root on the cluster: {'; '.join(problems)}.",
@@ -138,7 +138,7 @@ def configured_slurm_user(environment: Mapping[str, str] | None = None) -> str:
     return "root"
 
 
-def render(token: jwt.Token, user: str, form: str) -> str:
+def render(token: bearer.Token, user: str, form: str) -> str:
     """The token as text: ``export`` (SLURM_JWT=…), ``plain``, or ``header`` for ``curl -H @FILE``."""
     value = token.reveal()
     return {
@@ -155,13 +155,13 @@ def write_private(path: str, text: str) -> None:
     """
     try:
         files.write(path, text.encode("ascii"), os.geteuid(), os.getegid(), 0o600, secret=True)
-    except files.UnsafePath as error:
+    except reading.UnsafePath as error:
         raise NoTokenError(f"--output {path}: {error.message}", error.remedy) from None
     except OSError as error:
         raise NoTokenError(f"--output {path}: {error.strerror or error}.") from None
 
 
-def inspection(token: jwt.Token, key: jwt.Key | None = None, now: float | None = None) -> dict[str, Any]:
+def inspection(token: bearer.Token, key: jwt.Key | None = None, now: float | None = None) -> dict[str, Any]:
     """What a token says: ``algorithm``, ``foreign_type``, ``user``, ``claims``, ``expires``, ``remaining`` (seconds).
 
     Also ``expired`` and ``expiry_fault``, which says why an ``exp`` that is no whole number counts as expired;
@@ -218,6 +218,6 @@ def _why_not(words: str, user: str | None) -> str:
 
 def _content(path: str) -> str | None:
     try:
-        return files.read_if_there(path)
+        return reading.read_if_there(path)
     except PermissionError:
         return None

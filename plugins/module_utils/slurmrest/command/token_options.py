@@ -8,7 +8,8 @@ import stat
 import sys
 from pathlib import Path
 
-from ..auth.jwt import TOKEN_HEADER, Token, TokenError, inspect
+from ..auth.bearer import TOKEN_HEADER, Token, TokenError
+from ..auth.jwt import inspect
 from ..errors import SlurmrestError
 
 _MAX_SECRET = 65536  # bytes of a token or key file

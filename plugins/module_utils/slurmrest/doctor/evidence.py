@@ -22,19 +22,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
 from ..facts.host import detect
-from ..host import files, identity, programs
-from ..host.files import UnsafePath, read_beginning, read_if_there
-from ..host.identity import account_facts, describe
+from ..host import access, files, programs
+from ..host.access import describe
+from ..host.identity import account_facts
 from ..host.network import connect
-from ..host.proc import listening_sockets, process, read_text
+from ..host.proc import process, read_text
+from ..host.reading import UnsafePath, read_beginning, read_if_there
+from ..host.sockets import listening_sockets
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm import controllers
 from ..slurm.commands import Slurm
 from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
-from ..slurmrestd.listeners import DEFAULT_PORT, read
-from ..systemd import systemctl
+from ..slurmrestd.address import DEFAULT_PORT, read
+from ..systemd import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -167,29 +169,29 @@ def _moving(fields: Mapping[str, Any]) -> bool:
 
 def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
     names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
-    output = programs.run(systemctl.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
+    output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
     found = {}
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
-    for unit, fields in systemctl.by_unit(output).items():
+    for unit, fields in show.by_unit(output).items():
         name = names.get(unit)
         if name is None:
             continue
         since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
-        entered = systemctl.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
+        entered = show.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
         found[name] = {
             "load": fields.get("LoadState", "not-found"),
             "load_error": fields.get("LoadError", "").strip(),
             "active": fields.get("ActiveState", "inactive"),
             "sub": fields.get("SubState", "dead"),
-            "enabled": systemctl.enabled(fields),
+            "enabled": show.enabled(fields),
             "result": fields.get("Result", ""),
-            "restarts": systemctl.number(fields, "NRestarts"),
+            "restarts": show.number(fields, "NRestarts"),
             "restart": fields.get("Restart", "no"),
-            "pid": systemctl.number(fields, "MainPID"),
+            "pid": show.number(fields, "MainPID"),
             "exit_code": fields.get("ExecMainCode", ""),
-            "exit_status": systemctl.number(fields, "ExecMainStatus"),
+            "exit_status": show.number(fields, "ExecMainStatus"),
             "age": round(now - entered, 1) if entered else 0.0,
-            "started_once": systemctl.number(fields, "ActiveEnterTimestampMonotonic") > 0,
+            "started_once": show.number(fields, "ActiveEnterTimestampMonotonic") > 0,
             "condition": fields.get("ConditionResult", "yes") == "yes",
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "job": fields.get("Job", "").strip("0 "),
@@ -364,7 +366,7 @@ def _may_write(path: str, account: Mapping[str, Any]) -> bool:
     status = os.stat(path)
     own = {"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}
     # Who owns a file may give himself the right to write it.
-    return identity.may(own, account, 2) or status.st_uid == account["uid"]
+    return access.may(own, account, 2) or status.st_uid == account["uid"]
 
 
 def _unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -413,7 +415,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
         if seen["exists"]:
             status = os.stat(seen["real_path"])
             facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
-            facts["readable"] = identity.may(seen, account, 4)
+            facts["readable"] = access.may(seen, account, 4)
             facts["rotating"] = os.path.exists(keys.rotation_record(path))
             facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
     except (OSError, KeyError, UnsafePath) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth import minting
 from ..auth.jwt import owner
 from ..errors import InputError, SlurmrestError
-from ..slurmrestd.listeners import read
+from ..slurmrestd.address import read
 from ..slurmrestd.strangers import accounts_of, strangers
 from .diagnosis import diagnose
 from .evidence import gather
@@ -21,7 +21,7 @@ from .model import Cluster
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..auth.jwt import Token
+    from ..auth.bearer import Token
     from .diagnosis import Diagnosis
 
 TOKEN_SECONDS = 600

@@ -10,17 +10,17 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..auth import jwt
+from ..auth import bearer, jwt
 from ..errors import InputError
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Response, Tls, request
-from ..slurm.releases import URL_PATH, URL_QUERY
+from ..slurm.api_versions import URL_PATH, URL_QUERY
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from ..auth.jwt import Token
+    from ..auth.bearer import Token
 
 OPENAPI = "/openapi/v3"
 ADMINISTRATOR = "root"
@@ -191,7 +191,7 @@ def _inspected(token: Token | None) -> dict[str, Any] | None:
         return None
     try:
         seen = jwt.inspect(token)
-    except jwt.TokenError as error:
+    except bearer.TokenError as error:
         return {"jwt": False, "words": error.message}
     left = None if seen.expires is None else round(seen.expires - time.time(), 1)
     told = {"jwt": True, "algorithm": seen.algorithm, "user": seen.user, "seconds_left": left}

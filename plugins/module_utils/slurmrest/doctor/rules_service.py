@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..slurm.package_plan import parts
-from ..slurmrestd import listeners
+from ..slurmrestd import address, listeners
 from ..slurmrestd import unit as units
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
@@ -221,8 +221,8 @@ def _plugin_not_named(cluster: Cluster) -> Iterator[Sign]:
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
-def _told(host: Host) -> list[tuple[listeners.Listener, str]]:
-    found = [(listeners.read(entry["text"]), entry["origin"]) for entry in host.unit["listeners"]]
+def _told(host: Host) -> list[tuple[address.Listener, str]]:
+    found = [(address.read(entry["text"]), entry["origin"]) for entry in host.unit["listeners"]]
     return [(listener, origin) for listener, origin in found if listener]
 
 
@@ -254,7 +254,7 @@ def _listen(wanted: Iterable[listeners.Listener]) -> str:
 def _taken(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         own = host["units"].get("slurmrestd", {}).get("pid")
-        wanted = [read for read in map(listeners.read, host.expected) if read]
+        wanted = [read for read in map(address.read, host.expected) if read]
         # A deployment may be what moves slurmrestd away from where it is told to listen now.
         wanted += [] if cluster.preflight else [listener for listener, _ in _told(host)]
         for entry in host["listening"]:
@@ -274,7 +274,7 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
                 )
 
 
-def _collides(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
+def _collides(entry: Mapping[str, Any], wanted: address.Listener) -> bool:
     """Whether a TCP listener cannot be opened beside what listens already."""
     return wanted.kind == "tcp" and (_covers(entry, wanted) or (wanted.port == entry["port"] and wanted.host in _ANY))
 
@@ -348,7 +348,7 @@ def _socket_directory(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-def _made_by_systemd(host: Host, listener: listeners.Listener) -> bool:
+def _made_by_systemd(host: Host, listener: address.Listener) -> bool:
     """RuntimeDirectory= makes it with every start, and removes it when the daemon ends."""
     return any(f"{listener.directory}/".startswith(f"{made}/") for made in host["runtime_directories"]) and host.down(
         "slurmrestd"
@@ -361,7 +361,7 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
             continue
         there = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
         for text in host.expected if there else ():
-            wanted = listeners.read(text)
+            wanted = address.read(text)
             if wanted and not any(_covers(entry, wanted) for entry in there):
                 actual = [listener.format() for listener, _ in _told(host)]
                 yield Sign(
@@ -375,11 +375,11 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
                 )
 
 
-def _covers(entry: Mapping[str, Any], wanted: listeners.Listener) -> bool:
+def _covers(entry: Mapping[str, Any], wanted: address.Listener) -> bool:
     """Whether a socket of this host is what is wanted. It does not show whether it speaks TLS."""
     if wanted.kind == "unix":
         return bool(entry["path"] == wanted.path)
-    there = listeners.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
+    there = address.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
     named = wanted.address is None and not there.is_any  # a name: any address may be its
     return there.covers(wanted) or (named and there.port == wanted.port)
 

@@ -7,8 +7,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..host.files import MARKER, read_if_there, readable_text
-from ..host.identity import account_facts, readable
+from ..host.access import readable
+from ..host.identity import account_facts
+from ..host.own import MARKER
+from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters, controllers
 from ..slurm import conf as slurmconf
 

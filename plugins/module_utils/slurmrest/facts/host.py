@@ -13,9 +13,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..host.files import read_if_there
-from ..host.identity import account_facts, describe, gid_of
+from ..host.access import describe
+from ..host.identity import account_facts, gid_of
 from ..host.programs import finish
+from ..host.reading import read_if_there
 from ..slurm.daemons import DAEMONS
 from ..slurmrestd import running
 from ..slurmrestd import unit as units

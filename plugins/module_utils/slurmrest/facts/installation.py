@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..host import programs
-from ..host.files import names_in, read_if_there
 from ..host.programs import Started, finish, start
+from ..host.reading import names_in, read_if_there
 from ..slurm import conf as slurmconf
 from ..slurm.daemons import DAEMONS
-from ..slurm.releases import Version, lookup
-from ..systemd import systemctl
+from ..slurm.releases import lookup
+from ..slurm.version import Version
+from ..systemd import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +68,7 @@ def start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, Started]
     """Start all programs at once: together they take as long as the slowest."""
     started = {name: start([path, "-V"]) for name, path in binaries.items()}
     names = [unit, *(f"{name}.service" for name in DAEMONS if name != "slurmrestd")]
-    started["systemctl"] = start(systemctl.command(names, _UNIT_PROPERTIES))
+    started["systemctl"] = start(show.command(names, _UNIT_PROPERTIES))
     started["systemd"] = start(["systemctl", "--version"])
     if binaries and programs.find("rpm") and not os.path.exists(f"{DPKG}/status"):
         started["owners"] = start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])

@@ -7,14 +7,17 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..host import proc as processes
-from ..host.files import MARKER, read_if_there, readable_text
-from ..host.identity import describe, group_name, owner_name, roots_alone
+from ..host.access import describe
+from ..host.identity import group_name, owner_name
+from ..host.own import MARKER
+from ..host.reading import read_if_there, readable_text
+from ..host.trust import roots_alone
 from ..slurm.daemons import DAEMONS
 from ..slurmrestd import adoption
 from ..slurmrestd import unit as units
 from ..slurmrestd.listeners import VARIABLE as LISTEN
 from ..slurmrestd.running import glob_files, our_dropin
-from ..systemd import systemctl
+from ..systemd import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +37,7 @@ GONE = " (deleted)"
 
 def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -> dict[str, dict[str, Any]]:
     """State of each daemon's unit, from one call of systemctl; without systemd, what the disk says."""
-    shown = systemctl.by_unit(answer)
+    shown = show.by_unit(answer)
     result: dict[str, dict[str, Any]] = {}
     for name in DAEMONS:
         fields = shown.get(unit if name == "slurmrestd" else f"{name}.service", {})
@@ -42,13 +45,13 @@ def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -
             "load": fields.get("LoadState", "not-found"),
             "active": fields.get("ActiveState", "inactive"),
             "sub": fields.get("SubState", "dead"),
-            "enabled": systemctl.enabled(fields),
+            "enabled": show.enabled(fields),
             "result": fields.get("Result", ""),
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "outdated": outdated(fields.get("MainPID", "0")),
-            "pid": systemctl.number(fields, "MainPID"),
+            "pid": show.number(fields, "MainPID"),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment

@@ -21,31 +21,24 @@ import contextlib
 import errno
 import json
 import os
-import pwd
 import secrets
 import stat
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SlurmrestError
-
-MARKER = "slurmrest.toolkit wrote this file"
-STATE_DIR = "/var/lib/slurmrest"
-"""What this toolkit notes of a host, for root only."""
-
-MAXIMUM_BYTES = 64 << 20
-"""Of a file that is read whole; the greatest ones are package lists."""
+from .reading import (
+    ACL_ATTRIBUTE,
+    MAXIMUM_BYTES,
+    READING,
+    UnsafePath,
+    content_of,
+    insist_on_a_file,
+    who,
+)
 
 _MAXIMUM_LINKS = 40  # as the kernel, path_resolution(7)
 _STEP = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_ACL = "system.posix_acl_access"
-
-
-class UnsafePath(SlurmrestError):
-    """Another account could lead us elsewhere by this path, or lets us wait; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +87,8 @@ class _Place:
             allowed = "a link of your own, of root, or of the directory's owner"
         if not good:
             raise UnsafePath(
-                f"{self.below(name)} is a symbolic link of {_who(link.st_uid)}, in a directory of "
-                f"{_who(above.st_uid)} with mode {stat.S_IMODE(above.st_mode):04o}, and is not followed. "
+                f"{self.below(name)} is a symbolic link of {who(link.st_uid)}, in a directory of "
+                f"{who(above.st_uid)} with mode {stat.S_IMODE(above.st_mode):04o}, and is not followed. "
                 f"Allowed: {allowed}.",
                 "Put what it should lead to in its place, or name the path without the link.",
             )
@@ -106,18 +99,18 @@ class _Place:
         if not self.foreign or entry.st_uid == self.owner or (roots and entry.st_uid == 0):
             return
         raise UnsafePath(
-            f"{self.path} belongs to {_who(self.owner)}, and {self.below(name)} to {_who(entry.st_uid)}: the former "
+            f"{self.path} belongs to {who(self.owner)}, and {self.below(name)} to {who(entry.st_uid)}: the former "
             "could have put anything there, so that root does nothing by this path. Allowed: an entry of "
-            f"{_who(self.owner)}, or directories that belong to root from / on.",
-            f"Look at it, and chown {self.path} to root, or {self.below(name)} to {_who(self.owner)}.",
+            f"{who(self.owner)}, or directories that belong to root from / on.",
+            f"Look at it, and chown {self.path} to root, or {self.below(name)} to {who(self.owner)}.",
         )
 
     def judge_owner(self, name: str, uid: int) -> None:
         """Raise UnsafePath where a third account would get something in a directory of another one."""
         if self.foreign and uid not in (0, self.owner):
             raise UnsafePath(
-                f"{self.path} belongs to {_who(self.owner)}, and {self.below(name)} would be given to {_who(uid)}. "
-                f"Allowed: {_who(self.owner)} or root as its owner, or a directory that belongs to root."
+                f"{self.path} belongs to {who(self.owner)}, and {self.below(name)} would be given to {who(uid)}. "
+                f"Allowed: {who(self.owner)} or root as its owner, or a directory that belongs to root."
             )
 
     def sync(self) -> None:
@@ -198,14 +191,14 @@ def _parts(path: str) -> list[str]:
 def _make(place: _Place, name: str) -> None:
     if place.foreign:
         raise UnsafePath(
-            f"{place.below(name)} does not exist, and {place.path} belongs to {_who(place.owner)}: root makes no "
+            f"{place.below(name)} does not exist, and {place.path} belongs to {who(place.owner)}: root makes no "
             "directory of its own there. Allowed: a path below directories of root.",
-            f"Have {_who(place.owner)} make it, or name another path.",
+            f"Have {who(place.owner)} make it, or name another path.",
         )
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o755, dir_fd=place.descriptor)
         if os.geteuid() == 0:  # whatever the umask of this run is
-            descriptor = place.entered(name, _READ | os.O_DIRECTORY)
+            descriptor = place.entered(name, READING | os.O_DIRECTORY)
             try:
                 os.fchmod(descriptor, 0o755)
             finally:
@@ -250,11 +243,11 @@ def _opened(place: _Place, name: str, *, own: bool = False) -> Iterator[int]:
     status = place.status(name)
     if status is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place.below(name))
-    _insist_on_a_file(place.below(name), status)  # opening a device may already do something
-    descriptor = place.entered(name, _READ)
+    insist_on_a_file(place.below(name), status)  # opening a device may already do something
+    descriptor = place.entered(name, READING)
     try:
         status = os.fstat(descriptor)
-        _insist_on_a_file(place.below(name), status)
+        insist_on_a_file(place.below(name), status)
         # Who owns the directory can link another account's file into it, unless the kernel forbids that.
         lone = status.st_nlink == 1
         place.judge(name, status, roots=lone and not own)
@@ -268,14 +261,6 @@ def _opened(place: _Place, name: str, *, own: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _insist_on_a_file(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise UnsafePath(
-            f"{path} is {_kind(status.st_mode)} of {_who(status.st_uid)}. Allowed: a regular file.",
-            "Look at it, and move it away.",
-        )
-
-
 def read_with_status(path: str, limit: int = MAXIMUM_BYTES) -> tuple[bytes, os.stat_result]:
     """Content and status of a regular file, links of root followed. Bytes.
 
@@ -283,7 +268,7 @@ def read_with_status(path: str, limit: int = MAXIMUM_BYTES) -> tuple[bytes, os.s
     FileNotFoundError where there is none.
     """
     with _parent(real(path), roots=True) as (place, name), _opened(place, name) as descriptor:
-        return _content(descriptor, path, limit), os.fstat(descriptor)
+        return content_of(descriptor, path, limit), os.fstat(descriptor)
 
 
 def read(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
@@ -295,68 +280,6 @@ def status(path: str) -> os.stat_result:
     """Status of a regular file, judged as :func:`read_with_status` does: no link that another account put there."""
     with _parent(real(path), roots=True) as (place, name), _opened(place, name) as descriptor:
         return os.fstat(descriptor)
-
-
-def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
-    """Content of a file that the site's own programs read by this path: its links are followed, whoever made them.
-
-    For looking only, never for what is copied or written elsewhere. Raises UnsafePath for what is no regular file or
-    over ``limit``, and what the system says.
-    """
-    _insist_on_a_file(path, os.stat(path))
-    descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
-    try:
-        _insist_on_a_file(path, os.fstat(descriptor))
-        return _content(descriptor, path, limit)
-    finally:
-        os.close(descriptor)
-
-
-def read_if_there(path: str) -> str | None:
-    """Text of a file of the site as it is, None where there is no such file; PermissionError passes."""
-    try:
-        return read_site(path).decode("utf-8", "replace")
-    except PermissionError:
-        raise
-    except (OSError, UnsafePath):
-        return None
-
-
-def read_beginning(path: str, limit: int, *, end: bool = False) -> bytes | None:
-    """The first (with ``end`` the last) ``limit`` bytes of a file of the site; None where it cannot be read."""
-    try:
-        _insist_on_a_file(path, os.stat(path))
-        descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
-    except (OSError, UnsafePath):
-        return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        if end:
-            os.lseek(descriptor, max(0, status.st_size - limit), os.SEEK_SET)
-        return b"".join(_chunks(descriptor, limit))
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _content(descriptor: int, path: str, limit: int) -> bytes:
-    content = b"".join(_chunks(descriptor, limit + 1))
-    if len(content) > limit:
-        raise UnsafePath(f"{path} has more than {limit} bytes, and is not read. Allowed: up to {limit} bytes.")
-    return content
-
-
-def _chunks(descriptor: int, limit: int) -> Iterator[bytes]:
-    left = limit
-    while left > 0:
-        chunk = os.read(descriptor, min(left, 1 << 20))
-        if not chunk:
-            return
-        left -= len(chunk)
-        yield chunk
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -378,7 +301,7 @@ def write(
     with _parent(path) as (place, name):
         there = place.status(name)
         if there is not None and not stat.S_ISLNK(there.st_mode):
-            _insist_on_a_file(path, there)
+            insist_on_a_file(path, there)
         place.judge_owner(name, uid)
         temporary = f".slurmrest-{secrets.token_hex(8)}"
         try:
@@ -424,10 +347,10 @@ def _keep_attributes(path: str, descriptor: int, *, secret: bool) -> os.stat_res
     status = None
     with contextlib.suppress(OSError, UnsafePath), _parent(path, roots=True) as at, _opened(*at) as other:
         status = os.fstat(other)
-        _copy_attributes(other, descriptor, but=_ACL if secret else "")
+        _copy_attributes(other, descriptor, but=ACL_ATTRIBUTE if secret else "")
     if secret:
         with contextlib.suppress(OSError, AttributeError):
-            os.removexattr(descriptor, _ACL)  # made of the default one of the directory
+            os.removexattr(descriptor, ACL_ATTRIBUTE)  # made of the default one of the directory
     return status
 
 
@@ -523,7 +446,7 @@ def open_lock(path: str) -> int:
     with _parent(path) as (place, name):
         status = place.status(name)
         if status is not None:
-            _insist_on_a_file(path, status)
+            insist_on_a_file(path, status)
             place.judge(name, status)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(name, flags, 0o600, dir_fd=place.descriptor)
@@ -582,76 +505,3 @@ def load_record(path: str) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(content)
     return record
-
-
-# --- access control lists ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class AclEntry:
-    """What a list gives a named user or group, or (``id`` None) the owning group, the mask taken into account."""
-
-    kind: str
-    id: int | None
-    rights: int
-
-    def __str__(self) -> str:
-        letters = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if self.rights & bit)
-        return f"{self.kind} {self.id} ({letters})"
-
-
-def acl(path: str | int) -> list[AclEntry]:
-    """The entries of a POSIX access control list beyond owner and others; none where there is no list.
-
-    Source: acl(5), and the kernel's ``posix_acl_xattr.h`` for the form: a version, then tag, rights and id of each.
-    """
-    try:
-        data = os.getxattr(path, _ACL)
-    except (OSError, AttributeError):  # no list, or a system without them
-        return []
-    found = [struct.unpack_from("<HHI", data, start) for start in range(4, len(data) - 7, 8)]
-    mask = next((rights for tag, rights, _id in found if tag == 0x10), 7)
-    kinds = {0x02: "user", 0x04: "group", 0x08: "group"}
-    return [
-        AclEntry(kinds[tag], None if tag == 0x04 else number, rights & mask)
-        for tag, rights, number in found
-        if tag in kinds
-    ]
-
-
-# --- words ------------------------------------------------------------------------------------------------------------
-
-
-def _who(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def _kind(mode: int) -> str:
-    kinds = (
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a character device"),
-        (stat.S_ISBLK, "a block device"),
-    )
-    return next((words for test, words in kinds if test(mode)), "no regular file")
-
-
-def readable_text(path: str) -> str:
-    """Text of a file, nothing where there is none or it may not be read."""
-    try:
-        return read_if_there(path) or ""
-    except PermissionError:
-        return ""
-
-
-def names_in(directory: str) -> list[str]:
-    """What is in a directory; nothing where it is not there or may not be read."""
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []

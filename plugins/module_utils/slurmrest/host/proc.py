@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
-import posixpath
-import re
-import socket
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from . import programs
-from .files import read_beginning
+from .reading import read_beginning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
 _IDS = ("Uid", "Gid", "Groups")
-_LISTEN = "0A"  # of the fourth column of /proc/net/tcp
-_LISTENING = 0x10000  # of the flags of /proc/net/unix
-_SOCKET = re.compile(
-    r"^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
-    r"(?P<inode>\d{1,20}) (?P<path>.+)$",
-    re.MULTILINE,
-)
 
 
 def read_text(path: str, limit: int = 1 << 20) -> str | None:
@@ -110,80 +97,6 @@ def mapped_files(maps: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Who listens on these ports and socket paths: ``pid`` and ``program`` are None where nobody can tell."""
-    wanted_ports, wanted_paths = set(ports), set(paths)
-    found = [entry for entry in _tcp() if entry["port"] in wanted_ports]
-    found += [entry for entry in _unix() if entry["path"] in wanted_paths]
-    owners = _owners({entry["inode"] for entry in found}, {entry["uid"] for entry in found})
-    for entry in found:
-        entry["pid"], entry["program"] = owners.get(entry.pop("inode"), (None, None))
-    return found
-
-
 def _variables(text: str) -> dict[str, str]:
     pairs = (item.partition("=") for item in text.split("\0") if item)
     return {name: value for name, _, value in pairs}
-
-
-def _tcp() -> Iterator[dict[str, Any]]:
-    for family in ("tcp", "tcp6"):
-        for line in (read_text(f"/proc/net/{family}") or "").splitlines()[1:]:
-            fields = line.split()
-            if len(fields) > 9 and fields[3] == _LISTEN:
-                host, _, port = fields[1].partition(":")
-                where = {"kind": "tcp", "host": _address(host), "port": int(port, 16), "path": ""}
-                yield {**where, "uid": int(fields[7]), "inode": int(fields[9])}
-
-
-def _address(text: str) -> str:
-    """An address of /proc/net/tcp: 32-bit words in the byte order of the host."""
-    raw = bytes.fromhex(text)
-    if sys.byteorder == "little":
-        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
-    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
-
-
-def _unix() -> Iterator[dict[str, Any]]:
-    # A path may have line breaks in it, whoever's it is: what begins no line of the kernel's is passed over.
-    for match in _SOCKET.finditer(read_text("/proc/net/unix") or ""):
-        if int(match["flags"], 16) & _LISTENING:
-            socket_of = {"kind": "unix", "host": "", "port": 0, "path": match["path"], "uid": None}
-            yield {**socket_of, "inode": int(match["inode"])}
-
-
-def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int, tuple[int, str]]:
-    """Process of each socket, from the descriptors of every process that may be looked into."""
-    wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found: dict[int, tuple[int, str]] = {}
-    for directory in glob.glob("/proc/[0-9]*/fd"):
-        pid = int(directory.split("/")[2])
-        for target in _descriptors(directory, uids):
-            if target in wanted:
-                found[wanted[target]] = (pid, (read_text(f"/proc/{pid}/comm") or "?").strip())
-    return found
-
-
-def _descriptors(directory: str, uids: Collection[int | None]) -> list[str]:
-    found = []
-    try:
-        for name in os.listdir(directory):
-            with contextlib.suppress(FileNotFoundError):
-                found.append(os.readlink(f"{directory}/{name}"))
-    except PermissionError:  # of the directory, or, for root in a container, only of the links in it
-        return _descriptors_as_owner(directory, uids)
-    except OSError:
-        return []
-    return found
-
-
-def _descriptors_as_owner(directory: str, uids: Collection[int | None]) -> list[str]:
-    try:
-        owner = os.stat(posixpath.dirname(directory))
-    except OSError:
-        return []
-    if os.geteuid() != 0 or owner.st_uid not in uids:
-        return []
-    command = ["find", directory, "-lname", "socket:*", "-printf", "%l\\n"]
-    who: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    return programs.run(command, limit=programs.LOOKING_SECONDS, **who).stdout.split()

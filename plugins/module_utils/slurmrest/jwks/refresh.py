@@ -22,14 +22,17 @@ from ..auth.jwks import KeySet
 from ..errors import InputError, SlurmrestError
 from ..facts.host import detect
 from ..host import programs
-from ..host.files import STATE_DIR, UnsafePath, read
+from ..host.files import read
 from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock
+from ..host.own import STATE_DIR
 from ..host.programs import Run
+from ..host.reading import UnsafePath
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
 from ..systemd.loaded import of_host
-from ..systemd.systemctl import Systemd, running
+from ..systemd.show import running
+from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
 from ..transaction.present import read_present
 from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec

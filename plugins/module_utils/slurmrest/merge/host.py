@@ -26,16 +26,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError, SlurmrestError
-from ..host import files, programs
-from ..host.files import STATE_DIR
+from ..host import acl, files, programs, reading
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
+from ..host.own import STATE_DIR
 from ..host.programs import Done, Run
-from ..redaction import redacted, without_secrets
+from ..redaction import redacted
 from ..slurm import auth_parameters
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, lines, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
+from ..slurm.conf_secrets import without_secrets
 from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.probes import Probe
@@ -142,10 +143,10 @@ def _obstacle(file: str) -> str | None:
     try:
         files.read(file)
         real = files.real(file)
-    except files.UnsafePath as error:
+    except reading.UnsafePath as error:
         return str(error)
-    if files.acl(real) and posixpath.basename(file) == "slurmdbd.conf":
-        others = ", ".join(map(str, files.acl(real)))
+    if acl.acl(real) and posixpath.basename(file) == "slurmdbd.conf":
+        others = ", ".join(map(str, acl.acl(real)))
         return f"{file} holds a password and has an access control list: {others}. Remove it: setfacl -b {real}"
     if not all(os.access(path, os.W_OK) for path in (real, os.path.dirname(real))):
         why = "it or its directory cannot be written: a read-only mount, NFS with root_squash, an immutable file?"

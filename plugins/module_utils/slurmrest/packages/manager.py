@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError, SlurmrestError
-from ..host import files, programs
+from ..host import files, programs, reading
 from ..host.lock import POLL_SECONDS, host_lock
 from ..host.programs import Done, Run
 from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
@@ -297,7 +297,7 @@ def no_daemons_started() -> Iterator[None]:
 
 def restore_policy() -> None:
     """Bring back the host's own policy, also after a run that was ended in between."""
-    if files.read_if_there(POLICY) == POLICY_TEXT:
+    if reading.read_if_there(POLICY) == POLICY_TEXT:
         files.remove(POLICY)
     if os.path.lexists(POLICY_KEPT) and not os.path.lexists(POLICY):
         files.rename_beside(POLICY_KEPT, POLICY)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..slurm.releases import ApiVersion
+from ..slurm.api_versions import ApiVersion
 
 _PATH = re.compile(r"/*(slurm|slurmdb)/(v\d+\.\d+\.\d+)(?:/|\Z)")
 _RELEASE = re.compile(r"\d{2}\.\d{2}\.\d+\S*\Z")

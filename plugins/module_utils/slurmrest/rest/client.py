@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..auth.jwt import TOKEN_HEADER, USER_HEADER, Token
+from ..auth.bearer import TOKEN_HEADER, USER_HEADER, Token
 from ..errors import InputError, SlurmrestError
-from ..slurmrestd.listeners import SUN_PATH_MAX, Listener
+from ..slurmrestd.address import SUN_PATH_MAX, Listener
 
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
 MAX_BODY = 512 * 1024 * 1024  # bytes; 10,000 jobs were seen to be 82 MB, the nodes of a very large cluster some ten

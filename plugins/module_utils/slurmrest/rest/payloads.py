@@ -1,4 +1,4 @@
-"""Request bodies in the shape that an API version wants (columns of ``releases.API_VERSIONS``). Pure."""
+"""Request bodies in the shape that an API version wants (columns of ``api_versions.API_VERSIONS``). Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InputError
-from ..slurm.releases import API_VERSIONS, ApiVersion
+from ..slurm.api_versions import API_VERSIONS, ApiVersion
 
 UNLIMITED = -1  # a number that means without a limit
 

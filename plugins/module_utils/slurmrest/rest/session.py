@@ -12,20 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
-from ..auth.jwt import (
-    USER_HEADER,
-    Key,
-    Token,
-    TokenError,
-    claims_for,
-    encode,
-    expired,
-    inspect,
-    with_forged_signature,
-    without_signature,
-)
+from ..auth.bearer import USER_HEADER, Token, TokenError
+from ..auth.jwt import Key, claims_for, encode, expired, inspect, with_forged_signature, without_signature
 from ..errors import InputError
-from ..slurm.releases import RELEASES, ApiVersion, Row, Version, lookup
+from ..slurm.api_versions import ApiVersion
+from ..slurm.releases import RELEASES, Row, lookup
+from ..slurm.version import Version
 from . import answers, causes, payloads
 from .causes import Cause
 from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request

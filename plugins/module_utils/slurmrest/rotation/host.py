@@ -1,7 +1,7 @@
 """One host's part in giving a cluster a new JWT key: look, switch daemon by daemon, go back, or keep.
 
 A rotation spans hosts, so a host cannot decide alone when it is over. It keeps a journal under
-:data:`~..host.files.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
+:data:`~..host.own.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
 key stays beside the new one as a hard link: the same file, so the same owner and mode, and no secret is copied. What is
 done in which order on which host is in :mod:`.order`.
 
@@ -24,12 +24,14 @@ from typing import Any, Callable
 from ..auth import jwt, keys
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
-from ..host.files import STATE_DIR, load_record, save_record
+from ..host.files import load_record, save_record
 from ..host.lock import host_lock
+from ..host.own import STATE_DIR
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER, DATABASE
-from ..systemd.systemctl import Systemd, number, running
+from ..systemd.show import number, running
+from ..systemd.systemctl import Systemd
 from ..transaction.services import restart, there_before
 from ..transaction.specs import ServiceSpec
 from ..transaction.transaction import ROLLBACK_SUFFIX

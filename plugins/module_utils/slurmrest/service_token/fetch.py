@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 
-from ..auth import jwt
+from ..auth import bearer, jwt
 from ..errors import SlurmrestError
-from ..host import files, programs
+from ..host import acl, files, programs, reading
 from ..redaction import redacted
 
 CONFIG = "/etc/slurmrest-token.json"
@@ -71,7 +71,7 @@ class FetchSettings:
         try:
             data = json.loads(files.read(path))
             return cls(**{**data, "controllers": tuple(Controller(**entry) for entry in data["controllers"])})
-        except (OSError, ValueError, TypeError, KeyError, files.UnsafePath) as error:
+        except (OSError, ValueError, TypeError, KeyError, reading.UnsafePath) as error:
             raise SlurmrestError(f"{path} cannot be used: {error}.", "Run playbooks/tokens.yml.") from None
 
     def below(self, name: str) -> str:
@@ -135,15 +135,15 @@ def ask(settings: FetchSettings, controller: Controller) -> str:
     return done.stdout
 
 
-def accepted(answer: str, user: str) -> tuple[jwt.Token, jwt.Inspected]:
+def accepted(answer: str, user: str) -> tuple[bearer.Token, jwt.Inspected]:
     """The token in an answer. Raises NotRenewed when it is none, is another user's, or has no life."""
     name, _equals, value = answer.strip().partition("=")
     if name != "SLURM_JWT":
         raise NotRenewed("the answer is no token")
     try:
-        token = jwt.Token(value)
+        token = bearer.Token(value)
         found = jwt.inspect(token)
-    except jwt.TokenError as error:
+    except bearer.TokenError as error:
         raise NotRenewed(error.message) from None
     if found.user != user:
         raise NotRenewed(f"the token is for {found.user or 'nobody'}, and {user}'s was asked for")
@@ -164,7 +164,7 @@ def read_record(settings: FetchSettings) -> Record | None:
     """What was written about the last token, None where there is nothing that can be read."""
     try:
         return Record(**json.loads(files.read(settings.below(RECORD), LARGEST_RECORD)))
-    except (OSError, ValueError, TypeError, files.UnsafePath):
+    except (OSError, ValueError, TypeError, reading.UnsafePath):
         return None
 
 
@@ -179,7 +179,7 @@ def reason_to_renew(settings: FetchSettings, record: Record | None, now: float) 
         return f"it is not known what is in {settings.path}"
     if not stat.S_ISREG(status.st_mode) or (status.st_uid, stat.S_IMODE(status.st_mode)) != (owner.pw_uid, PRIVATE):
         return f"{settings.path} is no file of mode 0600 that belongs to {settings.owner}"
-    if files.acl(settings.path):
+    if acl.acl(settings.path):
         return f"{settings.path} has an access control list by which others may read it"
     if os.path.exists(settings.below(DEMAND)):
         return "a new token is asked for"
@@ -250,7 +250,7 @@ def run(settings: FetchSettings, ask: Ask = ask, now: Callable[[], float] = time
             said.append(f"{NOTICE}New token of {settings.user}, because {why}; it lives for {lives:.0f} s.")
             if demanded is not None and _written(demand) == demanded:
                 files.remove(demand)
-        except (NotRenewed, OSError, files.UnsafePath) as error:
+        except (NotRenewed, OSError, reading.UnsafePath) as error:
             status = 1
             state = _what_is_left(settings, record, now())
             said = [f"{WARNING}No new token of {settings.user}: {str(error).rstrip('.')}. {state}"]

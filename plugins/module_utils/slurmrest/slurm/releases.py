@@ -11,53 +11,19 @@ RELEASE_NOTES; for what ends slurmctld ``controller.c``, ``partition_mgr.c``, ``
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InputError
+from .api_versions import (
+    API_VERSIONS,
+)
+from .version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 T = TypeVar("T")
-
-_VERSION = re.compile(
-    r"(?P<major>\d{2})\.(?P<minor>\d{2})(?:\.(?P<patch>\d{1,3}))?(?:(?:[-+~]|rc|pre)[\w.+~-]*)?", re.ASCII
-)
-
-
-@dataclass(frozen=True, order=True)
-class Version:
-    """A Slurm version, ordered by year, month and patch level; suffixes of packages and candidates do not count."""
-
-    major: int
-    minor: int
-    patch: int = 0
-
-    @property
-    def series(self) -> str:
-        """The two leading parts as Slurm writes them, such as ``24.05``."""
-        return f"{self.major:02d}.{self.minor:02d}"
-
-    def __str__(self) -> str:
-        return f"{self.series}.{self.patch}"
-
-    @classmethod
-    def parse(cls, text: str, variable: str = "slurm version") -> Version:
-        """Read a version from ``22.05.8``, ``21.08.8-2``, ``22.05.8-4+deb12u3`` or the output of ``slurmrestd -V``.
-
-        The last field counts: Debian prints ``slurm-wlm 22.05.8``, upstream ``slurm 23.11.11``. A bare series such as
-        ``24.05`` means its first release.
-
-        Raises:
-            InputError: the last field is no version.
-        """
-        words = str(text).split()
-        match = _VERSION.fullmatch(words[-1]) if words else None
-        if match is None:
-            raise InputError(variable, text, "a version such as 24.11.5, or what 'slurmrestd -V' prints")
-        return cls(int(match["major"]), int(match["minor"]), int(match["patch"] or 0))
 
 
 @dataclass(frozen=True)
@@ -79,81 +45,6 @@ class Since:
 def since(before: T, steps: Mapping[str, T]) -> T:
     """Write a cell that changed inside its series; typed as its value, since :func:`lookup` resolves it."""
     return cast("T", Since(before, tuple(steps.items())))
-
-
-@dataclass(frozen=True)
-class ApiVersion:
-    """What a client has to know of one API version (``v0.0.NN``): the shape of requests and answers."""
-
-    name: str
-    slurmdb: bool  # /slurmdb/<version>/… exists
-    slurmdb_ping: bool  # GET /slurmdb/<version>/ping exists: the unprivileged check of slurmdbd
-    environment: str  # job.environment is an "object" {"PATH": "/bin"} or a "list" ["PATH=/bin"]; never empty
-    job_script: str  # "top": only beside "job"; "both": there or inside "job"
-    cwd_required: bool  # job.current_working_directory must be there
-    number_struct: bool  # numbers that can be unset or infinite are {"set", "infinite", "number"} in answers
-    stdout_key: str  # job.<key> of the file that takes the job's output
-    nodelist_key: str  # job.<key> of the nodes a job must have: "nodelist" is a string, "required_nodes" a list
-    exclusive_key: str  # job.<key> that asks for whole nodes
-    gres_prefix: str | None  # of each entry of job.tres_per_node; None: job.gres takes them bare
-    meta_key: str  # meta.<key> holds the release of the server
-    error_number_keys: tuple[str, ...]  # keys of errors[] that hold the number, the usual one first
-    ping_key: str  # pings[].<key> that says whether slurmctld answered
-    ping_up: object  # its value when it did
-
-
-_V35 = ApiVersion(
-    name="v0.0.35",
-    slurmdb=False,
-    slurmdb_ping=False,
-    environment="object",
-    job_script="top",
-    cwd_required=False,
-    number_struct=False,
-    stdout_key="standard_out",
-    nodelist_key="nodelist",
-    exclusive_key="exclusive",
-    gres_prefix=None,
-    meta_key="Slurm",
-    error_number_keys=("errno", "error_code"),
-    ping_key="ping",
-    ping_up="UP",
-)
-_V36 = replace(_V35, name="v0.0.36", slurmdb=True)
-_V37 = replace(
-    _V36,
-    name="v0.0.37",
-    stdout_key="standard_output",
-    error_number_keys=("error_number", "error_code", "errno"),
-)
-_V38 = replace(_V37, name="v0.0.38")
-_V39 = replace(
-    _V38,
-    name="v0.0.39",
-    environment="list",
-    nodelist_key="required_nodes",
-    job_script="both",
-    gres_prefix="gres:",
-    number_struct=True,
-    error_number_keys=("error_number",),
-    ping_key="pinged",
-)
-_V40 = replace(_V39, name="v0.0.40", cwd_required=True, meta_key="slurm", gres_prefix="gres/")
-_V41 = replace(_V40, name="v0.0.41")
-_V42 = replace(_V41, name="v0.0.42", slurmdb_ping=True, exclusive_key="shared", ping_key="responding", ping_up=True)
-_V43 = replace(_V42, name="v0.0.43")
-_V44 = replace(_V43, name="v0.0.44")
-_V45 = replace(_V44, name="v0.0.45")
-
-API_VERSIONS: dict[str, ApiVersion] = {
-    api.name: api for api in (_V35, _V36, _V37, _V38, _V39, _V40, _V41, _V42, _V43, _V44, _V45)
-}
-"""Facts of each API version, oldest first. Source: submission, ping and errors, run on a release of every series."""
-
-URL_PATH = "A-Za-z0-9._~/-"
-URL_QUERY = "A-Za-z0-9._~+;-"
-"""What a path, and a name or value in a query, may hold unescaped, the same on every release; what else is ASCII is
-refused with 400, 404 or 500. Source: each punctuation mark was sent to 22.05.8, 24.11.5 and 26.05.5."""
 
 
 @dataclass(frozen=True)

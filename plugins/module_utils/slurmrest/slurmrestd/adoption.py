@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import listeners
+from . import address
 from .unit import Option, Place, Word, command_line
 
 NOTE = "# slurmrest.toolkit keeps of the service that ran here before: "
@@ -44,7 +44,7 @@ class Process:
         return command_line([Word(word, Place("", 0)) for word in self.argv])[0]
 
     @property
-    def listeners(self) -> list[listeners.Listener]:
+    def listeners(self) -> list[address.Listener]:
         """What it was told to bind, in the order in which it does that, each once."""
         words = [word.text for word in command_line([Word(word, Place("", 0)) for word in self.argv])[1]]
         return bound([*self.environment.get("SLURMRESTD_LISTEN", "").split(","), *words])
@@ -67,9 +67,9 @@ class Process:
         return values[-1] if values else self.environment.get(name, "")
 
 
-def bound(texts: Iterable[str]) -> list[listeners.Listener]:
+def bound(texts: Iterable[str]) -> list[address.Listener]:
     """What slurmrestd binds for these texts, each once; an empty host is the same as ``[::]`` on every release."""
-    read = filter(None, (listeners.read(text) for text in texts))
+    read = filter(None, (address.read(text) for text in texts))
     named = (replace(item, host="::") if item.kind == "tcp" and not item.host else item for item in read)
     return list(dict.fromkeys(named))
 

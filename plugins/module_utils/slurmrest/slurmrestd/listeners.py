@@ -11,127 +11,26 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .address import _TCP, SUN_PATH_MAX, Listener, _canonical, _real
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 VARIABLE = "slurmrestd_service_listen"
-DEFAULT_PORT = 6820
 ALLOWED = (
     "host:port, [IPv6 address]:port, https://host:port or unix:/absolute/path, such as 127.0.0.1:6820 or "
     "unix:/run/slurmrestd/rest.socket"
 )
-SUN_PATH_MAX = 107
-"""Longest path of a UNIX socket in bytes: sockaddr_un.sun_path has 108, the last is the terminating zero (unix(7))."""
 
 DEFAULT_SLURMCTLD_PORT = "6817"
 
-_TCP = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]+)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]*")
 _RANGE = re.compile(r"(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?")
-
-
-@dataclass(frozen=True)
-class Listener:
-    """One address that slurmrestd binds. ``host`` has no brackets and is empty for "any"; ``path`` is empty for TCP."""
-
-    scheme: str  # "http", "https" or "unix"
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @property
-    def kind(self) -> str:
-        """What it is to the kernel: ``tcp`` or ``unix``."""
-        return "unix" if self.scheme == "unix" else "tcp"
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether it speaks TLS only."""
-        return self.scheme == "https"
-
-    @property
-    def authority(self) -> str:
-        """``host:port`` as in a URL; empty for UNIX."""
-        if self.kind == "unix":
-            return ""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def format(self) -> str:
-        """The portable spelling; :func:`parse` reads it back."""
-        if self.kind == "unix":
-            return f"unix:{self.path}"
-        return f"https://{self.authority}" if self.is_tls else self.authority
-
-    def covers(self, other: Listener) -> bool:
-        """Whether clients who ask at ``other`` are answered here. Of a host name any address may be the one."""
-        if self.scheme != other.scheme:
-            return False
-        if self.kind == "unix":
-            return _real(self.path) == _real(other.path)
-        same = self.is_any or self.host == other.host or (self.address is not None and self.address == other.address)
-        return self.port == other.port and same
-
-    def __str__(self) -> str:
-        return self.format()
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able: the fields, ``text`` in the portable spelling, ``loopback`` and ``public``."""
-        seen = {"kind": self.kind, "text": self.format(), "loopback": self.is_loopback, "public": self.is_public}
-        return {**asdict(self), **seen}
-
-    @property
-    def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """The address when the host is one; ``localhost`` counts as 127.0.0.1, other names give None."""
-        host = "127.0.0.1" if self.host.lower() == "localhost" else self.host
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return None
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        return address
-
-    @property
-    def is_any(self) -> bool:
-        """Bound to every address of the host."""
-        return self.kind == "tcp" and (not self.host or (self.address is not None and self.address.is_unspecified))
-
-    @property
-    def is_ipv6(self) -> bool:
-        """A TCP listener that names an IPv6 address."""
-        return isinstance(self.address, ipaddress.IPv6Address)
-
-    @property
-    def is_loopback(self) -> bool:
-        """A TCP listener that only this host can reach."""
-        return self.kind == "tcp" and self.address is not None and self.address.is_loopback
-
-    @property
-    def is_public(self) -> bool:
-        """A TCP listener that other hosts may reach."""
-        return self.kind == "tcp" and not self.is_loopback
-
-    @property
-    def url(self) -> str:
-        """Where a client on the same host asks: an address that means "any" is asked on loopback.
-
-        An IPv6 wildcard on 127.0.0.1, too: it takes IPv4 on every release, and is bound to 0.0.0.0 alone where IPv6 is
-        not enabled.
-        """
-        if self.kind == "unix":
-            return self.format()
-        return f"{self.scheme}://127.0.0.1:{self.port}" if self.is_any else f"{self.scheme}://{self.authority}"
-
-    @property
-    def directory(self) -> str:
-        """The directory of a UNIX socket, which decides who can reach it; empty for TCP."""
-        return posixpath.dirname(self.path)
 
 
 @dataclass(frozen=True)
@@ -141,23 +40,6 @@ class Conflict:
     first: Listener
     second: Listener
     reason: str
-
-
-def read(text: str) -> Listener | None:
-    """What slurmrestd would make of ``text``, in any spelling that some release takes; None if it is no listener."""
-    text, scheme = text.strip(), "http"
-    for prefix in ("http", "https"):
-        if text.startswith(f"{prefix}://"):
-            text, scheme = text[len(f"{prefix}://") :].rstrip("/"), prefix
-    if text.startswith("unix:"):
-        path = text[len("unix:") :]
-        return Listener("unix", path=re.sub("^/+", "/", path)) if path.startswith("/") else None
-    match = _TCP.fullmatch(text)
-    if match is None or not 0 < int(match["port"]) <= 65535:
-        return None
-    return Listener(
-        scheme, host=_canonical(match["v6"] if match["v6"] is not None else match["host"]), port=int(match["port"])
-    )
 
 
 def parse(text: object, variable: str = VARIABLE) -> Listener:
@@ -233,14 +115,6 @@ def port_range(text: str, variable: str = "SlurmctldPort") -> range:
     raise InputError(variable, text, "a port or a range of ports, such as 6817 or 6820-6829")
 
 
-def _canonical(host: str) -> str:
-    """Addresses in their shortest form, names in lower case."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host.lower()
-
-
 def _parse_unix(text: str, variable: str) -> Listener:
     path = text[len("unix:") :]
     reason = None
@@ -308,8 +182,3 @@ def _conflict(first: Listener, second: Listener) -> str | None:
         ):
             return f"{any_} takes port {any_.port} of every address, so {other} cannot be bound"
     return None
-
-
-def _real(path: str) -> str:
-    """/var/run is a link to /run wherever there is systemd."""
-    return path[len("/var") :] if path.startswith("/var/run/") else path

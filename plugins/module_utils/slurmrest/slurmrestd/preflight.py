@@ -18,7 +18,7 @@ from ..slurm.package_plan import parts
 from ..slurm.releases import RELEASES, first_with
 from ..systemd.values import no_directive, no_environment_value
 from . import account as accounts
-from . import adoption, listeners
+from . import address, adoption, listeners
 from . import unit as units
 
 if TYPE_CHECKING:
@@ -288,12 +288,12 @@ def _fixed_id(variable: str, value: Any, now: int | None) -> Iterator[Problem]:
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
-def _parsed(variables: Mapping[str, Any]) -> list[listeners.Listener]:
+def _parsed(variables: Mapping[str, Any]) -> list[address.Listener]:
     """Those that can be understood."""
     found = []
     texts = variables.get(LISTEN)
     for text in texts if isinstance(texts, (list, tuple)) else ():
-        listener = listeners.read(text) if isinstance(text, str) else None
+        listener = address.read(text) if isinstance(text, str) else None
         found += [listener] if listener else []
     return found
 
@@ -308,7 +308,7 @@ def _listen(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[
         return
     judged = [_judged(text) for text in texts]
     yield from (item for item in judged if isinstance(item, Problem))
-    good = [item for item in judged if isinstance(item, listeners.Listener)]
+    good = [item for item in judged if isinstance(item, address.Listener)]
     for conflict in listeners.conflicts(good):
         yield Problem(LISTEN, f"{conflict.first}, {conflict.second}", "listeners that do not overlap", conflict.reason)
     for listener in good:
@@ -316,14 +316,14 @@ def _listen(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[
             yield from _tcp(listener, variables, facts)
 
 
-def _judged(text: object) -> listeners.Listener | Problem:
+def _judged(text: object) -> address.Listener | Problem:
     try:
         return listeners.parse(text)
     except InputError as error:
         return Problem.of(error)
 
 
-def _tcp(listener: listeners.Listener, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
     if listener.port in PRIVILEGED_PORTS:
         reason = "the service account may not bind a port below 1024"
         yield Problem(LISTEN, str(listener), "a port from 1024 to 65535", reason, "Put a proxy in front of it.")
@@ -352,7 +352,7 @@ def _tls_variables(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> It
         yield Problem(TLS_NAME, name, "a host name or an address, or empty", "no certificate can be for it")
 
 
-def _tls(listener: listeners.Listener, facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _tls(listener: address.Listener, facts: Mapping[str, Any]) -> Iterator[Problem]:
     """Without a plugin or a usable certificate the daemon ends: it does not fall back to plain HTTP."""
     if not _release_value(facts, "slurmrestd_https", default=True):
         since = first_with("slurmrestd_https")

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..host import proc as processes
-from ..host.files import read_if_there
+from ..host.reading import read_if_there
 from . import adoption
 from . import unit as units
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import InputError
 from ..redaction import REDACTED, redacted
-from . import listeners as _listeners
+from . import address
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -148,7 +148,7 @@ class ListenerAt:
     """One address that the daemon is told to bind. ``listener`` is None where no release would take it."""
 
     text: str
-    listener: _listeners.Listener | None
+    listener: address.Listener | None
     origin: Place
 
 
@@ -411,7 +411,7 @@ def effective(
         exec_start=commands,
         environment=environment,
         environment_files=tuple(files),
-        listeners=tuple(ListenerAt(word.text, _listeners.read(word.text), word.origin) for word in told),
+        listeners=tuple(ListenerAt(word.text, address.read(word.text), word.origin) for word in told),
         options=tuple(options),
         unreadable=tuple(unreadable),
     )

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SlurmrestError
-from ..host import files
+from ..host import reading
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, hash_values, read
 from ..slurm.conf_edit import unmerge
-from .systemctl import Systemd, number, running
+from .show import number, running
+from .systemctl import Systemd
 
 CONTROLLER = "slurmctld"
 SECONDS = 20.0
@@ -66,13 +67,13 @@ class Unloaded:
 def read_text(path: str) -> str | None:
     """The text of a file with every byte kept; None where there is none. SlurmrestError where it may not be read."""
     try:
-        return files.read_site(path).decode("utf-8", "surrogateescape")
+        return reading.read_site(path).decode("utf-8", "surrogateescape")
     except PermissionError:
         raise SlurmrestError(
             f"{path} cannot be read by root of this host (NFS with root_squash?), so that nobody knows what it lacks.",
             "Let root read it while this runs.",
         ) from None
-    except (OSError, files.UnsafePath):
+    except (OSError, reading.UnsafePath):
         return None
 
 

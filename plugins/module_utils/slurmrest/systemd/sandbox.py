@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from ..host import proc as processes
 from ..host import programs
-from . import systemctl
+from . import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -246,10 +246,10 @@ def look(unit: str) -> Confinement | None:
     Args:
         unit: its name, such as ``slurmrestd.service``.
     """
-    started = [programs.start(argv) for argv in (systemctl.command([unit]), ["systemctl", "cat", unit])]
+    started = [programs.start(argv) for argv in (show.command([unit]), ["systemctl", "cat", unit])]
     output, text = (programs.finish(one).stdout for one in started)
-    shown = next(iter(systemctl.blocks(output)), {})
-    pid, group = systemctl.number(shown, "MainPID"), shown.get("ControlGroup", "")
+    shown = next(iter(show.blocks(output)), {})
+    pid, group = show.number(shown, "MainPID"), shown.get("ControlGroup", "")
     if not pid:
         return None
     return Confinement(

@@ -1,14 +1,15 @@
-"""The one reader of ``systemctl show``, and the few commands that are given to systemd."""
+"""What systemd is asked, and the few commands that are given to it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..host import programs
 from ..host.programs import Done, Run
 from ..redaction import redacted
 from ..slurm.ending import ending
+from .show import blocks, by_unit, command
 
 JOURNAL_LINES = 12
 LOOKED_THROUGH = 80
@@ -19,43 +20,6 @@ TimeoutStartSec= and TimeoutStopSec=, so this ends a wait for a systemd that is 
 
 _STATE = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
 _SETTING_UP = re.compile(r"status=(217/USER|218/CAPABILITIES|226/NAMESPACE|228/SECCOMP)")
-
-
-def command(units: Sequence[str], properties: str = "") -> list[str]:
-    """The command that shows units; all of their properties, set or not, where none is named.
-
-    Args:
-        units: names of units, or patterns such as ``slurmrestd@*.service``.
-        properties: names, joined by commas.
-    """
-    return ["systemctl", "show", "--no-pager", f"--property={properties}" if properties else "--all", *units]
-
-
-def blocks(output: str) -> list[dict[str, str]]:
-    """The properties of each unit in an answer, in its order."""
-    found = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n"))
-    return [block for block in found if block]
-
-
-def by_unit(output: str) -> dict[str, dict[str, str]]:
-    """The same by the name of the unit (property ``Id``, which has to be asked for)."""
-    return {block["Id"]: block for block in blocks(output) if "Id" in block}
-
-
-def running(state: Mapping[str, str]) -> bool:
-    """Whether a unit runs, or is on its way to it."""
-    return state.get("ActiveState") in ("active", "reloading", "activating")
-
-
-def enabled(state: Mapping[str, str]) -> bool:
-    """Whether systemd starts a unit by itself, or no one needs to ask it to (``static``, ``alias``)."""
-    return state.get("UnitFileState") in ("enabled", "enabled-runtime", "alias", "static")
-
-
-def number(state: Mapping[str, str], name: str) -> int:
-    """A property that is a number; 0 where it is not there or not set."""
-    text = state.get(name, "")
-    return int(text) if text.isdigit() else 0
 
 
 class Systemd:

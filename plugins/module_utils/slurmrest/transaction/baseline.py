@@ -1,6 +1,6 @@
 """What a host was like before this toolkit changed it, remembered so that it can be brought back.
 
-One file below :data:`~..host.files.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
+One file below :data:`~..host.own.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
 and never again: the first word counts. Names are those of transactions, so that each role takes back what it did. A
 secret is never copied: of a sensitive file it is only remembered whether it was there.
 """
@@ -20,11 +20,12 @@ from typing import Any, Callable
 from ..auth.keys import RETIRED_PREFIX
 from ..host import files as host_files
 from ..host import programs
-from ..host.files import STATE_DIR, load_record, save_record
+from ..host.files import load_record, save_record
 from ..host.identity import group_id
 from ..host.lock import host_lock
+from ..host.own import STATE_DIR
 from ..host.programs import Run
-from ..systemd.systemctl import running
+from ..systemd.show import running
 from .present import Present
 from .specs import FileSpec, ServiceSpec
 from .transaction import Applied, Transaction

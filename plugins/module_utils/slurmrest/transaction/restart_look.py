@@ -17,11 +17,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
-from ..host.files import UnsafePath, read, read_site
-from ..host.proc import link, listening_sockets, private, process, whose
+from ..host.files import read
+from ..host.proc import link, private, process, whose
 from ..host.programs import as_account
+from ..host.reading import UnsafePath, read_site
+from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
-from ..slurm.releases import Release, Version, lookup
+from ..slurm.releases import Release, lookup
+from ..slurm.version import Version
 from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
 
 if TYPE_CHECKING:

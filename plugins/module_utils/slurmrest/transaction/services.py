@@ -10,7 +10,8 @@ from ..host import programs
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Run
 from ..slurm.ending import ending
-from ..systemd.systemctl import Systemd, number
+from ..systemd.show import number
+from ..systemd.systemctl import Systemd
 from .probes import probe_error
 from .specs import ServiceSpec
 

@@ -5,7 +5,7 @@ rename, reload systemd, restart, ask every daemon for an answer, and only then f
 refuses the new files the previous ones come back, the daemons run on them again, and :class:`TransactionFailed` carries
 the daemon's own words.
 
-State on the host: a lock file and one journal per transaction under :data:`~..host.files.STATE_DIR`. The rollback copy
+State on the host: a lock file and one journal per transaction under :data:`~..host.own.STATE_DIR`. The rollback copy
 of a file lies beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a
 second directory.
 """
@@ -22,12 +22,13 @@ from typing import Any, Callable, Optional, Protocol
 
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
-from ..host.files import STATE_DIR, load_record, save_record
+from ..host.files import load_record, save_record
 from ..host.identity import gid_for, group_name, owner_name, uid_for
 from ..host.lock import host_lock
+from ..host.own import STATE_DIR
 from ..host.programs import Run
+from ..systemd.show import running as runs
 from ..systemd.systemctl import Systemd, refusal
-from ..systemd.systemctl import running as runs
 from .present import Present, diff, read_present, same
 from .restart_look import look_ahead
 from .services import restart, there_before

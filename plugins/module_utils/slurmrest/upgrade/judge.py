@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import InputError
-from ..slurm.releases import RELEASES, Release, Version, lookup
-from ..slurmrestd import listeners
+from ..slurm.releases import RELEASES, Release, lookup
+from ..slurm.version import Version
+from ..slurmrestd import address
 from ..slurmrestd import unit as units
 from ..transaction.set_aside import KEPT_SUFFIX
 
@@ -504,12 +505,12 @@ def _listeners(case: Case) -> Iterator[Consequence]:
     texts = case.variables.get("slurmrestd_service_listen")
     if not texts:
         return
-    wanted = [found for found in map(listeners.read, texts) if found]
+    wanted = [found for found in map(address.read, texts) if found]
     running = case.facts["units"]["slurmrestd"]["active"] == "active"
     fragment = case.facts["unit"]["fragment"]
     lost = []
     for entry in case.facts["unit"]["listeners"]:
-        told = listeners.read(entry["text"])
+        told = address.read(entry["text"])
         stated = entry["origin"].rpartition(":")[0] != fragment
         if told and (running or stated) and not any(one.covers(told) for one in wanted):
             lost.append(f"{told} ({entry['origin']})")

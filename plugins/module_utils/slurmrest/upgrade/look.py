@@ -14,8 +14,8 @@ from typing import Any
 from ..facts.host import detect
 from ..facts.units import outdated
 from ..host import programs
-from ..host.files import read_beginning, read_if_there
 from ..host.programs import Run
+from ..host.reading import read_beginning, read_if_there
 from ..packages.manager import Apt, PackageRequest, settle
 from ..slurm.package_plan import refusal, refused
 from ..slurm.releases import RELEASES

@@ -10,7 +10,8 @@ from ..errors import InputError, SlurmrestError
 from ..rest import answers
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target
 from ..rest.session import Failed, Options, Session, assumed_row, payload_of
-from ..slurm.releases import ApiVersion, Release
+from ..slurm.api_versions import ApiVersion
+from ..slurm.releases import Release
 
 _OPENAPI = "/openapi/v3"
 

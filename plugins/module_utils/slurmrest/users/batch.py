@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..rest.payloads import UNLIMITED, number
-from ..slurm.releases import ApiVersion
+from ..slurm.api_versions import ApiVersion
 
 _MEMORY = re.compile(r"([0-9]+)([KMGT]?)B?\Z", re.IGNORECASE)
 _TO_MIB: Mapping[str, float] = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}

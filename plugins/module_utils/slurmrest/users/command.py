@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..auth import jwt
+from ..auth import bearer, jwt
 from ..auth import minting as tokens
 from ..command.token_options import UsageError, token_from_environment, token_from_file, user_in
 from ..errors import InputError, SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
 from ..rest.payloads import job_submission
-from ..slurmrestd.listeners import DEFAULT_PORT
+from ..slurmrestd.address import DEFAULT_PORT
 from . import batch, document
 from .access import Access, RefusedError
 from .jobs import Job, cancel, follow, listing, records, signal_name, submit
@@ -266,7 +266,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     key = tokens.read_key(arguments.verify_key) if arguments.verify_key else None
     try:
         found = tokens.inspection(token, key)
-    except jwt.TokenError as error:
+    except bearer.TokenError as error:
         raise UsageError(f"{error.message}.") from None
     if arguments.json:
         _json(found)
@@ -487,7 +487,7 @@ def _access(arguments: argparse.Namespace) -> Access:
     return Access(target, Credentials(user, token), arguments.api_version, arguments.timeout)
 
 
-def _given_token(arguments: argparse.Namespace) -> jwt.Token | None:
+def _given_token(arguments: argparse.Namespace) -> bearer.Token | None:
     if arguments.token_file:
         return token_from_file(arguments.token_file, "--token-file")
     if arguments.token_env:

@@ -15,7 +15,7 @@ from ..command.token_options import STDIN, UsageError, read_secret, token_from_e
 from ..errors import SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target, Tls
 from ..rest.session import NOT_ORDINARY
-from ..slurmrestd.listeners import DEFAULT_PORT
+from ..slurmrestd.address import DEFAULT_PORT
 from .formats import (
     NAGIOS_UNKNOWN,
     nagios_code,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
 from ..errors import InputError
-from ..host import files
+from ..host import files, reading
 from .capacity import Latency
 from .run import Report, Result
 
@@ -193,6 +193,6 @@ def write_file(path: str, text: str) -> None:
     """
     try:
         files.write(path, text.encode(), os.geteuid(), os.getegid(), 0o644)
-    except (OSError, ValueError, files.UnsafePath) as error:
+    except (OSError, ValueError, reading.UnsafePath) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError("report file", path, "a file in a directory that this user may write to", why) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..auth import jwt
+from ..auth import bearer, jwt
 from ..rest.causes import Cause
 from ..rest.session import (
     ALG_NONE,
@@ -104,7 +104,7 @@ def _wrong_key(session: Session) -> Outcome | None:
         return Outcome(None, "no key to sign with", remedy="Where the key may be read: --key-file FILE --user NAME.")
     try:
         jwt.verify(session.credentials.token, session.key)
-    except jwt.TokenError as error:
+    except bearer.TokenError as error:
         return Outcome(None, f"the key is not the one of the token that slurmctld accepts ({error.message})")
     return None
 
@@ -137,7 +137,7 @@ def _ordinary(session: Session) -> tuple[str, str]:
     for sent_as, credentials in ((JOB, session.job_credentials), (TOKEN, session.credentials)):
         try:
             owner = jwt.inspect(credentials.token).user
-        except jwt.TokenError:
+        except bearer.TokenError:
             continue
         if owner and owner not in NOT_ORDINARY:
             return sent_as, owner

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..auth.jwt import TOKEN_HEADER, USER_HEADER
+from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..rest.client import Tls
 from ..rest.session import (
     ALG_NONE,

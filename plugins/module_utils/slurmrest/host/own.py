@@ -1,0 +1,8 @@
+"""What is this toolkit's own on a host."""
+
+from __future__ import annotations
+
+MARKER = "slurmrest.toolkit wrote this file"
+
+STATE_DIR = "/var/lib/slurmrest"
+"""What this toolkit notes of a host, for root only."""

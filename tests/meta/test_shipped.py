@@ -1,0 +1,74 @@
+"""What each Ansible module ships to every host, whenever it runs: the bytes of the engine's files, and a limit.
+
+A limit that is too low says: see what the new import brings along (scripts/render_architecture.py --shipped). Ansible
+ships a file wholly, and follows an import wherever it stands, also in a function or under TYPE_CHECKING. Judge on the
+controller, in the action plugin, or cut the file; raise the limit only for what the host itself has to know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import render_architecture
+from tests.meta import tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST = {
+    "host_origin": 260,
+    "host_transaction": 263,
+    "key_rotation": 346,
+    "service_token": 414,
+    "shared_key": 305,
+    "slurm_ask": 66,
+    "slurm_conf_merge": 300,
+    "slurm_facts": 160,
+    "slurm_gather": 225,
+    "slurm_jwks": 356,
+    "slurm_packages": 287,
+    "slurm_token": 22,
+    "slurm_upgrade": 364,
+    "slurmrestd_preflight": 227,
+    "slurmrestd_verify": 350,
+    "token_watch": 227,
+}
+"""Kilobytes (1000 bytes) by module."""
+
+SLACK = 8
+"""Kilobytes by which a limit may lie above what is shipped: it follows what was saved."""
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, float]:
+    """Kilobytes of the engine's files that go with each module."""
+    return {name: sum(sizes.values()) / 1000 for name, sizes in render_architecture.shipped(tree.ROOT).items()}
+
+
+def test_every_module_has_a_limit(shipped: dict[str, float]) -> None:
+    assert set(shipped) == set(MOST)
+
+
+@pytest.mark.parametrize("module", sorted(MOST))
+def test_a_module_ships_no_more_than_its_limit(module: str, shipped: dict[str, float]) -> None:
+    assert shipped[module] <= MOST[module]
+    assert MOST[module] - shipped[module] <= SLACK, "lower the limit to what it is now"
+
+
+def test_it_can_fail(tmp_path: Path) -> None:
+    """What is imported is counted with its packages, also where only a function or a type checker imports it."""
+    engine = tmp_path / render_architecture.ENGINE
+    (engine / "deep").mkdir(parents=True)
+    modules = tmp_path / "plugins" / "modules"
+    modules.mkdir()
+    (engine / "__init__.py").write_text("#" * 10)
+    (engine / "deep" / "__init__.py").write_text("#" * 100)
+    (engine / "deep" / "one.py").write_text("def f():\n    from . import two\n")
+    (engine / "deep" / "two.py").write_text("#" * 1000)
+    (engine / "three.py").write_text("#" * 10000)
+    (modules / "some.py").write_text("from ..module_utils.slurmrest.deep.one import f\n")
+    sizes = render_architecture.shipped(tmp_path)["some"]
+    one = (engine / "deep" / "one.py").stat().st_size
+    assert sizes == {"slurmrest": 10, "deep": 100, "deep.one": one, "deep.two": 1000}
