@@ -10,10 +10,11 @@ from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..host import programs
-from ..host.identity import account_facts, directories_above, group_name, may, ownership
-from ..host.proc import listening_sockets
+from ..host.access import directories_above, may, ownership
+from ..host.identity import account_facts, group_name
 from ..host.programs import Run
-from ..slurmrestd import listeners
+from ..host.sockets import listening_sockets
+from ..slurmrestd import address, listeners
 from . import certificate
 from .nginx import LOGS, Nginx, look
 from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, UPSTREAMS, Settings
@@ -85,7 +86,7 @@ def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]
     for entry in sockets([one.port for one in wanted], ()):
         if entry["program"] in ("nginx", None):
             continue
-        theirs = listeners.Listener("http", entry["host"], entry["port"])
+        theirs = address.Listener("http", entry["host"], entry["port"])
         for one in wanted:
             if listeners.conflicts([one, theirs]):
                 reason = f"{entry['program']} (process {entry['pid']}) listens on {theirs} already"
@@ -94,16 +95,16 @@ def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]
 
 def _neighbour_problems(settings: Settings, nginx: Nginx) -> Iterator[InputError]:
     """Servers of the site on the same address: they keep their names, and what was asked for by no name of theirs."""
-    for address in settings.listen:
-        beside = [server for server in nginx.servers if server.address == address]
+    for listener in settings.listen:
+        beside = [server for server in nginx.servers if server.address == listener]
         for server in beside:
             if settings.name in server.names:
-                yield InputError(NAME, settings.name, "a name of its own", f"{server.file} serves it on {address}")
+                yield InputError(NAME, settings.name, "a name of its own", f"{server.file} serves it on {listener}")
         if beside and not any(server.default for server in beside):
             yield InputError(
                 LISTEN,
-                address,
-                "another address, or one whose default server the site has named",
+                listener,
+                "another listener, or one whose default server the site has named",
                 f"{beside[0].file} has a server there, and requests for other names could become the gateway's",
                 "Add default_server to the listen line of the server that shall have them.",
             )
@@ -128,7 +129,7 @@ def _socket_problems(settings: Settings, nginx: Nginx) -> Iterator[InputError]:
             yield InputError(
                 UPSTREAMS,
                 host,
-                f"a socket that {nginx.user} can use, or 127.0.0.1:{listeners.DEFAULT_PORT}",
+                f"a socket that {nginx.user} can use, or 127.0.0.1:{address.DEFAULT_PORT}",
                 reason,
                 f"On its host set {group}: {account['group']} and deploy slurmrestd again.",
             )

@@ -11,9 +11,10 @@ from fnmatch import fnmatch
 
 from ..errors import SlurmrestError
 from ..host import programs
-from ..host.files import read_beginning
 from ..host.programs import Run
-from ..systemd.systemctl import Systemd, number
+from ..host.reading import read_beginning
+from ..systemd.show import number
+from ..systemd.systemctl import Systemd
 
 UNIT = "nginx.service"
 SITE = "zz-slurmrest-gateway.conf"

@@ -15,8 +15,8 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from ..errors import InputError
-from ..slurmrestd import listeners
-from ..slurmrestd.listeners import Listener
+from ..slurmrestd import address, listeners
+from ..slurmrestd.address import Listener
 
 PREFIX = "slurmrest_gateway_"
 LISTEN = PREFIX + "listen"
@@ -130,7 +130,7 @@ def upstreams(hosts: Iterable[str], told: Mapping[str, Sequence[str]], here: str
     Raises:
         InputError: one of them cannot be reached from there.
     """
-    return [_reach(host, told.get(host) or [f"127.0.0.1:{listeners.DEFAULT_PORT}"], own=host == here) for host in hosts]
+    return [_reach(host, told.get(host) or [f"127.0.0.1:{address.DEFAULT_PORT}"], own=host == here) for host in hosts]
 
 
 def _reach(host: str, told: Sequence[str], *, own: bool) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..auth.jwt import TOKEN_HEADER, USER_HEADER
+from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..errors import InputError, SlurmrestError
 from ..host import programs
 from ..host.programs import Run
