@@ -20,7 +20,7 @@ from slurmrest.facts import installation
 from slurmrest.facts import units as facts_units
 from slurmrest.facts.host import detect
 from slurmrest.facts.units import outdated
-from slurmrest.host import access, programs
+from slurmrest.host import access, programs, trust
 from slurmrest.host.access import describe
 from slurmrest.host.own import MARKER
 from slurmrest.slurm import conf as slurmconf
@@ -579,9 +579,9 @@ def test_what_a_process_only_says_of_itself_is_not_adopted(tmp_path: Path) -> No
 def test_what_root_alone_can_change(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.lchown(tmp_path / "link", 65534 if os.getuid() == 0 else -1, -1)
-    assert identity.roots_alone("/etc/passwd")
-    assert not identity.roots_alone(str(tmp_path / "link"))
-    assert not identity.roots_alone(str(tmp_path / "none"))
+    assert trust.roots_alone("/etc/passwd")
+    assert not trust.roots_alone(str(tmp_path / "link"))
+    assert not trust.roots_alone(str(tmp_path / "none"))
 
 
 def wait_for_command(pid: int) -> None:

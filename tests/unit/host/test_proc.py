@@ -113,5 +113,5 @@ def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(tmp_path
         odd.listen()
         other.bind(str(tmp_path / "two"))
         other.listen()
-        (found,) = processes.listening_sockets([], [str(tmp_path / "two")])
+        (found,) = sockets.listening_sockets([], [str(tmp_path / "two")])
     assert (found["path"], found["pid"]) == (str(tmp_path / "two"), os.getpid())

@@ -424,7 +424,7 @@ def test_while_nobody_is_in_charge_the_report_says_so_and_comes_soon(
 def test_without_a_controller_only_the_listeners_are_asked_and_the_reason_is_a_failed_check() -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"])
     with serving(daemon) as tcp:
-        report = verify.verify([tcp], Credentials("root", jwt.Token("none")), Options(), checks=verify.LISTENERS)
+        report = verify.verify([tcp], Credentials("root", bearer.Token("none")), Options(), checks=verify.LISTENERS)
     assert verify.without_controller(report, "") is report
     told = verify.without_controller(report, "ctl1 is gone and ctl2 takes over from it")
     assert [(result.id, result.ok) for result in told.checks] == [("reach", True), ("controllers", False)]

@@ -246,7 +246,7 @@ def _duplicates(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-def _listen(wanted: Iterable[listeners.Listener]) -> str:
+def _listen(wanted: Iterable[address.Listener]) -> str:
     texts = list(dict.fromkeys(listener.format() for listener in wanted))
     return f"Set {variables({'slurmrestd_service_listen': texts})}, then {DEPLOY}"
 
@@ -321,12 +321,12 @@ def _permission(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-def _allowed(host: Host, listener: listeners.Listener) -> listeners.Listener:
+def _allowed(host: Host, listener: address.Listener) -> address.Listener:
     """Near the wanted place, where the service account may listen: its own directory, a port that is not root's."""
     if listener.kind == "unix":
         own = f"/run/{host.rest_unit.replace('@', '-')}"
         return listener if listener.directory == own else replace(listener, path=f"{own}/slurmrestd.socket")
-    return listener if listener.port >= _FIRST_PORT else replace(listener, port=listeners.DEFAULT_PORT)
+    return listener if listener.port >= _FIRST_PORT else replace(listener, port=address.DEFAULT_PORT)
 
 
 def _socket_directory(cluster: Cluster) -> Iterator[Sign]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..errors import InputError
-from ..slurm.releases import API_VERSIONS
+from ..slurm.api_versions import API_VERSIONS
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _OF_A_PATH = {*METHODS, "$ref", "summary", "description", "servers", "parameters"}

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
-from ..host import files
-from ..host.files import UnsafePath
+from ..host import reading
 from ..host.network import connect
+from ..host.reading import UnsafePath
 
 DEFAULT_TIMEOUT = 120
 """Seconds of SlurmctldTimeout where slurm.conf says nothing (slurm.conf(5))."""
@@ -107,7 +107,7 @@ def serving(names: Sequence[str], running: Mapping[str, bool]) -> str:
 def read_heartbeat(state: str) -> Heartbeat | None:
     """The heartbeat in a StateSaveLocation; None where there is none, or none that can be read."""
     try:
-        content = files.read_site(posixpath.join(state, HEARTBEAT), _LAYOUT.size)
+        content = reading.read_site(posixpath.join(state, HEARTBEAT), _LAYOUT.size)
         written, index = _LAYOUT.unpack(content[: _LAYOUT.size])
     except (OSError, UnsafePath, struct.error):
         return None

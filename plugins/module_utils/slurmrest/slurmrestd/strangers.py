@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import SlurmrestError
 from ..host.identity import account_facts, owner_name
-from ..host.proc import listening_sockets, whose
-from ..systemd.systemctl import Systemd, number
+from ..host.proc import whose
+from ..host.sockets import listening_sockets
+from ..systemd.show import number
+from ..systemd.systemctl import Systemd
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from .listeners import Listener
+    from .address import Listener
 
 _ANY = ("0.0.0.0", "::", "::ffff:0.0.0.0")  # noqa: S104 - compared with, not bound
 _LOCAL = ("", "localhost", *_ANY)

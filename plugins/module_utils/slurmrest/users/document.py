@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..host import files
+from ..host import files, reading
 from ..rest import openapi
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def written(access: Access, *, repair: bool, short_names: bool, output: str | No
     else:
         try:
             files.write(output, text.encode(), os.geteuid(), os.getegid(), 0o644)
-        except files.UnsafePath as error:
+        except reading.UnsafePath as error:
             raise InputError("--output", output, "a file of yours", error.message) from None
         except OSError as error:
             raise InputError("--output", output, "a file that can be written", error.strerror or str(error)) from None
