@@ -68,6 +68,8 @@ PLAYED = """
     def start(name, *, slurm, quiet, **how):
         time.sleep(0.2)
         note("start", name, slurm, *how.values())
+        (STATE / "locks").mkdir(exist_ok=True)
+        (STATE / "locks" / f"{name}.lock").touch()
         if slurm == "22.05" and os.environ.get("BROKEN"):
             raise ClusterFailedError("no room")
         (STATE / "clusters" / name).mkdir(parents=True)
@@ -138,6 +140,8 @@ class Trial:
     def left(self) -> list[str]:
         """What is there of clusters and their users."""
         folders = [*(self.state / "clusters").glob("*"), *(self.state / "pytest").glob("*.users")]
+        if not folders:
+            folders = [*(self.state / "locks").glob("*")]
         return [path.name for path in folders] + [path.name for path in (self.state / "pytest").glob("*.failed")]
 
 
@@ -153,7 +157,7 @@ def a_trial(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_without_a_word_the_default_is_started_once_and_removed(trial: Trial) -> None:
     trial.run("-q").assert_outcomes(passed=3, skipped=1)
-    assert trial.notes[0] == "start pytest-X None single 1 False"
+    assert trial.notes[0] == "start pytest-X None single 1 False quick"
     assert trial.notes[-1] == "down pytest-X"
     assert (trial.count("start"), trial.count("users"), trial.count("cancel")) == (1, 1, 2)
     assert trial.left() == []
@@ -183,7 +187,7 @@ def test_releases_parametrise(trial: Trial, how: str) -> None:
     done.assert_outcomes(passed=count * 2 + 1, skipped=count)
     done.stdout.fnmatch_lines(["*test_one?22.05? PASSED*", "*test_two?22.05? SKIPPED*"])
     assert (trial.count("start"), trial.count("down")) == (count, count)
-    assert ("start pytest-2205-X 22.05 split 2 False" in trial.notes) is (how == "ini")
+    assert ("start pytest-2205-X 22.05 split 2 False quick" in trial.notes) is (how == "ini")
     # The first is gone before the next one comes.
     order = [line.split()[0] for line in trial.notes if line.split()[0] in ("start", "down")]
     assert order == ["start", "down"] * count
@@ -201,7 +205,7 @@ def test_a_fixture_of_the_conftest_decides(trial: Trial) -> None:
     """)
     trial.pytester.makeconftest(conftest)
     trial.run("-q").assert_outcomes(passed=3, skipped=1)
-    assert trial.notes[0] == "start pytest-2205-X 22.05 single 1 True"
+    assert trial.notes[0] == "start pytest-2205-X 22.05 single 1 True quick"
 
 
 def test_workers_share_one_cluster_of_each_release(trial: Trial) -> None:

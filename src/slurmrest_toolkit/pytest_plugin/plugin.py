@@ -31,6 +31,8 @@ BATCH = 8
 _RUN = pytest.StashKey[str]()
 _BEGUN = pytest.StashKey[float]()
 _KEPT = pytest.StashKey[list[str]]()
+_HELD = pytest.StashKey[contextlib.ExitStack]()
+"""What a worker gives back at its end: another one may still need what this one has done with."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, and name the run, alike in all its processes."""
     config.addinivalue_line("markers", f"{settings.MARK}(versions): run for these releases of Slurm only: '>=YY.MM'")
-    config.stash[_KEPT] = []
+    config.stash[_KEPT], config.stash[_HELD] = [], contextlib.ExitStack()
     shared = getattr(config, "workerinput", None)
     config.stash[_RUN] = shared["testrunuid"] if shared else uuid.uuid4().hex
     if config.getoption(f"--{settings.SERIES}") or config.getini(settings.SERIES):
@@ -91,6 +93,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove what no process uses any more: a worker that crashed left it."""
+    session.config.stash[_HELD].close()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output[CLUSTER] = session.config.stash[_KEPT]
@@ -192,14 +195,11 @@ def slurm_cluster(
     layout, nodes = request.getfixturevalue("slurm_layout"), request.getfixturevalue("slurm_nodes")
     name = sharing.name_of(request.config.stash[_RUN], slurm_release or "", layout, nodes)
     keep = request.getfixturevalue("slurm_keep")
-    with sharing.shared(
-        name,
-        slurm=slurm_release,
-        layout=layout,
-        nodes=nodes,
-        allow_stale_mirror=request.getfixturevalue("slurm_allow_stale_mirror"),
-        keep=keep,
-    ) as cluster:
+    stale = request.getfixturevalue("slurm_allow_stale_mirror")
+    how = {"slurm": slurm_release, "layout": layout, "nodes": nodes, "allow_stale_mirror": stale, "keep": keep}
+    with contextlib.ExitStack() as own:
+        held = request.config.stash[_HELD] if hasattr(request.config, "workerinput") else own
+        cluster = held.enter_context(sharing.shared(name, **how))
         if keep:
             request.config.stash[_KEPT].append(name)
         yield cluster

@@ -70,8 +70,15 @@ def shared(
         try:
             if failed.exists():
                 raise NotStartedError(failed.read_text(encoding="utf-8"))
+            # Without the verification's job: the tests are the proof, and its images were proven when they were made.
             cluster = _there(name) or api.start(
-                name, slurm=slurm, layout=layout, nodes=nodes, allow_stale_mirror=allow_stale_mirror, quiet=False
+                name,
+                slurm=slurm,
+                layout=layout,
+                nodes=nodes,
+                allow_stale_mirror=allow_stale_mirror,
+                verify="quick",
+                quiet=False,
             )
         except BaseException as error:
             if not failed.exists():
@@ -136,3 +143,4 @@ def _remove_unless_used(name: str, descriptor: int) -> None:
             return
     for suffix in (USERS, FAILED):
         (directory() / f"{name}{suffix}").unlink(missing_ok=True)
+    (state_directory() / "locks" / f"{name}.lock").unlink(missing_ok=True)  # no other run has a cluster of this name

@@ -62,6 +62,7 @@ def left_behind(state: Path) -> list[str]:
     """Return the containers and files of clusters below a state directory."""
     containers = engine_of(None, Progress(quiet=True)).containers(f"{STATE_LABEL}={state}")
     files = [*state.glob("clusters/*"), *state.glob("pytest/*.users"), *state.glob("pytest/*.failed")]
+    files += state.glob("locks/pytest-*-*.lock") if not files else []
     return [container.name for container in containers] + [file.name for file in files]
 
 
