@@ -88,9 +88,10 @@ class Pair:
         """Start it again."""
         self.live.ssh(name, "systemctl reset-failed slurmctld; systemctl start slurmctld")
 
-    def engine(self, *words: str) -> None:
-        """Tell the container engine something."""
-        engine_of(self.cluster, Progress(quiet=True)).call(*words)
+    def inside(self, name: str, script: str) -> None:
+        """Run a shell script on a node without SSH."""
+        engine = engine_of(self.cluster, Progress(quiet=True))
+        engine.execute(self.cluster.node(name).container, "sh", "-c", script)
 
     def takes_over_after(self, seconds: int) -> None:
         """Have another SlurmctldTimeout in force, in whoever stands by too: it reads the file when it starts."""
