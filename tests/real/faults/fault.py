@@ -53,6 +53,7 @@ class Fault:
     releases: tuple[str, ...] = ALL
     privileged: bool = False
     client: Client | None = field(default=None)
+    in_log: bool = False  # the log of a daemon that runs tells it
     bounded: bool = False  # part of every test run
 
     def named_by(self, found: Sequence[str]) -> bool:

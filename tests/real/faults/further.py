@@ -98,6 +98,7 @@ CONFIGURATION = (
         # A signal that it does not care for stands for the one on which it does not end under load.
         "sed -i 's/^KillSignal=.*/KillSignal=SIGWINCH/; s/^TimeoutStopSec=.*/TimeoutStopSec=2/' $DROPIN\n"
         "again slurmrestd",
+        in_log=True,
     ),
     Fault(
         "binary-replaced",
@@ -122,6 +123,7 @@ ACCOUNTING = (
         on="slurmdbd",
         restart=("slurmdbd",),
         undo='mariadb -e "ALTER USER slurm@localhost IDENTIFIED VIA unix_socket"',
+        in_log=True,
     ),
     Fault(
         "database-read-only",
@@ -189,7 +191,7 @@ HEALTHY = (
         "printf '%s\\n' ResumeProgram=/bin/true SuspendProgram=/bin/true SuspendTime=600 ResumeTimeout=600 "
         "'NodeName=cloud1 CPUs=1 State=CLOUD' >> $CONF; again slurmctld\n"
         "for i in $(seq 300); do scontrol update nodename=cloud1 state=power_up 2>/dev/null && break; sleep 0.1; done\n"
-        "scontrol show node cloud1 | grep -q POWERING_UP",
+        "scontrol show node cloud1 | grep -E 'POWER(ED|ING)?_UP'",
         on="slurmctld",
         restart=("slurmctld",),
         bounded=True,

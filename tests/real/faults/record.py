@@ -36,8 +36,10 @@ def record(release: str, version: str, fault: Fault, healthy: Mapping[str, Any],
     empty: dict[str, Any] = {"slurm_version": version, "healthy": {}, "faults": {}}
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else empty
     base = known["healthy"].setdefault(fault.layout, clean(healthy))
-    changes = differences(base["hosts"], quiet(clean(broken), base)["hosts"])
-    known["faults"][fault.name] = {"layout": fault.layout, "expect": fault.expect, "changes": list(changes)}
+    seen = clean(broken) if fault.in_log else quiet(clean(broken), base)
+    changes = differences(base["hosts"], seen["hosts"])
+    also = {"also": list(fault.also)} if fault.also else {}
+    known["faults"][fault.name] = {"layout": fault.layout, "expect": fault.expect, **also, "changes": list(changes)}
     EVIDENCE.mkdir(exist_ok=True)
     path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 

@@ -28,8 +28,7 @@ def followed(finding: Finding, data: dict[str, Any]) -> list[Step]:
 @pytest.mark.parametrize(("release", "fault"), FAULTS)
 def test_what_is_typed_is_understood(release: str, fault: str) -> None:
     data = evidence(fault, release=release, layout=RECORDED[release]["faults"][fault]["layout"])
-    (finding,) = judge(data).findings
-    for step in followed(finding, data):
+    for step in (step for finding in judge(data).findings for step in followed(finding, data)):
         if step.kind == "shell":
             assert set(step.hosts) <= set(data["hosts"])
             subprocess.run(["sh", "-n", "-c", step.text], check=True)

@@ -154,7 +154,7 @@ RULES = (
         "The database is of no use to slurmdbd",
         "accounting.html, MySQL Configuration; upgrades.html",
         _unusable,
-        ("slurmdbd-failed", "daemon-unreached", *_BEHIND),
+        ("slurmdbd-failed", "plugin-fails", "daemon-unreached", *_BEHIND),
         fatals=r"(?i)mysql|mariadb|database|storage|access denied",
         by_hand="whether the database or slurmdbd.conf is right is the site's to say",
     ),

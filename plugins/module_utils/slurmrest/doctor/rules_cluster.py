@@ -230,7 +230,7 @@ def _registration(cluster: Cluster, release: Release | None, name: str, state: s
             "another)"
         )
     return (
-        f"{on(controllers, f'systemctl stop slurmctld; rm {state}/clustername; systemctl start slurmctld')}: it "
+        f"{on(controllers, f'systemctl stop slurmctld; rm -f {state}/clustername; systemctl start slurmctld')}: it "
         "registers "
         "the cluster itself (by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
     )
@@ -523,7 +523,7 @@ RULES = (
         _database,
         (
             *("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
-            *("database-unusable", "daemon-unreached"),
+            *("database-unusable", "daemon-unreached", "plugin-fails"),
         ),
         fatals=r"(?i)mysql|mariadb|database|storage",
     ),

@@ -47,8 +47,8 @@ def _include_missing(cluster: Cluster) -> Iterator[Sign]:
                 f"{host.facts[conf]['path']} includes what is not there, or not readable: a daemon waits for it a "
                 "minute, listening nowhere, and ends.",
                 [*(f"{path} is not there, or not readable" for path in missing[:_MOST]), *said],
-                f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then restart "
-                f"{' and '.join(host.service(daemon) for daemon in daemons)}.",
+                f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then "
+                f"systemctl restart {' '.join(host.service(daemon) for daemon in daemons)}.",
             )
 
 
@@ -60,7 +60,8 @@ def _not_understood(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{host.facts[conf]['path']} has lines that are no Key=Value: Slurm ends over them.",
                 [f"{where}: not understood" for where in errors[:_MOST]],
-                f"Mend {', '.join(errors[:_MOST])}, then restart {' and '.join(host.service(one) for one in daemons)}.",
+                f"Mend {', '.join(errors[:_MOST])}, then systemctl restart "
+                f"{' '.join(host.service(one) for one in daemons)}.",
             )
 
 
@@ -224,7 +225,7 @@ RULES = (
         "slurm.conf(5), SlurmctldPort; slurmdbd.conf(5), DbdPort",
         _collisions,
         (*_ALL_DOWN, *_BEHIND, "port-taken", "listener-silent"),
-        fatals=r"(?i)address already in use|bind",
+        fatals=r"(?i)address already in use|already is listening|bind",
         preflight=True,
         by_hand="which ports are free, and pass the firewalls, is the site's to say",
     ),

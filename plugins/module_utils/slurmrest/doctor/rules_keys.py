@@ -22,6 +22,7 @@ CLOCK_SECONDS = 30.0
 
 _ANSWERS = ("token-not-minted", "token-refused", "accounting-refused")
 _REFUSALS = ("slurmctld-failed", "slurmdbd-failed", "plugin-fails", *_ANSWERS)
+_IN_ORDER = ("slurmdbd", "slurmctld", "slurmrestd")
 _KEY_FATALS = r"auth/jwt: .*(?:cannot stat|Could not load key)|create_mmap"
 
 
@@ -295,7 +296,9 @@ def _no_plugin(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"The plugin auth_jwt.so, which {' and '.join(wants)} need, is not installed.",
                 [f"{facts['plugin_dir']}/auth_jwt.so does not exist", *said],
-                join((_installed(host), start_again([host.service(daemon) for daemon in wants]))),
+                join(
+                    (_installed(host), start_again([host.service(daemon) for daemon in _IN_ORDER if daemon in wants]))
+                ),
             )
 
 
@@ -303,7 +306,9 @@ def _installed(host: Host) -> str:
     """The package of auth_jwt.so, anew: its file may be gone and the package still be there."""
     name = parts(host.facts)[2]
     return (
-        f"`apt-get install --reinstall --yes {name.split()[0]}`" if name.startswith("slurm-wlm") else f"Install {name}"
+        f"`apt-get update && apt-get install --reinstall --yes {name.split()[0]}`"
+        if name.startswith("slurm-wlm")
+        else f"Install {name}"
     )
 
 

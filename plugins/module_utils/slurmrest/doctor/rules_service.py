@@ -26,7 +26,7 @@ _FIRST_PORT = 1024
 _SHARE = {"slurmrestd_service_environment": {"SLURMRESTD_SECURITY": "disable_unshare_sysv,disable_unshare_files"}}
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _IDENTITY = r"should not be run|must not be run|(?i:supplementary)|User unknown"
-_IN_USE = r"(?i)address already in use"
+_IN_USE = r"(?i)address already in use|already is listening"
 _BIND = r"Unable to bind (?:UNIX )?socket: "
 
 
