@@ -332,7 +332,14 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
         shared_key._present(str(key))
     with pytest.raises(reading.UnsafePath, match="FIFO"):
         rotation.KeyOnHost(str(key), "root", state_dir=str(tmp_path / "state")).sign("root", 60)
-    assert gather._log({"entries": [{"key": "slurmctldlogfile", "value": str(key)}]}, "slurmctldlogfile") == []
+    assert (
+        gather._log(
+            {"entries": [{"key": "slurmctldlogfile", "value": str(key), "origin": "conf:1"}]},
+            "slurmctldlogfile",
+            "root",
+        )
+        == []
+    )
     monkeypatch.setattr(fetch, "CONFIG", str(key))
     with pytest.raises(SlurmrestError, match="cannot be used"):
         fetch.FetchSettings.read()

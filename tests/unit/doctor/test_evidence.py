@@ -7,7 +7,9 @@ import errno
 import json
 import os
 import pwd
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 from slurmrest.auth import jwt, keys
@@ -16,9 +18,7 @@ from slurmrest.facts import host as detection
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another account")
 ME = pwd.getpwuid(os.geteuid()).pw_name
 TOKEN = jwt.encode(jwt.claims_for("root"), jwt.Key(b"k" * 32)).reveal()
 SHOW = """\
@@ -159,10 +159,53 @@ def test_a_fatal_of_several_lines_is_kept_whole(tools: Path) -> None:
 def test_the_end_of_a_log_file(tmp_path: Path) -> None:
     log = tmp_path / "slurmctld.log"
     log.write_text("fine\n" * 3 + f"error: one {TOKEN}\n" + "fine\n" + "fatal: two\n")
-    conf = {"entries": [{"key": "slurmctldlogfile", "value": str(log)}]}
-    assert module._log(conf, "slurmctldlogfile") == ["error: one (redacted)", "fatal: two"]
-    assert module._log(None, "slurmctldlogfile") == []
-    assert module._log({"entries": [{"key": "logfile", "value": "/no/such"}]}, "logfile") == []
+    conf = {"entries": [{"key": "slurmctldlogfile", "value": str(log), "origin": f"{tmp_path}/conf:1"}]}
+    assert module._log(conf, "slurmctldlogfile", ME) == ["error: one (redacted)", "fatal: two"]
+    assert module._log(None, "slurmctldlogfile", ME) == []
+    assert (
+        module._log({"entries": [{**conf["entries"][0], "key": "logfile", "value": "/no/such"}]}, "logfile", ME) == []
+    )
+
+
+@root_only
+@pytest.mark.parametrize("slurm_user", ["nobody", "root", "no-such-account"])
+def test_a_log_file_that_another_account_names_is_its_own(tmp_path: Path, slurm_user: str) -> None:
+    log, conf = tmp_path / "log", tmp_path / "slurmdbd.conf"
+    log.write_text("fatal: roots\n")
+    conf.write_text(f"LogFile={log}\n")
+    entries = {"entries": [{"key": "logfile", "value": str(log), "origin": f"{conf}:1"}]}
+    assert module._log(entries, "logfile", slurm_user) == ["fatal: roots"]
+    os.chown(conf, 65534, 65534)
+    assert module._log(entries, "logfile", slurm_user) == []
+    os.chown(log, 65534, 65534)
+    assert module._log(entries, "logfile", slurm_user) == ["fatal: roots"]
+
+
+@root_only
+def test_a_log_file_behind_a_link_of_another_account(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("fatal: roots\n")
+    (tmp_path / "log").symlink_to(tmp_path / "secret")
+    os.lchown(tmp_path / "log", 65534, 65534)
+    entry = {"key": "logfile", "value": f"{tmp_path}/log", "origin": f"{tmp_path}/conf:1"}
+    assert module._log({"entries": [entry]}, "logfile", "nobody") == []
+
+
+@root_only
+def test_a_file_that_another_account_may_not_read_is_in_no_configuration_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("user=root\npassword=hunter2\n")
+    conf = tmp_path / "slurmdbd.conf"
+    conf.write_text("DbdHost=db\nInclude secret\n")
+    found = module._conf(str(conf))
+    assert found is not None
+    assert [entry["key"] for entry in found["entries"]] == ["dbdhost", "user", "password"]
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        conf = conf.rename(f"{directory}/slurmdbd.conf")
+        conf.write_text(f"DbdHost=db\nInclude {tmp_path}/secret\n")
+        os.chown(conf, 65534, 65534)
+        found = module._conf(str(conf))
+    assert found is not None
+    assert [entry["key"] for entry in found["entries"]] == ["dbdhost"]
 
 
 def test_passwords_do_not_come_along_with_a_configuration(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ class Host:
         monkeypatch.setenv("PATH", str(self.bin))
         monkeypatch.setattr(programs, "PATH", str(self.bin))
         monkeypatch.setattr(installation, "_SBIN", (str(root / "sbin"),))
+        monkeypatch.setattr(installation, "NOBODY", 0)  # who cannot enter the directory of a test
         monkeypatch.setattr(installation, "DPKG", str(root / "dpkg"))
         monkeypatch.setattr(module, "OS_RELEASE", (str(root / "os-release"),))
         monkeypatch.setattr(facts_units, "OWN_UNIT", str(self.admin / units.UNIT))
@@ -653,3 +655,17 @@ def test_a_binary_that_was_replaced_shows_also_where_root_may_not_look(
             process.kill()
     assert not outdated(str(process.pid))
     assert not outdated("0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another account")
+def test_slurmdbd_reads_its_file_as_whoever_has_a_say_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        host = Host(Path(directory), monkeypatch)
+        monkeypatch.setattr(installation, "NOBODY", 65534)
+        host.write("sbin/slurmdbd", "#!/bin/sh\necho slurm-wlm 24.11.$(($(/usr/bin/id -u) % 100))\n", 0o755)
+        assert host.detect()["slurmdbd"]["version"] == "24.11.34"  # its file is not where it is looked for
+        conf = host.write("etc/slurmdbd.conf", "DbdHost=db\n")
+        assert host.detect()["slurmdbd"]["version"] == "24.11.0"
+        os.chown(conf, 4321, 4321)
+        assert host.detect()["slurmdbd"]["version"] == "24.11.21"

@@ -6,8 +6,9 @@ import grp
 import os
 import pwd
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from slurmrest.slurm.conf import hash_values, read
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 ME = pwd.getpwuid(os.getuid()).pw_name
+NOBODY = 65534
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another account")
 MINE = grp.getgrgid(os.getgid()).gr_name
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 SITE = (
@@ -366,6 +369,46 @@ def test_the_parser_s_words_hold_no_password(tmp_path: Path) -> None:
     for secret in ("hunter2", "and more"):
         assert secret not in said
     assert [path.name for path in (tmp_path / "host").rglob("*") if path.is_symlink()] == []
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that other accounts may enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@root_only
+def test_the_parser_reads_for_another_account_as_that_account(open_place: Path) -> None:
+    host = Host(open_place, kind="slurmdbd")
+    script = 'head -n1 "$(dirname "$SLURM_CONF")/slurmdbd.conf" >&2; id -u >&2; exit 1'
+    (host.bin / "slurmdbd").write_text(f"#!/bin/sh\n{script}\n")
+    (host.bin / "slurmdbd").chmod(0o755)
+    part = host.part()
+    part.run = lambda argv, **how: programs.run(argv, **how) if argv[-1] == "-V" else host(argv)
+    assert "DbdHost=db; 0" in part.look().problems[0]
+    os.chown(host.path, NOBODY, NOBODY)
+    assert f"DbdHost=db; {NOBODY}" in part.look().problems[0]
+
+
+@root_only
+def test_what_another_account_may_not_read_is_not_read_for_it(open_place: Path) -> None:
+    host = Host(open_place, kind="slurmdbd")
+    secret = open_place / "secret"
+    secret.write_text("root:hunter2:\n")
+    secret.chmod(0o600)
+    host.path.write_bytes(DATABASE + f"Include {secret}\n".encode())
+    host.parser = (1, "slurmdbd: error: Parse error in file FILE line 4: root:hunter2:\n")
+    assert "as it is" in host.part().look().problems[0]  # root's own word
+    os.chown(host.path, NOBODY, NOBODY)
+    with pytest.raises(SlurmrestError, match=f"{secret} would be read because of what nobody can write") as caught:
+        host.part().look()
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(SlurmrestError, match="may not read it"):
+        host.part().apply()
+    secret.chmod(0o644)
+    assert "as it is" in host.part().look().problems[0]
 
 
 def test_the_daemon_s_words_hold_no_password(tmp_path: Path) -> None:

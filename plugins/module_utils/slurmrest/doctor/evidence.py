@@ -24,6 +24,7 @@ from ..auth import keys
 from ..facts.host import detect
 from ..host import access, files, programs
 from ..host.access import describe
+from ..host.decider import beyond, decider
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.proc import process, read_text
@@ -123,7 +124,11 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "units": {name: fields for name, fields in units_now.items() if fields["load"] != "not-found"},
         "processes": {name: process for name, process in processes.items() if process},
         "journal": {name: _lines(started) for name, started in journals.items()},
-        "logs": {name: _log(confs[conf], key) for name, conf, key in _LOG_KEYS if name in roles},
+        "logs": {
+            name: _log(confs[conf], key, str(facts[conf]["slurm_user"]))
+            for name, conf, key in _LOG_KEYS
+            if name in roles
+        },
         "confs": confs,
         **_unit_details(facts),
         "files": _files(facts),
@@ -282,12 +287,18 @@ def _lines(started: Started) -> list[dict[str, Any]]:
     return kept[::-1]
 
 
-def _log(conf: Mapping[str, Any] | None, key: str) -> list[str]:
-    """The end of a daemon's own log file, as far as it tells of trouble."""
-    path = next((entry["value"] for entry in (conf or {}).get("entries", []) if entry["key"] == key), "")
-    if not path:
+def _log(conf: Mapping[str, Any] | None, key: str, slurm_user: str) -> list[str]:
+    """The end of a daemon's own log file, as far as it tells of trouble.
+
+    Whoever has a say in the path can make it lead anywhere: then it has to be a file of SlurmUser, or of that account.
+    """
+    entry = next((entry for entry in (conf or {}).get("entries", []) if entry["key"] == key), None)
+    if not entry:
         return []
-    text = (read_beginning(path, LOG_BYTES, end=True) or b"").decode("utf-8", "replace")
+    path = entry["value"]
+    other = decider([str(entry["origin"]).rpartition(":")[0], path])
+    owner = (account_facts(slurm_user)["uid"] or other) if other else None
+    text = (read_beginning(path, LOG_BYTES, end=True, owner=owner) or b"").decode("utf-8", "replace")
     lines = [redacted(line) for line in text.splitlines() if _TROUBLE.search(line)]
     return [line[:400] for line in lines[-KEPT_LINES:]]
 
@@ -303,6 +314,7 @@ def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
         return None
     if conf is None:
         return None
+    closed = beyond(conf.files)
     entries = [
         {
             "key": entry.key.lower(),
@@ -312,6 +324,7 @@ def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
             "origin": f"{entry.file}:{entry.line}",
         }
         for entry in conf.entries
+        if entry.file not in closed
     ]
     return {"path": path, "entries": entries, "errors": list(conf.errors), "missing": list(conf.missing)}
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..host import programs
-from ..host.programs import Started, finish, start
+from ..host.decider import decider, groups_of
+from ..host.programs import NOBODY, Started, finish, start, whom
 from ..host.reading import names_in, read_if_there
 from ..slurm import conf as slurmconf
-from ..slurm.daemons import DAEMONS
+from ..slurm.daemons import DAEMONS, DATABASE
 from ..slurm.releases import lookup
 from ..slurm.version import Version
 from ..systemd import show
@@ -66,7 +67,9 @@ def _find(name: str, first: Iterable[str]) -> str | None:
 
 def start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, Started]:
     """Start all programs at once: together they take as long as the slowest."""
-    started = {name: start([path, "-V"]) for name, path in binaries.items()}
+    started = {name: start([path, "-V"]) for name, path in binaries.items() if name != DATABASE}
+    if DATABASE in binaries:
+        started[DATABASE] = start([binaries[DATABASE], "-V"], **_whose_database(prefix_of(binaries)))
     names = [unit, *(f"{name}.service" for name in DAEMONS if name != "slurmrestd")]
     started["systemctl"] = start(show.command(names, _UNIT_PROPERTIES))
     started["systemd"] = start(["systemctl", "--version"])
@@ -74,6 +77,16 @@ def start_programs(binaries: Mapping[str, str], unit: str) -> dict[str, Started]
         started["owners"] = start(["rpm", "-qf", "--queryformat", "%{NAME}\\n", *binaries.values()])
         started["packages"] = start(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}\\n"])
     return started
+
+
+def _whose_database(prefix: str | None) -> dict[str, Any]:
+    """As whom slurmdbd is asked: it reads its file first, which is SlurmUser's, with all that it includes."""
+    if os.geteuid() != 0:
+        return {}
+    usual = (f"{directory}/slurmdbd.conf" for directory in (f"{prefix}/etc", f"{prefix}/etc/slurm", "/etc/slurm"))
+    there = [path for path in usual if os.path.exists(path)]
+    uid = decider(there) if there else NOBODY
+    return whom(uid, *groups_of(uid)) if uid else {}
 
 
 def daemon_of(path: str | None, asked: Started | None, packages: Packages) -> dict[str, Any]:

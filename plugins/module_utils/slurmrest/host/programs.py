@@ -36,6 +36,9 @@ TOO_SLOW = 124
 MISSING = 127
 """Exit code of a program that is not there, or that cannot be run; that of a shell."""
 
+NOBODY = 65534
+"""The number of the account, and of the group, that owns nothing."""
+
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LAST_SECONDS = 1.0  # for what a program that was ended had written already
 
@@ -132,9 +135,14 @@ def run(
     return finish(start(argv, environment=environment, **how), limit)
 
 
+def whom(uid: int, gid: int, groups: Sequence[int] = ()) -> dict[str, Any]:
+    """What :func:`start` and :func:`run` are told to run a program as another account, which only root can do."""
+    return {"user": uid, "group": gid, "extra_groups": list(groups), "cwd": "/"}
+
+
 def as_account(run: Run, uid: int, gid: int, groups: Sequence[int] = ()) -> Run:
     """The same as another account, which may then lead nobody but itself astray; only root can do so."""
-    who: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": list(groups), "cwd": "/"}
+    who = whom(uid, gid, groups)
 
     def run_so(
         argv: Sequence[str], *, limit: float = SECONDS, environment: Mapping[str, str] | None = None

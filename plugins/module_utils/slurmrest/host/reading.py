@@ -60,8 +60,11 @@ def read_if_there(path: str) -> str | None:
         return None
 
 
-def read_beginning(path: str, limit: int, *, end: bool = False) -> bytes | None:
-    """The first (with ``end`` the last) ``limit`` bytes of a file of the site; None where it cannot be read."""
+def read_beginning(path: str, limit: int, *, end: bool = False, owner: int | None = None) -> bytes | None:
+    """The first (with ``end`` the last) ``limit`` bytes of a file of the site; None where it cannot be read.
+
+    With ``owner`` also where it is another account's.
+    """
     try:
         insist_on_a_file(path, os.stat(path))
         descriptor = os.open(path, READING & ~os.O_NOFOLLOW)
@@ -69,7 +72,7 @@ def read_beginning(path: str, limit: int, *, end: bool = False) -> bytes | None:
         return None
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or owner not in (None, status.st_uid):
             return None
         if end:
             os.lseek(descriptor, max(0, status.st_size - limit), os.SEEK_SET)

@@ -7,7 +7,8 @@ decided
 * whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
   file, but ``scontrol`` reads all of slurm.conf before it does anything, and ``slurmdbd -V`` all of slurmdbd.conf
   before it prints its version (``src/scontrol/scontrol.c``, ``src/slurmdbd/slurmdbd.c``: the same from the first to the
-  last release of the table). They read a candidate in a directory that only root can enter;
+  last release of the table). They read a candidate in a directory that only root can enter, or who runs them: the
+  account that has a say in the files (slurmdbd.conf is SlurmUser's), since a file can include any other;
 * how many hosts change together: with ``hold`` a host keeps its previous files until :meth:`Part.commit`.
 
 A password never gets into a result: differences and what daemons say are shown without (:mod:`..redaction`).
@@ -27,10 +28,11 @@ from typing import Any
 
 from ..errors import InputError, SlurmrestError
 from ..host import acl, files, programs, reading
+from ..host.decider import beyond, decider, groups_of
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
 from ..host.own import STATE_DIR
-from ..host.programs import Done, Run
+from ..host.programs import Done, Run, as_account
 from ..redaction import redacted
 from ..slurm import auth_parameters
 from ..slurm.commands import Slurm
@@ -225,12 +227,25 @@ class Part:
         return conf
 
     def _edit(self) -> Edit:
+        self._judge_includes()
         if self.request.state == "absent":
             return self._unmerged()
         return merge(self.request.path, read_text, self._wishes(), beside_includer=self.request.beside_includer)
 
     def _unmerged(self) -> Edit:
         return unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
+
+    def _judge_includes(self) -> None:
+        """Refuse to read for another account what it may not read itself: Slurm's words and ours would quote it."""
+        files_read = self._conf().files
+        closed = beyond(files_read)
+        if closed:
+            who = owner_name(decider(files_read))
+            raise SlurmrestError(
+                f"{', '.join(closed)} would be read because of what {who} can write into {self.request.path} or beside "
+                f"it, and {who} may not read it.",
+                f"Let {who} read it, or take it out; or give {self.request.path}, and the directories above, to root.",
+            )
 
     def _wishes(self) -> list[Wish]:
         conf = self._conf()
@@ -314,13 +329,24 @@ class Part:
         parent = "/run" if os.path.isdir("/run") and os.access("/run", os.W_OK) else None
         with tempfile.TemporaryDirectory(prefix="slurmrest-", dir=parent) as directory:
             names = self._candidate(conf, edit, directory)
-            done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv)
+            run = self._reader(conf, directory)
+            done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv, run=run)
         if done is None or done.returncode == 0:
             return None
         words = without_secrets(done.stderr + done.stdout, conf.raw).strip()
         for candidate, original in names.items():
             words = words.replace(candidate, original)
         return "; ".join(dict.fromkeys(words.splitlines())) or f"exit {done.returncode}"
+
+    def _reader(self, conf: SlurmConf, directory: str) -> Run:
+        """How a program reads the files: as whoever has a say in them, who gets into the directory for that."""
+        uid = decider(conf.files)
+        if not uid:
+            return self.run
+        gid, further = groups_of(uid)
+        os.chown(directory, 0, gid)
+        os.chmod(directory, 0o710)  # noqa: S103 - whose group it is reads it
+        return as_account(self.run, uid, gid, further)
 
     def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
         """Write the configuration into a directory of its own; returns the original of each file there."""
@@ -350,12 +376,12 @@ class Part:
                 os.symlink(posixpath.join(beside, entry), link)
         return {name: file for file, name in names.items()}
 
-    def _programs(self, conf: str) -> Slurm:
-        return Slurm(conf, self.request.prefix, self.run)
+    def _programs(self, conf: str, run: Run | None = None) -> Slurm:
+        return Slurm(conf, self.request.prefix, run or self.run)
 
-    def _slurm(self, conf: str, program: str, *words: str) -> Done[str] | None:
+    def _slurm(self, conf: str, program: str, *words: str, run: Run) -> Done[str] | None:
         """Run a program of Slurm on a configuration; None where it is not there, or too slow."""
-        slurm = self._programs(conf)
+        slurm = self._programs(conf, run)
         if slurm.find(program) is None:
             return None
         done = slurm.ask(program, *words, limit=CHECK_SECONDS)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, SlurmrestError
 from ..host.files import read
 from ..host.proc import link, private, process, whose
-from ..host.programs import as_account
+from ..host.programs import NOBODY, as_account
 from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
@@ -36,7 +36,6 @@ CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/(?:accounting_storage|auth)_\w+\.so")
 _LUA = "job_submit.lua"
-_NOBODY = 65534
 _NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
 _LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
@@ -125,9 +124,9 @@ def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
     """
     if os.geteuid() != 0:
         return run
-    uid, gid, groups = whose(pid) or (_NOBODY, _NOBODY, [])
+    uid, gid, groups = whose(pid) or (NOBODY, NOBODY, [])
     if uid == 0:
-        return run if itself else as_account(run, _NOBODY, _NOBODY)
+        return run if itself else as_account(run, NOBODY, NOBODY)
     return as_account(run, uid, gid, groups)
 
 
