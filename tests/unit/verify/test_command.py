@@ -9,12 +9,16 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slurmrest.auth import bearer, jwt
+from slurmrest.host import programs
 from slurmrest.rest.client import Target
+from slurmrest.slurmrestd import strangers
+from slurmrest.systemd import systemctl as systemd
 from slurmrest.verify import command as cli
 from slurmrest.verify.run import CHECKS
 
@@ -448,3 +452,34 @@ def test_no_secret_in_any_output(fault: str, tmp_path: Path, key_file: str, capf
     assert len(secrets) >= 4
     secrets.add(KEY_TEXT)
     assert not [part for part in secrets if part in shown]
+
+
+# --- whoever took slurmrestd's place ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "code"), [("loaded", cli.COULD_NOT_RUN), ("not-found", cli.OK)])
+def test_root_sends_no_token_to_another_account(
+    daemon: FakeSlurmrestd,
+    target: Target,
+    token_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    state: str,
+    code: int,
+) -> None:
+    unit = f"Id=slurmrestd.service\nLoadState={state}\nUser=root\nMainPID=0\n"
+
+    def systemctl(argv: Sequence[str], **_how: Any) -> programs.Done[str]:
+        return programs.Done(list(argv), 0, unit, "")
+
+    held = [{"kind": "tcp", "host": "127.0.0.1", "uid": 4321}]
+    monkeypatch.setattr(strangers, "Systemd", lambda: systemd.Systemd(systemctl))
+    monkeypatch.setattr(strangers, "listening_sockets", lambda *_which: held)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli.main(["--url", target.url, "--token-file", token_file]) == code
+    assert bool(daemon.requests) is (code == cli.OK)
+    assert ("is held by 4321" in capsys.readouterr().err) is (code != cli.OK)
+    daemon.requests.clear()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cli.main(["--url", target.url, "--token-file", token_file]) == cli.OK

@@ -39,6 +39,15 @@ def accounts_of(unit: str, user: str) -> set[int]:
     return {0, os.geteuid(), *(uid for uid in (own, main[0] if main else None) if uid is not None)}
 
 
+def accounts_here() -> set[int]:
+    """The same of every slurmrestd of this host, also of instances; none where this host has no unit of it."""
+    found: set[int] = set()
+    for unit, state in Systemd().show_all(["slurmrestd.service", "slurmrestd@*.service"], "LoadState,User").items():
+        if state.get("LoadState") == "loaded":
+            found |= accounts_of(unit, state.get("User", ""))
+    return found
+
+
 def strangers(targets: Iterable[Listener], accounts: Collection[int]) -> dict[str, str]:
     """Who else listens at these addresses of this host, by URL; nobody where all is as it should be."""
     found: dict[str, str] = {}

@@ -15,6 +15,7 @@ from ..command.token_options import STDIN, UsageError, read_secret, token_from_e
 from ..errors import SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target, Tls
 from ..rest.session import NOT_ORDINARY
+from ..slurmrestd import strangers
 from ..slurmrestd.address import DEFAULT_PORT
 from .formats import (
     NAGIOS_UNKNOWN,
@@ -192,6 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = _options(arguments)
         tls = _tls(arguments, targets)
         context = tls.context()
+        _refuse_strangers(targets)
         mint = _Mint(arguments)
         credentials, source = _credentials(arguments, mint)
         job_credentials, job_source = _job_credentials(arguments, mint, credentials, source)
@@ -205,6 +207,13 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _could_not_run(arguments, "interrupted")
     return _print(arguments, report, curl)
+
+
+def _refuse_strangers(targets: Sequence[Target]) -> None:
+    """Keep root's token from whoever took slurmrestd's place on a host of slurmrestd's; elsewhere a tunnel may end."""
+    accounts = strangers.accounts_here() if os.geteuid() == 0 else set()
+    if accounts:
+        strangers.refuse(targets, accounts)
 
 
 def _could_not_run(arguments: argparse.Namespace, words: str) -> int:
