@@ -9,7 +9,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -322,3 +322,18 @@ def test_load_client_counts_a_daemon_that_closes_at_once_as_failed() -> None:
         with pytest.raises(Refused, match="closed"):
             client.ask()
         client.close()
+
+
+def test_images_are_made_where_they_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Engine:
+        """One that has no image at all."""
+
+        def image_labels(self, _name: str) -> None: ...
+
+        def labels_of(self, _names: object) -> None: ...
+
+    made: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "up", lambda release, *words: made.append((release, *words)))
+    monkeypatch.setattr(commands, "down", lambda _engine: None)
+    commands.prepare(cast("Any", Engine()), ["24.11"], Progress(quiet=True))
+    assert made == [("24.11", "--no-cache"), ("24.11",), ("24.11", *commands.SPLIT)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import functools
 import hashlib
@@ -153,6 +154,35 @@ def test_a_dangling_link_makes_no_file_where_it_leads(theirs: Path, outside: Pat
     with pytest.raises(reading.UnsafePath, match=r"theirs/key is a symbolic link of .* Allowed: a link that root made"):
         transact(tmp_path / "state", spec(theirs / "key"))
     assert picture(outside) == before
+
+
+@root_only
+@pytest.mark.parametrize(("mode", "group", "shared"), [
+    (0o777, 0, True), (0o775, OTHER, True), (0o775, 0, False), (0o1777, OTHER, False), (0o755, OTHER, False),
+])  # fmt: skip
+def test_a_directory_of_root_in_which_others_may_rename(mode: int, group: int, shared: bool, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "directory").mkdir(parents=True)
+    (place / "directory" / "file").touch()
+    for name in ("roots", "linked"):
+        (place / name).write_text("root's")
+    os.link(place / "linked", tmp_path / "second")
+    os.chown(place, 0, group)
+    place.chmod(mode)
+
+    def attempt(change: Callable[[], object]) -> None:
+        with pytest.raises(files.UnsafePath, match=f"{place}") if shared else contextlib.nullcontext():
+            change()
+
+    attempt(lambda: files.take_over(str(place / "roots"), OTHER, OTHER, 0o600))
+    attempt(lambda: files.make_directory(str(place / "directory"), OTHER, OTHER, 0o700))
+    attempt(lambda: files.read(str(place / "linked")))
+    assert {(place / name).stat().st_uid for name in ("roots", "directory")} == {0 if shared else OTHER}
+    # What is made there is new, and what another account has there stays that one's.
+    files.make_directory(str(place / "new"), OTHER, OTHER, 0o700)
+    (place / "theirs").touch()
+    os.chown(place / "theirs", OTHER, OTHER)
+    files.take_over(str(place / "theirs"), OTHER, OTHER, 0o600)
 
 
 @root_only

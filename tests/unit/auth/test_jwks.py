@@ -20,6 +20,7 @@ from jwt.algorithms import RSAAlgorithm
 from slurmrest.auth import jwks
 from slurmrest.auth.jwks import JwksError, KeySet, PublicKey
 from slurmrest.errors import InputError
+from slurmrest.jwks import sources as module
 from slurmrest.jwks.sources import Source, read_all, sources
 
 if TYPE_CHECKING:
@@ -289,6 +290,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture
+def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of a test's own provider is one that any account may have."""
+    monkeypatch.setattr(module, "UNPRIVILEGED_PORTS", 65536)
+
+
+@pytest.mark.usefixtures("any_port")
 def test_a_set_is_fetched() -> None:
     with provider(document(entry())) as url:
         assert [key.kid for key in Source("idp", url).read().keys] == ["a"]
@@ -312,12 +320,14 @@ def test_https_needs_a_certificate_that_is_trusted(certificate: Path, tmp_path: 
             Source("idp", other, ca_file=str(authority)).read()
 
 
+@pytest.mark.usefixtures("any_port")
 @pytest.mark.parametrize("status", [302, 404, 503, 204])
 def test_only_200_counts_and_redirections_are_not_followed(status: int) -> None:
     with provider(document(entry()), status) as url, pytest.raises(JwksError, match=f"status {status} instead of 200"):
         Source("idp", url).read()
 
 
+@pytest.mark.usefixtures("any_port")
 def test_size_and_time_are_bounded() -> None:
     with provider(b" " * (jwks.MAXIMUM_BYTES + 1)) as url, pytest.raises(JwksError, match="more than 262144 bytes"):
         Source("idp", url).read()
@@ -327,6 +337,7 @@ def test_size_and_time_are_bounded() -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.usefixtures("any_port")
 def test_a_provider_that_is_not_there_is_named() -> None:
     with provider(b"") as url:
         pass
@@ -341,6 +352,8 @@ def test_a_provider_that_is_not_there_is_named() -> None:
         "http://idp.example.org/jwks",
         "http://192.0.2.1/jwks",
         "http://127.0.0.1.example.org/",
+        "http://127.0.0.1:8080/jwks",
+        "http://localhost:1024/",
         "http://[2001:db8::1]/",
         "ftp://127.0.0.1/",
         "https://",

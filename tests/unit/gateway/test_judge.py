@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
+from slurmrest.gateway import certificate
 from slurmrest.gateway import judge as judge_module
 from slurmrest.gateway.judge import judge
 from slurmrest.gateway.nginx import Nginx, Server
@@ -31,7 +32,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     key = tmp_path / "key"
     key.write_text("")
     key.chmod(0o600)
-    monkeypatch.setattr(judge_module.certificate, "judge", lambda *_arguments: "")
+    monkeypatch.setattr(certificate, "judge", lambda *_arguments: "")
     found = settle({**GOOD, "slurmrest_gateway_upstreams": ["127.0.0.1:6820"]})
     return replace(found, certificate_key=str(key))
 
@@ -71,7 +72,7 @@ def test_a_refused_certificate_is_one_of_the_problems(settings: Settings, monkey
     def refuse(*_arguments: object) -> str:
         raise InputError("slurmrest_gateway_certificate", "x", "another")
 
-    monkeypatch.setattr(judge_module.certificate, "judge", refuse)
+    monkeypatch.setattr(certificate, "judge", refuse)
     with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_certificate: 'x'.*slurmrest_gateway_listen"):
         judged(settings, NGINX, listening("httpd"))
 

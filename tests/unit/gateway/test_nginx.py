@@ -13,6 +13,7 @@ from slurmrest.gateway import nginx as nginx_module
 from slurmrest.gateway import trial as trial_module
 from slurmrest.gateway.nginx import Nginx, Server, look, main_text, servers, with_candidate
 from slurmrest.gateway.trial import trial
+from slurmrest.host import programs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ class Plays:
 
 @pytest.fixture(autouse=True)
 def _there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nginx_module.programs, "find", lambda _name: "/usr/sbin/nginx")
+    monkeypatch.setattr(programs, "find", lambda _name: "/usr/sbin/nginx")
 
 
 def test_what_debian_has_is_understood() -> None:
@@ -95,7 +96,7 @@ def test_what_nobody_says_is_what_nginx_was_built_with() -> None:
 
 
 def test_no_nginx_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nginx_module.programs, "find", lambda _name: None)
+    monkeypatch.setattr(programs, "find", lambda _name: None)
     assert look(Plays()) is None
     with pytest.raises(SlurmrestError, match="There is no nginx on this host"):
         nginx_module.demand(Plays())

@@ -96,6 +96,23 @@ def test_a_program_that_is_too_slow_is_ended_with_all_that_it_started() -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("way", ["", ">&2"])
+def test_a_program_that_writes_without_end_is_ended(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "MOST_BYTES", 3000)
+    done = programs.run(["sh", "-c", f"exec yes {way}"], limit=60)
+    assert done.returncode == programs.TOO_MUCH
+    assert len(done.stdout) <= 3000
+    assert done.stderr.endswith("wrote more than 3000 bytes")
+    assert (done.stdout or done.stderr).startswith("y\ny\n")
+    whole = programs.run(["sh", "-c", "head -c 3000 /dev/zero; printf 'a\\r\\nb' >&2"])
+    assert (len(whole.stdout), whole.stderr, whole.returncode) == (3000, "a\nb", 0)
+
+
+def test_a_program_that_closes_its_output_is_waited_for() -> None:
+    assert programs.run(["sh", "-c", "exec >&- 2>&-; sleep 0.2; exit 3"]).returncode == 3
+    assert programs.run(["sh", "-c", "exec >&- 2>&-; sleep 600"], limit=0.3).returncode == programs.TOO_SLOW
+
+
 def test_what_left_its_group_does_not_hold_us(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' & while ! test -s {pid}; do sleep 0.05; done; sleep 600"

@@ -58,6 +58,20 @@ class Asked:
         return given
 
 
+@pytest.mark.parametrize("change", [
+    {"issued": "1"}, {"expires": None}, {"expires": [1]}, {"issued": float("inf")}, {"expires": float("nan")},
+    {"expires": 1e300}, {"user": ["portal"]}, {"path": 5},
+])  # fmt: skip
+def test_a_record_of_other_types_is_none(change: dict[str, Any], tmp_path: Path) -> None:
+    settings = fetch.FetchSettings("svc", "svc", str(tmp_path), "root", str(tmp_path / "token"), ())
+    record = tmp_path / fetch.RECORD
+    good = {"user": "portal", "path": "/token", "issued": 1, "expires": 2.5}
+    record.write_text(json.dumps(good))
+    assert fetch.read_record(settings) == Record("portal", "/token", 1, 2.5)
+    record.write_text(json.dumps({**good, **change}))
+    assert fetch.read_record(settings) is None
+
+
 def at(seconds: float) -> Callable[[], float]:
     return lambda: NOW + seconds
 

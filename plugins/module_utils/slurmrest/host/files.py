@@ -43,11 +43,20 @@ _STEP = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class _Place:
-    """An open directory: its descriptor, its path without links, and who owns it."""
+    """An open directory: its descriptor, its path without links, who owns it, and whether others may rename in it."""
 
     descriptor: int
     path: str
     owner: int
+    open: bool = False
+
+    @classmethod
+    def of(cls, descriptor: int, path: str) -> _Place:
+        """What a descriptor leads to."""
+        found = os.fstat(descriptor)
+        # Where everybody's names are protected by the sticky bit, nobody can move what is not his own.
+        others = stat.S_IWOTH | (stat.S_IWGRP if found.st_gid else 0)
+        return cls(descriptor, path, found.st_uid, bool(found.st_mode & others) and not found.st_mode & stat.S_ISVTX)
 
     @property
     def foreign(self) -> bool:
@@ -105,6 +114,16 @@ class _Place:
             f"Look at it, and chown {self.path} to root, or {self.below(name)} to {who(self.owner)}.",
         )
 
+    def judge_name(self, name: str, entry: os.stat_result) -> None:
+        """Raise UnsafePath where others than root could have given this name to another thing of root's."""
+        if os.geteuid() == 0 and self.open and entry.st_uid == 0:
+            raise UnsafePath(
+                f"Others than root may write in {self.path}, who could have given the name {self.below(name)} to "
+                "something else that is root's there, so that root gives it to nobody. Allowed: a directory in which "
+                "only root may write.",
+                f"chmod go-w {self.path}",
+            )
+
     def judge_owner(self, name: str, uid: int) -> None:
         """Raise UnsafePath where a third account would get something in a directory of another one."""
         if self.foreign and uid not in (0, self.owner):
@@ -159,7 +178,7 @@ def _directory(path: str, *, make: bool = False, roots: bool = False) -> Iterato
                 os.close(descriptor)
                 raise
             os.close(place.descriptor)
-            place = _Place(descriptor, place.below(name), entry.st_uid)
+            place = _Place.of(descriptor, place.below(name))
         yield place
     finally:
         os.close(place.descriptor)
@@ -167,7 +186,7 @@ def _directory(path: str, *, make: bool = False, roots: bool = False) -> Iterato
 
 def _root() -> _Place:
     descriptor = os.open("/", _STEP)
-    return _Place(descriptor, "/", os.fstat(descriptor).st_uid)
+    return _Place.of(descriptor, "/")
 
 
 def _again(place: _Place, turns: int) -> tuple[_Place, int]:
@@ -251,7 +270,9 @@ def _opened(place: _Place, name: str, *, own: bool = False) -> Iterator[int]:
         # Who owns the directory can link another account's file into it, unless the kernel forbids that.
         lone = status.st_nlink == 1
         place.judge(name, status, roots=lone and not own)
-        if own and not lone:
+        if own:
+            place.judge_name(name, status)
+        if (own or place.open) and not lone:
             raise UnsafePath(
                 f"{place.below(name)} is linked elsewhere, too, and is left alone. Allowed: a file with one name.",
                 "Remove its other name.",
@@ -422,6 +443,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
             place.judge_owner(name, uid)
             if not (made and status.st_uid == os.geteuid() and not os.listdir(descriptor)):
                 place.judge(name, status)
+                place.judge_name(name, status)
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, mode)
         finally:

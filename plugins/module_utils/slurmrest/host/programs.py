@@ -5,7 +5,7 @@ SLURM_CLUSTERS, SLURM_JWT, SACCTMGR_…, a PATH with another Slurm in front. Non
 here. What it needs beyond PATH and LC_ALL its caller states: by ``environment``, or, where a command travels as data
 (a probe), by words before it as env(1) takes them: ``["env", "SLURM_CONF=/etc/slurm/slurm.conf", "scontrol", "ping"]``.
 
-A program that is too slow is ended together with all that it started.
+A program that is too slow, or writes without end, is ended together with all that it started.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import selectors
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, Union
 
@@ -33,6 +35,12 @@ LOOKING_SECONDS = 10.0
 TOO_SLOW = 124
 """Exit code of a program that was ended at its limit; that of timeout(1)."""
 
+TOO_MUCH = 125
+"""Exit code of a program that was ended since it wrote more than :data:`MOST_BYTES`."""
+
+MOST_BYTES = 128 << 20
+"""Bytes of output, and of errors, that are kept of a program; the longest are lists of jobs, nodes and packages."""
+
 MISSING = 127
 """Exit code of a program that is not there, or that cannot be run; that of a shell."""
 
@@ -40,6 +48,7 @@ NOBODY = 65534
 """The number of the account, and of the group, that owns nothing."""
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_CHUNK = 1 << 20
 _LAST_SECONDS = 1.0  # for what a program that was ended had written already
 
 Done = subprocess.CompletedProcess
@@ -108,24 +117,87 @@ def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, 
 def finish(started: Started, limit: float = LOOKING_SECONDS) -> Done[str]:
     """What a started program gave, after `limit` seconds at most; never raises for what the program did.
 
-    One that is not there has the exit code :data:`MISSING`, one that took too long :data:`TOO_SLOW`, each with words.
+    One that is not there has the exit code :data:`MISSING`, one that took too long :data:`TOO_SLOW`, and one that wrote
+    too much :data:`TOO_MUCH`, each with words.
     """
     if isinstance(started, Done):
         return started
     argv = [str(word) for word in started.args] if isinstance(started.args, (list, tuple)) else [str(started.args)]
-    try:
-        output, errors = started.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        ended = started.poll()  # not None: it is over, and something that it left behind holds its output
-        _end(started)
-        output, errors = _rest(started)
-        if ended is None:
-            words = f"{named(argv)} gave no answer within {limit:g} s"
-            return Done(argv, TOO_SLOW, output, "\n".join(filter(None, (errors.strip(), words))))
-    except BaseException:
-        _end(started)
-        raise
+    with contextlib.closing(_Said(started)) as said:
+        ended: int | None
+        try:
+            said.listen(limit)
+            ended = started.wait(max(0.0, said.deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            ended = started.poll()  # not None: it is over, and something that it left behind holds its output
+            _end(started)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a process of another session still holds it
+                said.listen(_LAST_SECONDS)
+            started.wait()
+        except BaseException:
+            _end(started)
+            started.wait()
+            raise
+        output, errors = said.texts()
+        if said.too_much or ended is None:
+            code, why = (TOO_MUCH, f"wrote more than {MOST_BYTES} bytes") if said.too_much else (
+                TOO_SLOW, f"gave no answer within {limit:g} s"
+            )  # fmt: skip
+            return Done(argv, code, output, "\n".join(filter(None, (errors.strip(), f"{named(argv)} {why}"))))
     return Done(argv, started.returncode, output, errors)
+
+
+class _Said:
+    """What a program writes, read side by side from both of its ends, and no more than is kept."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+        self.parts: dict[Any, list[bytes]] = {stream: [] for stream in self.streams}
+        self.left = dict.fromkeys(self.streams, MOST_BYTES)
+        self.open = set(self.streams)
+        self.too_much = False
+        self.deadline = 0.0
+
+    def close(self) -> None:
+        """Let go of both ends."""
+        for stream in self.streams:
+            stream.close()
+
+    def listen(self, seconds: float) -> None:
+        """Read until both ends are closed. Raises subprocess.TimeoutExpired where that takes longer."""
+        self.deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            for stream in self.open:
+                selector.register(stream, selectors.EVENT_READ)
+            while self.open:
+                ready = selector.select(max(0.0, self.deadline - time.monotonic()))
+                if not ready and time.monotonic() >= self.deadline:
+                    raise subprocess.TimeoutExpired(self.process.args, seconds)
+                for key, _events in ready:
+                    if not self._read(key.fileobj):
+                        selector.unregister(key.fileobj)
+
+    def _read(self, stream: Any) -> bool:
+        """Take what is there; false at its end."""
+        chunk = os.read(stream.fileno(), _CHUNK)
+        self.parts[stream].append(chunk[: self.left[stream]])
+        self.left[stream] -= len(chunk)
+        if self.left[stream] < 0 and not self.too_much:
+            self.too_much = True
+            _end(self.process)
+        if chunk and self.left[stream] >= 0:
+            return True
+        self.open.discard(stream)
+        return False
+
+    def texts(self) -> tuple[str, str]:
+        """Output and errors, lines ended as in texts."""
+        output, errors = (
+            b"".join(self.parts[stream]).decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+            for stream in self.streams
+        )
+        return output, errors
 
 
 def run(
@@ -190,15 +262,3 @@ def _end(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         process.kill()
-
-
-def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a killed program had written; nothing where a process of another session still holds its output."""
-    try:
-        return process.communicate(timeout=_LAST_SECONDS)
-    except subprocess.TimeoutExpired:
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-        process.wait()
-        return "", ""

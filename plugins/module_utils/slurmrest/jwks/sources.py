@@ -24,7 +24,10 @@ TIMEOUT = 15.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _URL = re.compile(r"[\x21-\x7e]{1,2000}\Z")
-_ALLOWED = "https://HOST/PATH, or http:// on loopback (127.0.0.1, [::1], localhost)"
+UNPRIVILEGED_PORTS = 1024
+"""From here on any account may listen (ip_unprivileged_port_start in ip(7), if nobody changed it)."""
+
+_ALLOWED = "https://HOST/PATH, or http:// on loopback (127.0.0.1, [::1], localhost) with a port below 1024"
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,10 @@ class Source:
             raise InputError(variable, self.url, _ALLOWED, str(error)) from None
         if parts.scheme not in ("http", "https") or not host or port == 0 or parts.fragment:
             raise InputError(variable, self.url, _ALLOWED)
-        if parts.scheme == "http" and not _is_loopback(host):
-            raise InputError(
-                variable,
-                self.url,
-                _ALLOWED,
-                "whoever is on the way could put in a key, and with it be any user of the cluster",
-            )
+        if parts.scheme == "http" and not (_is_loopback(host) and (port or 80) < UNPRIVILEGED_PORTS):
+            whoever = "is on the way" if not _is_loopback(host) else "has an account here, while the issuer is down,"
+            why = f"whoever {whoever} could put in a key, and with it be any user of the cluster"
+            raise InputError(variable, self.url, _ALLOWED, why)
 
     def _fetch(self, timeout: float) -> bytes:
         parts = urlsplit(self.url)

@@ -32,6 +32,9 @@ DEMAND = "renew"
 LARGEST_RECORD = 64 << 10
 """Bytes."""
 
+LATEST = 1e12
+"""Seconds; no clock shows more."""
+
 PRIVATE = 0o600
 FRESH = 2 / 3  # of its life: with less left, a token is renewed
 PATIENCE = 40.0  # seconds that a controller gets; ssh gives up by itself before
@@ -87,6 +90,14 @@ class Record:
     path: str
     issued: float
     expires: float
+
+    @property
+    def sound(self) -> bool:
+        """Whether names are texts and times are times: the account that fetches can write anything into the file."""
+        written: dict[str, object] = dict(self.__dict__)
+        times = (written["issued"], written["expires"])
+        finite = all(isinstance(time, (int, float)) and abs(time) <= LATEST for time in times)
+        return finite and all(isinstance(written[name], str) for name in ("user", "path"))
 
     def remaining(self, now: float) -> float:
         """Seconds that are left; negative when it has expired."""
@@ -163,9 +174,10 @@ def lifetime(found: jwt.Inspected) -> float | None:
 def read_record(settings: FetchSettings) -> Record | None:
     """What was written about the last token, None where there is nothing that can be read."""
     try:
-        return Record(**json.loads(files.read(settings.below(RECORD), LARGEST_RECORD)))
-    except (OSError, ValueError, TypeError, reading.UnsafePath):
+        record = Record(**json.loads(files.read(settings.below(RECORD), LARGEST_RECORD)))
+    except (OSError, ValueError, TypeError, RecursionError, reading.UnsafePath):
         return None
+    return record if record.sound else None
 
 
 def reason_to_renew(settings: FetchSettings, record: Record | None, now: float) -> str | None:
