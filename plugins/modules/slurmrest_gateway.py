@@ -11,8 +11,8 @@ short_description: Judge a gateway against its host, and have nginx try its conf
 description:
   - C(judge) refuses variables that nginx.conf cannot take or that would not be sound, and a certificate, port, nginx or
     socket of the host that does not go with them. It returns what is known of the host's nginx.
-  - C(trial) has nginx read its whole configuration with O(content) in the place of the gateway's file.
-  - Changes nothing.
+  - C(trial) has nginx read its whole configuration with O(content) in the place of the gateway's file. Before, it makes
+    the O(logs) that are missing, for nginx and the group of its logs; it changes nothing else.
 options:
   step: {description: What to do., type: str, required: true, choices: [judge, trial]}
   variables: {description: "For C(judge): the role's variables by name.", type: dict, default: {}}
@@ -22,6 +22,7 @@ options:
     elements: int
     default: []
   content: {description: "For C(trial): the text of the gateway's file.", type: str, default: ""}
+  logs: {description: "For C(trial): paths of the gateway's logs.", type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full, description: "Judges; tries nothing, since nginx makes the files that it logs to."}
 author: slurmrest-toolkit contributors
@@ -46,19 +47,23 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.gateway.judge import judge
+from ..module_utils.slurmrest.gateway.judge import judge, log_group
 from ..module_utils.slurmrest.gateway.nginx import demand
 from ..module_utils.slurmrest.gateway.settings import settle
-from ..module_utils.slurmrest.gateway.trial import trial
+from ..module_utils.slurmrest.gateway.trial import have_logs, trial
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do one step; SlurmrestError for what is refused."""
     if parameters["step"] == "judge":
         return judge(settle(parameters["variables"], parameters["threads"]))
-    if not check:
-        trial(demand(), parameters["content"])
-    return {}
+    if check:
+        return {}
+    nginx = demand()
+    # Before nginx does, which would make them for everybody to read.
+    changed = have_logs(parameters["logs"], nginx.user, log_group())
+    trial(nginx, parameters["content"])
+    return {"changed": changed}
 
 
 def main() -> None:
@@ -69,6 +74,7 @@ def main() -> None:
             "variables": {"type": "dict", "default": {}},
             "threads": {"type": "list", "elements": "int", "default": []},
             "content": {"type": "str", "default": ""},
+            "logs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -14,7 +14,6 @@ SITE = "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
 NGINX = {
     "user": "www-data",
     "group": "www-data",
-    "log_group": "adm",
     "workers": 2,
     "http2_directive": True,
     "site": SITE,

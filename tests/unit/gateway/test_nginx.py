@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +15,9 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.gateway import nginx as nginx_module
 from slurmrest.gateway import trial as trial_module
 from slurmrest.gateway.nginx import Nginx, Server, look, main_text, servers, with_candidate
-from slurmrest.gateway.trial import trial
+from slurmrest.gateway.trial import have_logs, trial
 from slurmrest.host import programs
+from slurmrest.host.files import UnsafePath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +153,41 @@ def test_a_candidate_stands_where_our_file_does(tree: Nginx) -> None:
 def test_a_main_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SlurmrestError, match=r"none.conf cannot be read"):
         main_text(str(tmp_path / "none.conf"))
+
+
+def test_logs_are_nginx_own_and_not_for_everybody(tmp_path: Path) -> None:
+    me, mine = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    new, open_one, odd = (tmp_path / name for name in ("new", "open", "odd"))
+    open_one.write_text("kept")
+    open_one.chmod(0o644)
+    assert have_logs([str(new), str(open_one)], me, mine)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (new, open_one)] == [0o640, 0o640]
+    assert open_one.read_text() == "kept"
+    assert not have_logs([str(new), str(open_one)], me, mine)
+    os.mkfifo(odd)
+    with pytest.raises(UnsafePath, match="odd is a FIFO"):
+        have_logs([str(odd)], me, mine)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another account")
+def test_a_link_in_nginx_own_directory_of_logs_leads_nowhere(tmp_path: Path) -> None:
+    place = tmp_path / "logs"
+    place.mkdir()
+    os.chown(place, 65534, 65534)
+    target = tmp_path / "target"
+    for there in (False, True):
+        if there:
+            target.write_text("root's")
+            target.chmod(0o600)
+        link = place / f"log{there}"
+        link.symlink_to(target)
+        os.lchown(link, 65534, 65534)
+        with pytest.raises(UnsafePath, match="symbolic link"):
+            have_logs([str(link)], "nobody", "root")
+        assert target.exists() is there
+    assert target.stat().st_uid == 0
+    assert have_logs([str(place / "new")], "nobody", "root")
+    assert (place / "new").stat().st_uid == 65534
 
 
 def test_a_trial_leaves_nothing_behind(tree: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

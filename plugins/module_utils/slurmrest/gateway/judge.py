@@ -42,12 +42,11 @@ def _facts(nginx: Nginx) -> dict[str, Any]:
         "group": account_facts(nginx.user)["group"],
         "site": nginx.site,
         "workers": nginx.workers,
-        "log_group": _log_group(),
         "http2_directive": nginx.has_http2_directive,
     }
 
 
-def _log_group() -> str:
+def log_group() -> str:
     """The group that reads nginx' logs."""
     try:
         return group_name(os.stat(LOGS).st_gid)
