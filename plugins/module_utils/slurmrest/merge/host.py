@@ -344,8 +344,7 @@ class Part:
         if not uid:
             return self.run
         gid, further = groups_of(uid)
-        os.chown(directory, 0, gid)
-        os.chmod(directory, 0o710)  # noqa: S103 - whose group it is reads it
+        files.make_directory(directory, 0, gid, 0o710)
         return as_account(self.run, uid, gid, further)
 
     def _candidate(self, conf: SlurmConf, edit: Edit, directory: str) -> dict[str, str]:
