@@ -53,6 +53,17 @@ def test_both_files_say_the_same(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("ours", "there", "found"), [
+    (False, None, "/var/spool/slurmd"), (True, None, "/var/spool/slurmd"), (False, "/x", "/var/spool/slurmd"),
+    (True, "/var/lib/slurm/slurmd", "/var/lib/slurm/slurmd"),
+])  # fmt: skip
+def test_slurmd_s_state_is_a_place_of_root_s_or_where_it_is(ours: bool, there: str | None, found: str) -> None:
+    known = facts()
+    known["slurm_conf"] = {**known["slurm_conf"], "ours": ours, "slurmd_spool_dir": there}
+    lookup = "lookup('ansible.builtin.template', 'slurm.conf.j2')"
+    assert f"\nSlurmdSpoolDir={found}\n" in evaluate("slurm_conf", lookup, {"slurm_conf_cluster_name": "c"}, known)
+
+
 def test_a_site_with_a_key_set_alone_gets_no_key() -> None:
     """Its tokens come from an issuer: a key that nobody asked for would make root's tokens for whoever reads it."""
     own = {"path": "/etc/slurm/slurm.conf", "exists": True, "ours": False, "jwt_key_path": "", "jwt_key": ""}

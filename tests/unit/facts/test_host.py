@@ -361,6 +361,7 @@ def test_slurm_conf(host: Host) -> None:
     assert (conf["jwt_key"], conf["jwks"]) == ("/k", "")
     assert conf["auth_alt_parameters"] == {"jwt_key": "/k", "disable_token_creation": None}
     assert conf["state_save_location"] == "/var/lib/slurm"
+    assert conf["slurmd_spool_dir"] is None
     assert conf["missing_includes"] == [str(host.root / "etc/gone.conf")]
     assert conf["errors"] == [f"{host.conf}:13"]
     assert (facts["slurm_user"]["name"], facts["slurm_user"]["uid"]) == ("root", 0)

@@ -105,6 +105,7 @@ def slurm_conf_facts(
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
         state_save_location=conf.get("StateSaveLocation", "/var/spool"),
+        slurmd_spool_dir=conf.get("SlurmdSpoolDir"),
         jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", "/var/spool")),
         accounting_storage_type=storage,
         accounting_storage_host=conf.get("AccountingStorageHost"),
