@@ -171,7 +171,7 @@ def test_a_directory_of_root_in_which_others_may_rename(mode: int, group: int, s
     place.chmod(mode)
 
     def attempt(change: Callable[[], object]) -> None:
-        with pytest.raises(files.UnsafePath, match=f"{place}") if shared else contextlib.nullcontext():
+        with pytest.raises(reading.UnsafePath, match=f"{place}") if shared else contextlib.nullcontext():
             change()
 
     attempt(lambda: files.take_over(str(place / "roots"), OTHER, OTHER, 0o600))

@@ -17,7 +17,7 @@ from slurmrest.gateway import trial as trial_module
 from slurmrest.gateway.nginx import Nginx, Server, look, main_text, servers, with_candidate
 from slurmrest.gateway.trial import have_logs, trial
 from slurmrest.host import programs
-from slurmrest.host.files import UnsafePath
+from slurmrest.host.reading import UnsafePath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,8 @@ import pytest
 from slurmrest.host import proc as processes
 from slurmrest.host import sockets
 
+from tests.unit.accounts import reachable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -90,10 +92,7 @@ def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start something as another account")
 def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for path in tmp_path.parents[:2]:
-        path.chmod(0o755)
-    program = tmp_path / "sleep"
+    program = reachable(tmp_path) / "sleep"
     shutil.copy("/bin/sleep", program)
     program.chmod(0o4755)
     with subprocess.Popen([str(program), "60"], user=65534, group=65534, extra_groups=[]) as process:
@@ -107,11 +106,14 @@ def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> 
     assert processes.whose(2**22 + 1) is None
 
 
-def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(tmp_path: Path) -> None:
+def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a path of a socket is short
     with socket.socket(socket.AF_UNIX) as odd, socket.socket(socket.AF_UNIX) as other:
-        odd.bind(str(tmp_path / "one\nthis is no line of the kernel at all"))
+        odd.bind("one\nthis is no line of the kernel at all")
         odd.listen()
-        other.bind(str(tmp_path / "two"))
+        other.bind("two")
         other.listen()
-        (found,) = sockets.listening_sockets([], [str(tmp_path / "two")])
-    assert (found["path"], found["pid"]) == (str(tmp_path / "two"), os.getpid())
+        (found,) = sockets.listening_sockets([], ["two"])
+    assert (found["path"], found["pid"]) == ("two", os.getpid())

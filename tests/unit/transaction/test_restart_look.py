@@ -14,6 +14,8 @@ from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahea
 from slurmrest.transaction.specs import FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction
 
+from tests.unit.accounts import reachable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -183,11 +185,9 @@ def test_what_a_process_names_is_run_as_its_account(
     program: str, host: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Its environment, its libraries and even its program are SlurmUser's to choose; the rights are to be, too."""
-    place = tmp_path_factory.mktemp("theirs")
+    place = reachable(tmp_path_factory.mktemp("theirs"))
     sleeping = place / program
     shutil.copy("/bin/sleep", sleeping)
-    for path in (place, *place.parents[:2]):
-        path.chmod(0o755)
     ran: list[tuple[Sequence[str], dict[str, Any]]] = []
 
     def run(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:

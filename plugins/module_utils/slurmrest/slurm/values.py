@@ -22,7 +22,7 @@ KEY_ALLOWED = "the name of a key: letters, digits, '_' and '.'"
 
 _KEY = re.compile(r"[A-Za-z0-9_.]+")
 _LINE_END = re.compile(r"[\r\n]")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _COMMENT = re.compile(r"(?<!\\)(?:\\\\)*#")
 _QUOTED = re.compile(r'"[^"]*"')
