@@ -103,6 +103,14 @@ class RunningCluster:
         return tuple(self.record.base_urls)
 
     @property
+    def gateway(self) -> tuple[str, Path] | None:
+        """Where the gateway answers on this host, and the authority of its certificate; None where there is none."""
+        from slurmrest_toolkit.clusters.gateway import ca_file
+
+        url = self.record.gateway_url
+        return None if url is None else (url, ca_file(self.record))
+
+    @property
     def api_versions(self) -> tuple[str, ...]:
         """Versions of ``/slurm`` that it serves, oldest first."""
         return tuple(self.record.api_versions)
@@ -196,6 +204,7 @@ def start(
     layout: str = "single",
     nodes: int = 1,
     rest_hosts: int | None = None,
+    gateway: bool = False,
     image: str | None = None,
     engine: str | None = None,
     cache: bool = True,
@@ -217,6 +226,7 @@ def start(
         layout: ``single`` (everything on one node), ``split``, or ``ha`` (two controllers).
         nodes: compute nodes of the split layout.
         rest_hosts: hosts of slurmrestd in the layouts ``split`` and ``ha``; 1 and 2 without it.
+        gateway: have a gateway with TLS in front of them, on the first; :attr:`RunningCluster.gateway` says where.
         image: an ordinary image to start from, such as ``debian:12``.
         engine: ``podman`` or ``docker``; what works here without it.
         cache: start from images of converged nodes, and keep them.
@@ -246,6 +256,7 @@ def start(
         layout=layout,
         compute_nodes=nodes,
         rest_hosts=rest_hosts,
+        gateway=gateway,
         engine=engine,
         image=image,
         allow_stale=allow_stale_mirror,

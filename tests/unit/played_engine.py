@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HOST_KEY = "ssh-ed25519 AAAAC3Nz root@node\n"
 KEY = b"k" * 32
+AUTHORITY = "an authority\n"
 SIZES = "/etc/munge/munge.key:1024\n/var/lib/slurm/jwt/jwt_hs256.key:32\n"
 VERSION = "24.11.5"
 
@@ -87,7 +88,11 @@ class PlayedEngine(Engine):
 
     def _port(self, words: Sequence[str], _text: str) -> str:
         number = 41000 + 2 * list(self.started).index(words[0])
-        return f"22/tcp -> 127.0.0.1:{number}\n6820/tcp -> 127.0.0.1:{number + 1}\n6819/udp -> 127.0.0.1:9\n"
+        ports = {22: number, 6820: number + 1, 443: number + 1000}
+        return (
+            "".join(f"{inside}/tcp -> 127.0.0.1:{here}\n" for inside, here in ports.items())
+            + "6819/udp -> 127.0.0.1:9\n"
+        )
 
     def _rm(self, words: Sequence[str], _text: str) -> str:
         for word in words:
@@ -133,6 +138,8 @@ class PlayedEngine(Engine):
             return self.pings.pop(0) if self.pings else None
         if command[:2] == ["sh", "-s"]:
             return SIZES if "gate slurmrest-renew" in text else "done\n"
+        if command[0] == "cat":
+            return AUTHORITY if command[1].endswith("authority.pem") else None
         answers = {"slurmctld": f"slurm {VERSION}\n", "base64": base64.b64encode(KEY).decode(), "sh": "done\n"}
         answers["systemctl"] = "done\n"
         answers["journalctl"] = "2026-01-01T00:00:00+00:00 node slurmctld[1]: error: it has troubles\nall is well\n"

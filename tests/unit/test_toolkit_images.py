@@ -133,6 +133,7 @@ def test_packages_images_follow_their_ingredients(tmp_path: Path) -> None:
     assert before == packages.installed_name(base, ["slurmd"], clone)
     assert before.startswith(f"{packages.INSTALLED}:trixie-slurmd-")
     assert before != packages.installed_name(base, ["slurmctld"], clone)
+    assert before != packages.installed_name(base, ["slurmd"], clone, ["/var/lib/slurm/slurmctld"])
     assert before != packages.installed_name(Image(f"{BASE}:trixie-2", "24.11.5"), ["slurmd"], clone)
     with (clone / "roles" / "slurm_packages" / "tasks" / "main.yml").open("a", encoding="utf-8") as file:
         file.write("# changed\n")

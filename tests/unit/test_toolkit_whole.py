@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from slurmrest.auth.jwt import Key, verify
 from slurmrest.verify import run as verification
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, journals, lifecycle, prove, remove, rest, tokens
+from slurmrest_toolkit.clusters import (
+    controllers,
+    describe,
+    gateway,
+    journals,
+    lifecycle,
+    prove,
+    remove,
+    rest,
+    tokens,
+)
 from slurmrest_toolkit.clusters.lifecycle import Request
 from slurmrest_toolkit.clusters.state import STATE_SAVE_LOCATION, load
 from slurmrest_toolkit.containers.host import Host
@@ -24,7 +35,7 @@ from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
-from tests.unit.played_engine import KEY, VERSION, PlayedEngine
+from tests.unit.played_engine import AUTHORITY, KEY, VERSION, PlayedEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +158,57 @@ def test_many_nodes_start_from_one_image_of_each_kind(stage: Stage) -> None:
     assert images["slurmrest-wide-ctl"] != images["slurmrest-wide-db"]
     published = {call[2] for call in stage.engine.told("run") if any(word.endswith("::6820") for word in call)}
     assert published == {"--name=slurmrest-wide-rest"}
+
+
+def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_kept_here(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def request(target: Any, _method: str, path: str, **how: Any) -> Any:
+        assert how["context"] is not None
+        asked.append(f"{target}{path}")
+        return type("Answer", (), {"status": 503 if len(asked) == 1 else 200, "text": "not yet"})
+
+    monkeypatch.setattr(gateway, "request", request)
+    monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
+    progress = stage.up("gate", layout="split", rest_hosts=2, gateway=True)
+    assert stage.played[-1][0] == ["cluster.yml", "deploy.yml", "gateway.yml"]
+    assert "gateway" in progress.timings
+    made = [number for number, call in enumerate(stage.engine.calls) if gateway.PROGRAM in call]
+    assert len(made) == 1
+    published = {call[2] for call in stage.engine.told("run") if "--publish=127.0.0.1::443" in call}
+    assert published == {"--name=slurmrest-gate-rest1"}
+    found = load("gate")
+    assert found is not None
+    assert found.gateway_url == f"https://127.0.0.1:{found.node('rest1').gateway_port}"
+    assert asked == [f"{found.gateway_url}/slurm/v0.0.42/diag"] * 2
+    told = describe.describe(found)["gateway"]
+    assert (told["url"], told["identity"]) == (found.gateway_url, "token")
+    assert Path(told["ca_file"]).read_text(encoding="ascii") == AUTHORITY
+    assert [user["name"] for user in told["users"]] == ["root", "alice"]
+    assert f"--cacert {told['ca_file']} -H @" in describe.summary(found)
+    hosts = yaml.safe_load((found.directory / "inventory" / "hosts.yml").read_text())["all"]
+    assert list(hosts["children"]["slurmrest_gateway"]["hosts"]) == ["rest1"]
+    assert hosts["vars"]["slurmrest_gateway_plain_acknowledged"] is True
+
+
+def test_a_gateway_that_does_not_serve_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "READY_SECONDS", 0.0)
+    monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: None})())
+    with pytest.raises(ClusterFailedError, match=r"https://127.0.0.1:[0-9]+/slurm/.*diag is not served after 0 s"):
+        stage.up("gate", gateway=True)
+
+
+def test_bare_nodes_with_a_gateway_to_be_have_its_certificate(stage: Stage) -> None:
+    stage.up("plain", bare=True, gateway=True)
+    assert stage.engine.told(gateway.PROGRAM)
+    found = load("plain")
+    assert found is not None
+    assert gateway.ca_file(found).read_text(encoding="ascii") == AUTHORITY
+    assert describe.describe(found)["gateway"] is None
+    stage.up("none")
+    assert describe.describe(load("none") or found)["gateway"] is None
 
 
 PRIMARY_UP = "Slurmctld(primary) at ctl1 is UP\n"

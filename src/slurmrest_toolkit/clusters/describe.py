@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from slurmrest_toolkit.clusters import rest, tokens, users
+from slurmrest_toolkit.clusters import gateway, rest, tokens, users
 from slurmrest_toolkit.clusters.state import DEFAULT_NAME, cluster_names
 from slurmrest_toolkit.nodes import inventory
 
@@ -37,6 +37,7 @@ def describe(cluster: Cluster) -> dict[str, Any]:
         "unix_socket": inventory.SOCKET if served else None,
         "token": str(tokens.token_file(cluster, tokens.ADMINISTRATOR)) if served else None,
         "user_token": str(tokens.token_file(cluster, inventory.ORDINARY_USER)) if served else None,
+        "gateway": gateway.describe(cluster) if served else None,
         "api_versions": cluster.api_versions,
         "cluster_name": inventory.CLUSTER_NAME,
         "users": {
@@ -67,11 +68,13 @@ def summary(cluster: Cluster) -> str:
             "",
             f"  REST API      {cluster.base_url}",
             f"  in {cluster.rest_node.name:<10} 0.0.0.0:6820, unix:{inventory.SOCKET}",
+            *([f"  gateway       {cluster.gateway_url}"] if cluster.gateway_node else []),
             f"  API versions  {' '.join(cluster.api_versions)}",
             f"  users         {', '.join(users.known(cluster))}",
             f"  seconds       {phases}; {sum(cluster.timings.values()):.1f} in all",
             "",
             "  ask it        " + rest.example(cluster),
+            *(["  over TLS      " + gateway.example(cluster)] if cluster.gateway_node else []),
             f"  or            {command} cluster curl{name} diag",
             f"  a token       {command} cluster token{name} --user {inventory.ORDINARY_USER}",
         ]

@@ -12,7 +12,7 @@ from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, rest, tokens, users
+from slurmrest_toolkit.clusters import controllers, gateway, rest, tokens, users
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
 from slurmrest_toolkit.clusters.running import owned, standing
@@ -28,9 +28,14 @@ from slurmrest_toolkit.nodes import start as nodes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from slurmrest.auth.bearer import Token
+
     from slurmrest_toolkit.clusters.state import Node
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.support.progress import Progress
+
+
+PLAYBOOKS = ("cluster.yml", "deploy.yml")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Request:
     layout: str = LAYOUTS[0]
     compute_nodes: int = 1
     rest_hosts: int | None = None
+    gateway: bool = False
     engine: str | None = None
     image: str | None = None
     bare: bool = False
@@ -61,7 +67,7 @@ class Request:
         Raises:
             InputError: there is no such layout.
         """
-        return plan_nodes(self.name, self.layout, self.compute_nodes, self.rest_hosts)
+        return plan_nodes(self.name, self.layout, self.compute_nodes, self.rest_hosts, gateway=self.gateway)
 
     def recipe(self, base_name: str) -> warm.Recipe:
         """Return what the warm images are made of, given the name of the base image."""
@@ -111,6 +117,8 @@ def steps(start: Start) -> Iterator[Callable[[Start], None]]:
         yield choose_base
     if start.kept is None:
         yield start_plain
+        if start.request.gateway:
+            yield certify
         if start.request.bare:
             return
         yield install
@@ -214,6 +222,12 @@ def start_plain(start: Start) -> None:
     cluster.save()
 
 
+def certify(start: Start) -> None:
+    """Have the gateway's node make its certificate, and keep the authority that clients trust."""
+    gateway.certify(start.engine, start.cluster)
+    gateway.keep_authority(start.engine, start.cluster)
+
+
 def install(start: Start) -> None:
     """Install Slurm's packages and keep an image of one node of each kind, unless all of these images are there."""
     images = installed(start)
@@ -231,7 +245,7 @@ def install(start: Start) -> None:
 def deploy(start: Start) -> None:
     """Run the shipped playbooks."""
     start.progress.phase("cluster", "playbooks/cluster.yml: munge, MariaDB, slurmdbd, slurmctld, slurmd")
-    play(start)
+    play(start, names=(*PLAYBOOKS, "gateway.yml") if start.request.gateway else PLAYBOOKS)
 
 
 def prove_deployed(start: Start) -> None:
@@ -239,6 +253,7 @@ def prove_deployed(start: Start) -> None:
     start.progress.phase("verify", "requests from this host, and a job")
     wait_for_backups(start)
     made = [tokens.renew(start.engine, start.cluster, user) for user in tokens.USERS]
+    wait_for_gateway(start, made)
     prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster), start.request.verify)
     add_users(start)
 
@@ -277,6 +292,7 @@ def serve(start: Start) -> None:
             tokens.keep(cluster, user, token)
         rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
         wait_for_backups(start)
+        wait_for_gateway(start, made)
         start.progress.phase("verify", "requests from this host, and a job")
         prove(start.engine, cluster, made, secrets.signing_key, start.request.verify)
         logins.result()
@@ -296,10 +312,18 @@ def wait_for_backups(start: Start) -> None:
         controllers.wait_until_up(start.engine, start.cluster)
 
 
+def wait_for_gateway(start: Start, made: Sequence[Token]) -> None:
+    """Wait until the gateway serves over TLS, where there is one; ``made`` are the tokens of ``tokens.USERS``."""
+    if start.cluster.gateway_node is not None:
+        gateway.wait_until_served(start.engine, start.cluster, Credentials(tokens.USERS[-1], made[-1]))
+
+
 def installed(start: Start) -> dict[str, str]:
     """Return the image with packages for each node's name, made or not."""
     return {
-        node.name: packages.installed_name(start.based_on(), node.roles, collection.ROOT)
+        node.name: packages.installed_name(
+            start.based_on(), node.roles, collection.ROOT, start.cluster.volumes_of(node).values()
+        )
         for node in start.cluster.nodes
     }
 
@@ -309,13 +333,15 @@ def has(engine: Engine, image: str) -> bool:
     return engine.image_labels(image) is not None
 
 
-def play(start: Start, *arguments: str, names: Sequence[str] = ("cluster.yml", "deploy.yml")) -> playbooks.Run:
-    """Run playbooks against the cluster; a whole run moves on to the phase ``deploy`` with deploy.yml."""
+def play(start: Start, *arguments: str, names: Sequence[str] = PLAYBOOKS) -> playbooks.Run:
+    """Run playbooks against the cluster; a whole run moves on to the phases ``deploy`` and ``gateway`` with theirs."""
     cluster, progress = start.cluster, start.progress
 
     def on_playbook(name: str) -> None:
         if name == "deploy.yml" and not arguments:
             progress.phase("deploy", "playbooks/deploy.yml: slurmrestd, and its verification on the REST host")
+        elif name == "gateway.yml":
+            progress.phase("gateway", "playbooks/gateway.yml: nginx with TLS")
 
     return playbooks.run(
         cluster.directory / "inventory" / "hosts.yml",

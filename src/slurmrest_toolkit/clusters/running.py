@@ -84,14 +84,14 @@ def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
     engine = engine_of(cluster, progress)
     containers = {container.name: container for container in engine.containers(f"{CLUSTER_LABEL}={cluster.name}")}
     running = {node.name: node.container in containers and containers[node.container].running for node in cluster.nodes}
-    before = [(node.ssh_port, node.rest_port) for node in cluster.nodes]
+    before = [(node.ssh_port, node.rest_port, node.gateway_port) for node in cluster.nodes]
     for node in cluster.nodes:
         if running[node.name]:
             try:
                 nodes.read_ports(engine, node)
             except EngineError:  # removed or stopped since it was listed
                 running[node.name] = False
-    if before != [(node.ssh_port, node.rest_port) for node in cluster.nodes]:
+    if before != [(node.ssh_port, node.rest_port, node.gateway_port) for node in cluster.nodes]:
         cluster.save()
         nodes.write_access_files(cluster)
     return running

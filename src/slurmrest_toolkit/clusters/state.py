@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LAYOUTS = ("single", "split", "ha")
+GATEWAY = "slurmrest_gateway"
+"""The role of a node with TLS in front of slurmrestd."""
+
 DEFAULT_NAME = "default"
 
 STATE_SAVE_LOCATION = "/var/lib/slurm/slurmctld"
@@ -43,13 +46,14 @@ _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 
 @dataclass
 class Node:
-    """One container: its name is its host name; ports are on loopback, ``rest_port`` only where slurmrestd runs."""
+    """One container: its name is its host name; ports are on loopback, those of REST only where it is."""
 
     name: str
     roles: list[str]
     container: str
     ssh_port: int = 0
     rest_port: int | None = None
+    gateway_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,16 @@ class Cluster:
     def base_url(self) -> str:
         """The first of them."""
         return self.base_urls[0]
+
+    @property
+    def gateway_node(self) -> Node | None:
+        """The node of the gateway, where there is one."""
+        return next((node for node in self.nodes if GATEWAY in node.roles), None)
+
+    @property
+    def gateway_url(self) -> str | None:
+        """Where the gateway answers on this host."""
+        return f"https://127.0.0.1:{self.gateway_node.gateway_port}" if self.gateway_node else None
 
     def node(self, name: str) -> Node:
         """Return the node called ``name``.
@@ -228,7 +242,9 @@ def choose(name: str | None) -> Cluster:
     return cluster
 
 
-def plan_nodes(cluster: str, layout: str, compute_nodes: int, rest_hosts: int | None = None) -> list[Node]:
+def plan_nodes(
+    cluster: str, layout: str, compute_nodes: int, rest_hosts: int | None = None, *, gateway: bool = False
+) -> list[Node]:
     """Return the nodes of a layout.
 
     Args:
@@ -237,6 +253,7 @@ def plan_nodes(cluster: str, layout: str, compute_nodes: int, rest_hosts: int | 
             ``ha`` (two controllers that share their state, REST hosts, and one node of the database and of jobs).
         compute_nodes: number of compute nodes; ``single`` and ``ha`` have one.
         rest_hosts: number of REST hosts; None is two for ``ha`` and otherwise one.
+        gateway: whether the first of them is a gateway with TLS for all.
 
     Raises:
         InputError: the layout is unknown, or a number does not go with it.
@@ -255,6 +272,9 @@ def plan_nodes(cluster: str, layout: str, compute_nodes: int, rest_hosts: int | 
         roles = {**_BEHIND[layout], **rest_roles(layout, rest_hosts)}
         if layout == "split":
             roles |= {f"c{number}": ["slurmd"] for number in range(1, compute_nodes + 1)}
+    if gateway:
+        first = next(name for name, groups in roles.items() if "slurmrestd" in groups)
+        roles[first] = [*roles[first], GATEWAY]
     return [Node(name, groups, f"slurmrest-{cluster}-{name}") for name, groups in roles.items()]
 
 

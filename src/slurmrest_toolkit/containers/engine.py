@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SSH_PORT = 22
 REST_PORT = 6820
+TLS_PORT = 443
 
 BOOT_FLAGS = {
     "podman": ("--systemd=always",),

@@ -9,7 +9,7 @@ from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remov
 from slurmrest_toolkit.support.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from slurmrest_toolkit.clusters.state import Node
     from slurmrest_toolkit.containers.engine import Engine
@@ -23,15 +23,16 @@ INGREDIENTS = ("playbooks/cluster.yml", "playbooks/deploy.yml", "roles/slurm_com
 SCRUB = Path(__file__).with_name("scrub.sh")
 
 
-def installed_name(base: Image, roles: Sequence[str], root: Path) -> str:
+def installed_name(base: Image, roles: Sequence[str], root: Path, mounted: Iterable[str] = ()) -> str:
     """Return the name of the image with the packages of a node's roles, made or not.
 
     Args:
         base: the base image.
         roles: the node's roles.
         root: the clone, where the ingredients are.
+        mounted: where the node has volumes: these directories stay in an image of it, empty and root's.
     """
-    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *sources(root, INGREDIENTS)))
+    key = digest((base.name, SCRUB.read_text(encoding="utf-8"), *sorted(mounted), *sources(root, INGREDIENTS)))
     return f"{INSTALLED}:{installed_prefix(base, roles)}{key}"
 
 

@@ -4,7 +4,7 @@
 # with their owner and mode. A node started from the image waits at boot until slurmrest-renew has filled them.
 set -eu
 
-for unit in slurmrestd slurmd slurmctld slurmdbd mariadb munge; do
+for unit in nginx slurmrestd slurmd slurmctld slurmdbd mariadb munge; do
     ! systemctl --quiet is-active "$unit" || systemctl stop "$unit"
 done
 
@@ -14,6 +14,7 @@ for key in /etc/munge/munge.key /etc/slurm/slurm.key /var/lib/slurm/jwt/jwt_hs25
     : >"$key"
 done
 : >/etc/ssh/authorized_keys
+rm -f /etc/slurmrest-gateway/*
 # Empty, not absent: systemd then makes a new one without taking this for the first boot ever.
 : >/etc/machine-id
 chmod 0444 /etc/machine-id
@@ -52,6 +53,7 @@ case ${1-} in
             printf %s "$data" | base64 -d >"$path"
         done
         slurmrest-enrol "$@"
+        [ ! -x /usr/local/sbin/slurmrest-certify ] || slurmrest-certify
         mkfifo -m 0600 "$renewed" 2>/dev/null || [ -p "$renewed" ]
         timeout 30 sh -c 'echo >"$1"' sh "$renewed"
         rm -f /etc/systemd/system/multi-user.target.wants/slurmrest-renew*.service
@@ -79,7 +81,7 @@ UNIT
 enabled() {
     [ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ]
 }
-gate slurmrest-renew wait '' 'munge.service slurmdbd.service slurmctld.service slurmd.service slurmrestd.service'
+gate slurmrest-renew wait '' 'munge.service slurmdbd.service slurmctld.service slurmd.service slurmrestd.service nginx.service'
 # Without a state of its own, slurmctld ends at once when there is no slurmdbd; slurmd waits long to register again.
 if enabled slurmctld && grep -q '^AccountingStorageHost=' /etc/slurm/slurm.conf; then
     gate slurmrest-renew-slurmctld 'reach AccountingStorageHost 6819' \

@@ -44,6 +44,9 @@ INGREDIENTS = ("ansible.cfg", "playbooks", "plugins", "roles")
 
 SEAL = Path(__file__).with_name("seal.sh")
 
+CERTIFY = Path(__file__).with_name("certify.sh")
+"""What the node of a gateway runs, when it is deployed to and at each start from an image, to have a certificate."""
+
 JWT_KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 
 AUTHORIZED_KEYS = "/etc/ssh/authorized_keys"
@@ -123,6 +126,7 @@ def recipe(base: str, layout: str, planned: list[Node], root: Path, conf: Mappin
     described = {"nodes": [asdict(node) for node in example.nodes], "variables": variables}
     texts = (
         SEAL.read_text(encoding="utf-8"),
+        CERTIFY.read_text(encoding="utf-8"),
         SCRUB.read_text(encoding="utf-8"),
         importlib.metadata.version("ansible-core"),
         *sources(root, INGREDIENTS),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from slurmrest_toolkit.clusters.state import GATEWAY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.clusters.state import Cluster, Node
 
 GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
+GATEWAY_DIRECTORY = "/etc/slurmrest-gateway"
+"""Where the node of a gateway has its certificate, and the authority that signed it."""
+
 USER = "admin"
 ORDINARY_USER = "alice"
 CLUSTER_NAME = "slurmrest"
@@ -86,7 +91,8 @@ def render_inventory(cluster: Cluster, directory: Path, variables: Mapping[str, 
             "hosts": hosts,
             "vars": {**connection, **variables},
             "children": {
-                group: {"hosts": {node.name: {} for node in cluster.nodes if group in node.roles}} for group in GROUPS
+                group: {"hosts": {node.name: {} for node in cluster.nodes if group in node.roles}}
+                for group in (*GROUPS, *([GATEWAY] if cluster.gateway_node else []))
             },
         }
     }
@@ -124,4 +130,15 @@ def role_variables(cluster: Cluster, *, cgroup_plugin: str | None) -> dict[str, 
         "slurm_conf_cgroup_options": {"CgroupPlugin": cgroup_plugin} if cgroup_plugin else {},
         "slurmrestd_service_listen": ["0.0.0.0:6820", f"unix:{SOCKET}"],
         "slurm_cluster_users": [{"name": ORDINARY_USER, "uid": 2000}],
+        **(gateway_variables(cluster) if cluster.gateway_node else {}),
+    }
+
+
+def gateway_variables(cluster: Cluster) -> dict[str, Any]:
+    """Return the variables of role slurmrest_gateway; between the nodes of a test cluster there is nobody else."""
+    return {
+        "slurmrest_gateway_name": "localhost",
+        "slurmrest_gateway_certificate": f"{GATEWAY_DIRECTORY}/certificate.pem",
+        "slurmrest_gateway_certificate_key": f"{GATEWAY_DIRECTORY}/key.pem",
+        "slurmrest_gateway_plain_acknowledged": len(cluster.rest_nodes) > 1,
     }

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 from slurmrest.slurm.releases import lookup
 
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, NODE_LABEL, STATE_LABEL, Cluster, Node, write_private
-from slurmrest_toolkit.containers.engine import REST_PORT, SSH_PORT, Engine, EngineError
+from slurmrest_toolkit.clusters.state import (
+    CLUSTER_LABEL,
+    GATEWAY,
+    NODE_LABEL,
+    STATE_LABEL,
+    Cluster,
+    Node,
+    write_private,
+)
+from slurmrest_toolkit.containers.engine import REST_PORT, SSH_PORT, TLS_PORT, Engine, EngineError
 from slurmrest_toolkit.containers.host import too_many_containers
 from slurmrest_toolkit.nodes import inventory
 from slurmrest_toolkit.support.errors import ClusterFailedError
@@ -53,13 +61,13 @@ def start_nodes(
     client_key = make_client_key(cluster.directory)
 
     def start(node: Node) -> str:
-        rest = "slurmrestd" in node.roles
+        published = {"slurmrestd": REST_PORT, GATEWAY: TLS_PORT}
         engine.boot(
             image_of(node),
             name=node.container,
             hostname=node.name,
             network=cluster.network,
-            ports=(SSH_PORT, REST_PORT) if rest else (SSH_PORT,),
+            ports=(SSH_PORT, *(port for role, port in published.items() if role in node.roles)),
             labels={**labels, NODE_LABEL: node.name},
             capabilities=cluster.capabilities,
             volumes=cluster.volumes_of(node),
@@ -86,6 +94,7 @@ def read_ports(engine: Engine, node: Node) -> None:
     ports = engine.ports(node.container)
     node.ssh_port = ports[SSH_PORT]
     node.rest_port = ports.get(REST_PORT)
+    node.gateway_port = ports.get(TLS_PORT)
 
 
 def write_access_files(cluster: Cluster) -> None:

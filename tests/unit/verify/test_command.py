@@ -20,6 +20,7 @@ from slurmrest.rest.client import Target
 from slurmrest.slurmrestd import strangers
 from slurmrest.systemd import systemctl as systemd
 from slurmrest.verify import command as cli
+from slurmrest.verify.gateway import GATEWAY_CHECKS
 from slurmrest.verify.run import CHECKS
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
@@ -426,7 +427,7 @@ def test_every_option_and_check_is_documented() -> None:
         for option in action.option_strings:
             assert option in ("-h", "--help") or f"`{option}" in text, option
     documented = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
-    assert documented == [check.id for check in CHECKS]
+    assert documented == [check.id for check in (*CHECKS, *GATEWAY_CHECKS)]
 
 
 @pytest.mark.parametrize("fault", ["none", "no-jwt", "ctld-down", "dbd-down", "trusts-peer"])

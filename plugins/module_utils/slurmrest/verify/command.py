@@ -26,6 +26,7 @@ from .formats import (
     render_prometheus,
     write_file,
 )
+from .gateway import GATEWAY_CHECKS
 from .html import render_html
 from .run import INSECURE, JobOptions, Options, Report, verify
 from .table import TokenSource, render_curl, render_json, render_table
@@ -56,6 +57,7 @@ examples:
   %(prog)s --token-env SLURM_JWT --json
   scontrol token | %(prog)s --token-file - --no-accounting
   %(prog)s --scontrol --user root --url https://rest:6820 --cacert ca.pem --html report.html
+  %(prog)s --gateway https://slurm.example.org --token-file token
   %(prog)s --key-file /var/lib/slurm/jwt/jwt_hs256.key --user root --job --job-user alice
   %(prog)s --token-file token --nagios
   %(prog)s --token-file token --show-curl
@@ -71,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="a listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; repeat it for each listener of the "
         f"same slurmrestd (default: {DEFAULT_URL})",
+    )
+    where.add_argument(
+        "--gateway",
+        action="append",
+        metavar="URL",
+        help="a gateway, https://HOST:PORT: also prove what it does besides slurmrestd (without --url, of it alone)",
     )
     where.add_argument("--api-version", metavar="VERSION", help="such as v0.0.42 (default: the newest served)")
     where.add_argument(
@@ -189,9 +197,10 @@ def refused(argv: Sequence[str], end: SystemExit) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Verify as the parsed `arguments` say, print and write the report, and return the exit code."""
     try:
-        targets = [Target.parse(url, "--url") for url in arguments.url or [DEFAULT_URL]]
+        gateways = [Target.parse(url, "--gateway") for url in arguments.gateway or ()]
+        targets = [Target.parse(url, "--url") for url in arguments.url or ([] if gateways else [DEFAULT_URL])]
         options = _options(arguments)
-        tls = _tls(arguments, targets)
+        tls = _tls(arguments, [*targets, *gateways])
         context = tls.context()
         _refuse_strangers(targets)
         mint = _Mint(arguments)
@@ -199,7 +208,16 @@ def run(arguments: argparse.Namespace) -> int:
         job_credentials, job_source = _job_credentials(arguments, mint, credentials, source)
         if tls.insecure:
             print(f"WARNING: {INSECURE}", file=sys.stderr)
-        report = verify(targets, credentials, options, job_credentials=job_credentials, context=context, key=mint.key)
+        report = verify(
+            targets,
+            credentials,
+            options,
+            job_credentials=job_credentials,
+            context=context,
+            key=mint.key,
+            gateways=gateways,
+            gateway_checks=GATEWAY_CHECKS,
+        )
         curl = render_curl(report, source, job_source, tls) if arguments.show_curl else ""
         _write_files(arguments, report)
     except SlurmrestError as error:
@@ -253,7 +271,7 @@ def _print(arguments: argparse.Namespace, report: Report, curl: str) -> int:
 def _tls(arguments: argparse.Namespace, targets: Sequence[Target]) -> Tls:
     tls = Tls(arguments.cacert, arguments.cert, arguments.key, arguments.insecure)
     if tls != Tls() and all(target.scheme != "https" for target in targets):
-        raise UsageError("--cacert, --cert, --key and --insecure belong to an https:// --url.")
+        raise UsageError("--cacert, --cert, --key and --insecure belong to an https:// --url or --gateway.")
     if tls.key and not tls.cert:
         raise UsageError("--key is the private key of --cert, which is missing.")
     return tls

@@ -121,6 +121,8 @@ def verify(
     read_output: Callable[[str], str] | None = None,
     reach_slurmdbd: Callable[[], str] | None = None,
     checks: Sequence[Check] = CHECKS,
+    gateways: Sequence[Target] = (),
+    gateway_checks: Sequence[Check] = (),
 ) -> Report:
     """Run the checks against the listeners of one slurmrestd and report.
 
@@ -130,10 +132,12 @@ def verify(
     `context` is for https; one that checks no certificate is a warning in the report. `key` is slurmctld's, for
     tokens that are rightly signed and must be refused all the same; without it those checks are skipped.
     `reach_slurmdbd` says why slurmdbd cannot be connected to from the host of slurmrestd, empty where it can be.
+    `gateways` are targets as the others, and asked for `gateway_checks` besides; they come last.
     `read_output` fetches the job's output from the compute node (text, or OSError); by default it is a local file.
 
     Raises InputError for no target or an API version older than the table. What the daemon does is never raised.
     """
+    targets = [*targets, *gateways]
     if not targets:
         raise InputError("url", "", "at least one target")
     options = options or Options()
@@ -167,6 +171,8 @@ def verify(
     for target in targets:
         if target != main:
             on(target, [check for check in rest if check.every_listener])
+    for target in gateways:
+        on(target, gateway_checks)
     return Report(
         targets[0].url,
         session.slurm_version,

@@ -52,7 +52,7 @@ def run_key(options: argparse.Namespace, _progress: Progress) -> int:
 def chosen(options: argparse.Namespace) -> warm.Recipe:
     """Return what the warm images of a kind of cluster are called."""
     suite = base.suite_name(options.slurm or DEFAULT_SERIES)
-    planned = plan_nodes("example", options.layout, options.nodes, options.rest_hosts)
+    planned = plan_nodes("example", options.layout, options.nodes, options.rest_hosts, gateway=options.gateway)
     return warm.recipe(suite, options.layout, planned, collection.ensure())
 
 

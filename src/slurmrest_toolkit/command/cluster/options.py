@@ -68,4 +68,7 @@ def kind() -> argparse.ArgumentParser:
         metavar="N",
         help="hosts of slurmrestd in the layouts split and ha (default: 1 in split, 2 in ha)",
     )
+    parser.add_argument(
+        "--gateway", action="store_true", help="a gateway with TLS in front of slurmrestd, on the first of its hosts"
+    )
     return parser

@@ -79,6 +79,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         layout=options.layout,
         compute_nodes=options.nodes,
         rest_hosts=options.rest_hosts,
+        gateway=options.gateway,
         engine=options.engine,
         image=options.image,
         bare=options.bare,

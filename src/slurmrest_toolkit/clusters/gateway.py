@@ -1,0 +1,91 @@
+"""The gateway of a test cluster: its certificate is made on its own node, whose authority clients then trust."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from slurmrest.rest.client import ClientError, Target, Tls, request
+from slurmrest.slurm.releases import lookup
+
+from slurmrest_toolkit.client import complete_path
+from slurmrest_toolkit.clusters import tokens, users
+from slurmrest_toolkit.clusters.rest import PAUSE_SECONDS, READY_SECONDS
+from slurmrest_toolkit.clusters.state import write_private
+from slurmrest_toolkit.images.warm import CERTIFY
+from slurmrest_toolkit.nodes.inventory import GATEWAY_DIRECTORY, ORDINARY_USER
+from slurmrest_toolkit.support.errors import ClusterFailedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slurmrest.rest.client import Credentials
+
+    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.containers.engine import Engine
+
+PROGRAM = "/usr/local/sbin/slurmrest-certify"
+"""Where a node has it: one that starts from an image makes itself a new certificate with it."""
+
+
+def ca_file(cluster: Cluster) -> Path:
+    """Where the authority of the gateway's certificate is kept here, for ``curl --cacert``."""
+    return cluster.directory / "gateway-ca.pem"
+
+
+def certify(engine: Engine, cluster: Cluster) -> None:
+    """Have the gateway's node make its certificate, before the playbook that needs it.
+
+    Raises:
+        EngineError: it cannot.
+    """
+    assert cluster.gateway_node is not None
+    script = CERTIFY.read_text(encoding="utf-8")
+    words = ("sh", "-c", 'cat >"$0" && chmod 0755 "$0" && "$0"', PROGRAM)
+    engine.execute(cluster.gateway_node.container, *words, text=script)
+
+
+def keep_authority(engine: Engine, cluster: Cluster) -> None:
+    """Fetch the authority that signed the certificate of the gateway's node."""
+    assert cluster.gateway_node is not None
+    authority = engine.execute(cluster.gateway_node.container, "cat", f"{GATEWAY_DIRECTORY}/authority.pem")
+    write_private(ca_file(cluster), authority)
+
+
+def wait_until_served(engine: Engine, cluster: Cluster, credentials: Credentials) -> None:
+    """Have the authority, and wait until slurmctld's statistics come over TLS from there.
+
+    Raises:
+        ClusterFailedError: they do not within a minute; with the last answer.
+    """
+    keep_authority(engine, cluster)
+    target, context = Target.parse(str(cluster.gateway_url)), Tls(cacert=str(ca_file(cluster))).context()
+    path = f"/slurm/{lookup(cluster.slurm_version).release.newest_api}/diag"
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            response = request(target, "GET", path, headers=credentials.headers(), context=context)
+            if response.status == 200:
+                return
+            words = f"{response.status} {response.text}"
+        except ClientError as error:
+            words = str(error)
+        if time.monotonic() > deadline:
+            raise ClusterFailedError(f"{target}{path} is not served after {READY_SECONDS:g} s: {words}")
+        time.sleep(PAUSE_SECONDS)
+
+
+def describe(cluster: Cluster) -> dict[str, Any] | None:
+    """Describe the gateway for machines, without any secret; None where there is none."""
+    if cluster.gateway_node is None:
+        return None
+    known = [{"name": name, "token": str(tokens.token_file(cluster, name))} for name in users.known(cluster)]
+    return {"url": cluster.gateway_url, "ca_file": str(ca_file(cluster)), "identity": "token", "users": known}
+
+
+def example(cluster: Cluster) -> str:
+    """Return a curl line through TLS for people to paste."""
+    header, path = tokens.header_file(cluster, ORDINARY_USER), complete_path("diag", cluster.api_versions[-1])
+    trusted = f"--cacert {shlex.quote(str(ca_file(cluster)))}"
+    return f"curl -s {trusted} -H @{shlex.quote(str(header))} {cluster.gateway_url}{path}"
