@@ -67,16 +67,21 @@ def test_importing_it_imports_no_library() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.usefixtures("requests")
+def test_a_gateway_has_an_address_and_who_vouches_for_it() -> None:
+    with slurmrest_toolkit.start(slurm="24.11") as cluster:
+        node = cluster.record.rest_node
+        node.roles.append("slurmrest_gateway")
+        node.gateway_port = 40200
+        assert cluster.gateway == ("https://127.0.0.1:40200", cluster.directory / "gateway-ca.pem")
+
+
 def test_a_cluster_is_there_within_the_block_and_gone_behind_it(requests: list[lifecycle.Request]) -> None:
     with slurmrest_toolkit.start(slurm="24.11", layout="split", nodes=2, capabilities=["SYS_ADMIN"]) as cluster:
         assert (cluster.version, cluster.release) == ("24.11.5", "24.11")
         assert cluster.url == "http://127.0.0.1:40100"
         assert cluster.urls == (cluster.url,)
         assert cluster.gateway is None
-        node = cluster.record.rest_node
-        node.roles.append("slurmrest_gateway")
-        node.gateway_port = 40200
-        assert cluster.gateway == ("https://127.0.0.1:40200", cluster.directory / "gateway-ca.pem")
         assert cluster.api_versions == ("v0.0.41", "v0.0.42")
         assert cluster.directory.is_dir()
         assert cluster.describe()["name"] == cluster.name
