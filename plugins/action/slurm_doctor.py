@@ -15,6 +15,7 @@ from ..module_utils.slurmrest.doctor.diagnosis import diagnose
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.doctor.render import render_text
 from ..module_utils.slurmrest.host import files
+from ..module_utils.slurmrest.host.reading import UnsafePath
 
 
 class ActionModule(ActionBase):
@@ -81,5 +82,5 @@ def _write(path: Path, content: Any) -> None:
     text = json.dumps(content, indent=1) + "\n"
     try:
         files.write(str(path.absolute()), text.encode(), os.geteuid(), os.getegid(), 0o600, secret=True)
-    except (OSError, files.UnsafePath) as error:
+    except (OSError, UnsafePath) as error:
         raise AnsibleError(f"{path} cannot be written: {error}") from None

@@ -32,7 +32,7 @@ _RUN = pytest.StashKey[str]()
 _BEGUN = pytest.StashKey[float]()
 _KEPT = pytest.StashKey[list[str]]()
 _HELD = pytest.StashKey[contextlib.ExitStack]()
-"""What a worker gives back at its end: another one may still need what this one has done with."""
+"""What a worker holds to its end; only then does the run's main process remove what none of them holds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,8 +91,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove what no process uses any more: a worker that crashed left it."""
+    """Remove what no process uses any more: in a run with workers these have all ended now."""
     session.config.stash[_HELD].close()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
@@ -198,8 +199,9 @@ def slurm_cluster(
     stale = request.getfixturevalue("slurm_allow_stale_mirror")
     how = {"slurm": slurm_release, "layout": layout, "nodes": nodes, "allow_stale_mirror": stale, "keep": keep}
     with contextlib.ExitStack() as own:
-        held = request.config.stash[_HELD] if hasattr(request.config, "workerinput") else own
-        cluster = held.enter_context(sharing.shared(name, **how))
+        worker = hasattr(request.config, "workerinput")
+        held = request.config.stash[_HELD] if worker else own
+        cluster = held.enter_context(sharing.shared(name, leave=worker, **how))
         if keep:
             request.config.stash[_KEPT].append(name)
         yield cluster

@@ -1,8 +1,8 @@
 """One cluster for all processes of a test run, and nothing of it left when the last of them has ended, however.
 
 Each process that uses a cluster holds a shared lock on a file of its own name in the state directory; the kernel counts
-the holders and forgets those that die. Whoever can have that lock alone is the last, and removes the cluster: the last
-worker of a run, or any later run where all of them were killed.
+the holders and forgets those that die. Whoever can have that lock alone is the last, and removes the cluster: the main
+process of a run, which outlives its workers, or any later run where all of them were killed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,14 @@ def name_of(run: str, series: str, layout: str, nodes: int) -> str:
 
 @contextlib.contextmanager
 def shared(
-    name: str, *, slurm: str | None, layout: str, nodes: int, allow_stale_mirror: bool, keep: bool
+    name: str,
+    *,
+    slurm: str | None,
+    layout: str,
+    nodes: int,
+    allow_stale_mirror: bool,
+    keep: bool,
+    leave: bool = False,
 ) -> Iterator[RunningCluster]:
     """Start a cluster, or take the one that another process of this run has started; the last one removes it.
 
@@ -55,7 +62,9 @@ def shared(
         layout: of its nodes.
         nodes: compute nodes of the split layout.
         allow_stale_mirror: accept a package index past its Valid-Until date.
-        keep: leave it standing.
+        keep: let it stand after the run.
+        leave: do not remove it here, but by :func:`sweep` in a process that lives longer: a worker that has not begun
+            yet may be going to need it.
 
     Raises:
         NotStartedError: another process could not start it.
@@ -91,7 +100,7 @@ def shared(
         with _starting(name):
             if keep:
                 holders.unlink(missing_ok=True)
-            else:
+            elif not leave:
                 _remove_unless_used(name, descriptor)
             os.close(descriptor)
 
