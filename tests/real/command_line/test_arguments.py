@@ -19,7 +19,8 @@ from tests.real.clusters import slurmrest
     ],
 )
 def test_refused(arguments: tuple[str, ...], value: str, allowed: str) -> None:
-    done = slurmrest("cluster", "up", "--name", "refused", *arguments)
+    name = () if "--name" in arguments else ("--name", "refused")
+    done = slurmrest("cluster", "up", *name, *arguments)
     assert done.returncode == 2
     assert value in done.stderr
     assert allowed in done.stderr
