@@ -128,7 +128,7 @@ HOSTS: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
         f"chmod 0644 {KEY}",
         f"chmod 0600 {KEY}",
         {},
-        ("jwt-key-open", f"{KEY}: uid", "mode 0644", f"remove {KEY}"),
+        ("jwt-key-open", f"{KEY}: uid", "mode 0644", f"rm {KEY}"),
     ),
     "a port that another process has": (
         THIEF,
