@@ -170,7 +170,7 @@ def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_ke
         asked.append(f"{target}{path}")
         return type("Answer", (), {"status": 503 if len(asked) == 1 else 200, "text": "not yet"})
 
-    monkeypatch.setattr(gateway, "request", request)
+    monkeypatch.setattr(rest, "request", request)
     monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
     progress = stage.up("gate", layout="split", rest_hosts=2, gateway=True)
     assert stage.played[-1][0] == ["cluster.yml", "deploy.yml", "gateway.yml"]
@@ -194,7 +194,7 @@ def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_ke
 
 
 def test_a_gateway_that_does_not_serve_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "READY_SECONDS", 0.0)
+    monkeypatch.setattr(rest, "READY_SECONDS", 0.0)
     monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: None})())
     with pytest.raises(ClusterFailedError, match=r"https://127.0.0.1:[0-9]+/slurm/.*diag is not served after 0 s"):
         stage.up("gate", gateway=True)

@@ -6,16 +6,14 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.rest.client import ClientError, Target, Tls, request
+from slurmrest.rest.client import Tls
 from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.client import complete_path
-from slurmrest_toolkit.clusters import tokens, users
-from slurmrest_toolkit.clusters.rest import PAUSE_SECONDS, READY_SECONDS
+from slurmrest_toolkit.clusters import rest, tokens, users
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.images.warm import CERTIFY
 from slurmrest_toolkit.nodes.inventory import GATEWAY_DIRECTORY, ORDINARY_USER
-from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,20 +58,9 @@ def wait_until_served(engine: Engine, cluster: Cluster, credentials: Credentials
         ClusterFailedError: they do not within a minute; with the last answer.
     """
     keep_authority(engine, cluster)
-    target, context = Target.parse(str(cluster.gateway_url)), Tls(cacert=str(ca_file(cluster))).context()
+    context = Tls(cacert=str(ca_file(cluster))).context()
     path = f"/slurm/{lookup(cluster.slurm_version).release.newest_api}/diag"
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            response = request(target, "GET", path, headers=credentials.headers(), context=context)
-            if response.status == 200:
-                return
-            words = f"{response.status} {response.text}"
-        except ClientError as error:
-            words = str(error)
-        if time.monotonic() > deadline:
-            raise ClusterFailedError(f"{target}{path} is not served after {READY_SECONDS:g} s: {words}")
-        time.sleep(PAUSE_SECONDS)
+    rest.wait_for(str(cluster.gateway_url), path, credentials, time.monotonic() + rest.READY_SECONDS, context)
 
 
 def describe(cluster: Cluster) -> dict[str, Any] | None:

@@ -16,6 +16,8 @@ from slurmrest_toolkit.clusters import tokens
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
+    import ssl
+
     from slurmrest.rest.client import Credentials
 
     from slurmrest_toolkit.clusters.state import Cluster
@@ -34,18 +36,36 @@ def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
     version = lookup(cluster.slurm_version).release.newest_api
     deadline = time.monotonic() + READY_SECONDS
     for url, family in itertools.product(cluster.base_urls, FAMILIES):
-        target, path = Target.parse(url), f"/{family}/{version}/diag"
-        while True:
-            try:
-                response = request(target, "GET", path, headers=credentials.headers())
-                if response.status == 200:
-                    break
-                words = f"{response.status} {response.text}"
-            except ClientError as error:
-                words = str(error)
-            if time.monotonic() > deadline:
-                raise ClusterFailedError(f"{url}{path} is not served after {READY_SECONDS:g} s: {words}")
-            time.sleep(PAUSE_SECONDS)
+        wait_for(url, f"/{family}/{version}/diag", credentials, deadline)
+
+
+def wait_for(
+    url: str, path: str, credentials: Credentials, deadline: float, context: ssl.SSLContext | None = None
+) -> None:
+    """Wait until a path answers with 200.
+
+    Args:
+        url: where it is served.
+        path: what is asked for.
+        credentials: as whom.
+        deadline: until when, by the monotonic clock, in seconds.
+        context: whom to trust over TLS.
+
+    Raises:
+        ClusterFailedError: it does not until then; with the last answer.
+    """
+    target = Target.parse(url)
+    while True:
+        try:
+            response = request(target, "GET", path, headers=credentials.headers(), context=context)
+            if response.status == 200:
+                return
+            words = f"{response.status} {response.text}"
+        except ClientError as error:
+            words = str(error)
+        if time.monotonic() > deadline:
+            raise ClusterFailedError(f"{url}{path} is not served after {READY_SECONDS:g} s: {words}")
+        time.sleep(PAUSE_SECONDS)
 
 
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:
