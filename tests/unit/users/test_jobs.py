@@ -407,16 +407,31 @@ def test_nothing_changed_is_not_no_jobs(
 def test_a_list_that_is_too_much_is_no_fault_of_the_network(
     target: Target, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def get(_self: Access, _endpoint: str) -> Any:
+    def each(_self: Access, *_what: Any) -> Any:
         raise ClientError(kind, f"no answer from {target}")
 
-    monkeypatch.setattr(Access, "get", get)
+    monkeypatch.setattr(Access, "each", each)
     assert cli.main(["job", "list"]) == cli.FAILED
     said = capsys.readouterr().err
     assert "large and slow" in said
     assert "--timeout" in said
     assert "firewall" not in said
     assert "really is slurmrestd" not in said
+
+
+@pytest.mark.usefixtures("target")
+def test_a_list_that_is_refused_or_no_list_is_said_so(
+    daemon: FakeSlurmrestd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for answer, words in (
+        ((200, "<html>welcome</html>"), "not a JSON object"),
+        ((200, {"jobs": [], "errors": [{"error": "Access/permission denied", "error_number": 2002}]}), "denied (2002)"),
+        ((500, {"errors": [{"error": "Access/permission denied", "error_number": 2002}]}), "500: Access"),
+    ):
+        daemon.instead["jobs"] = answer
+        assert cli.main(["job", "list"]) == cli.FAILED
+        shown = capsys.readouterr()
+        assert (shown.out, words in shown.err) == ("", True), shown
 
 
 @pytest.mark.usefixtures("target")

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from ..auth.bearer import TOKEN_HEADER, USER_HEADER, Token
@@ -83,8 +83,8 @@ FAILURES: Mapping[str, tuple[str, str]] = {
         "Check the address, the route and the firewall between this host and slurmrestd.",
     ),
     "too-large": (
-        "the answer is bigger than this client accepts",
-        "Check that this really is slurmrestd.",
+        "the answer is bigger than accepted here",
+        "Ask for less.",
     ),
 }
 
@@ -233,11 +233,13 @@ def request(
     timeout: float = DEFAULT_TIMEOUT,
     max_body: int = MAX_BODY,
     context: ssl.SSLContext | None = None,
+    sink: Callable[[bytes], None] | None = None,
 ) -> Response:
     """Send one request and read the whole answer.
 
     `timeout` (seconds) bounds connecting, and then sending and reading together: a daemon that drips bytes does not
     prolong it. `max_body` (bytes) bounds the answer. `context` is for https; without one the host's authorities count.
+    `sink` is given the body of a 200 in pieces, then not kept.
 
     Raises ClientError when there is no complete HTTP answer.
     """
@@ -252,7 +254,7 @@ def request(
                     method, path, body, {"Accept": "application/json", "Connection": "close", **(headers or {})}
                 )
                 with contextlib.closing(connection.getresponse()) as answer:
-                    data = _read(answer, max_body)
+                    data = _read(answer, max_body, sink if answer.status == 200 else None)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if cut.is_set():
                     raise TimeoutError(0, "cut off") from error
@@ -361,7 +363,7 @@ def _cut_off(sock: socket.socket, seconds: float) -> Any:
         timer.join()  # the caller closes the socket next, and its number will be another one's
 
 
-def _read(answer: http.client.HTTPResponse, bound: int) -> bytes:
+def _read(answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], None] | None = None) -> bytes:
     """The body, or a little more than `bound` bytes of it. In pieces: Python 3.9 clears as many as are asked for."""
     data = bytearray()
     while len(data) <= bound:
@@ -370,7 +372,10 @@ def _read(answer: http.client.HTTPResponse, bound: int) -> bytes:
             if answer.length:  # bytes announced that never came
                 raise http.client.IncompleteRead(bytes(data))
             break
-        data += piece
+        if sink is None:
+            data += piece
+        else:
+            sink(piece)
     return bytes(data)
 
 

@@ -178,15 +178,16 @@ class Session:
         *,
         fresh: bool = False,
         user: str = "",
+        sink: Callable[[bytes], None] | None = None,
     ) -> Response:
         """Send a request, or return the answer of the same GET before; `user` replaces the name beside the token.
 
-        Raises ClientError.
+        `sink` is given the body of a 200 (see :func:`request`). Raises ClientError.
         """
         key = (self.target, path, sent_as, user)
         known = self._kept.get(key) if method == "GET" and not fresh else None
         if known is None:
-            known = self._send(path, self.headers(sent_as, user), sent_as, method, body)
+            known = self._send(path, self.headers(sent_as, user), sent_as, method, body, sink=sink)
             if method == "GET":
                 self._kept[key] = known
         exchange, result = known
@@ -197,7 +198,14 @@ class Session:
         return result
 
     def _send(
-        self, path: str, headers: dict[str, str], sent_as: str, method: str, body: Any | None
+        self,
+        path: str,
+        headers: dict[str, str],
+        sent_as: str,
+        method: str,
+        body: Any | None,
+        *,
+        sink: Callable[[bytes], None] | None = None,
     ) -> tuple[Exchange, Response | ClientError]:
         text = None if body is None else json.dumps(body)
         exchange = Exchange(self.target, method, path, sent_as, headers.get(USER_HEADER, ""), text)
@@ -213,6 +221,7 @@ class Session:
                 body=None if text is None else text.encode("utf-8"),
                 timeout=self.timeout,
                 context=self.context,
+                sink=sink,
             )
         except ClientError as error:
             return exchange, error

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..rest import answers
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target
 from ..rest.session import Failed, Options, Session, assumed_row, payload_of
+from ..rest.stream import Records
 from ..slurm.api_versions import ApiVersion
 from ..slurm.releases import Release
 
@@ -124,7 +126,21 @@ class Access:
 
     def get(self, endpoint: str) -> Mapping[str, Any]:
         """A good answer to GET ``/slurm/<version>/<endpoint>``; never an old one."""
-        response, payload = self.send("GET", endpoint)
+        return self._good(*self.send("GET", endpoint))
+
+    def each(self, endpoint: str, name: str, take: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+        """The same for an answer whose list `name` may be very long: `take` is given each of its objects as it comes.
+
+        In what is returned the list is empty.
+        """
+        records = Records(name, take)
+        response, payload = self.send("GET", endpoint, sink=records.feed)
+        if response.status == 200:
+            payload = records.rest() or {}
+            response = replace(response, body=json.dumps(payload).encode() if payload else b"?")
+        return self._good(response, payload)
+
+    def _good(self, response: Response, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         if response.status == 204:
             return {}
         if response.status == 304:
@@ -133,11 +149,13 @@ class Access:
             raise self.refusal(response)
         return payload
 
-    def send(self, method: str, endpoint: str, body: Any | None = None) -> tuple[Response, Mapping[str, Any]]:
+    def send(
+        self, method: str, endpoint: str, body: Any | None = None, sink: Callable[[bytes], None] | None = None
+    ) -> tuple[Response, Mapping[str, Any]]:
         """The answer to a request, good or not, and its JSON object (empty when it has none)."""
         version = self.version
         self._session.exchanges.clear()
-        response = self._session.ask(f"/slurm/{version}/{endpoint}", method=method, body=body, fresh=True)
+        response = self._session.ask(f"/slurm/{version}/{endpoint}", method=method, body=body, fresh=True, sink=sink)
         return response, payload_of(response) or {}
 
     def refusal(self, response: Response) -> RefusedError:

@@ -269,10 +269,12 @@ def _holds(tasks: str, task: int) -> bool:
 def listing(access: Access) -> list[Job]:
     """All jobs that slurmctld knows and the user may see. Raises RefusedError, ClientError.
 
-    An empty list is no jobs only when nothing else is said: "no changes" comes as one, too.
+    The answer is read while it comes, for it may have hundreds of megabytes. An empty list is no jobs only when nothing
+    else is said: "no changes" comes as one, too.
     """
+    found: list[Job] = []
     try:
-        payload = access.get("jobs")
+        payload = access.each("jobs", "jobs", lambda fields: found.append(job_of(fields)))
     except ClientError as error:
         if error.kind not in ("timeout", "too-large"):
             raise
@@ -284,7 +286,7 @@ def listing(access: Access) -> list[Job]:
     said = [answers.text(one.get("description")) for one in answers.objects(payload.get("warnings"))]
     if not isinstance(payload.get("jobs"), list) or any("No job changes" in words for words in said):
         raise RefusedError("the answer says nothing about jobs: there is no list, or only that nothing has changed")
-    return [job_of(fields) for fields in answers.objects(payload["jobs"])]
+    return found
 
 
 def signal_name(text: str) -> str:
