@@ -13,6 +13,7 @@ import json
 import re
 import statistics
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,17 +166,51 @@ def cell(release: releases.Release, column: str) -> str:
     return "<br>".join([written(first), *(f"since {version}:<br>{written(value)}" for version, value in later)])
 
 
-def release_matrix() -> str:
+def known_by(column: str, evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Yield for each release how its cell is known: ``run``, ``read`` or ``inferred``.
+
+    A cell that differs from the one before it was written down by somebody who read it.
+    """
+    before: object = None
+    for release in releases.RELEASES:
+        value = getattr(release, column)
+        if column in evidence["run"].get(release.series, {"columns": ()})["columns"]:
+            yield "run"
+        elif column in evidence["read"] or value != before:
+            yield "read"
+        else:
+            yield "inferred"
+        before = getattr(releases.lookup(release.last_known).release, column)
+
+
+def release_matrix(evidence: Mapping[str, Any]) -> str:
     """Return docs/releases.md: every column of the release table, a table for each group of columns."""
     series = [release.series for release in releases.RELEASES]
     explanation = (
         "Every rule of this toolkit that depends on the Slurm version is a cell of this table. A series newer than "
         "the last column is treated like it, with a warning; one older than the first is refused."
     )
-    parts = [NOTICE, "# What each Slurm release can do", explanation]
+    marks = {"run": "**{}**", "read": "{}", "inferred": "*{}*"}
+    kinds = [list(known_by(name, evidence)) for _, members in columns() for name, _ in members]
+    counted = Counter(kind for row in kinds for kind in row)
+    legend = (
+        f"**Bold**: seen on a running daemon of the series ({counted['run']} cells), by `tests/real/release_table` "
+        f"where a distribution packages it. Plain: read in its source ({counted['read']}). *Italic*: as in the "
+        f"series before, neither read again nor run ({counted['inferred']})."
+    )
+    parts = [NOTICE, "# What each Slurm release can do", explanation, legend]
     for group, members in columns():
         shown = [(name, meaning) for name, meaning in members if name not in ("series", "source")]
-        rows = [(f"`{name}`", *(cell(release, name) for release in releases.RELEASES)) for name, _ in shown]
+        rows = [
+            (
+                f"`{name}`",
+                *(
+                    marks[kind].format(cell(release, name))
+                    for release, kind in zip(releases.RELEASES, known_by(name, evidence), strict=True)
+                ),
+            )
+            for name, _ in shown
+        ]
         parts += [f"## {group[0].upper()}{group[1:]}", table(("", *series), rows)]
         parts += ["\n".join(f"- `{name}`: {meaning}" for name, meaning in shown if meaning)]
     parts += ["## Sources", table(("Series", "Read or run"), [(r.series, r.source) for r in releases.RELEASES])]
@@ -315,7 +350,9 @@ def documents() -> dict[Path, str]:
     """Return what each generated file should hold."""
     readme = ROOT / "README.md"
     made = {role / "README.md": role_readme(role) for role in roles()}
-    made[ROOT / "docs" / "releases.md"] = release_matrix()
+    seen = ROOT / "docs" / "data" / "releases.json"
+    evidence = json.loads(seen.read_text()) if seen.exists() else {"read": [], "run": {}}
+    made[ROOT / "docs" / "releases.md"] = release_matrix(evidence)
     page, results = ROOT / "docs" / "doctor.md", ROOT / "docs" / "data" / "doctor.json"
     if page.exists():
         known = json.loads(results.read_text())["releases"]

@@ -24,7 +24,7 @@ MOST = {
     "service_token": 460,
     "shared_key": 322,
     "slurm_ask": 113,
-    "slurm_conf_merge": 330,
+    "slurm_conf_merge": 331,
     "slurm_facts": 217,
     "slurm_gather": 260,
     "slurm_jwks": 396,

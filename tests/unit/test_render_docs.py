@@ -95,10 +95,25 @@ def test_every_column_of_the_release_table_is_shown() -> None:
 
 def test_cells_show_changes_inside_a_series() -> None:
     """A cell that changed at a patch release says since when."""
-    text = render_docs.release_matrix()
+    text = render_docs.release_matrix({"read": [], "run": {}})
     assert "since " in text
     for release in render_docs.releases.RELEASES:
         assert f"| {release.series} | {release.source} |" in text
+
+
+def test_cells_show_how_they_are_known() -> None:
+    """What ran is bold, what was read is plain, and what only the row before says is in italics."""
+    evidence = {"read": ["bearer"], "run": {"22.05": {"version": "22.05.8", "columns": ["jwks"]}}}
+    rows = {line.split(" | ")[0]: line for line in render_docs.release_matrix(evidence).splitlines()}
+    assert rows["| `jwks`"].startswith("| `jwks` | no | yes | **yes** | *yes* |")
+    assert rows["| `bearer`"].startswith("| `bearer` | no | no | no | yes | yes |")
+
+
+def test_evidence_names_columns_that_there_are() -> None:
+    """Else a column that was renamed would count as inferred, unseen."""
+    evidence = json.loads((PATH.parents[1] / "docs" / "data" / "releases.json").read_text())
+    named = {*evidence["read"], *(name for row in evidence["run"].values() for name in row["columns"])}
+    assert named <= set(render_docs.releases.Release.__dataclass_fields__)
 
 
 def test_faults_are_told_apart_from_those_that_were_not_run() -> None:

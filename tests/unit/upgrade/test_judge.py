@@ -436,8 +436,9 @@ def test_what_says_the_same_as_ours_is_needless() -> None:
 @pytest.mark.parametrize(
     ("new", "options", "environment", "said"),
     [
-        ("25.11.7", "-t 400", "", "-t 400"),
-        ("25.11.7", "-t 200", "", ""),
+        ("24.11.5", "-t 1200", "", "-t 1200"),
+        ("24.11.5", "-t 400", "", ""),
+        ("25.11.7", "-t 400", "", ""),  # takes 256
         ("22.05.8", "-d v0.0.38", "", "there is no such option"),
         ("22.05.8", "--max-connections 5", "", "there is no such option"),
         ("25.05.8", "", "SLURMRESTD_SECURITY=disable_user_check", "aborts"),

@@ -105,13 +105,13 @@ class Plan:
     changes: tuple[PackageChange, ...] = ()
 
     def of(self, *actions: str) -> list[PackageChange]:
-        """The changes of some kinds."""
-        return [change for change in self.changes if change.action in actions]
+        """The changes of some kinds, by name: package managers have an order of their own."""
+        return sorted((change for change in self.changes if change.action in actions), key=str)
 
     def lines(self) -> list[str]:
         """For people: a line an action, what hurts most first."""
-        found = ((action, sorted(map(str, self.of(action)))) for action in ACTIONS)
-        return [f"{action}: {', '.join(names)}" for action, names in found if names]
+        found = ((action, ", ".join(map(str, self.of(action)))) for action in ACTIONS)
+        return [f"{action}: {names}" for action, names in found if names]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The one release table: what each Slurm series can do, as data.
 
-One row a series, capabilities as columns. A row states what differs from the row before it, so that reading down the
-table reads like the release notes. A cell that changed inside a series is written ``since(before, {"24.05.4": after})``
-and resolved for an exact version by :func:`lookup`. No other module branches on a Slurm version.
+One row a series, capabilities as columns. A row states what differs from the row before it. A cell that changed
+inside a series is written ``since(before, {"24.05.4": after})`` and resolved for an exact version by :func:`lookup`.
+No other module branches on a Slurm version.
 
 Sources are Slurm's own files (``etc/slurmrestd.service.in``, ``src/slurmrestd/``, ``src/conmgr/``, manual pages,
 RELEASE_NOTES; for what ends slurmctld ``controller.c``, ``partition_mgr.c``, ``as_mysql_cluster.c`` and the folders of
@@ -15,9 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InputError
-from .api_versions import (
-    API_VERSIONS,
-)
+from .api_versions import API_VERSIONS
 from .version import Version
 
 if TYPE_CHECKING:
@@ -76,9 +74,10 @@ class Release:
     default_threads: int | None  # None: chosen by the daemon from the processors
     min_threads: int
     max_threads: int
+    thread_limits_fatal: bool  # a number beyond them ends the daemon; otherwise the limit is taken instead
     default_max_connections: int
     environment: tuple[str, ...]  # variables the daemon understands
-    debug_levels: tuple[str, ...]  # values of SLURMRESTD_DEBUG; any other is fatal
+    debug_levels: tuple[str, ...]  # values of SLURMRESTD_DEBUG; any other word is fatal
     security_values: tuple[str, ...]  # words of SLURMRESTD_SECURITY; any other is fatal
     disable_user_check_aborts: bool  # SLURMRESTD_SECURITY=disable_user_check ends the daemon with SIGABRT
 
@@ -87,15 +86,15 @@ class Release:
     ipv6_by_config: bool  # IPv6 addresses need CommunicationParameters=EnableIPv6
     empty_host_fatal_with_ipv6: bool  # ":6820" cannot bind under EnableIPv6
     socket_mode_0777: bool  # UNIX sockets are 0777 whatever the umask; otherwise the umask decides
-    unlinks_stale_socket: bool  # a socket file left over from a killed daemon is replaced; otherwise it is fatal
+    unlinks_stale_socket: bool  # a socket of a killed daemon is replaced; otherwise it is fatal
     removes_socket_on_sigterm: bool  # no series does; SIGINT does
     slurmrestd_https: bool  # https:// listeners, given a TLS plugin
-    stop_signal: str  # ends it at once under load: SIGINT, on which it finishes requests; SIGTERM where it may not end
+    stop_signal: str  # ends it under load: SIGINT, on which it finishes requests; SIGTERM where it may not end
 
     # --- who it may run as ------------------------------------------------------------------------------------------
     refuses_root: bool
     refuses_root_group: bool
-    refuses_slurm_user: bool  # the check works (it is there, but without effect, in some releases)
+    refuses_slurm_user: bool  # the check works; in some releases it is without effect
     refuses_slurm_group: bool
     refuses_nobody: bool  # uid or gid 99 only
     refuses_bad_extra_groups: bool  # supplementary groups are checked like the group
@@ -105,23 +104,21 @@ class Release:
     user_header_required: bool  # X-SLURM-USER-NAME must come with the token
     bearer: bool  # Authorization: Bearer is understood
     auth_prefix_required: bool  # AuthAltTypes=jwt without "auth/" is fatal
-    key_mode_fatal: bool  # slurmctld and slurmdbd end when others may access the key file
+    key_mode_fatal: bool  # slurmctld and slurmdbd end when others may access the key
     reconfigure_rereads_key: bool  # slurmctld loads the key anew on reconfigure; otherwise only on start
-    missing_jwt_plugin_fatal: bool  # slurmrestd ends without auth_jwt.so; otherwise it starts and answers 401
+    missing_jwt_plugin_fatal: bool  # slurmrestd ends without auth_jwt.so; otherwise it answers 401
     jwks: bool  # AuthAltParameters=jwks=…
     jwks_skips_other_keys: bool  # keys that are not RSA are skipped; otherwise they are fatal
     disable_token_creation: bool  # AuthAltParameters: scontrol token for root and SlurmUser only
     max_token_lifespan: bool  # AuthAltParameters, in seconds; root and SlurmUser are exempt
     userclaimfield: bool  # AuthAltParameters: a claim that names the user where sun and username do not
-    use_jwt_client_ids: bool  # AuthAltParameters: uid, gid and groups come from claims
-    auth_alt_items: tuple[
-        str, ...
-    ]  # AuthAltParameters: what is read item by item; of the rest the name may be anywhere
+    use_jwt_client_ids: bool  # AuthAltParameters: uid, gid, groups from claims
+    auth_alt_items: tuple[str, ...]  # AuthAltParameters: read item by item; of the rest the name may be anywhere
     lifespan_infinite: bool  # scontrol token lifespan=infinite; otherwise it means the default
     token_for_oneself: bool  # an ordinary user may name himself in scontrol token username=
     auth_slurm: bool  # auth/slurm and sackd exist: munge is not the only authentication
     unknown_user_reads: bool  # a rightly signed token for a user whom slurmctld does not know reads jobs
-    unknown_user_submits: bool | None  # such a token submits a job, which becomes that of nobody; None: not known
+    unknown_user_submits: bool | None  # … submits a job, which becomes that of nobody; None: not known
 
     # --- answers ----------------------------------------------------------------------------------------------------
     no_token_status: int
@@ -133,16 +130,18 @@ class Release:
     plain_user_dbd_diag_status: int  # /slurmdb/…/diag with a token of an ordinary user
     unknown_url_status: int
     wrong_method_status: int  # 200: the method is ignored and the URL read
-    bad_url_char_status: int
-    bad_content_type_status: int
+    bad_url_char_status: int  # in the path
+    bad_query_char_status: int
+    bad_content_type_status: int  # a type that no plugin knows; JSON with a charset is one
+    no_content_type_status: int
     bad_accept_status: int
     unknown_job_status: int
-    ping_lies: bool  # ping answers 200 although slurmctld was not reached or the token is bad
+    ping_lies: bool  # ping answers 200 although slurmctld was not reached or the token is bad (on 23.11: 500 for that)
     health_endpoints: bool  # /healthz, /livez, /readyz
     swapped_ports_in_log: bool  # TCP ports are printed byte-swapped: 42010 is 6820
 
     # --- upstream's unit --------------------------------------------------------------------------------------------
-    unit_listeners: tuple[str, ...]  # in ExecStart
+    unit_listeners: tuple[str, ...]  # in ExecStart of RPMs; DEBs have unix:/usr/com/slurmrestd.socket
     unit_listen_variable: str | None  # value of SLURMRESTD_LISTEN
     unit_sets_jwt: bool  # SLURM_JWT=daemon
     unit_user: str | None
@@ -150,16 +149,12 @@ class Release:
     unit_environment_files: tuple[str, ...]  # in the order they are read: later beats earlier
 
     # --- the other daemons ------------------------------------------------------------------------------------------
-    cluster_id_checked: (
-        bool  # slurmctld ends when the database has another id for the cluster than its clustername file
-    )
+    cluster_id_checked: bool  # slurmctld ends when the database has another id than its clustername file
     registers_own_cluster_id: bool  # a cluster that the database does not know is registered under the file's id
     part_state_kept: bool  # ReconfigFlags=KeepPartInfo and KeepPartState count for a restart, too
     removed_plugins: tuple[str, ...]  # values that scontrol still takes and slurmctld ends with
     include_beside_includer: bool  # a relative Include is looked for beside its file; otherwise beside slurm.conf
-    daemon_http: (
-        bool  # slurmctld and slurmd answer HTTP on their own ports (CommunicationParameters=disable_http ends it)
-    )
+    daemon_http: bool  # slurmctld and slurmd answer HTTP on their ports (CommunicationParameters=disable_http ends it)
     # CgroupPlugin for a slurmd without cgroups of its own; None: there is no such option
     slurmd_cgroup_plugin_in_containers: str | None
 
@@ -196,7 +191,7 @@ _ENVIRONMENT = (
     "SLURMRESTD_OPENAPI_PLUGINS",
 )
 
-_DEBUG_NUMBERS = tuple("123456789")
+_DEBUG_NUMBERS = (*"123456789", "10")
 _DEBUG_NAMES = ("fatal", "error", "info", "verbose", "debug", "debug2", "debug3", "debug4", "debug5")
 
 _20_11 = Release(
@@ -219,6 +214,7 @@ _20_11 = Release(
     default_threads=20,
     min_threads=2,
     max_threads=1024,
+    thread_limits_fatal=True,
     default_max_connections=124,
     environment=_ENVIRONMENT,
     debug_levels=_DEBUG_NUMBERS,
@@ -267,7 +263,9 @@ _20_11 = Release(
     unknown_url_status=404,
     wrong_method_status=200,
     bad_url_char_status=400,
+    bad_query_char_status=400,
     bad_content_type_status=400,
+    no_content_type_status=400,
     bad_accept_status=400,
     unknown_job_status=500,
     ping_lies=False,
@@ -381,7 +379,7 @@ _23_11 = _next(
     slurmdb_api_versions=("v0.0.38", "v0.0.39", "v0.0.40"),
     deprecated_api=("v0.0.38",),
     api_needs_accounting=(),
-    api_fails_with_slurmdbd=("v0.0.40",),
+    api_fails_with_slurmdbd=("v0.0.39", "v0.0.40"),
     openapi_plugins="both",
     openapi_without_accounting="openapi/slurmctld",
     data_parser_flag=True,
@@ -399,6 +397,8 @@ _23_11 = _next(
     auth_prefix_required=False,
     key_mode_fatal=True,
     reconfigure_rereads_key=True,
+    missing_jwt_plugin_fatal=True,
+    unknown_user_submits=True,
     lifespan_infinite=since(False, {"23.11.2": True}),
     auth_slurm=True,
     wrong_method_status=404,
@@ -454,8 +454,6 @@ _24_11 = _next(
     # Restarted under load: SIGINT ends it in most cases, and not at all in some; SIGTERM always. (Run on 24.11.5.)
     stop_signal="SIGTERM",
     refuses_bad_extra_groups=True,
-    missing_jwt_plugin_fatal=True,
-    unknown_user_submits=True,
     bad_token_status=511,
     auth_alt_missing_status=511,
     ctld_down_status=502,
@@ -475,6 +473,7 @@ _25_05 = _next(
     slurmdb_api_versions=("v0.0.40", "v0.0.41", "v0.0.42", "v0.0.43"),
     deprecated_api=("v0.0.40",),
     default_threads=None,
+    thread_limits_fatal=False,
     environment=(*_24_11.environment, "SLURM_JSON", "SLURM_YAML"),
     disable_user_check_aborts=True,
     slurmrestd_https=True,
@@ -502,7 +501,9 @@ _25_11 = _next(
     environment=(*_25_05.environment, "SLURM_DEBUG", "SLURMRESTD_DEBUG_SYSLOG", "SLURMRESTD_DEBUG_STDERR"),
     empty_host_fatal_with_ipv6=True,
     bad_url_char_status=404,
-    bad_content_type_status=500,
+    bad_query_char_status=500,
+    bad_content_type_status=415,
+    no_content_type_status=500,
     unit_exec_reload=since(True, {"25.11.4": False}),
     removed_plugins=(*_25_05.removed_plugins, "node_features/knl_generic"),
     registers_own_cluster_id=True,

@@ -580,7 +580,8 @@ def _options(case: Case) -> Iterator[Consequence]:
     for item in unit["options"]:
         threads = item["value"] or ""
         low, high = case.row.min_threads, case.row.max_threads
-        if item["flag"] == "-t" and threads.isdigit() and not low <= int(threads) <= high:
+        bad = case.row.thread_limits_fatal and threads.isdigit() and not low <= int(threads) <= high
+        if item["flag"] == "-t" and bad:
             said.append((item["origin"], f"-t {threads}", f"{low} to {high} threads are allowed"))
         if item["flag"] == "-d" and not case.row.data_parser_flag:
             said.append((item["origin"], "-d", "there is no such option"))

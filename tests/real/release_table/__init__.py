@@ -1,0 +1,1 @@
+"""What the release table says of a series, asked of a running one."""
