@@ -53,6 +53,13 @@ STYLES = {
     "sections in the environment file": (ENVIRONMENT, SECTIONED, False),
     "sections over ours": (ENVIRONMENT, SECTIONED, True),
 }
+HANGS = """[Service]
+Type=simple
+ExecStart=
+ExecStart=/usr/bin/python3 -c 'import socket, time; one = socket.create_server((\"\", 6818)); time.sleep(3600)'
+"""
+"""A slurmd that takes connections and answers none."""
+
 CLEAN = f"rm -f {OVERRIDE}* {ENVIRONMENT}.slurmrest-kept*; systemctl daemon-reload; systemctl reset-failed slurmrestd"
 # AF_UNIX alone: the daemon cannot bind its port.
 REFUSED = {"slurmrestd_service_sandbox": {"RestrictAddressFamilies": "AF_UNIX"}}
@@ -151,3 +158,16 @@ def test_an_instance_is_upgraded_alone(clean: LiveCluster) -> None:
     clean.ssh(NODE, f"rm -r {shared}; systemctl daemon-reload")
     clean.playbook("uninstall.yml", "--tags", "slurmrestd_service", variables=beta).good()
     assert clean.ssh(NODE, "systemctl show --value -p ActiveState slurmrestd@beta").strip() == "inactive"
+
+
+def test_a_slurmd_that_hangs_ends_the_run(clean: LiveCluster) -> None:
+    folder = "/run/systemd/system/slurmd.service.d"
+    clean.ssh(NODE, f"mkdir -p {folder}; cat > {folder}/hangs.conf <<'END'\n{HANGS}END\nsystemctl daemon-reload")
+    options = clean.inventory()["all"]["vars"]["slurm_conf_options"]
+    try:
+        play = clean.playbook("deploy.yml", variables={"slurm_conf_options": {**options, "KillWait": 31}})
+    finally:
+        clean.ssh(NODE, f"rm -r {folder}; systemctl daemon-reload; systemctl restart slurmd")
+    assert play.status != 0
+    assert "slurmd gave no answer within 30 s" in " ".join(play.output.split()), play.output
+    assert "KillWait=31" not in clean.ssh(NODE, "cat /etc/slurm/slurm.conf")

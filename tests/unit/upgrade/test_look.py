@@ -171,3 +171,18 @@ def test_what_dpkg_remembers(tmp_path: Path) -> None:
     assert upgraded_from("slurmd", str(log)) is None
     log.write_text("2026-01-01 10:00:00 upgrade slurm-smd-slurmdbd:amd64 23.11.11-1 25.05.8-1\n")
     assert upgraded_from("slurmdbd", str(log)) == "23.11.11-1"
+
+
+def test_what_dnf_remembers(tmp_path: Path) -> None:
+    dpkg, rpm = str(tmp_path / "dpkg.log"), tmp_path / "dnf.rpm.log"
+    rpm.write_text(
+        "2026-01-14T09:30:12+0000 SUBDEBUG Upgrade: slurm-slurmrestd-23.11.10-1.el9.x86_64\n"
+        "2026-01-14T09:30:13+0000 SUBDEBUG Upgraded: slurm-slurmrestd-23.02.7-1.el9.x86_64\n"
+        "2026-11-14T09:30:12+0000 SUBDEBUG Upgrade: slurm-slurmrestd-24.11.5-1.el9.x86_64\n"
+        "2026-11-14T09:30:14+0000 SUBDEBUG Upgraded: slurm-slurmrestd-23.11.10-1.el9.x86_64\n"
+        "2026-11-14T09:30:14+0000 SUBDEBUG Upgraded: slurm-slurmdbd-ohpc-1:23.11.9-320.ohpc.3.1.x86_64\n"
+        "2026-11-14T09:30:15+0000 SUBDEBUG Upgraded: slurm-23.11.10-1.el9.x86_64\n"
+    )
+    assert upgraded_from("slurmrestd", dpkg, str(rpm)) == "23.11.10"
+    assert upgraded_from("slurmdbd", dpkg, str(rpm)) == "23.11.9"
+    assert upgraded_from("slurmd", dpkg, str(rpm)) is None

@@ -24,7 +24,7 @@ from ..systemd.systemctl import Systemd
 
 USAGE_DAYS = 30
 JOURNAL_SECONDS = 60.0
-DPKG_LOG = "/var/log/dpkg.log"
+DPKG_LOG, RPM_LOG = "/var/log/dpkg.log", "/var/log/dnf.rpm.log"
 STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
 
@@ -149,16 +149,22 @@ def backup(path: str) -> dict[str, Any]:
     return facts
 
 
-def upgraded_from(package: str, path: str = DPKG_LOG) -> str | None:
-    """The version that dpkg upgraded a daemon's package from, the last time; None where it does not know."""
-    try:
-        text = read_if_there(path)
-    except PermissionError:
-        return None
-    lines = [line.split() for line in (text or "").splitlines() if " upgrade " in line]
+def upgraded_from(package: str, dpkg: str = DPKG_LOG, rpm: str = RPM_LOG) -> str | None:
+    """The version that a daemon's package was upgraded from, the last time; None where no log of this host knows."""
+    lines = [line.split() for line in _log(dpkg) if " upgrade " in line]
     names = (package, f"slurm-smd-{package}")
     found = [line[4] for line in lines if len(line) == 6 and line[3].partition(":")[0] in names and line[4] != "<none>"]
+    if not found:  # dnf writes "Upgraded: " and what was there before, NAME-[EPOCH:]VERSION-RELEASE.ARCHITECTURE
+        before = re.compile(rf" Upgraded: slurm-{package}(?:-ohpc)?-(?:\d+:)?(\d[^-\s]*)-[^-\s]+$")
+        found = [match[1] for match in map(before.search, _log(rpm)) if match]
     return found[-1] if found else None
+
+
+def _log(path: str) -> list[str]:
+    try:
+        return (read_if_there(path) or "").splitlines()
+    except PermissionError:
+        return []
 
 
 def usage(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
