@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import SlurmrestError
 
-from benchmarks import commands, compare, hosts, load, report, sizes
-from benchmarks.results import ROOT, Record, Results, commit_here, machine
+from benchmarks import commands, compare, hosts, load, pairs, report, sizes
+from benchmarks.results import ROOT, Results, commit_of, machine
 from slurmrest_toolkit.clusters import running
 from slurmrest_toolkit.images.suites import SUITES
 from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from slurmrest_toolkit.containers.engine import Engine
 
 RESULTS = ROOT / "docs" / "data" / "benchmarks.json"
 PAGE, PLOT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
@@ -31,7 +32,7 @@ class Part:
     """What can be measured on its own: ``minutes`` is the time after which no further round begins."""
 
     summary: str
-    measure: Callable[[Engine, Mapping[str, Record], int, float], None]
+    measure: Callable[..., None]
     minutes: float
     usual: bool = True
 
@@ -43,6 +44,7 @@ PARTS = {
     "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
     "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
     "load": Part("requests a second and their times, with the defaults", load.measure, 6),
+    "pairs": Part("this checkout and another one (--against) in turns", pairs.measure, 15, usual=False),
     "threads": Part("the same for several numbers of threads; not run unless named", load.choose, 6, usual=False),
 }
 
@@ -59,15 +61,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--part", choices=tuple(PARTS), action="append", help=f"default: {', '.join(usual)}")
     parser.add_argument("--slurm", choices=tuple(SUITES), action="append", help="releases (default: all of them)")
     parser.add_argument("--rounds", type=int, default=5, help="how often, at most (default: %(default)s)")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="for the part pairs: the other checkout")
     parser.add_argument("--continue", dest="resume", action="store_true", help="leave out what is complete")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the last results")
     options = parser.parse_args(argv)
+    parts = options.part or usual
+    if "pairs" in parts and not (options.against and (options.against / "scripts" / "slurmrest").is_file()):
+        parser.error(f"--part pairs needs --against DIR, another checkout of this project, not {options.against}")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     progress = Progress()
     results = Results(RESULTS, progress)
     code = OK
     if not options.render:
-        code = run(options, options.part or usual, results, progress)
+        code = run(options, parts, results, progress)
     render(results)
     progress.say(f"written: {PAGE.relative_to(ROOT)}")
     return code
@@ -75,14 +81,14 @@ def main(argv: Sequence[str]) -> int:
 
 def run(options: argparse.Namespace, parts: Sequence[str], results: Results, progress: Progress) -> int:
     """Measure parts; returns the exit code."""
-    commit = commit_here()
     try:
         engine = running.engine_of(None, progress)
         results.on(machine(engine))
-        if set(parts) != {"deploy"}:
+        if set(parts) - {"deploy", "pairs"}:
             commands.prepare(engine, options.slurm or list(SUITES), progress)
         for number, name in enumerate(parts, 1):
             part = PARTS[name]
+            commit = commit_of() + (f" against {commit_of(options.against)}" if name == "pairs" else "")
             releases = [
                 release
                 for release in options.slurm or list(SUITES)
@@ -90,7 +96,8 @@ def run(options: argparse.Namespace, parts: Sequence[str], results: Results, pro
             ]
             progress.say(f"part {number} of {len(parts)}, {name}: {part.summary} ({', '.join(releases) or 'complete'})")
             records = {release: results.begin(name, release, commit) for release in releases}
-            part.measure(engine, records, options.rounds, time.monotonic() + 60 * part.minutes)
+            measure = functools.partial(part.measure, **({"against": options.against} if name == "pairs" else {}))
+            measure(engine, records, options.rounds, time.monotonic() + 60 * part.minutes)
     except KeyboardInterrupt:
         progress.say("interrupted; go on with --continue")
         return INTERRUPTED

@@ -33,15 +33,15 @@ class MeasurementError(Exception):
     """Something that is measured did not work."""
 
 
-def slurmrest(*words: str) -> float:
-    """Run the command of this clone as a user does, and return the seconds that it took.
+def slurmrest(*words: str, root: Path = ROOT) -> float:
+    """Run the command of a clone as a user does, and return the seconds that it took.
 
     Raises:
         MeasurementError: it failed, with its words.
     """
     begin = time.monotonic()
     done = subprocess.run(
-        [str(ROOT / "scripts/slurmrest"), *words],
+        [str(root / "scripts/slurmrest"), *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -53,9 +53,9 @@ def slurmrest(*words: str) -> float:
     return seconds
 
 
-def up(release: str, *words: str, name: str = OURS) -> float:
+def up(release: str, *words: str, name: str = OURS, root: Path = ROOT) -> float:
     """Start a cluster."""
-    return slurmrest("cluster", "up", "--name", name, "--slurm", release, "--allow-stale-mirror", *words)
+    return slurmrest("cluster", "up", "--name", name, "--slurm", release, "--allow-stale-mirror", *words, root=root)
 
 
 def down(engine: Engine, *names: str) -> None:
@@ -105,9 +105,8 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
     """
     directory = cluster_directory(cluster)
     counted = accounts(running.engine_of(described(cluster), Progress()), cluster)
-    before = processor_seconds(counted)
     begins: list[tuple[str, float]] = []
-    begin = time.monotonic()
+    before = now(counted)
     done = playbooks.run(
         directory / "inventory" / "hosts.yml",
         names,
@@ -116,13 +115,12 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
         on_playbook=lambda _: None,
         on_task=lambda name: begins.append((name, time.monotonic())),
     )
-    end = time.monotonic()
-    ends = [moment for _, moment in begins[1:]] + [end]
-    after = processor_seconds(counted)
+    ends = [moment for _, moment in begins[1:]] + [time.monotonic()]
+    spent = now(counted) - before
     return Profile(
-        end - begin,
-        after[0] - before[0],
-        after[1] - before[1],
+        spent.seconds,
+        spent.controller,
+        spent.nodes,
         [(name, until - since) for (name, since), until in zip(begins, ends, strict=True)],
         done.changed,
     )
@@ -137,7 +135,7 @@ def accounts(engine: Engine, cluster: str) -> list[Path]:
     mode, tree = cgroup_mode(Path("/proc/self/mounts").read_text(encoding="utf-8"))
     if tree is None:
         raise MeasurementError(f"There is no cgroup v2 tree ({mode}).")
-    names = [node.container for node in described(cluster).nodes]
+    names = [container.name for container in engine.containers(f"{CLUSTER_LABEL}={cluster}")]
     files = []
     for pid in engine.call("inspect", "--format={{.State.Pid}}", *names).split():
         lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
@@ -146,11 +144,24 @@ def accounts(engine: Engine, cluster: str) -> list[Path]:
     return files
 
 
-def processor_seconds(files: Sequence[Path]) -> tuple[float, float]:
-    """Return the processor time of the programs that this process ran, and of containers; an idle node adds 1 ms/s."""
+@dataclass(frozen=True)
+class Moment:
+    """What clocks show, in seconds: the time, and the processors' work for what this process ran and for containers."""
+
+    seconds: float
+    controller: float
+    nodes: float
+
+    def __sub__(self, before: Moment) -> Moment:
+        """Return what has passed between two moments."""
+        return Moment(self.seconds - before.seconds, self.controller - before.controller, self.nodes - before.nodes)
+
+
+def now(accounts_of_nodes: Sequence[Path]) -> Moment:
+    """Read the clocks; ``accounts_of_nodes`` are those of containers, of which an idle one adds 1 ms/s."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    microseconds = sum(int(file.read_text(encoding="ascii").split()[1]) for file in files)
-    return used.ru_utime + used.ru_stime, microseconds / 10**6
+    microseconds = sum(int(file.read_text(encoding="ascii").split()[1]) for file in accounts_of_nodes)
+    return Moment(time.monotonic(), used.ru_utime + used.ru_stime, microseconds / 10**6)
 
 
 def second_deployment(cluster: str = OURS) -> Profile:

@@ -26,7 +26,8 @@ INTRODUCTION = """\
 
 Written by `benchmarks/run` from `docs/data/benchmarks.json`; `benchmarks/run --render` writes it again, and
 `benchmarks/run --part NAME` measures one part anew. Within a round everything is measured once, one after the other, so
-that what disturbs one disturbs all. Nothing is left out that the user waits for:
+that what disturbs one disturbs all; `--part pairs --against DIR` measures another checkout beside this one. Nothing is
+left out that the user waits for:
 
 - **warm up**: `slurmrest cluster up` from the command to its end, when images of converged nodes are there: Python's
   start, network, containers, new keys, daemons, all checks of the verification, and two jobs (one completed, one
@@ -57,6 +58,16 @@ BUSY_SHARE = 0.25
 
 SHOWN_BYTES, SHOWN_SECONDS = 4 * 2**20, 0.05
 """Programs and tasks below that are not shown by name."""
+
+PAIRS = """\
+## As against another checkout, {release}
+
+Commit {commits}: each measured with a cluster of its own, one after the other, the first one in turns. Ratios are
+those of each pair, so that others on the machine ({busy:.0f} % of the processors in the median) disturb both.
+"""
+
+RATIOS = {"second deploy.yml": 0.6, "second deploy.yml: processor time of both": 0.5}
+"""The most that ours may take of what the build before the last round took."""
 
 LOAD = """\
 ## Under load
@@ -170,6 +181,7 @@ def page(results: Mapping[str, Any]) -> str:
         table(["", *releases], rows),
         "## What was promised\n\nEmpty where it was not measured on a quiet machine; bold where the bar is missed.\n",
         promises(found, releases),
+        *pairs(results),
         *phases(results),
         *tasks(results),
         *memory(results),
@@ -192,6 +204,21 @@ def promises(found: Mapping[str, Mapping[str, Sequence[float]]], releases: Seque
             cells.append(f"**{text}**" if value is not None and value > bar.limit else text)
         rows.append([bar.name, f"{bar.limit:g} {bar.unit}", *cells])
     return table(["", "at most", *releases], rows)
+
+
+def pairs(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what this checkout took as against another one: what disturbs one of a pair disturbs the other."""
+    for release, record in records(results, "pairs").items():
+        yield PAIRS.format(release=release, commits=record["commit"], busy=100 * median(record["others"] or [0]))
+        rows = []
+        for name, found in record["pairs"].items():
+            ratios = [ours / theirs for ours, theirs in found if theirs]
+            limit = RATIOS.get(name)
+            missed = limit is not None and bool(ratios) and median(ratios) > limit
+            shown = f"**{cell(ratios)}**" if missed else cell(ratios)
+            sides = (f"{median(side):.2f}" for side in zip(*found, strict=True))
+            rows.append([name, *sides, shown, "" if limit is None else limit, len(found)])
+        yield table(["median seconds", "ours", "theirs", "ratio (least to greatest)", "at most", "pairs"], rows)
 
 
 def phases(results: Mapping[str, Any]) -> Iterator[str]:

@@ -34,6 +34,12 @@ class Record:
         self.say(f"{name}: {seconds:.2f} s")
         self._save()
 
+    def pair(self, name: str, ours: float, theirs: float) -> None:
+        """Keep what this checkout took and another one, in seconds, one after the other."""
+        self.data.setdefault("pairs", {}).setdefault(name, []).append([round(ours, 3), round(theirs, 3)])
+        self.say(f"{name}: {ours:.2f} s against {theirs:.2f} s, {ours / theirs:.2f} times" if theirs else name)
+        self._save()
+
     def say(self, text: str) -> None:
         """Tell who waits what was measured."""
         self._progress.say(f"{self.release} {text}")
@@ -124,11 +130,11 @@ def _processor_times() -> tuple[int, int]:
     return sum(times) - idle, sum(times)
 
 
-def commit_here() -> str:
-    """Return the commit of this clone; ``-dirty`` is behind it where files were changed that are not results."""
+def commit_of(root: Path = ROOT) -> str:
+    """Return the commit of a clone; ``-dirty`` is behind it where files were changed that are not results."""
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
 
     changed = git("diff", "--quiet", "HEAD", "--", ".", ":!docs/data/benchmarks.json", ":!docs/benchmarks.*")
     return git("rev-parse", "--short=12", "HEAD").stdout.strip() + ("-dirty" if changed.returncode else "")

@@ -9,12 +9,12 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import cli, commands, hosts, report, sizes
+from benchmarks import cli, commands, hosts, pairs, report, sizes
 from benchmarks.load_client import Client, Refused
 from benchmarks.results import Results, rounds
 from slurmrest_toolkit.support.progress import Progress
@@ -202,11 +202,11 @@ def test_processor_time_is_that_of_programs_and_of_all_containers(tmp_path: Path
     files = [tmp_path / "one", tmp_path / "two"]
     for file, used in zip(files, (1_500_000, 250_000), strict=True):
         file.write_text(f"usage_usec {used}\nuser_usec 1\nsystem_usec 2\n")
-    before = commands.processor_seconds(files)
+    before = commands.now(files)
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
-    after = commands.processor_seconds(files)
-    assert before[1] == after[1] == 1.75
-    assert after[0] > before[0]
+    after = commands.now(files)
+    assert before.nodes == after.nodes == 1.75
+    assert (after - before).controller > 0
 
 
 def test_time_of_a_task_that_comes_twice() -> None:
@@ -337,3 +337,67 @@ def test_images_are_made_where_they_are_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(commands, "down", lambda _engine: None)
     commands.prepare(cast("Any", Engine()), ["24.11"], Progress(quiet=True))
     assert made == [("24.11", "--no-cache"), ("24.11",), ("24.11", *commands.SPLIT)]
+
+
+def test_pairs_are_ratios_with_spread_and_what_misses_its_bar_is_bold(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    found.on(MACHINE)
+    record = found.begin("pairs", "24.11", "c0ffee against efbc4b5")
+    for ours, theirs in ((3.0, 4.0), (2.0, 4.0), (2.8, 4.0)):
+        record.pair("second deploy.yml", ours, theirs)
+        record.pair("second deploy.yml: processor time of both", 2.0, 5.0)
+    record.pair("warm up", 6.0, 5.0)
+    text = report.page(results(tmp_path).data)
+    assert "Commit c0ffee against efbc4b5:" in text
+    assert "| second deploy.yml | 2.80 | 4.00 | **0.70 (0.50 to 0.75)** | 0.6 | 3 |" in text
+    assert "| second deploy.yml: processor time of both | 2.00 | 5.00 | 0.40 (0.40 to 0.40) | 0.5 | 3 |" in text
+    assert "| warm up | 6.00 | 5.00 | 1.20 |  | 1 |" in text
+
+
+def test_pairs_are_of_another_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["--against", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            cli.main(["--part", "pairs", *words])
+        assert "--part pairs needs --against DIR, another checkout of this project" in capsys.readouterr().err
+
+
+def test_each_checkout_goes_first_in_turns_and_its_numbers_stay_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Recorder:
+        data: ClassVar[dict[str, Any]] = {}
+        found: ClassVar[list[tuple[str, float, float]]] = []
+
+        def listen(self) -> None: ...
+
+        def finish(self) -> None: ...
+
+        def pair(self, name: str, ours: float, theirs: float) -> None:
+            self.found.append((name, ours, theirs))
+
+    order = []
+
+    def costs(_engine: object, side: pairs.Side, _release: str) -> list[tuple[str, float]]:
+        order.append(side.cluster)
+        return [("warm up", 1.0 if side.root == FOLDER.parent else 2.0)]
+
+    monkeypatch.setattr(commands, "up", lambda *_words, **_options: 0.0)
+    monkeypatch.setattr(commands, "down", lambda *_words: None)
+    monkeypatch.setattr(pairs, "costs", costs)
+    record = Recorder()
+    pairs.measure(cast("Any", None), {"24.11": cast("Any", record)}, 2, 1e9, against=Path("/elsewhere"))
+    assert order == ["bench-ours", "bench-theirs", "bench-theirs", "bench-ours"]
+    assert record.found == [("warm up", 1.0, 2.0)] * 2
+
+
+def test_a_start_that_was_not_warm_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    side = pairs.Side(Path("/elsewhere"), "bench-theirs")
+    monkeypatch.setattr(pairs.Side, "up", lambda *_words: 9.0)
+    monkeypatch.setattr(commands, "accounts", lambda *_words: [])
+    monkeypatch.setattr(pairs.Side, "phases", lambda _side: {"job": 2.0})
+    engine = cast("Any", None)
+    assert list(pairs.start(engine, side, "24.11", "warm up"))[:2] == [
+        ("warm up", 9.0),
+        ("warm up: without the jobs", 7.0),
+    ]
+    monkeypatch.setattr(pairs.Side, "phases", lambda _side: {"job": 2.0, "deploy": 5.0})
+    with pytest.raises(commands.MeasurementError, match="not warm"):
+        list(pairs.start(engine, side, "24.11", "warm up"))

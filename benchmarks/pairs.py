@@ -1,0 +1,128 @@
+"""The same things done from this checkout and from another one, in turns: what ours cost as against theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import commands
+from benchmarks.commands import SPLIT, MeasurementError
+from benchmarks.results import ROOT, rounds
+from slurmrest_toolkit.clusters.state import cluster_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from benchmarks.results import Record
+    from slurmrest_toolkit.containers.engine import Engine
+
+ENVIRONMENT = 'SLURMREST_ROOT=$0; . "$0/scripts/lib/bootstrap.sh"; slurmrest_venv run'
+"""Prints the Python of a checkout's own environment, whatever its version of this project is."""
+
+_CHANGED = re.compile(r"\bchanged=(\d+)")
+
+
+@dataclass(frozen=True)
+class Side:
+    """A checkout, and the cluster that it starts and deploys to."""
+
+    root: Path
+    cluster: str
+
+    def up(self, release: str, *words: str) -> float:
+        """Start the cluster; returns the seconds of the command."""
+        return commands.up(release, *words, name=self.cluster, root=self.root)
+
+    def phases(self) -> dict[str, float]:
+        """Return the seconds of the phases of its start."""
+        text = (cluster_directory(self.cluster) / "cluster.json").read_text(encoding="utf-8")
+        return dict(json.loads(text)["timings"])
+
+    def play(self, name: str) -> int:
+        """Run a playbook of the checkout as an administrator does; returns how many things it changed.
+
+        Raises:
+            MeasurementError: it failed, with its last lines.
+        """
+        python = subprocess.run(["sh", "-c", ENVIRONMENT, str(self.root)], capture_output=True, text=True, check=True)
+        words = ["-i", str(cluster_directory(self.cluster) / "inventory" / "hosts.yml"), f"playbooks/{name}"]
+        done = subprocess.run(
+            [python.stdout.strip(), "-P", "-m", "ansible", "playbook", *words],
+            cwd=self.root,
+            env={**os.environ, "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"), "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise MeasurementError(f"{name} of {self.root} failed:\n{done.stdout[-2000:]}")
+        return sum(map(int, _CHANGED.findall(done.stdout)))
+
+
+def measure(engine: Engine, records: Mapping[str, Record], count: int, deadline: float, *, against: Path) -> None:
+    """Measure both checkouts in turns, each with a cluster of its own: who goes first changes from round to round.
+
+    Raises:
+        MeasurementError: a start or a playbook failed, or a second deployment changed something.
+    """
+    sides = [Side(ROOT, "bench-ours"), Side(against.resolve(), "bench-theirs")]
+    try:
+        for release in records:  # the images that are missing
+            for side in sides:
+                for words in commands.KINDS:
+                    commands.down(engine, side.cluster)
+                    side.up(release, *words)
+        for number in rounds(count, deadline):
+            for release, record in records.items():
+                record.listen()
+                found = [dict(costs(engine, side, release)) for side in (sides if number % 2 == 0 else sides[::-1])]
+                ours, theirs = found if number % 2 == 0 else found[::-1]
+                for name, value in ours.items():
+                    record.pair(name, value, theirs[name])
+        for record in records.values():
+            record.finish()
+    finally:
+        commands.down(engine, *(side.cluster for side in sides))
+
+
+def costs(engine: Engine, side: Side, release: str) -> Iterator[tuple[str, float]]:
+    """Yield what a checkout takes, in seconds: warm starts, and playbooks on the cluster of one node."""
+    commands.down(engine, side.cluster)
+    yield from start(engine, side, release, "warm up")
+    for name in ("deploy.yml", "verify.yml"):
+        what = "second deploy.yml" if name == "deploy.yml" else name
+        before = commands.now(commands.accounts(engine, side.cluster))
+        changed = side.play(name)
+        spent = commands.now(commands.accounts(engine, side.cluster)) - before
+        if changed:
+            raise MeasurementError(f"{name} of {side.root} changed {changed} things.")
+        yield what, spent.seconds
+        yield f"{what}: processor time of both", spent.controller + spent.nodes
+        yield f"{what}: processor time of the controller", spent.controller
+        yield f"{what}: processor time of the node", spent.nodes
+    commands.down(engine, side.cluster)
+    yield from start(engine, side, release, "warm up, split, 5 containers", *SPLIT)
+    commands.down(engine, side.cluster)
+
+
+def start(engine: Engine, side: Side, release: str, what: str, *words: str) -> Iterator[tuple[str, float]]:
+    """Yield what a warm start takes.
+
+    Raises:
+        MeasurementError: it was none.
+    """
+    before = commands.now([])
+    seconds = side.up(release, *words)
+    spent = commands.now(commands.accounts(engine, side.cluster)) - before
+    phases = side.phases()
+    if "deploy" in phases:
+        raise MeasurementError(f"{side.root} changed while it was measured: up was not warm. Start anew.")
+    yield what, seconds
+    yield f"{what}: without the jobs", seconds - phases["job"]
+    yield f"{what}: processor time of both", spent.controller + spent.nodes
