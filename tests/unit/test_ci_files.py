@@ -24,11 +24,14 @@ TOLD = {
     "token": "/state/token.root",
     "user_token": "/state/token.alice",
     "api_versions": ["v0.0.41", "v0.0.42"],
+    "gateway": None,
 }
+GATEWAY = {"url": "https://127.0.0.1:40002", "ca_file": "/state/ca.pem"}
 PLAYED = f"""#!/bin/sh
 printf '%s\\n' "$*" >>"$NOTES"
 case "$*" in
     *"cache key"*) echo trixie-0123 ;;
+    *"cluster up"*--gateway*) echo '{json.dumps({**TOLD, "gateway": GATEWAY})}' ;;
     *"cluster up"*) echo '{json.dumps(TOLD)}' ;;
     *"cache save"*) for file; do :; done; : >"$file" ;;
     *--output*) [ -z "${{NO_LOGS-}}" ] ;;
@@ -46,7 +49,6 @@ class Runner:
         for place in (programs, self.temporary / "slurmrest/bin", folder / "work/.slurmrest-venv/bin"):
             place.mkdir(parents=True)
         self.program(programs / "sudo", '#!/bin/sh\nexec "$@"\n')
-        self.program(programs / "chown", "#!/bin/sh\nexit 0\n")
         python = f'#!/bin/sh\n[ "$2" = venv ] || exec {sys.executable} "$@"\nprintf "venv %s\\n" "$3" >>"$NOTES"\n'
         self.program(programs / "python3", python)
         for place in (self.temporary / "slurmrest/bin", folder / "work/.slurmrest-venv/bin"):
@@ -148,6 +150,8 @@ def test_the_action_starts_a_cluster_and_says_where_it_is(runner: Runner) -> Non
         "user-token-file=/state/token.alice",
         "api-versions=v0.0.41 v0.0.42",
         f"json={runner.temporary}/slurmrest.json",
+        "gateway-url=",
+        "gateway-ca-file=",
     ]
     assert runner.environment.read_text().splitlines() == [
         f"SLURMREST_STATE_DIR={runner.temporary}/slurmrest-state",
@@ -155,6 +159,15 @@ def test_the_action_starts_a_cluster_and_says_where_it_is(runner: Runner) -> Non
         "SLURMREST_TOKEN_FILE=/state/token.alice",
     ]
     assert runner.path.read_text().strip() == f"{runner.temporary}/slurmrest/bin"
+
+
+def test_a_gateway_comes_with_its_address_and_authority(runner: Runner) -> None:
+    play(runner, ACTION, {"gateway": "true"})
+    kind = "--layout single --nodes 1 --gateway"
+    assert f"cluster cache key {kind}" in runner.told()
+    assert f"cluster up default {kind} --verify full --json" in runner.told()
+    said = runner.outputs.read_text().splitlines()
+    assert said[-2:] == [f"gateway-url={GATEWAY['url']}", f"gateway-ca-file={GATEWAY['ca_file']}"]
 
 
 def test_what_was_kept_is_loaded_and_not_kept_again(runner: Runner) -> None:
@@ -180,7 +193,7 @@ def test_a_cluster_that_does_not_start_fails_the_step(runner: Runner) -> None:
     )
     step = steps(ACTION)["Start the cluster"]
     done = runner.run(
-        step["run"], SLURM="", LAYOUT="single", NODES="1", NAME="x", USERS="", VERIFY="full", CACHE="true"
+        step["run"], SLURM="", LAYOUT="single", NODES="1", NAME="x", USERS="", VERIFY="full", CACHE="true", GATEWAY=""
     )
     assert done.returncode == 1
     assert not runner.outputs.exists()

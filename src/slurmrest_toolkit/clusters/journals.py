@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters.state import write_private
+from slurmrest_toolkit.support import sudo
 from slurmrest_toolkit.support.locks import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from slurmrest_toolkit.clusters.state import Cluster, Node
     from slurmrest_toolkit.containers.engine import Engine
@@ -52,11 +53,15 @@ def keep(cluster: Cluster, texts: Mapping[str, str], directory: Path) -> list[st
         InputError: it cannot be written.
     """
     try:
+        new = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (directory / f"{name}.journal").write_text(text, encoding="utf-8")
-        for log in sorted((cluster.directory / "logs").glob("*.log")):
-            shutil.copyfile(log, directory / log.name)
+        kept = [directory / f"{name}.journal" for name in texts]
+        for file, text in zip(kept, texts.values(), strict=True):
+            file.write_text(text, encoding="utf-8")
+        logs = sorted((cluster.directory / "logs").glob("*.log"))
+        kept.extend(Path(shutil.copyfile(log, directory / log.name)) for log in logs)
+        for made in [directory] if new else kept:
+            sudo.hand_over(made)
     except OSError as error:
         raise InputError("--output", str(directory), "a directory that can be written", error.strerror) from None
     return sorted(file.name for file in directory.iterdir())

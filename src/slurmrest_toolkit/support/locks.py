@@ -10,16 +10,38 @@ from typing import TYPE_CHECKING
 import platformdirs
 from filelock import FileLock, Timeout
 
+from slurmrest_toolkit.support import sudo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAME = "slurmrest"
 
+HANDED_OVER = ("clusters", "failed", "locks", "pytest")
+"""Of the state directory, what belongs to the account that called sudo; images are built beside it."""
+
 
 def state_directory() -> Path:
-    """Directory of this user's clusters: ``SLURMREST_STATE_DIR``, else below ``XDG_STATE_HOME``."""
-    own = os.environ.get("SLURMREST_STATE_DIR")
-    return Path(own).absolute() if own else platformdirs.user_state_path(NAME, appauthor=False)
+    """Directory of this user's clusters: ``SLURMREST_STATE_DIR``, else below ``XDG_STATE_HOME``.
+
+    Under sudo it is that of the account that called it.
+    """
+    if own := os.environ.get("SLURMREST_STATE_DIR"):
+        return Path(own).absolute()
+    account = None if os.environ.get("XDG_STATE_HOME") else sudo.caller()
+    return (
+        Path(account.pw_dir, ".local/state", NAME) if account else platformdirs.user_state_path(NAME, appauthor=False)
+    )
+
+
+def hand_over_state() -> None:
+    """Give what is in the state directory to the account that called sudo; the directory, too, if all of it is ours."""
+    if sudo.caller() is None or not (directory := state_directory()).is_dir():
+        return
+    for name in HANDED_OVER:
+        sudo.hand_over(directory / name)
+    if {entry.name for entry in directory.iterdir()} <= {*HANDED_OVER, "build"}:
+        sudo.hand_over(directory, within=False)
 
 
 def runtime_directory() -> Path:

@@ -15,6 +15,7 @@ from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import archive, base, carry, warm
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES
+from slurmrest_toolkit.support import sudo
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +61,7 @@ def run_save(options: argparse.Namespace, progress: Progress) -> int:
     """Write warm images to a file."""
     target = Path(options.file).absolute()
     carry.save(running.engine_of(None, progress), chosen(options), target)
+    sudo.hand_over(target)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     return OK
 

@@ -9,6 +9,7 @@ from slurmrest.errors import InputError, SlurmrestError
 
 from slurmrest_toolkit.command.codes import CANNOT_RUN, FAILED, INTERRUPTED
 from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.locks import hand_over_state
 from slurmrest_toolkit.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def reporting(run: Callable[[argparse.Namespace, Progress], int]) -> Callable[[a
             phase = progress.current
             progress.fail(str(error))
             return ended(options, FAILED, phase, error.message, error.remedy)
+        finally:
+            hand_over_state()
 
     return reported
 

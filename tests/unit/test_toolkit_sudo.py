@@ -1,0 +1,113 @@
+"""Under sudo, files belong to whoever called it; nothing else of root's is given away."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from slurmrest_toolkit.clusters import journals
+from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.command.cluster.reporting import reporting
+from slurmrest_toolkit.support import locks, sudo
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+RUNNER = pwd.struct_passwd(("runner", "x", 54321, 54322, "", "", "/bin/sh"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of an account that called sudo."""
+    place = tmp_path / "home"
+    place.mkdir()
+    os.chown(place, RUNNER.pw_uid, RUNNER.pw_gid)
+    account = pwd.struct_passwd((*RUNNER[:5], str(place), RUNNER[6]))
+    monkeypatch.setattr(pwd, "getpwuid", {RUNNER.pw_uid: account}.__getitem__)
+    monkeypatch.setenv("SUDO_UID", str(RUNNER.pw_uid))
+    for name in ("SLURMREST_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return place
+
+
+def owner(path: Path) -> int:
+    return path.lstat().st_uid
+
+
+def test_clusters_are_in_the_callers_home_and_its_own(home: Path) -> None:
+    cluster = Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1))
+    built = locks.state_directory() / "build/root/etc/shadow"
+
+    def run(*_: object) -> int:
+        cluster.save()
+        built.parent.mkdir(parents=True)
+        built.touch()
+        return 0
+
+    assert reporting(run)(None) == 0  # type: ignore[arg-type]
+    assert cluster.directory == home / ".local/state/slurmrest/clusters/one"
+    path = cluster.directory / "cluster.json"
+    assert path.stat().st_gid == RUNNER.pw_gid
+    while path != home:
+        assert owner(path) == RUNNER.pw_uid, path
+        path = path.parent
+    assert owner(home.parent) == owner(built) == 0
+
+
+def test_a_failed_command_gives_its_files_away_too(home: Path) -> None:
+    def run(*_: object) -> int:
+        (locks.state_directory() / "failed/one").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    reporting(run)(None)  # type: ignore[arg-type]
+    assert owner(home / ".local/state/slurmrest/failed/one") == RUNNER.pw_uid
+
+
+@pytest.mark.usefixtures("home")
+def test_a_state_directory_with_other_things_stays_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "srv"))
+    (tmp_path / "srv/clusters/one").mkdir(parents=True)
+    (tmp_path / "srv/notes").touch()
+    locks.hand_over_state()
+    assert owner(tmp_path / "srv/clusters/one") == RUNNER.pw_uid
+    assert owner(tmp_path / "srv") == owner(tmp_path / "srv/notes") == 0
+
+
+def test_neither_links_nor_second_names_reach_other_files(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").touch()
+    (other / "linked").touch()
+    place = home / "place"
+    place.mkdir()
+    (place / "link").symlink_to(other)
+    (place / "file").symlink_to(other / "file")
+    os.link(other / "linked", place / "second")
+    sudo.hand_over(place)
+    assert [owner(place / name) for name in ("link", "file")] == [RUNNER.pw_uid] * 2
+    assert {owner(path) for path in (other, *other.iterdir())} == {0}
+
+
+@pytest.mark.parametrize("uid", ["", "0", "-1", "x", "²", "77"])
+def test_without_an_account_that_called_nothing_is_given_away(
+    home: Path, monkeypatch: pytest.MonkeyPatch, uid: str
+) -> None:
+    monkeypatch.setenv("SUDO_UID", uid)
+    (home / "file").touch()
+    sudo.hand_over(home / "file")
+    locks.hand_over_state()
+    assert sudo.caller() is None
+    assert owner(home / "file") == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_logs_are_given_away_and_what_was_there_is_not(tmp_path: Path) -> None:
+    cluster = Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1))
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "old").touch()
+    journals.keep(cluster, {"node1": "text"}, there)
+    journals.keep(cluster, {"node1": "text"}, tmp_path / "new")
+    assert owner(there) == owner(there / "old") == 0
+    assert owner(there / "node1.journal") == owner(tmp_path / "new") == RUNNER.pw_uid
