@@ -159,7 +159,7 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("job", True, ("job_user",))],
     )
-    wanted = module.params
+    wanted = dict(module.params)  # a copy: what is in the parameters is shown with the result
     job = wanted["job"] and not module.check_mode
     try:
         facts = detect({"instance": wanted["instance"]})

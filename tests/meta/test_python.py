@@ -16,6 +16,7 @@ from tests.meta import tree
 if TYPE_CHECKING:
     from pathlib import Path
 
+MODULES = tree.ROOT / "plugins" / "modules"
 ACTIONS = tree.ROOT / "plugins" / "action"
 SOURCES = sorted(tree.ENGINE.glob("**/*.py"))
 PRINTING = ("command",)
@@ -168,3 +169,29 @@ def test_what_carries_a_secret_travels_in_private(path: Path) -> None:
     callers = [text for text in (action.read_text() for action in ACTIONS.glob("*.py")) if f'"{name}"' in text]
     assert callers
     assert [text for text in callers if "_execute_module" in text] == []
+
+
+def assigned_parameters(source: str) -> list[str]:
+    """Return the assignments into a module's parameters, which Ansible shows with its result whatever they hold."""
+    known, found = {"module.params"}, []
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign)]
+    for node in nodes:
+        if ast.unparse(node.value) == "module.params":
+            known |= {ast.unparse(target) for target in node.targets}
+    for node in nodes:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(MODULES.glob("*.py")), ids=lambda path: path.stem)
+def test_modules_leave_their_parameters_as_they_were_given(path: Path) -> None:
+    """A token that a module makes itself is no argument that Ansible censors: in the parameters it would be shown."""
+    assert assigned_parameters(path.read_text(encoding="utf-8")) == []
+
+
+def test_assigned_parameters_are_found() -> None:
+    source = "wanted = module.params\nother = dict(module.params)\nwanted['token'] = x\nother['token'] = x\n"
+    assert assigned_parameters(source) == ["wanted['token'] = x"]
+    assert assigned_parameters("module.params['token'] = x") == ["module.params['token'] = x"]
