@@ -173,16 +173,11 @@ def test_what_carries_a_secret_travels_in_private(path: Path) -> None:
 
 def assigned_parameters(source: str) -> list[str]:
     """Return the assignments into a module's parameters, which Ansible shows with its result whatever they hold."""
-    known, found = {"module.params"}, []
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign)]
-    for node in nodes:
-        if ast.unparse(node.value) == "module.params":
-            known |= {ast.unparse(target) for target in node.targets}
-    for node in nodes:
-        for target in node.targets:
-            if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
-                found.append(ast.unparse(node))
-    return found
+    aliases = [node.targets for node in nodes if ast.unparse(node.value) == "module.params"]
+    known = {"module.params", *(ast.unparse(target) for targets in aliases for target in targets)}
+    items = [(node, target) for node in nodes for target in node.targets if isinstance(target, ast.Subscript)]
+    return [ast.unparse(node) for node, target in items if ast.unparse(target.value) in known]
 
 
 @pytest.mark.parametrize("path", sorted(MODULES.glob("*.py")), ids=lambda path: path.stem)
