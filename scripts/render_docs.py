@@ -26,7 +26,7 @@ from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
 from slurmrest.slurm import releases  # noqa: E402  # found only through the path set above
 
 from scripts import render_architecture  # noqa: E402  # likewise
-from tests.real.faults import faults, follow, further  # noqa: E402  # likewise
+from tests.real.faults import faults, follow, healthy  # noqa: E402  # likewise
 from tests.real.faults.fault import ALL  # noqa: E402  # likewise
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def found_cell(found: Sequence[str]) -> str:
 def healthy_table(results: Mapping[str, Any]) -> str:
     """Return the table of sound variants by release from what docs/data/doctor.json holds under ``releases``."""
     cells: dict[str, dict[str, str]] = {}
-    for variant in further.HEALTHY:
+    for variant in healthy.HEALTHY:
         row = cells.setdefault(variant.text, dict.fromkeys(ALL, "–"))
         for series in variant.releases:
             result = results.get(series, {}).get("healthy", {}).get(variant.name)

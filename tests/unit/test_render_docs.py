@@ -157,7 +157,7 @@ def test_gaps_of_several_controllers_say_what_was_not_run() -> None:
 
 
 def test_sound_variants_are_healthy_or_say_what_was_found() -> None:
-    first, second = render_docs.further.HEALTHY[0], render_docs.further.HEALTHY[2]
+    first, second = render_docs.healthy.HEALTHY[0], render_docs.healthy.HEALTHY[2]
     seen = {first.name: {"found": []}, second.name: {"found": ["user-unknown"]}}
     shown = render_docs.healthy_table({"24.11": {"healthy": seen}})
     assert f"| {first.text} | not run | healthy | not run |" in shown

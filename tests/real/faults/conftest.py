@@ -18,13 +18,14 @@ from tests.real.clusters import ROOT, LiveCluster, live_cluster
 from tests.real.faults.fault import BACKUP, Fault
 from tests.real.faults.faults import FAULTS
 from tests.real.faults.follow import BY_HAND, NOT_HEALED, Course, same_inventory
-from tests.real.faults.further import HEALTHY
 from tests.real.faults.harness import Patient
+from tests.real.faults.healthy import HEALTHY
 from tests.real.faults.record import record
 
 RESULTS = ROOT / "docs" / "data" / "doctor.json"
 Results = dict[str, dict[str, Any]]
-LAYOUTS = {"single": (), "split": ("--layout", "split"), "backup": ("--layout", "split")}
+SPLIT = ("--layout", "split")
+LAYOUTS: dict[str, tuple[str, ...]] = {"single": (), "split": SPLIT, "several": SPLIT, "backup": SPLIT}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,20 +57,20 @@ class Ward:
         self.course: Course | None = None
 
     def patient(self, layout: str) -> Patient:
-        """Return a healthy cluster; one with a backup controller is made of a split one."""
+        """Return a healthy cluster; those with a backup controller or a second REST host are made of a split one."""
         if self._doubtful and self._patient is not None and not self._patient.healthy_again()["healthy"]:
             self.dismiss()
         self._doubtful = False
         if self._patient is None or self._layout != layout:
             if self._patient is not None:
                 assert self._patient.healthy_again()["findings"] == []
-            if self._patient is None or (self._layout, layout) != ("split", "backup"):
+            if self._patient is None or "single" in (self._layout, layout) or layout == "split":
                 self.dismiss()
                 live = self._stack.enter_context(self._start(layout))
             else:
                 live = self._patient.live
-            if layout == "backup":
-                add_backup(live)
+            if layout in MADE:
+                add(live, *MADE[layout])
             self._patient, self._layout = Patient(live), layout
             self.version = self._patient.cluster.slurm_version
         return self._patient
@@ -135,12 +136,16 @@ class Ward:
         write_results(self.release, self.version, self.results, self.variants)
 
 
-def add_backup(live: LiveCluster) -> None:
-    """Make the compute node of a split cluster its backup controller, as a site would: by the inventory."""
+MADE = {"backup": ("slurmctld", "cluster.yml"), "several": ("slurmrestd", "deploy.yml")}
+"""Layouts that are made of a split one: the group that its compute node joins, and the playbook for it."""
+
+
+def add(live: LiveCluster, group: str, playbook: str) -> None:
+    """Make the compute node of a split cluster something else, too, as a site would: by the inventory."""
     inventory = live.inventory()
-    inventory["all"]["children"]["slurmctld"]["hosts"][BACKUP] = {}
+    inventory["all"]["children"][group]["hosts"][BACKUP] = {}
     (live.directory / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-    live.playbook("cluster.yml").good()
+    live.playbook(playbook).good()
 
 
 @pytest.fixture(scope="session")

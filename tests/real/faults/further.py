@@ -1,10 +1,8 @@
-"""Faults between the daemons and their surroundings, and variants of a cluster that are sound: nothing may be found."""
+"""Faults between the daemons and their surroundings."""
 
 from __future__ import annotations
 
-from slurmrest.slurm.releases import lookup
-
-from tests.real.faults.fault import ALL, BACKUP, Client, Fault
+from tests.real.faults.fault import BACKUP, Client, Fault
 
 CHECKED_IDS = ("24.11", "26.05")
 """Releases on which slurmctld compares its cluster's id with the database's."""
@@ -173,70 +171,35 @@ ACCOUNTING = (
     ),
 )
 
-FURTHER = (*CONFIGURATION, *ACCOUNTING)
-
-
-def _without_accounting(release: str) -> str:
-    """What a site states that has no slurmdbd: without telling, some releases load the plugin for it."""
-    needed = lookup(release).release.openapi_without_accounting
-    told = f"""echo 'SLURMRESTD_OPTIONS="-s {needed}"' >> $DEFAULTS\n""" if needed else ""
-    return f"sed -i '/^AccountingStorage/d' $CONF\n{told}again slurmctld slurmrestd"
-
-
-HEALTHY = (
+DAEMONS = (
     Fault(
-        "node-powering-up",
-        "A cloud node is powering up",
-        "",
-        "printf '%s\\n' ResumeProgram=/bin/true SuspendProgram=/bin/true SuspendTime=600 ResumeTimeout=600 "
-        "'NodeName=cloud1 CPUs=1 State=CLOUD' >> $CONF; again slurmctld\n"
-        "for i in $(seq 300); do scontrol update nodename=cloud1 state=power_up 2>/dev/null && break; sleep 0.1; done\n"
-        "scontrol show node cloud1 | grep -E 'POWER(ED|ING)?_UP'",
+        "slurmctld-halted",
+        "slurmctld is there and does nothing: SIGSTOP, as a debugger leaves it",
+        "daemon-halted",
+        "systemctl kill --signal=SIGSTOP slurmctld",
         on="slurmctld",
-        restart=("slurmctld",),
+        restart=(),
+        undo="systemctl kill --signal=SIGCONT slurmctld",
         bounded=True,
     ),
     Fault(
-        "node-dynamic",
-        "A dynamic node, which slurm.conf does not have",
-        "",
-        "echo MaxNodeCount=16 >> $CONF; again slurmctld\n"
-        "for i in $(seq 300); do scontrol create nodename=dynamic1 State=CLOUD 2>/dev/null && break; sleep 0.1; done\n"
-        "scontrol show node dynamic1 | grep -q NodeName=dynamic1",
+        "slurmdbd-halted",
+        "slurmdbd is there and does nothing",
+        "daemon-halted",
+        "systemctl kill --signal=SIGSTOP slurmdbd",
+        on="slurmdbd",
+        restart=(),
+        undo="systemctl kill --signal=SIGCONT slurmdbd",
+    ),
+    Fault(
+        "slurmctld-masked",
+        "systemd: the controller's unit is masked",
+        "slurmctld-stopped",
+        "systemctl stop slurmctld; systemctl --quiet mask --runtime slurmctld",
         on="slurmctld",
         restart=("slurmctld",),
-        undo="scontrol delete nodename=dynamic1",
-        releases=("24.11", "26.05"),
-    ),
-    Fault(
-        "user-in-capitals",
-        "A user whose name has capitals",
-        "",
-        "useradd --badname --uid 2078 --no-create-home Carla\n"
-        "sacctmgr -iQ add account capitals; sacctmgr -iQ add user Carla account=capitals",
-        on="slurmctld",
-        restart=(),
-        undo="sacctmgr -iQ delete user carla; sacctmgr -iQ delete account capitals",
-        client=Client("GET /slurm/{api}/jobs", user="Carla"),
-    ),
-    Fault(
-        "own-configuration",
-        "slurmrestd has a configuration of its own (-f), which includes the cluster's",
-        "",
-        "printf 'include %s\\nAuthType=auth/jwt\\n' $CONF > /etc/slurm/slurmrestd.conf\n"
-        "sed -i 's# -a rest_auth/jwt# -f /etc/slurm/slurmrestd.conf -a rest_auth/jwt#' $DROPIN; again slurmrestd",
-    ),
-    *(
-        Fault(
-            "no-accounting",
-            "A cluster without accounting",
-            "",
-            _without_accounting(release),
-            on="slurmctld",
-            restart=("slurmctld", "slurmrestd"),
-            releases=(release,),
-        )
-        for release in ALL
+        undo="systemctl --quiet unmask --runtime slurmctld",
     ),
 )
-"""Variants that are sound."""
+
+FURTHER = (*CONFIGURATION, *ACCOUNTING, *DAEMONS)

@@ -254,8 +254,43 @@ def test_a_masked_unit_is_no_file_that_others_may_change() -> None:
     host["files"][link] = {"null": True, "others_write": True, "account_writes": True, "owner": "root", "group": "root"}
     (finding,) = judge(data).findings
     assert finding.id == "unit-masked"
-    assert finding.remedy.startswith("`systemctl unmask slurmrestd`")
+    assert finding.remedy.startswith("`systemctl unmask slurmrestd; systemctl unmask --runtime slurmrestd`")
     assert finding.consequences
+
+
+@pytest.mark.parametrize(("daemon", "fault"), [("slurmctld", "slurmctld-stopped"), ("slurmdbd", "slurmdbd-stopped")])
+def test_a_mask_is_taken_away_before_a_daemon_is_started(daemon: str, fault: str) -> None:
+    data = evidence(fault)
+    data["hosts"]["node1"]["units"][daemon].update(load="masked")
+    (finding,) = judge(data).findings
+    assert finding.id == fault
+    assert "masked" in finding.cause
+    assert finding.remedy.startswith(f"`systemctl unmask {daemon}; systemctl unmask --runtime {daemon}`, then")
+    assert f"`systemctl enable --now {daemon}`" in finding.remedy
+
+
+def test_a_mask_over_a_daemon_that_runs_is_told() -> None:
+    data = evidence()
+    data["hosts"]["node1"]["units"]["slurmctld"].update(load="masked")
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.remedy) == (
+        "unit-refused",
+        "`systemctl unmask slurmctld; systemctl unmask --runtime slurmctld`",
+    )
+
+
+@pytest.mark.parametrize(("how", "remedy"), [("halted", "kill --signal=SIGCONT"), ("frozen", "thaw")])
+@pytest.mark.parametrize("daemon", ["slurmctld", "slurmdbd", "slurmrestd", "munge", "mariadb"])
+def test_a_daemon_that_is_held_up_is_the_cause_of_every_silence(daemon: str, how: str, remedy: str) -> None:
+    data = evidence() if daemon == "slurmrestd" else evidence("slurmctld-stopped")
+    host = data["hosts"]["node1"]
+    healthy = evidence()["hosts"]["node1"]
+    host.update(units=healthy["units"], processes=healthy["processes"])
+    place = host["processes"] if how == "halted" else host["units"]
+    place[daemon][how] = True
+    findings = judge(data).findings
+    assert [finding.id for finding in findings] == ["daemon-halted"]
+    assert findings[0].remedy == f"`systemctl {remedy} {daemon}`"
 
 
 @pytest.mark.parametrize("named", [False, True])

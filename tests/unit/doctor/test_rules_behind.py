@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
 import subprocess
+import threading
 from typing import Any
 
 import pytest
@@ -117,3 +119,62 @@ def test_the_uids_of_users_are_asked_of_a_controller_that_runs(monkeypatch: pyte
     assert asked[0][-4:] == ["show", "assoc_mgr", "users=alice", "flags=users"]
     assert module._slurm_users(facts, {}, ["slurmctld"], ["alice"]) == {}
     assert len(asked) == 1
+
+
+def test_what_listens_in_place_of_slurmctld_and_answers_nothing() -> None:
+    data = split()
+    rest = data["hosts"]["rest"]
+    rest["reach"] = [tried("ctl", "", daemon="slurmctld", answer=None)]
+    assert judge(data).healthy, "it serves, so slurmctld was only busy"
+    rest["http"]["diag"] = {**rest["http"]["diag"], "good": False}
+    (finding,) = judge(data).findings
+    assert finding.id == "daemon-unreached"
+    assert "slurmctld hangs there, or it is another program" in finding.cause
+    rest["reach"] = [
+        tried("ctl", "", daemon="slurmctld", answer=None),
+        tried("two", "", daemon="slurmctld", answer=204),
+    ]
+    (finding,) = judge(data).findings
+    assert finding.id == "token-refused"
+    assert "GET http://two:6819/healthz without a token: 204, so slurmctld itself works" in finding.evidence
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.server.server_port in CLOSING:  # type: ignore[attr-defined]
+            return
+        self.send_response(204 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in http.server
+        """Keep the terminal clean."""
+
+
+CLOSING: set[int] = set()
+
+
+@pytest.mark.parametrize(
+    ("release", "parameters", "expected"),
+    [
+        ({"daemon_http": True}, None, 204),
+        ({"daemon_http": True}, "keepaliveinterval=1,disable_http", "not asked"),
+        ({"daemon_http": False}, None, "not asked"),
+        (None, None, "not asked"),
+    ],
+)
+def test_slurmctld_is_asked_for_its_own_page_where_it_has_one(
+    release: dict[str, bool] | None, parameters: str | None, expected: int | str
+) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    slurm = {"slurmctld_hosts": ["127.0.0.1"], "slurmctld_port": server.server_port, "accounting": False}
+    entries = [{"key": "communicationparameters", "value": parameters}] if parameters else []
+    try:
+        (entry,) = module._reach({"slurm_conf": slurm, "release": release}, {"entries": entries})
+        assert entry.get("answer", "not asked") == expected
+        CLOSING.add(server.server_port)
+        (entry,) = module._reach({"slurm_conf": slurm, "release": release}, {"entries": entries})
+        assert entry.get("answer", "not asked") == (None if expected == 204 else expected)
+    finally:
+        server.shutdown()
+        server.server_close()

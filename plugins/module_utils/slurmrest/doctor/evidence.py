@@ -12,6 +12,7 @@ import ctypes
 import glob
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import posixpath
@@ -60,7 +61,7 @@ LOG_BYTES = 65536
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths,SystemCallFilter"
+    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState"
 )
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
@@ -203,6 +204,7 @@ def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
+            "frozen": fields.get("FreezerState", "running") != "running",
         }
     return found
 
@@ -235,6 +237,7 @@ def _process(pid: int) -> dict[str, Any] | None:
         found["command"] = [redacted(word) for word in found["command"]]
         if found["environment"] is not None:
             found["environment"] = _safe(found["environment"])
+        found["halted"] = (read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()[:1] in (["T"], ["t"])
     return found
 
 
@@ -444,7 +447,10 @@ def _fingerprint(path: str, salt: str) -> str | None:
 
 
 def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Whether what slurm.conf names can be resolved and connected to from here; nothing is sent."""
+    """Whether what slurm.conf names can be resolved and connected to from here.
+
+    Nothing is sent but to a slurmctld that serves HTTP itself: ``answer`` is its status, None where it gives none.
+    """
     slurm = facts["slurm_conf"]
     entries = conf["entries"] if conf else []
     named = [entry["value"] for entry in entries if entry["key"] == "slurmctldhost"] or slurm["slurmctld_hosts"]
@@ -454,10 +460,29 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dic
         ports = [entry["value"] for entry in entries if entry["key"] == "accountingstorageport"]
         hosts = slurm.get("accounting_storage_hosts") or ["localhost"]
         wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
-    return [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
+    found = [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
+    stated = [entry["value"].lower() for entry in entries if entry["key"] == "communicationparameters"]
+    if (facts["release"] or {}).get("daemon_http") and "disable_http" not in "".join(stated):
+        for entry in found:
+            if entry["daemon"] == "slurmctld" and not entry["error"]:
+                entry["answer"] = _own_page(entry["host"], entry["port"])
+    return found
+
+
+def _own_page(host: str, port: str) -> int | None:
+    """What slurmctld says of its health to somebody without a token: a status of HTTP; None without an answer."""
+    connection = http.client.HTTPConnection(host, int(port), timeout=_PAGE_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 _MOST_REACHED = 3
+_PAGE_SECONDS = 5.0
 
 
 def _address(name: str) -> str:

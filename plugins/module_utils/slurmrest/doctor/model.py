@@ -128,6 +128,10 @@ class Host:
         restarts = [line for line in self.journal(daemon) if "restart counter is at" in line["text"]]
         return len([line for line in restarts if line["age"] < RESTART_LOOP_SECONDS]) >= RESTART_LOOP_STARTS
 
+    def masked(self, unit: str) -> bool:
+        """Whether a link to /dev/null stands in place of a unit."""
+        return (self.evidence["units"].get(unit) or {}).get("load") == "masked"
+
     def down(self, daemon: str) -> bool:
         """Whether a daemon that should be there does not run."""
         return self.state(daemon) != "running"

@@ -64,6 +64,20 @@ def start_again(units: Sequence[str]) -> str:
     return f"`systemctl reset-failed {names}; systemctl restart {names}`" if names else ""
 
 
+def begin(host: Host, daemon: str, *, again: bool = False) -> str:
+    """Enable and start a daemon, a masked one too; `again` restarts one that may run."""
+    name = host.service(daemon)
+    first = f"{unmasked(name)}, then " if host.masked(daemon) else ""
+    return first + (
+        f"`systemctl enable {name}; systemctl restart {name}`" if again else f"`systemctl enable --now {name}`"
+    )
+
+
+def unmasked(name: str) -> str:
+    """Take away a mask, also one until the next boot."""
+    return f"`systemctl unmask {name}; systemctl unmask --runtime {name}`"
+
+
 def without(places: Iterable[str]) -> str:
     """Take lines out of files; each place is ``file:line``."""
     files: dict[str, list[int]] = {}

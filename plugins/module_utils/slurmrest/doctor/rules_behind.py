@@ -25,6 +25,7 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
             tried = [entry for entry in host.evidence.get("reach") or () if entry["daemon"] == daemon]
             there = cluster.role(daemon)
             if not tried or not all(entry["error"] for entry in tried):
+                yield from _mute(host, tried)
                 continue
             if cluster.preflight and not any(not other.down(daemon) for other in there):
                 continue  # a deployment starts it
@@ -44,6 +45,27 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
                 if here and apart
                 else _remedy(host, there, daemon, entry),
             )
+
+
+def _mute(host: Host, tried: Sequence[Mapping[str, Any]]) -> Iterator[Sign]:
+    """A port of slurmctld's that takes connections and does not answer as this release does without being asked who."""
+    taken = [entry for entry in tried if not entry["error"]]
+    good = (host.http.get("diag") or {}).get("good")
+    if good or not taken or not all("answer" in entry and entry["answer"] is None for entry in taken):
+        return
+    entry = taken[0]
+    yield Sign(
+        host.name,
+        f"What listens at {entry['host']}, port {entry['port']}, takes connections and does not answer as slurmctld "
+        "of this release does: slurmctld hangs there, or it is another program.",
+        [
+            f"GET http://{entry['host']}:{entry['port']}/healthz: no answer (slurmctld says 204, without a token)",
+            host.line("slurm_conf", _NAMES["slurmctld"]),
+            host.line("slurm_conf", _PORTS["slurmctld"]),
+        ],
+        f"On {entry['host']}: ss -lntp shows who listens on port {entry['port']}, journalctl -u slurmctld what it "
+        "says.",
+    )
 
 
 def _tried(entry: Mapping[str, Any]) -> str:

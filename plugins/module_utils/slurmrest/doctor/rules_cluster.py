@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, everywhere, join, on, start_again, without
+from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without
 from .rules_controllers import in_charge, meanwhile
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                     state,
                     "it was stopped, or never started" + ("" if fields.get("enabled") else ", and is not enabled"),
                 )
+                if host.masked(daemon):
+                    why = "its unit is masked, so that systemd starts it for nobody"
                 seen = f"{fields.get('active', 'absent')} ({fields.get('sub', '')})"
                 more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 yield Sign(
@@ -60,7 +62,7 @@ def _stopped(daemon: str, title: str) -> Callable[[Cluster], Iterator[Sign]]:
                         f"systemctl is-active {host.service(daemon)}: {seen}",
                         *host.said(daemon, r"[Ss]topped|Deactivated", runs=1)[:1],
                     ],
-                    f"`systemctl enable --now {host.service(daemon)}`{costs}",
+                    f"{begin(host, daemon)}{costs}",
                 )
 
     return look
@@ -74,7 +76,15 @@ def _runs_on(host: Host, daemon: str) -> bool:
 def _not_again(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
         for daemon in host.roles:
-            if _runs_on(host, daemon):
+            if _runs_on(host, daemon) and host.masked(daemon):
+                service = host.service(daemon)
+                yield Sign(
+                    host.name,
+                    f"{service} runs, but its unit is masked: once it has ended, systemd starts it for nobody.",
+                    [f"systemctl show {service}: LoadState=masked"],
+                    unmasked(service),
+                )
+            elif _runs_on(host, daemon):
                 fields, service = host["units"][daemon], host.service(daemon)
                 yield Sign(
                     host.name,
@@ -148,6 +158,27 @@ def _plugin(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
+def _halted(cluster: Cluster) -> Iterator[Sign]:
+    """A process that is there and does nothing: connections to it are made, and never answered."""
+    for host in cluster.hosts:
+        for name, process in host["processes"].items():
+            service = host.service(name)
+            frozen = (host["units"].get(name) or {}).get("frozen")
+            if frozen or process.get("halted"):
+                yield Sign(
+                    host.name,
+                    f"The process of {service} is there, but "
+                    + ("systemd has frozen it." if frozen else "a signal or a debugger has stopped it."),
+                    [
+                        f"systemctl show {service}: FreezerState=frozen"
+                        if frozen
+                        else f"/proc/{process['pid']}/stat: state T (stopped)"
+                    ],
+                    f"`systemctl thaw {service}`" if frozen else f"`systemctl kill --signal=SIGCONT {service}`",
+                    explains=_BEHIND_HALTED.get(name, _WITHOUT_CONTROLLER),
+                )
+
+
 def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host in cluster.role(daemon):
@@ -169,7 +200,7 @@ def _munge(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "Slurm's daemons know each other by munge, and munge makes no credentials here.",
                 [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}"],
-                join(("`systemctl enable munge; systemctl restart munge`", start_again(_ended(host)))),
+                join((begin(host, "munge", again=True), start_again(_ended(host)))),
             )
 
 
@@ -188,7 +219,7 @@ def _database(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{units[0]}, where slurmdbd keeps everything, does not run.",
                 [f"systemctl is-active {units[0]}: {host['units'][units[0]]['active']}", *said[:1]],
-                join((f"`systemctl enable --now {units[0]}`", start_again(_ended(host)))),
+                join((begin(host, units[0]), start_again(_ended(host)))),
             )
 
 
@@ -405,9 +436,19 @@ def _refused(cluster: Cluster) -> Iterator[Sign]:
             yield Sign(
                 host.name,
                 "slurmctld was asked with a fresh token of root and did not answer well.",
-                [_asked(host, answer), *_controllers_words(cluster)],
+                [_asked(host, answer), *_own_pages(host), *_controllers_words(cluster)],
                 f"See journalctl -u slurmctld -u {host.rest_unit} on their hosts, and scontrol ping.",
             )
+
+
+def _own_pages(host: Host) -> list[str]:
+    """That slurmctld works apart from tokens, where it says so itself."""
+    return [
+        f"GET http://{entry['host']}:{entry['port']}/healthz without a token: {entry['answer']}, so slurmctld "
+        "itself works"
+        for entry in host.evidence.get("reach") or ()
+        if (entry.get("answer") or 0) // 100 == 2
+    ][:1]
 
 
 def _controllers_words(cluster: Cluster) -> list[str]:
@@ -477,6 +518,7 @@ _WITHOUT_CONTROLLER = (
     "accounting-refused",
     "cluster-not-registered",
 )
+_BEHIND_HALTED = {"slurmrestd": ("listener-silent", "token-refused", "accounting-refused", "listens-elsewhere")}
 _TROUBLE = "troubleshoot.html"
 _ITS_WORDS = "the cause is no rule's: it is in the words that are quoted"
 
@@ -506,6 +548,15 @@ RULES = (
         fatals=r"(?i)no space left|disk full|I/O error|quota|unable to write|could not write|save state",
         preflight=True,
         by_hand="what may go is the site's to say",
+    ),
+    _rule(
+        "daemon-halted",
+        "A daemon is held up",
+        "systemctl(1), freeze and thaw; signal(7), SIGSTOP",
+        _halted,
+        (*_WITHOUT_CONTROLLER, "munge-stopped", "database-unusable", "listener-silent"),
+        anywhere=True,
+        preflight=True,
     ),
     _rule(
         "munge-stopped",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..slurmrestd import running
 from ..slurmrestd import unit as units
 from .model import Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, start_again, without
+from .remedies import DEPLOY, start_again, unmasked, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -221,7 +221,7 @@ def _masked(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "The unit is masked: systemd starts it for nobody.",
                 [f"{place} is a link to /dev/null (systemctl mask)"],
-                f"`systemctl unmask {host.rest_unit}`, then {DEPLOY}",
+                f"{unmasked(host.rest_unit)}, then {DEPLOY}",
             )
 
 
