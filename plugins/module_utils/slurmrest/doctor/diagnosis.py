@@ -21,6 +21,7 @@ from .rules_controllers import RULES as CONTROLLERS
 from .rules_keys import RULES as KEYS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
+from .rules_state import RULES as STATE
 from .rules_units import RULES as UNITS
 
 if TYPE_CHECKING:
@@ -31,7 +32,18 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON shape; rises when a key is renamed or gone."""
 
-RULES: tuple[Rule, ...] = (*UNITS, *CONF, *SERVICE, *KEYS, *CONTROLLERS, *CLUSTER, *BEHIND, *REQUESTS, *SYMPTOMS)
+RULES: tuple[Rule, ...] = (
+    *UNITS,
+    *CONF,
+    *SERVICE,
+    *KEYS,
+    *STATE,
+    *CONTROLLERS,
+    *CLUSTER,
+    *BEHIND,
+    *REQUESTS,
+    *SYMPTOMS,
+)
 """In the order in which equally weighty causes are reported."""
 
 

@@ -139,6 +139,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "plugin_directories": _plugin_directories(confs),
         "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
+        "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         "disks": _disks(facts, roles),
         "munge": _munge(facts),
         "unshare": _unshare(),
@@ -503,6 +504,18 @@ def _controllers(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "heartbeat": heartbeat and [heartbeat.index, heartbeat.written],
         "inode": os.stat(state).st_ino if os.path.isdir(state) else None,
     }
+
+
+def _state(slurm_conf: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where slurmctld keeps its state, and whether SlurmUser may write there; ``writable`` None: nobody can tell."""
+    path, account = str(slurm_conf["state_save_location"] or ""), account_facts(str(slurm_conf["slurm_user"]))
+    if not path.startswith("/"):
+        return None
+    found: dict[str, Any] = {"path": path, **describe(path, account), "writable": None}
+    with contextlib.suppress(OSError):
+        place = access.ownership(found["nearest"])
+        found["writable"] = access.may(place, account, 3) if account["exists"] else None
+    return found
 
 
 def _plugin_directories(confs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:

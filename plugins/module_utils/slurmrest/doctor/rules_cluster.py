@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from .endings import meaning
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without
 from .rules_controllers import in_charge, meanwhile
@@ -117,12 +118,13 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 fields, service = host["units"][daemon], host.service(daemon)
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
                 more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
+                words = [*host.words(daemon), f"systemctl show {service}: {seen}"]
+                why, what = meaning(words) or ("See its own words.", "Mend what it says")
                 yield Sign(
                     host.name,
-                    f"{cause}: see its own words.{more}",
-                    [*host.words(daemon), f"systemctl show {service}: {seen}"],
-                    f"Mend what it says (all of it: journalctl -u {service}); then systemctl reset-failed {service} "
-                    "and "
+                    f"{cause}. {why}{more}",
+                    words,
+                    f"{what} (all of its words: journalctl -u {service}); then systemctl reset-failed {service} and "
                     f"systemctl start {service}{costs}.",
                     ended=host.ended(daemon),
                 )

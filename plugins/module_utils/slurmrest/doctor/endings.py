@@ -1,0 +1,77 @@
+"""What the last words of a daemon mean for who runs it, and what to do about them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Patterns of what slurmctld, slurmdbd and slurmrestd (src/slurmctld, src/slurmdbd, src/common) and systemd say.
+_KNOWN = (
+    (
+        r"not a valid controller",
+        "slurm.conf names other controllers than this host.",
+        "Compare SlurmctldHost in slurm.conf with what hostname -s says here, and state the one that is meant",
+    ),
+    (
+        r"CLUSTER NAME MISMATCH",
+        "ClusterName is another than that of the state in StateSaveLocation.",
+        (
+            "State the old ClusterName again; where the new one is meant, and the jobs of the old cluster may go, "
+            "remove clustername from StateSaveLocation"
+        ),
+    ),
+    (
+        r"[Pp]arsing error|[Uu]nrecognized key|[Pp]arse error|invalid line",
+        "The configuration has a line that this release does not take.",
+        "Correct that line, in every copy of the file",
+    ),
+    (
+        r"Invalid user for SlurmUser|SlurmUser .* (?:not found|unknown)",
+        "There is no account of the name that SlurmUser has.",
+        "Make the account, with the same uid on every host, or correct SlurmUser",
+    ),
+    (
+        r"(?i)address already in use",
+        "Another process has its port.",
+        "ss -lntp shows who has it; end that, or give one of them another port",
+    ),
+    (
+        r"No (?:nodes|partitions) (?:configured|defined)|Duplicated? NodeName|Unable to resolve .* hostlist",
+        "What slurm.conf says of nodes and partitions does not go together.",
+        "Correct the lines NodeName and PartitionName",
+    ),
+    (
+        r"Incompatible versions|[Cc]an not recover .* state|incompatible version",
+        "The state was written by another release, which this one does not read.",
+        "Install the release that wrote it, or one up to two releases newer; -i throws the state away, and all jobs",
+    ),
+    (
+        r"status=203/EXEC|Failed to execute|Failed at step EXEC",
+        "systemd cannot run the program that the unit names.",
+        (
+            "See whether the file is there and executable (systemctl cat names it); reinstall its package, or correct "
+            "ExecStart="
+        ),
+    ),
+    (
+        r"status=226/NAMESPACE|Failed at step NAMESPACE",
+        "systemd cannot set up what the unit shall see: a path that it names is not there.",
+        "systemctl cat shows ReadOnlyPaths=, ReadWritePaths= and BindPaths=; correct the one that systemd names",
+    ),
+    (
+        r"oom-kill|[Oo]ut of memory|A process of this unit has been killed by the OOM killer",
+        "It was killed for want of memory.",
+        "Raise MemoryMax= of the unit where it has one, or give the host more; see what asked for so much",
+    ),
+    (
+        r"core-dump|status=11/SEGV|status=6/ABRT|segfault",
+        "It crashed.",
+        "coredumpctl info says where; look for the release's known bugs before it is started again",
+    ),
+)
+
+
+def meaning(words: Iterable[str]) -> tuple[str, str] | None:
+    """What the words with which a daemon ended mean, and what to do (without a full stop); None where no row fits."""
+    text = "\n".join(words)
+    return next(((cause, remedy) for pattern, cause, remedy in _KNOWN if re.search(pattern, text)), None)

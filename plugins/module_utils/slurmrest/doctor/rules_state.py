@@ -1,0 +1,78 @@
+"""Causes in what a daemon must find on its host: a private slurmdbd.conf, a place for its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .model import Cluster, Rule, Sign
+from .remedies import start_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PRIVATE = "0600"
+_WITHOUT_SLURMDBD = ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused")
+
+
+def _dbd_conf(cluster: Cluster) -> Iterator[Sign]:
+    """It holds the database's password: slurmdbd takes no other owner and no other mode."""
+    for host in cluster.role("slurmdbd"):
+        conf = host.facts["slurmdbd_conf"]
+        file = host["files"].get(conf["path"]) or {}
+        owner = conf["slurm_user"]
+        if not file.get("exists") or not owner or (file["owner"], file["mode"]) == (owner, _PRIVATE):
+            continue
+        again = f", then {start_again(['slurmdbd'])}" if host.down("slurmdbd") else ""
+        yield Sign(
+            host.name,
+            f"slurmdbd starts only where its configuration belongs to its SlurmUser ({owner}) and has mode {_PRIVATE}."
+            + ("" if again else " It runs still, and would not start again."),
+            [
+                f"{conf['path']}: owner {file['owner']}:{file['group']}, mode {file['mode']}",
+                *host.said("slurmdbd", r"slurmdbd\.conf", runs=1)[:1],
+            ],
+            f"`chown {owner}: {conf['path']}; chmod {_PRIVATE} {conf['path']}`{again}",
+        )
+
+
+def _state(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.role("slurmctld"):
+        state = host.evidence.get("state") or {"writable": True}
+        if state["writable"] is not False:
+            continue
+        path, user = state["path"], host.facts["slurm_conf"]["slurm_user"]
+        seen = f"owner {state['owner']}:{state['group']}, mode {state['mode']}" if state["exists"] else "does not exist"
+        made = f"mkdir -p {path}; " if not state["exists"] else ""
+        again = f", then {start_again(['slurmctld'])}" if host.down("slurmctld") else ""
+        yield Sign(
+            host.name,
+            f"{user} may not write where slurmctld keeps its state: nothing is saved, and it does not start.",
+            [
+                f"{path}: {seen}",
+                host.line("slurm_conf", "StateSaveLocation"),
+                *host.said("slurmctld", r"(?i)permission denied|state save", runs=1)[:1],
+            ],
+            f"`{made}chown {user}: {path}; chmod 0700 {path}`{again}",
+        )
+
+
+RULES = (
+    Rule(
+        "slurmdbd-conf-open",
+        "slurmdbd.conf has another owner or mode than slurmdbd demands",
+        "slurmdbd.conf(5), DESCRIPTION",
+        _dbd_conf,
+        ("slurmdbd-failed", *_WITHOUT_SLURMDBD),
+        fatals=r"slurmdbd\.conf",
+        preflight=True,
+    ),
+    Rule(
+        "state-unwritable",
+        "slurmctld may not write its state",
+        "slurm.conf(5), StateSaveLocation",
+        _state,
+        ("slurmctld-failed", "token-not-minted", *_WITHOUT_SLURMDBD),
+        fatals=r"(?i)permission denied|state save|save location|unable to (?:create|open)|mkdir",
+        preflight=True,
+    ),
+)

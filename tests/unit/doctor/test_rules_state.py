@@ -1,0 +1,113 @@
+"""What a daemon must find on its host, and what its last words mean."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from slurmrest.doctor import evidence as module
+from slurmrest.doctor.endings import meaning
+
+from tests.unit.doctor.test_doctor import evidence, judge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONF = "/etc/slurm/slurmdbd.conf"
+DOWN: dict[str, Any] = {"active": "failed", "sub": "failed", "result": "exit-code", "exit_status": 1, "pid": 0}
+
+
+def ended(data: dict[str, Any], daemon: str, text: str) -> dict[str, Any]:
+    """The host after a daemon of it has ended with some words."""
+    host: dict[str, Any] = data["hosts"]["node1"]
+    host["units"][daemon].update(DOWN)
+    host["processes"].pop(daemon, None)
+    host["journal"][daemon] = [{"age": 5.0, "run": 0, "text": text}]
+    return host
+
+
+@pytest.mark.parametrize("change", [{"mode": "0644"}, {"mode": "0400"}, {"owner": "root"}])
+def test_a_configuration_that_slurmdbd_refuses(change: dict[str, str]) -> None:
+    data = evidence()
+    data["hosts"]["node1"]["files"][CONF].update(change)
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmdbd-conf-open"
+    assert "would not start again" in finding.cause
+    assert finding.remedy == f"`chown slurm: {CONF}; chmod 0600 {CONF}`"
+    assert [one.id for one in judge(data, preflight=True).findings] == ["slurmdbd-conf-open"]
+
+    host = ended(
+        data, "slurmdbd", f"fatal: slurmdbd.conf file {CONF} should be 600 is 644 accessible for group or others"
+    )
+    host["http"]["clusters"] = {**host["http"]["clusters"], "good": False}
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmdbd-conf-open"
+    assert finding.remedy.endswith("`systemctl reset-failed slurmdbd; systemctl restart slurmdbd`")
+
+
+def test_another_end_of_slurmdbd_is_not_explained_by_it() -> None:
+    data = evidence()
+    host = ended(data, "slurmdbd", "fatal: Unable to initialize something else")
+    host["files"][CONF]["mode"] = "0644"
+    assert {one.id for one in judge(data).findings} == {"slurmdbd-conf-open", "slurmdbd-failed"}
+
+
+def test_a_place_where_slurmctld_may_not_write() -> None:
+    data = evidence()
+    host = ended(data, "slurmctld", "fatal: Incorrect permissions on state save loc: /var/lib/slurm/slurmctld")
+    state = {"path": "/var/lib/slurm/slurmctld", "exists": True, "owner": "root", "group": "root", "mode": "0755"}
+    host.update(state={**state, "writable": False}, token_refused="refused")
+    (finding,) = judge(data).findings
+    assert finding.id == "state-unwritable"
+    assert finding.remedy.startswith("`chown slurm: /var/lib/slurm/slurmctld; chmod 0700 /var/lib/slurm/slurmctld`")
+    host["state"].update(exists=False)
+    assert "`mkdir -p /var/lib/slurm/slurmctld; chown" in judge(data).findings[0].remedy
+
+
+def test_where_slurmctld_may_write_is_looked_at(tmp_path: Path) -> None:
+    conf = {"state_save_location": str(tmp_path), "slurm_user": "nobody"}
+    tmp_path.chmod(0o700)
+    seen = module._state(conf)
+    assert seen is not None
+    assert seen["writable"] is (os.geteuid() != 0 and seen["owner"] == "nobody")
+    seen = module._state({**conf, "slurm_user": "root"})
+    assert seen is not None
+    assert seen["writable"] is True
+    seen = module._state({**conf, "slurm_user": "nosuchaccount"})
+    assert seen is not None
+    assert seen["writable"] is None
+    assert module._state({**conf, "state_save_location": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("error: This host (node1/node1) not a valid controller", "other controllers"),
+        ("fatal: CLUSTER NAME MISMATCH.", "ClusterName"),
+        ("error: Parsing error at unrecognized key: Foo", "does not take"),
+        ("slurmctld.service: Main process exited, code=exited, status=203/EXEC", "cannot run the program"),
+        ("slurmctld.service: Failed with result 'oom-kill'.", "want of memory"),
+        ("systemctl show slurmctld: Result=core-dump, exit status 11, 1 restarts", "crashed"),
+        ("fatal: _open_ctld_listeners: bind: Address already in use", "Another process"),
+    ],
+)
+def test_last_words_are_said_in_words_of_what_to_do(text: str, words: str) -> None:
+    known = meaning(["fatal: something", text])
+    assert known is not None
+    assert words in known[0]
+    assert known[0].endswith(".")
+    assert not known[1].endswith(".")
+
+
+def test_the_meaning_is_told_with_the_finding() -> None:
+    data = evidence()
+    host = ended(data, "slurmctld", "fatal: This host (node1/node1) not a valid controller")
+    host["token_refused"] = "refused"
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmctld-failed"
+    assert finding.cause == "It ended. slurm.conf names other controllers than this host."
+    assert finding.remedy.startswith("Compare SlurmctldHost")
+    host["journal"]["slurmctld"][0]["text"] = "fatal: what nobody has seen"
+    assert judge(data).findings[0].cause == "It ended. See its own words."
+    assert meaning(["fatal: what nobody has seen"]) is None
