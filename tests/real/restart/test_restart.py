@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,9 @@ from slurmrest.slurm.releases import lookup
 from tests.real.clusters import LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    Runs = Mapping[str, tuple[str, dict[str, Any]]]
 
 NODE = "node1"
 SITE: dict[str, Any] = {"slurm_conf_cluster_name": ""}
@@ -28,6 +33,21 @@ GONE = (
     "sbatch --parsable --uid=alice --chdir=/tmp --output=/dev/null -w gone1 --wrap true && "
     "scontrol delete nodename=gone1 >&2"
 )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return what restarts or reconfigures slurmctld on a cluster that has a REST service: playbook and variables."""
+    modulus = base64.urlsafe_b64encode(os.urandom(256)).decode().rstrip("=")
+    keys = {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": modulus, "e": "AQAB"}]}
+    path = tmp_path_factory.mktemp("issuer") / "jwks.json"
+    path.write_text(json.dumps(keys))
+    jwks = {"slurm_jwks_issuers": [{"name": "issuer", "file": str(path)}], "slurm_jwks_acknowledged": True}
+    return {
+        "rotation": ("rotate_jwt_key.yml", ROTATE),
+        "uninstall": ("uninstall.yml", CONSENT),
+        "jwks": ("deploy.yml", {**CONSENT, **jwks}),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -67,38 +87,39 @@ def test_the_job_lives_that_asks_for_a_node_which_is_gone(site: LiveCluster) -> 
     site.playbook("deploy.yml", variables={**CONSENT, "slurmrest_allow_state_loss": True}).good()
 
 
-def test_rotation_and_uninstall_let_it_live(site: LiveCluster) -> None:
+def test_what_comes_later_lets_it_live(site: LiveCluster, runs: Runs) -> None:
     job = site.ssh(NODE, GONE).strip()
-    named = f"job {job} of alice (asks for gone1)"
-    assert named in refused(site, "rotate_jwt_key.yml", ROTATE).output
-    assert named in refused(site, "uninstall.yml", CONSENT).output
+    for run in runs.values():
+        assert f"job {job} of alice (asks for gone1)" in refused(site, *run).output
     # Nothing to do is no reason to stop.
     site.playbook("deploy.yml", variables=CONSENT).good()
     site.ssh(NODE, f"scancel {job}")
     site.playbook("rotate_jwt_key.yml", variables=ROTATE).good()
 
 
-def test_a_plugin_that_is_not_there(site: LiveCluster) -> None:
+def test_a_plugin_that_is_not_there(site: LiveCluster, runs: Runs) -> None:
     plugin = site.ssh(NODE, "scontrol show config | sed -n 's/^PluginDir *= //p'").strip() + "/select_cons_tres.so"
     site.ssh(NODE, f"mv {plugin} {plugin}.away")
     try:
-        assert "the plugin select/cons_tres is not there" in refused(site, "rotate_jwt_key.yml", ROTATE).output
-        assert plugin in refused(site, "uninstall.yml", CONSENT).output
+        for run in runs.values():
+            assert "the plugin select/cons_tres is not there" in refused(site, *run).output
     finally:
         site.ssh(NODE, f"mv {plugin}.away {plugin}")
 
 
-def test_a_state_that_may_not_be_written(site: LiveCluster) -> None:
+def test_a_state_that_may_not_be_written(site: LiveCluster, runs: Runs) -> None:
     state = "/var/lib/slurm/slurmctld"
     site.ssh(NODE, f"chown root {state}; chmod 755 {state}")
     try:
-        assert "slurm may not write there" in refused(site, "rotate_jwt_key.yml", ROTATE).output
-        assert state in refused(site, "uninstall.yml", CONSENT).output
+        for run in runs.values():
+            said = refused(site, *run).output
+            assert state in said
+            assert "slurm may not write" in said
     finally:
         site.ssh(NODE, f"chown slurm {state}; chmod 700 {state}")
 
 
-def test_a_database_made_anew(site: LiveCluster, release: str) -> None:
+def test_a_database_made_anew(site: LiveCluster, release: str, runs: Runs) -> None:
     site.ssh(
         NODE,
         "mariadb -e 'drop database slurm_acct_db; create database slurm_acct_db'; systemctl restart slurmdbd; "
@@ -108,8 +129,8 @@ def test_a_database_made_anew(site: LiveCluster, release: str) -> None:
         site.playbook("rotate_jwt_key.yml", variables=ROTATE)
         assert site.ssh(NODE, "systemctl is-active slurmctld").strip() == "active"
         return
-    for playbook, variables in (("rotate_jwt_key.yml", ROTATE), ("uninstall.yml", CONSENT)):
-        play = refused(site, playbook, variables)
+    for run in runs.values():
+        play = refused(site, *run)
         assert "CLUSTER ID MISMATCH" in play.output
         assert "rm /var/lib/slurm/slurmctld/clustername" in play.output
     # The remedy, word by word.
