@@ -111,3 +111,15 @@ def test_the_meaning_is_told_with_the_finding() -> None:
     host["journal"]["slurmctld"][0]["text"] = "fatal: what nobody has seen"
     assert judge(data).findings[0].cause == "It ended. See its own words."
     assert meaning(["fatal: what nobody has seen"]) is None
+
+
+def test_a_site_with_tokens_of_issuers_alone_makes_none_and_is_sound() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    for conf in ("slurm_conf", "slurmdbd_conf"):
+        host["facts"][conf].update(jwks="/etc/slurm/jwks.json", jwt_key="")
+    host.update(token_refused="Token Generation failed", http=None)
+    assert judge(data).healthy
+    for conf in ("slurm_conf", "slurmdbd_conf"):
+        host["facts"][conf]["jwt_key"] = "/var/lib/slurm/jwt/jwt_hs256.key"
+    assert [finding.id for finding in judge(data).findings] == ["token-not-minted"]
