@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.clusters import own_name
+from tests.real.leaks.secrets_found import TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,20 @@ def test_ansible_finds_the_collection_and_changes_nothing(whole: Environment, cl
     again = whole.good("ansible-playbook", *deploy)
     assert "changed=0" in again
     assert "changed=1" not in again
+
+
+def test_the_events_of_ansible_runner_hold_no_token(
+    whole: Environment, cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    """They hold the whole result of each module, also what is printed nowhere."""
+    whole.good("pip", "install", "--quiet", "--disable-pip-version-check", "ansible-runner==2.4.3")
+    run = ("run", str(tmp_path), "--inventory", cluster["inventory"], "--playbook", "slurmrest.toolkit.deploy")
+    whole.good("ansible-runner", *run)
+    events = [path.read_bytes() for path in tmp_path.glob("artifacts/*/job_events/*.json")]
+    assert any(b"all good" in event for event in events)
+    assert [event for event in events if TOKEN.search(event)] == []
+    last = next(told for told in map(json.loads, events) if told["event"] == "playbook_on_stats")
+    assert not any(last["event_data"][key] for key in ("changed", "failures", "dark"))
 
 
 @pytest.mark.usefixtures("cluster")
