@@ -1,7 +1,10 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Remember what a host was like, and bring it back (entry file; see module_utils/slurmrest/transaction/baseline.py)."""
+"""Remember what a host was like (entry file; see module_utils/slurmrest/transaction/baseline.py).
+
+What is to be brought back the action plugin of the same name has host_former bring back.
+"""
 
 from __future__ import annotations
 
@@ -95,16 +98,9 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     )
     if shared:
         return {"changed": False, "shared_by": shared}
-    packages = sorted(origin.remembered(name).get("packages", {}))
-    outcome = origin.bring_back(name, check=check)
-    return {
-        "changed": outcome.changed,
-        "diff": outcome.diff,
-        "changed_paths": outcome.changed_paths,
-        "packages": packages,
-        "stopped": outcome.stopped,
-        "restarted": outcome.restarted,
-    }
+    if not origin.remembered(name):
+        return {"changed": False, "packages": [], "stopped": [], "restarted": []}
+    return {"changed": False, "remembered": True}
 
 
 def main() -> None:

@@ -80,15 +80,18 @@ from ..module_utils.slurmrest.auth.keys import (
     inspect,
     is_retired,
     refusals,
+    rotation_record,
 )
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
-from ..module_utils.slurmrest.host.files import read
+from ..module_utils.slurmrest.host.files import load_record
 from ..module_utils.slurmrest.host.lock import host_lock
-from ..module_utils.slurmrest.rotation.host import KeyOnHost
+from ..module_utils.slurmrest.host.places import read
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction.baseline import Baseline
+from ..module_utils.slurmrest.transaction.comparison import octal
+from ..module_utils.slurmrest.transaction.judges import SLURM
 from ..module_utils.slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
-from ..module_utils.slurmrest.transaction.transaction import Transaction, octal
+from ..module_utils.slurmrest.transaction.transaction import Transaction
 
 
 def _present(path: str) -> bytes | None:
@@ -119,7 +122,7 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     path: str = wanted["path"]
     name = os.path.basename(path)
     with contextlib.nullcontext() if check else host_lock(name=f"lock-{name}"):
-        if KeyOnHost(path, wanted["owner"]).record():
+        if load_record(rotation_record(path)):
             raise SlurmrestError(
                 f"A rotation of {path} was interrupted on this host.", "Run playbooks/rotate_jwt_key.yml again first."
             )
@@ -145,22 +148,20 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
                 "playbooks/deploy.yml gives that host the new key.",
             )
         replaced = now is not None and now != content
-        services = [
-            service
-            for service in map(ServiceSpec.from_mapping, wanted["services"])
-            if service.state == "started" or replaced
-        ]
+        asked = map(ServiceSpec.from_mapping, wanted["services"])
+        services = [service for service in asked if service.state == "started" or replaced]
         if replaced and not wanted["allow_restart"]:
             _refuse_restart(path, services)
-        owner, group = wanted["owner"], wanted["group"]
-        file = FileSpec(path, content, "present", owner, group, octal(wanted["mode"]), sensitive=True)
-        directory = DirectorySpec(os.path.dirname(path), owner, group, octal(wanted["directory_mode"]))
+        owned = wanted["owner"], wanted["group"]
+        file = FileSpec(path, content, "present", *owned, octal(wanted["mode"]), sensitive=True)
+        directory = DirectorySpec(os.path.dirname(path), *owned, octal(wanted["directory_mode"]))
         outcome = Transaction(
             name=f"shared_key-{name}",
             files=[file] if now != content else [],
             directories=[] if os.path.isdir(directory.path) else [directory],
             services=services,
             origin=Baseline(),
+            judges=SLURM,
         ).apply(check=check)
     result: dict[str, Any] = {
         "changed": outcome.changed,

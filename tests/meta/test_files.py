@@ -1,4 +1,7 @@
-"""What is on a host is written, removed and given away in one place, which follows nobody's links: host/files.py."""
+"""What is on a host is written, removed and given away in one place, which follows nobody's links.
+
+That is host/files.py, with host/places.py, by which it gets there.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOME = "plugins/module_utils/slurmrest/host/files.py"
+HOMES = tuple(f"plugins/module_utils/slurmrest/host/{name}.py" for name in ("files", "places"))
 OF_OS = {
     "open", "remove", "unlink", "rename", "replace", "chmod", "chown", "lchown", "fchmod", "fchown", "mkdir",
     "makedirs", "rmdir", "removedirs", "symlink", "link", "mknod", "mkfifo", "truncate", "ftruncate", "utime",
@@ -51,7 +54,7 @@ def sources() -> Iterator[tuple[str, Path]]:
     """All Python that runs on hosts or in actions, by a short name."""
     for path in sorted((ROOT / "plugins").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        if name != HOME:
+        if name not in HOMES:
             yield name.removeprefix("plugins/").removeprefix("module_utils/slurmrest/"), path
 
 

@@ -117,6 +117,13 @@ def documentation(path: Path) -> dict[str, Any]:
     return found
 
 
+def fragments(name: str) -> str:
+    """Return what plugins/doc_fragments/NAME.py says."""
+    module = importlib.import_module(f"ansible_collections.slurmrest.toolkit.plugins.doc_fragments.{name}")
+    text: str = module.ModuleDocFragment.DOCUMENTATION
+    return text
+
+
 def same(documented: dict[str, Any], spec: dict[str, Any], where: str) -> None:
     """Assert that options are documented as they are."""
     assert set(documented) == set(spec), where
@@ -144,7 +151,12 @@ def test_module_documentation(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert documents["DOCUMENTATION"]["short_description"]
     assert any(f"slurmrest.toolkit.{path.stem}" in task for task in documents["EXAMPLES"])
     arguments = argument_spec(path.stem, monkeypatch)
-    same(documents["DOCUMENTATION"].get("options") or {}, arguments["argument_spec"], path.stem)
+    options = dict(documents["DOCUMENTATION"].get("options") or {})
+    for name in documents["DOCUMENTATION"].get("extends_documentation_fragment", ()):
+        collection, _dot, fragment = name.rpartition(".")
+        assert collection == "slurmrest.toolkit"
+        options.update(yaml.safe_load(fragments(fragment))["options"])
+    same(options, arguments["argument_spec"], path.stem)
     assert arguments["supports_check_mode"] is True
 
 

@@ -12,7 +12,8 @@ import pytest
 from slurmrest.doctor import inquiry
 from slurmrest.rest.client import ClientError, Target, Tls, request
 from slurmrest.rest.session import Exchange
-from slurmrest.transaction.probes import REVISION_HEADER, Probe, probe_error
+from slurmrest.transaction.asking import REVISION_HEADER, probe_error
+from slurmrest.transaction.probes import Probe
 from slurmrest.verify.table import curl_line
 
 from .fake_slurmrestd import STYLES, FakeSlurmrestd, serving

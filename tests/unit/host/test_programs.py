@@ -13,7 +13,8 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
-from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.transaction.asking import probe_error
+from slurmrest.transaction.probes import Probe, plain_error
 from slurmrest.transaction.services import restart
 from slurmrest.transaction.specs import ServiceSpec
 
@@ -165,7 +166,7 @@ def test_a_probe_that_hangs_does_not_outlive_the_unit_s_patience(tmp_path: Path)
     probe = Probe("command", ("sh", "-c", f"echo $$ > {pid}; exec sleep 600"))
     service = ServiceSpec("slurmctld", probes=(probe,), timeout=0.5)
     with pytest.raises(SlurmrestError, match=r"gave no answer within 0 s: sh -c .* gave no answer within 0"):
-        restart(service, Systemd(up), up)
+        restart(service, Systemd(up), up, plain_error)
     assert gone(int(pid.read_text()))
 
 
@@ -182,7 +183,7 @@ def test_every_probe_gets_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
     probes = (Probe("command", ("a",)), Probe("command", ("b",)))
     with pytest.raises(SlurmrestError, match="gave no answer within 10 s"):
-        restart(ServiceSpec("slurmctld", probes=probes, timeout=10), Systemd(run), run)
+        restart(ServiceSpec("slurmctld", probes=probes, timeout=10), Systemd(run), run, plain_error)
     assert limits == [10.0, 6.0, 2.0]
 
 

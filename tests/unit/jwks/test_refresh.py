@@ -14,6 +14,7 @@ from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
 from slurmrest.jwks.refresh import SET, Refreshed, RefreshSettings, refresh
 from slurmrest.transaction.baseline import FILE, Baseline
+from slurmrest.transaction.former import bring_back
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_what_was_there_before_comes_back_and_no_daemon_hears_of_it(host: Host) 
     host.refresh(OLD, NEW)
     assert host.calls
     host.calls.clear()
-    done = Baseline(str(host.state), host).bring_back(SET)
+    done = bring_back(Baseline(str(host.state), host), SET)
     assert (done.changed, done.restarted, done.stopped) == (True, [], [])
     assert not host.directory.exists()
     assert not [call for call in host.calls if "show" not in call]

@@ -15,7 +15,8 @@ from slurmrest.redaction import REDACTED
 from slurmrest.slurmrestd import running
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.unit import effective, order_dropins
-from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.transaction.asking import probe_error
+from slurmrest.transaction.probes import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

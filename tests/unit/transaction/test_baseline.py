@@ -14,6 +14,7 @@ import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host.lock import host_lock
 from slurmrest.transaction.baseline import FILE, Baseline
+from slurmrest.transaction.former import bring_back
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction, TransactionFailed
 
@@ -99,14 +100,14 @@ def test_deploy_and_back_is_nothing(host: Host, *, active: bool, present: bool) 
     host.deploy()
     host.deploy(b"ours, of a later release\n")
     assert host.look() != before
-    announced = host.origin.bring_back("service", check=True)
+    announced = bring_back(host.origin, "service", check=True)
     assert host.dropin.exists()
-    done = host.origin.bring_back("service")
+    done = bring_back(host.origin, "service")
     assert host.look() == before
     assert (announced.changed_paths, announced.diff) == (done.changed_paths, done.diff)
     assert (announced.stopped, announced.restarted) == (done.stopped, done.restarted)
     assert str(host.dropin.parent) in done.changed_paths
-    again = host.origin.bring_back("service")
+    again = bring_back(host.origin, "service")
     assert not again.changed
     host.origin.sweep()
     assert not (host.root / "state").exists()
@@ -115,7 +116,7 @@ def test_deploy_and_back_is_nothing(host: Host, *, active: bool, present: bool) 
 def test_the_unit_is_stopped_and_disabled_while_its_files_are_there(host: Host) -> None:
     host.deploy()
     host.calls.clear()
-    host.origin.bring_back("service")
+    bring_back(host.origin, "service")
     relevant = [call for call in host.calls if call.split()[1] in ("stop", "disable", "daemon-reload")]
     assert relevant[:2] == ["systemctl stop slurmrestd", "systemctl disable slurmrestd"]
 
@@ -124,7 +125,7 @@ def test_a_unit_that_ran_before_runs_on_its_former_files(host: Host) -> None:
     host.active = host.enabled = True
     host.deploy()
     host.calls.clear()
-    outcome = host.origin.bring_back("service")
+    outcome = bring_back(host.origin, "service")
     assert outcome.restarted == ["slurmrestd"]
     assert [c for c in host.calls if "stop" in c or "restart" in c][:2] == [
         "systemctl stop slurmrestd",
@@ -139,7 +140,7 @@ def test_former_files_that_the_daemon_refuses_are_not_left_behind(host: Host) ->
     host.deploy()
     deployed = host.look()
     with pytest.raises(TransactionFailed, match="The previous state is back"):
-        host.origin.bring_back("service")
+        bring_back(host.origin, "service")
     assert host.look() == deployed
     assert host.origin.remembered("service")
 
@@ -150,9 +151,9 @@ def test_a_killed_uninstall_is_finished_by_the_next(host: Host) -> None:
     for moment in ("systemctl stop", "systemctl disable", "systemctl daemon-reload"):
         host.killed_at = moment
         with pytest.raises(KeyboardInterrupt):
-            host.origin.bring_back("service")
+            bring_back(host.origin, "service")
         host.killed_at = ""
-    host.origin.bring_back("service")
+    bring_back(host.origin, "service")
     assert host.look() == before
 
 
@@ -161,7 +162,7 @@ def test_a_deploy_after_a_killed_uninstall_serves(host: Host) -> None:
     deployed = host.look()
     host.killed_at = "systemctl daemon-reload"
     with pytest.raises(KeyboardInterrupt):
-        host.origin.bring_back("service")
+        bring_back(host.origin, "service")
     host.killed_at = ""
     host.deploy()
     assert host.look() == deployed
@@ -169,7 +170,7 @@ def test_a_deploy_after_a_killed_uninstall_serves(host: Host) -> None:
 
 def test_a_host_that_never_had_it_is_left_alone(host: Host) -> None:
     before = host.look()
-    assert not host.origin.bring_back("service").changed
+    assert not bring_back(host.origin, "service").changed
     assert not host.origin.sweep()
     assert host.look() == before
     assert not (host.root / "state").exists()
@@ -178,7 +179,7 @@ def test_a_host_that_never_had_it_is_left_alone(host: Host) -> None:
 def test_what_was_put_beside_our_files_stays(host: Host) -> None:
     host.deploy()
     (host.dropin.parent / "override.conf").write_text("[Service]\nNice=5\n")
-    host.origin.bring_back("service")
+    bring_back(host.origin, "service")
     assert [path.name for path in host.dropin.parent.iterdir()] == ["override.conf"]
 
 
@@ -186,9 +187,9 @@ def test_sockets_go_with_the_directory_that_we_made(host: Host) -> None:
     host.deploy()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(host.runtime / "s"))
-    outcome = host.origin.bring_back("service", check=True)
+    outcome = bring_back(host.origin, "service", check=True)
     assert str(host.runtime) in outcome.changed_paths
-    host.origin.bring_back("service")
+    bring_back(host.origin, "service")
     assert not host.runtime.exists()
 
 
@@ -205,7 +206,7 @@ def test_a_secret_is_not_copied(host: Host) -> None:
     ).apply()
     record = (host.root / "state" / FILE).read_text()
     assert json.loads(record) == {"key": {"files": {str(key): {}}}}
-    assert not host.origin.bring_back("key").changed, "it cannot come back, so it stays as it is"
+    assert not bring_back(host.origin, "key").changed, "it cannot come back, so it stays as it is"
     assert key.read_bytes() == b"the new secret"
 
 
@@ -218,7 +219,7 @@ def test_a_new_secret_goes_without_being_shown(host: Host) -> None:
         run=host,
         origin=host.origin,
     ).apply()
-    outcome = host.origin.bring_back("key")
+    outcome = bring_back(host.origin, "key")
     assert "the new secret" not in str(outcome.diff)
     assert not key.parent.exists()
 
@@ -232,8 +233,10 @@ class Accounts:
         self.calls: list[str] = []
         self.says = ""
         self.origin = Baseline(str(tmp_path / "state"), self)
-        monkeypatch.setattr("slurmrest.transaction.baseline._has_user", lambda name: name in self.users)
-        monkeypatch.setattr("slurmrest.transaction.baseline.group_id", lambda name: 1 if name in self.groups else None)
+        for place in ("baseline", "former"):
+            where = f"slurmrest.transaction.{place}"
+            monkeypatch.setattr(f"{where}.has_user", lambda name: name in self.users)
+            monkeypatch.setattr(f"{where}.group_id", lambda name: 1 if name in self.groups else None)
 
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         self.calls.append(" ".join(argv))
@@ -257,9 +260,9 @@ def test_accounts_that_were_made_go(accounts: Accounts) -> None:
     accounts.remember()
     accounts.users = {"slurmrestd"}
     accounts.groups = {"slurmrestd", "rest", "site"}
-    outcome = accounts.origin.bring_back("user", check=True)
+    outcome = bring_back(accounts.origin, "user", check=True)
     assert accounts.users
-    assert accounts.origin.bring_back("user").changed_paths == outcome.changed_paths
+    assert bring_back(accounts.origin, "user").changed_paths == outcome.changed_paths
     assert (accounts.users, accounts.groups) == (set(), {"site"})
     assert accounts.calls == ["userdel slurmrestd", "groupdel rest"]
 
@@ -268,7 +271,7 @@ def test_accounts_that_were_there_stay(accounts: Accounts) -> None:
     accounts.users = {"slurmrestd"}
     accounts.groups = {"slurmrestd", "rest"}
     accounts.remember()
-    assert not accounts.origin.bring_back("user").changed
+    assert not bring_back(accounts.origin, "user").changed
     assert accounts.users == {"slurmrestd"}
 
 
@@ -277,7 +280,7 @@ def test_an_account_in_use_is_said_with_the_words_of_userdel(accounts: Accounts)
     accounts.users = {"slurmrestd"}
     accounts.says = "userdel: user slurmrestd is currently used by process 7"
     with pytest.raises(SlurmrestError, match="currently used by process 7"):
-        accounts.origin.bring_back("user")
+        bring_back(accounts.origin, "user")
     assert accounts.origin.remembered("user")
 
 
@@ -288,14 +291,14 @@ def test_what_else_stands_on_it_is_known(accounts: Accounts) -> None:
     others = accounts.origin.others
     assert others("slurmrestd_service") == ["slurmrestd_service", "slurmrestd_service-beta"]
     assert others("slurmrestd_service", "slurmrestd_service-beta") == ["slurmrestd_service"]
-    accounts.origin.bring_back("slurmrestd_service")
-    accounts.origin.bring_back("slurmrestd_service-beta")
+    bring_back(accounts.origin, "slurmrestd_service")
+    bring_back(accounts.origin, "slurmrestd_service-beta")
     assert others("slurmrestd_service") == []
 
 
 def test_the_lock_of_a_removed_directory_locks_nobody_out(host: Host) -> None:
     host.deploy()
-    host.origin.bring_back("service")
+    bring_back(host.origin, "service")
     host.origin.sweep()
     with (
         host_lock(host.origin.state_dir, timeout=0.2),
@@ -318,7 +321,7 @@ def test_a_daemon_that_others_need_takes_its_former_files_by_a_reload(tmp_path: 
             origin=host.origin,
         ).apply()
     host.calls.clear()
-    assert host.origin.bring_back("service").changed
+    assert bring_back(host.origin, "service").changed
     assert host.environment.read_bytes() == b"the site's\n"
     assert "systemctl reload slurmrestd" in host.calls
     assert not [call for call in host.calls if "stop" in call or "restart" in call]

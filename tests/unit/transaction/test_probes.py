@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from slurmrest.errors import InputError
 from slurmrest.host.programs import run
-from slurmrest.transaction.probes import Probe, probe_error
+from slurmrest.transaction.asking import probe_error
+from slurmrest.transaction.probes import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

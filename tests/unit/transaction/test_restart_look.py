@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.transaction import restart_look
+from slurmrest.transaction.judges import SLURM
 from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahead, refusals
 from slurmrest.transaction.specs import FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction
@@ -160,9 +161,9 @@ def test_a_transaction_asks_before_it_writes(host: Host, tmp_path: Path, check: 
     host.said["cluster"] = "one||0\n"
     file = tmp_path / "other.conf"
     owner = FileSpec(str(file), b"new\n", owner=str(os.geteuid()), group=str(os.getegid()))
-    transaction = Transaction(
-        "t", files=[owner], services=[ServiceSpec("slurmctld")], state_dir=str(tmp_path / "lib"), run=host
-    )
+    lib = str(tmp_path / "lib")
+    services = [ServiceSpec("slurmctld")]
+    transaction = Transaction("t", files=[owner], services=services, state_dir=lib, run=host, judges=SLURM)
     with pytest.raises(WouldNotReturn, match="Nothing was changed") as caught:
         transaction.apply(check=check)
     assert "CLUSTER ID MISMATCH" in str(caught.value.details["restart"])

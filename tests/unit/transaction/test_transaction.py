@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import files
+from slurmrest.transaction.comparison import octal
 from slurmrest.transaction.probes import Probe
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
-from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, Transaction, TransactionFailed, octal
+from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..host.access import may, ownership
 from ..host.files import load_record
-from ..host.own import STATE_DIR
+from ..host.own import RETIRED_PREFIX, STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +44,6 @@ def generate(size: int = MINIMUM_BYTES) -> bytes:
 def rotation_record(path: str, state_dir: str = STATE_DIR) -> str:
     """The file that is there while a rotation of the key at ``path`` has begun and not ended."""
     return posixpath.join(state_dir, f"rotation-{posixpath.basename(path)}.json")
-
-
-RETIRED_PREFIX = "retired-"
 
 
 def retired_record(path: str, state_dir: str = STATE_DIR) -> str:

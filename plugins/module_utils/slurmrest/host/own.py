@@ -6,3 +6,6 @@ MARKER = "slurmrest.toolkit wrote this file"
 
 STATE_DIR = "/var/lib/slurmrest"
 """What this toolkit notes of a host, for root only."""
+
+RETIRED_PREFIX = "retired-"
+"""Of files in it that tell which key must not come back."""

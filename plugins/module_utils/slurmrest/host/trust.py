@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .access import directories_above, ownership
-from .files import real
+from .places import real
 from .reading import UnsafePath
 
 

@@ -22,10 +22,10 @@ from ..auth.jwks import KeySet
 from ..errors import InputError, SlurmrestError
 from ..facts.host import detect
 from ..host import programs
-from ..host.files import read
 from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
+from ..host.places import read
 from ..host.programs import Run
 from ..host.reading import UnsafePath
 from ..slurm.commands import RECONFIGURE, Slurm
@@ -34,9 +34,11 @@ from ..systemd.loaded import of_host
 from ..systemd.show import running
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
+from ..transaction.comparison import Applied
+from ..transaction.judges import SLURM
 from ..transaction.present import read_present
 from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
-from ..transaction.transaction import Applied, Transaction
+from ..transaction.transaction import Transaction
 from .sources import TIMEOUT, Source, read_all, sources
 
 DATABASE = "slurmdbd"
@@ -174,6 +176,7 @@ def _transaction(
         services=daemons,
         run=run,
         state_dir=state_dir,
+        judges=SLURM,
     )
 
 

@@ -41,11 +41,14 @@ from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..slurm.conf_secrets import without_secrets
 from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
+from ..transaction.comparison import Applied
+from ..transaction.judges import SLURM
+from ..transaction.ping import ping_error
 from ..transaction.probes import Probe
 from ..transaction.restart_look import refusals
 from ..transaction.services import restart
 from ..transaction.specs import FileSpec, ServiceSpec
-from ..transaction.transaction import Applied, Transaction, TransactionFailed
+from ..transaction.transaction import Transaction, TransactionFailed
 
 KINDS = ("slurmdbd", "slurmctld", "copy")
 """Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""
@@ -446,7 +449,7 @@ class Part:
         """
         outcome = self._transaction(Edit()).undo()
         if self.unit and self.systemd.show(self.unit).get("ActiveState") == "failed":
-            restart(self._service(), self.systemd, self.run)
+            restart(self._service(), self.systemd, self.run, ping_error)
             outcome.restarted.append(self.unit)
         return outcome
 
@@ -457,6 +460,7 @@ class Part:
             services=[self._service(force=force)] if self.unit else [],
             run=self.run,
             state_dir=self.state_dir,
+            judges=SLURM,
         )
 
     def _file(self, path: str, text: str) -> FileSpec:

@@ -32,6 +32,7 @@ from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER, DATABASE
 from ..systemd.show import number, running
 from ..systemd.systemctl import Systemd
+from ..transaction.ping import ping_error
 from ..transaction.services import restart, there_before
 from ..transaction.specs import ServiceSpec
 from ..transaction.transaction import ROLLBACK_SUFFIX
@@ -257,7 +258,7 @@ class KeyOnHost:
         if service is None:
             raise InputError("services", name, ", ".join(service.name for service in self.services))
         instead = self.slurm.argv(*RECONFIGURE) if reconfigure and name == CONTROLLER else ()
-        restart(service, self._systemd, self.run, instead)
+        restart(service, self._systemd, self.run, ping_error, instead)
         self._await_listening(service)
 
     def _await_listening(self, service: ServiceSpec) -> None:

@@ -9,7 +9,7 @@ from ..host import programs
 from ..host.programs import Done, Run
 from ..redaction import redacted
 from ..slurm.ending import ending
-from .show import blocks, by_unit, command
+from .show import STATE, by_unit, command, state
 
 JOURNAL_LINES = 12
 LOOKED_THROUGH = 80
@@ -18,7 +18,6 @@ STARTING_SECONDS = 600.0
 """Seconds for a command that waits until a unit has started or stopped: systemd bounds that itself by the unit's
 TimeoutStartSec= and TimeoutStopSec=, so this ends a wait for a systemd that is stuck."""
 
-_STATE = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
 _SETTING_UP = re.compile(r"status=(217/USER|218/CAPABILITIES|226/NAMESPACE|228/SECCOMP)")
 
 
@@ -28,10 +27,9 @@ class Systemd:
     def __init__(self, run: Run = programs.run) -> None:
         self._run = run
 
-    def show(self, unit: str, properties: str = _STATE) -> dict[str, str]:
+    def show(self, unit: str, properties: str = STATE) -> dict[str, str]:
         """The properties of a unit, by default those that decide whether it runs; empty without systemd."""
-        found = blocks(self._run(command([unit], properties), limit=programs.SECONDS).stdout)
-        return found[0] if found else {}
+        return state(self._run, unit, properties)
 
     def show_all(self, units: Sequence[str], properties: str) -> dict[str, dict[str, str]]:
         """The properties of several units, by name."""

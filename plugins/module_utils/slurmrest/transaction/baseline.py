@@ -12,23 +12,19 @@ import json
 import os
 import posixpath
 import pwd
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
-from ..auth.keys import RETIRED_PREFIX
 from ..host import files as host_files
 from ..host import programs
 from ..host.files import load_record, save_record
 from ..host.identity import group_id
 from ..host.lock import host_lock
-from ..host.own import STATE_DIR
+from ..host.own import RETIRED_PREFIX, STATE_DIR
 from ..host.programs import Run
 from ..systemd.show import running
 from .present import Present
-from .specs import FileSpec, ServiceSpec
-from .transaction import Applied, Transaction
 
 FILE = "origin.json"
 LOCK_PREFIX = "lock"
@@ -71,7 +67,7 @@ class Baseline:
             groups: groups, likewise.
             packages: packages that are about to be installed.
         """
-        record = self._load()
+        record = self.load()
         own = record.get(name, {})
         known = json.dumps(own)
 
@@ -88,7 +84,7 @@ class Baseline:
             kept = {"active": running(state), "enabled": state.get("UnitFileState") == "enabled"}
             first("units", unit, {**kept, **({"reload": True} if state.get("reload") == "yes" else {})})
         for user in users:
-            if not _has_user(user):
+            if not has_user(user):
                 first("users", user)
         for group in groups:
             if group_id(group) is None:
@@ -96,46 +92,16 @@ class Baseline:
         for package in packages:
             first("packages", package)
         if json.dumps(own) != known:
-            self._save({**record, name: own})
+            self.save({**record, name: own})
 
     def remembered(self, name: str) -> Mapping[str, Any]:
         """What is known of the time before; empty where ``name`` never changed anything."""
-        found: Mapping[str, Any] = self._load().get(name, {})
+        found: Mapping[str, Any] = self.load().get(name, {})
         return found
 
     def others(self, prefix: str, *but: str) -> list[str]:
         """The names remembered that begin with ``prefix``, such as the services of several clusters."""
-        return sorted(name for name in self._load() if name.startswith(prefix) and name not in but)
-
-    def bring_back(self, name: str, *, check: bool = False) -> Applied:
-        """Make everything as it was before, or with ``check`` say what that would change.
-
-        Nothing happens where ``name`` never changed anything. Files and units are one transaction: when a unit that ran
-        before does not come up on its former files, the present ones return and TransactionFailed is raised. Accounts
-        and directories follow; a directory that somebody has put something into stays.
-        """
-        own = self.remembered(name)
-        if not own:
-            return Applied()
-        files = own.get("files", {})
-        outcome = Transaction(
-            name=name,
-            files=[_wanted(path, now) for path, now in files.items() if now is None or "content" in now],
-            services=[_unit(unit, state) for unit, state in own.get("units", {}).items()],
-            state_dir=self.state_dir,
-            run=self.run,
-        ).apply(check=check)
-        gone = {path for path, now in files.items() if now is None}
-        for what, remove in [*self._accounts(own), *_empty(own.get("directories", {}), gone)]:
-            outcome.changed = True
-            outcome.changed_paths.append(what)
-            outcome.diff.append({"before_header": what, "after_header": what, "before": f"{what}\n", "after": ""})
-            if not check:
-                remove()
-        if not check:
-            with host_lock(self.state_dir):
-                self._save({key: value for key, value in self._load().items() if key != name})
-        return outcome
+        return sorted(name for name in self.load() if name.startswith(prefix) and name not in but)
 
     def sweep(self, *, check: bool = False) -> bool:
         """Remove the toolkit's own directory when nothing is remembered any more; returns whether it does, or would."""
@@ -152,39 +118,20 @@ class Baseline:
                 host_files.remove_directory(self.state_dir)
         return True
 
-    def _accounts(self, own: Mapping[str, Any]) -> list[tuple[str, Callable[[], None]]]:
-        users = [
-            (f"account {user}", _step(self._remove, "userdel", user))
-            for user in own.get("users", {})
-            if _has_user(user)
-        ]
-        groups = [
-            (f"group {group}", _step(self._remove, "groupdel", group))
-            for group in own.get("groups", {})
-            if group_id(group) is not None
-        ]
-        return [*users, *groups]
-
-    def _remove(self, program: str, name: str) -> None:
-        if program == "groupdel" and group_id(name) is None:
-            return  # it went with its only member
-        programs.demand(self.run([program, name]))
-
-    def _load(self) -> dict[str, Any]:
+    def load(self) -> dict[str, Any]:
+        """All that is remembered, by name."""
         return load_record(self._path) or {}
 
-    def _save(self, record: Mapping[str, Any]) -> None:
+    def save(self, record: Mapping[str, Any]) -> None:
+        """Keep that; without anything to remember there is no file."""
         if record:
             save_record(self._path, record)
         else:
             host_files.remove(self._path, missing_ok=True)
 
 
-def _step(function: Callable[..., None], *arguments: str) -> Callable[[], None]:
-    return lambda: function(*arguments)
-
-
-def _has_user(name: str) -> bool:
+def has_user(name: str) -> bool:
+    """Whether the host has an account."""
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -206,34 +153,3 @@ def _kept(now: Present, *, secret: bool) -> dict[str, Any]:
         return {}
     content = base64.b64encode(now.content).decode()
     return {"content": content, "owner": now.owner, "group": now.group, "mode": now.mode}
-
-
-def _wanted(path: str, now: Mapping[str, Any] | None) -> FileSpec:
-    # What was written here may hold a secret: the difference is shown without its text.
-    if now is None:
-        return FileSpec(path, state="absent", shown=False)
-    content = base64.b64decode(now["content"])
-    return FileSpec(path, content, "present", now["owner"], now["group"], now["mode"], shown=False)
-
-
-def _unit(name: str, state: Mapping[str, Any]) -> ServiceSpec:
-    reload = state.get("reload", False)
-    wanted = "started" if state["active"] else "stopped"
-    return ServiceSpec(name, wanted, enabled=state["enabled"], reload=reload, afresh=not reload)
-
-
-def _empty(directories: Iterable[str], gone: Collection[str]) -> list[tuple[str, Callable[[], None]]]:
-    """Directories that hold nothing but what goes, and the sockets of a daemon that ends; the lowest first."""
-    found: list[str] = []
-    for directory in sorted(directories, key=len, reverse=True):
-        try:
-            left = [posixpath.join(directory, name) for name in os.listdir(directory)]
-        except OSError:
-            continue
-        if all(path in gone or path in found or stat.S_ISSOCK(os.lstat(path).st_mode) for path in left):
-            found.append(directory)
-    return [(directory, _step(_remove_directory, directory)) for directory in found]
-
-
-def _remove_directory(path: str) -> None:
-    host_files.remove_directory(path, sockets=True)

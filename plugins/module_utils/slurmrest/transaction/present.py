@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 
-from ..host import files
+from ..host import places
 from ..host.identity import group_name, owner_name
 from ..redaction import redacted
 from .specs import FileSpec
@@ -22,9 +22,9 @@ class Present:
 
 
 def read_present(path: str) -> Present | None:
-    """Content, owner, group and mode of a file; None where there is none. Raises UnsafePath as :mod:`..host.files`."""
+    """Content, owner, group and mode of a file; None where there is none. Raises UnsafePath as :mod:`..host.places`."""
     try:
-        content, status = files.read_with_status(path)
+        content, status = places.read_with_status(path)
     except FileNotFoundError:
         return None
     # Without bits that lend its owner's rights: no copy may have them.

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
-from ..host.files import read
+from ..host.places import read
 from ..host.proc import link, private, process, whose
 from ..host.programs import NOBODY, as_account
 from ..host.reading import UnsafePath, read_site

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Callable, Optional
 
 from ..errors import SlurmrestError
 from ..host import programs
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Run
+from ..slurm.daemons import CONTROLLER, DATABASE
 from ..slurm.ending import ending
 from ..systemd.show import number
 from ..systemd.systemctl import Systemd
-from .probes import probe_error
+from .probes import PLAIN, Probe
 from .specs import ServiceSpec
 
 INSTEAD_SECONDS = 120.0
@@ -23,7 +26,39 @@ SHORTEST_SECONDS = 0.1
 """That a probe gets at least: a unit that is up at the last moment is asked once."""
 
 
-def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[str] = ()) -> None:
+LookAhead = Callable[[Sequence[ServiceSpec], Run, Mapping[str, Optional[str]]], None]
+"""Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
+
+Ask = Callable[[Probe, Run, float], Optional[str]]
+"""Asks a probe once, for so many seconds; None when the answer is good, otherwise why not."""
+
+LOOKED_AT = (DATABASE, CONTROLLER)
+"""Daemons that are looked at before they are restarted."""
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What is known of Slurm's daemons (:data:`.judges.SLURM`): a transaction that needs no such knowledge has none."""
+
+    look_ahead: LookAhead
+    ask: Ask
+    kinds: tuple[str, ...]  # of probes that it can ask
+
+
+class Beyond(SlurmrestError):
+    """A transaction would have to restart a daemon that is looked at first, or to ask one that it does not know."""
+
+
+def within(services: Sequence[ServiceSpec], judges: Judges | None) -> None:
+    """Raise Beyond for services of which a transaction would have to know more."""
+    kinds = judges.kinds if judges else PLAIN
+    for service in services:
+        unknown = judges is None and service.name.partition(".")[0] in LOOKED_AT
+        if unknown or any(probe.kind not in kinds for probe in service.probes):
+            raise Beyond(f"{service.name} is not restarted by who does not know what to look at before and after.")
+
+
+def restart(service: ServiceSpec, systemd: Systemd, run: Run, ask: Ask, instead: Sequence[str] = ()) -> None:
     """Restart a unit, or run the command `instead`, and return once it is up and every probe has had its answer.
 
     Raises SlurmrestError when it does not come up, does not stay up, or does not answer within its timeout.
@@ -49,7 +84,7 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, instead: Sequence[
         if active == "active":
             while waiting:
                 left = max(deadline - time.monotonic(), SHORTEST_SECONDS)
-                why = probe_error(waiting[0], run, left) or ""
+                why = ask(waiting[0], run, left) or ""
                 if why:
                     break
                 waiting.pop(0)

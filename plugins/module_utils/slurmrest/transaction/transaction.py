@@ -13,32 +13,24 @@ second directory.
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Optional, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from ..errors import InputError, SlurmrestError
-from ..host import files, programs
+from ..errors import SlurmrestError
+from ..host import files
 from ..host.files import load_record, save_record
-from ..host.identity import gid_for, group_name, owner_name, uid_for
+from ..host.identity import gid_for, uid_for
 from ..host.lock import host_lock
-from ..host.own import STATE_DIR
-from ..host.programs import Run
-from ..systemd.show import running as runs
 from ..systemd.systemctl import Systemd, refusal
-from .present import Present, diff, read_present, same
-from .restart_look import look_ahead
-from .services import restart, there_before
-from .specs import DirectorySpec, FileSpec, ServiceSpec
+from .comparison import Applied, Pending, Wanted
+from .present import Present
+from .probes import plain_error
+from .services import Judges, restart, there_before, within
+from .specs import ServiceSpec
 
 ROLLBACK_SUFFIX = ".slurmrest-rollback"
-
-
-LookAhead = Callable[[Sequence["ServiceSpec"], Run, Mapping[str, Optional[str]]], None]
-"""Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
 
 
 class TransactionFailed(SlurmrestError):
@@ -49,31 +41,6 @@ class TransactionFailed(SlurmrestError):
         self.rolled_back = list(rolled_back)
         self.details["rolled_back"] = self.rolled_back
         self.journal = journal
-
-
-@dataclass
-class Applied:
-    """What a transaction did, or would do in check mode."""
-
-    changed: bool = False
-    diff: list[dict[str, str]] = field(default_factory=list)
-    changed_paths: list[str] = field(default_factory=list)
-    restarted: list[str] = field(default_factory=list)
-    started: list[str] = field(default_factory=list)
-    stopped: list[str] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-def octal(text: str) -> int:
-    """Read permissions as people write them (``"0640"``); InputError for anything else."""
-    try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o7777:
-        raise InputError("mode", text, "an octal number such as 0640")
-    return mode
 
 
 class Memory(Protocol):
@@ -92,24 +59,19 @@ class Memory(Protocol):
 
 
 @dataclass
-class Transaction:
-    """See the module's text. ``name`` keeps the journals of different roles apart.
+class Transaction(Wanted):
+    """See the module's text.
 
-    ``origin`` remembers what each file and unit was like before its first change, for whoever wants that back.
+    ``judges`` know the daemons of Slurm and of a gateway; without them none is restarted or asked
+    (:class:`.services.Beyond`). ``origin`` remembers what each file and unit was like before its first change, for
+    whoever wants that back.
     """
 
-    name: str
-    files: Sequence[FileSpec] = ()
-    directories: Sequence[DirectorySpec] = ()
-    services: Sequence[ServiceSpec] = ()
-    state_dir: str = STATE_DIR
-    run: Run = programs.run
+    judges: Judges | None = None
     origin: Memory | None = None
-    look_ahead: LookAhead = look_ahead
 
     def __post_init__(self) -> None:
         self._systemd = Systemd(self.run)
-        self._journal = os.path.join(self.state_dir, f"journal-{self.name}.json")
 
     def apply(self, *, check: bool = False, hold: bool = False) -> Applied:
         """Make it so, or with ``check`` only say what would change.
@@ -117,13 +79,14 @@ class Transaction:
         With ``hold`` the way back stays open, because other hosts may still refuse: until :meth:`commit` or
         :meth:`undo`, or until the next run, which takes it for a killed one and undoes it.
 
-        Raises InputError for unknown owners, TransactionFailed when a daemon refuses (previous state restored), and
-        SlurmrestError when the host lock is held for too long.
+        Raises InputError for unknown owners, Beyond for services that need other judges, TransactionFailed when a
+        daemon refuses (previous state restored), and SlurmrestError when the host lock is held for too long.
         """
+        within(self.services, self.judges)
         begin = time.monotonic()
         outcome = Applied()
         if check:
-            self._judge_restarts(outcome.restarted, self._plan(outcome, resolve_owners=False))
+            self._judge(outcome, self.plan(outcome, resolve_owners=False))
         else:
             with host_lock(self.state_dir):
                 stale = self._recover(outcome)
@@ -133,7 +96,7 @@ class Transaction:
 
     def unfinished(self) -> bool:
         """Whether a transaction of this name is held, or was left half-way by a killed run."""
-        record = load_record(self._journal)
+        record = load_record(self.journal)
         return record is not None and not record["committed"]
 
     def commit(self) -> None:
@@ -151,87 +114,37 @@ class Transaction:
             stale = self._recover(outcome)
             for service in self.services:
                 if service.name in stale:
-                    restart(service, self._systemd, self.run)
+                    self._restart(service)
                     outcome.restarted.append(service.name)
         outcome.changed = bool(outcome.recovered or outcome.restarted)
         return outcome
 
-    # -- comparing ----------------------------------------------------------------------------------------------------
+    # -- judging ------------------------------------------------------------------------------------------------------
 
-    def _plan(self, outcome: Applied, *, resolve_owners: bool) -> list[tuple[FileSpec, Present | None]]:
-        pending: list[tuple[FileSpec, Present | None]] = []
-        for directory in self.directories:
-            if resolve_owners:
-                uid_for(directory.owner), gid_for(directory.group)
-            if not self._directory_is_right(directory):
-                outcome.changed = True
-                outcome.changed_paths.append(directory.path)
-        for spec in self.files:
-            if resolve_owners and spec.state == "present":
-                uid_for(spec.owner), gid_for(spec.group)
-            now = read_present(spec.path)
-            if not same(spec, now):
-                pending.append((spec, now))
-                outcome.changed_paths.append(spec.path)
-                outcome.diff.append(diff(spec, now))
-        outcome.changed = outcome.changed or bool(pending)
-        for service in self.services:
-            self._plan_service(service, bool(pending), outcome)
-        return pending
-
-    def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Applied) -> None:
-        state = self._systemd.show(service.name)
-        running = runs(state)
-        if service.state == "stopped":
-            if running:
-                outcome.stopped.append(service.name)
-                outcome.changed = True
-            running = False
-        if service.enabled is not None and (state.get("UnitFileState") == "enabled") != service.enabled:
-            outcome.changed = True
-        if running:
-            asked = files_change or service.state == "restarted"
-            if service.restart and (asked or state.get("NeedDaemonReload") == "yes"):
-                outcome.restarted.append(service.name)
-                outcome.changed = True
-        elif service.state == "started":
-            outcome.started.append(service.name)
-            outcome.changed = True
-
-    @staticmethod
-    def _directory_is_right(spec: DirectorySpec) -> bool:
-        try:
-            status = os.stat(files.real(spec.path))
-        except FileNotFoundError:
-            return False
-        return (
-            stat.S_ISDIR(status.st_mode)
-            and owner_name(status.st_uid) == spec.owner
-            and group_name(status.st_gid) == spec.group
-            and stat.S_IMODE(status.st_mode) == spec.mode
-        )
-
-    def _judge_restarts(self, names: Collection[str], pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
+    def _judge(self, outcome: Applied, pending: Pending) -> None:
         """Raise SlurmrestError, before anything changes, when one of the units that run would not come back."""
-        running = [service for service in self.services if service.name in names]
-        if running:
+        running = [service for service in self.services if service.name in outcome.restarted]
+        if self.judges and running:
             texts = {
                 spec.path: None if spec.content is None else spec.content.decode("utf-8", "surrogateescape")
                 for spec, _now in pending
             }
-            self.look_ahead(running, self.run, texts)
+            self.judges.look_ahead(running, self.run, texts)
+
+    def _restart(self, service: ServiceSpec, instead: Sequence[str] = ()) -> None:
+        restart(service, self._systemd, self.run, self.judges.ask if self.judges else plain_error, instead)
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
     def _execute(self, outcome: Applied, stale: Sequence[str], *, hold: bool) -> None:
-        pending = self._plan(outcome, resolve_owners=True)
+        pending = self.plan(outcome, resolve_owners=True)
         for name in stale:
             if name not in outcome.restarted and name not in outcome.started:
                 outcome.restarted.append(name)
                 outcome.changed = True
         if not outcome.changed:
             return
-        self._judge_restarts(outcome.restarted, pending)
+        self._judge(outcome, pending)
         since = time.time()
         before = {service.name: self._systemd.show(service.name) for service in self.services}
         self._begin(pending, before)
@@ -267,28 +180,24 @@ class Transaction:
             self._commit()
 
     def _commit(self) -> None:
-        record = load_record(self._journal)
+        record = load_record(self.journal)
         if record is not None:
             record["committed"] = True
             try:
-                save_record(self._journal, record)
+                save_record(self.journal, record)
             except OSError:
                 # A full disk: without a journal nobody takes what holds for something half-way.
-                files.remove(self._journal)
+                files.remove(self.journal)
             self._forget(record)
 
-    def _begin(
-        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def _begin(self, pending: Pending, before: Mapping[str, Mapping[str, str]]) -> None:
         try:
             self._remember(pending, before)
             self._write_journal(pending, before)
         except OSError as error:
-            raise SlurmrestError(f"{self._journal} cannot be written: {error}. Nothing was changed.") from error
+            raise SlurmrestError(f"{self.journal} cannot be written: {error}. Nothing was changed.") from error
 
-    def _remember(
-        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def _remember(self, pending: Pending, before: Mapping[str, Mapping[str, str]]) -> None:
         if self.origin is not None:
             self.origin.remember(
                 self.name,
@@ -306,7 +215,7 @@ class Transaction:
             files.make_directory(spec.path, uid_for(spec.owner), gid_for(spec.group), spec.mode)
 
     @staticmethod
-    def _write_files(pending: Sequence[tuple[FileSpec, Present | None]]) -> None:
+    def _write_files(pending: Pending) -> None:
         for spec, now in pending:
             path, secret = files.real(spec.path), spec.sensitive
             if spec.state == "absent":
@@ -332,7 +241,7 @@ class Transaction:
             self._systemd.command("enable", "--quiet", service.name)
         if service.name in outcome.started or service.name in outcome.restarted:
             instead = self._reload(service) if service.reload else service.instead
-            restart(service, self._systemd, self.run, instead if service.name in outcome.restarted else ())
+            self._restart(service, instead if service.name in outcome.restarted else ())
 
     @staticmethod
     def _reload(service: ServiceSpec) -> tuple[str, ...]:
@@ -340,9 +249,7 @@ class Transaction:
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
-    def _write_journal(
-        self, pending: Sequence[tuple[FileSpec, Present | None]], before: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def _write_journal(self, pending: Pending, before: Mapping[str, Mapping[str, str]]) -> None:
         record: dict[str, Any] = {
             "committed": False,
             "files": [{"path": files.real(spec.path), "existed": now is not None} for spec, now in pending],
@@ -351,11 +258,11 @@ class Transaction:
                 for name, state in before.items()
             },
         }
-        save_record(self._journal, record)
+        save_record(self.journal, record)
 
     def _recover(self, outcome: Applied) -> list[str]:
         """Undo what a killed run left behind; return the services that must be restarted because of it."""
-        record = load_record(self._journal)
+        record = load_record(self.journal)
         if record is None:
             return []
         if record["committed"]:
@@ -364,7 +271,7 @@ class Transaction:
         self._restore(record["files"])
         outcome.recovered = [entry["path"] for entry in record["files"]]
         self._systemd.attempt("daemon-reload")
-        files.remove(self._journal)
+        files.remove(self.journal)
         known = {service.name for service in self.services if service.state != "stopped"}
         return [name for name, state in record["services"].items() if state["active"] == "active" and name in known]
 
@@ -381,7 +288,7 @@ class Transaction:
 
     def _roll_back(
         self,
-        pending: Sequence[tuple[FileSpec, Present | None]],
+        pending: Pending,
         before: Mapping[str, Mapping[str, str]],
         *,
         noticed: bool,
@@ -403,7 +310,7 @@ class Transaction:
             else:
                 self._systemd.attempt("reset-failed", service.name)
                 self._systemd.attempt("stop", service.name)
-        files.remove(self._journal, missing_ok=True)
+        files.remove(self.journal, missing_ok=True)
         return problems
 
     def _restart_on_previous(self, service: ServiceSpec) -> None:
@@ -411,12 +318,12 @@ class Transaction:
         if service.reload:
             service = replace(service, probes=())
             with contextlib.suppress(SlurmrestError):
-                restart(service, self._systemd, self.run, self._reload(service))
+                self._restart(service, self._reload(service))
                 return
-        restart(service, self._systemd, self.run)
+        self._restart(service)
 
     def _forget(self, record: Mapping[str, Any]) -> None:
         """Remove the rollback copies of a transaction that holds, and its journal last."""
         for entry in record["files"]:
             files.remove(entry["path"] + ROLLBACK_SUFFIX, missing_ok=True)
-        files.remove(self._journal, missing_ok=True)
+        files.remove(self.journal, missing_ok=True)

@@ -1,0 +1,131 @@
+"""What a transaction shall bring about, compared with what is there: this much is looked at on every run.
+
+To look is all that most runs do, and it takes a few files; to write, to restart and to ask take many
+(:mod:`.transaction`). Ansible would ship those to every host every time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..errors import InputError
+from ..host import places, programs
+from ..host.identity import gid_for, group_name, owner_name, uid_for
+from ..host.own import STATE_DIR
+from ..host.programs import Run
+from ..systemd.show import running as runs
+from ..systemd.show import state
+from .present import Present, diff, read_present, same
+from .specs import DirectorySpec, FileSpec, ServiceSpec
+
+Pending = list[tuple[FileSpec, Optional[Present]]]
+"""Files to write, each with what is there now."""
+
+
+@dataclass
+class Applied:
+    """What a transaction did, or would do in check mode."""
+
+    changed: bool = False
+    diff: list[dict[str, str]] = field(default_factory=list)
+    changed_paths: list[str] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def octal(text: str) -> int:
+    """Read permissions as people write them (``"0640"``); InputError for anything else."""
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise InputError("mode", text, "an octal number such as 0640")
+    return mode
+
+
+@dataclass
+class Wanted:
+    """Files, directories and services as they shall be. ``name`` keeps the journals of different roles apart."""
+
+    name: str
+    files: Sequence[FileSpec] = ()
+    directories: Sequence[DirectorySpec] = ()
+    services: Sequence[ServiceSpec] = ()
+    state_dir: str = STATE_DIR
+    run: Run = programs.run
+
+    @property
+    def journal(self) -> str:
+        """The file that says how far a transaction has come; it is there from its first change to its end."""
+        return os.path.join(self.state_dir, f"journal-{self.name}.json")
+
+    def settled(self) -> bool:
+        """Whether nothing is left to do: all is as it shall be, and no run was killed half-way."""
+        outcome = Applied()
+        self.plan(outcome, resolve_owners=False)
+        return not outcome.changed and not os.path.lexists(self.journal)
+
+    def plan(self, outcome: Applied, *, resolve_owners: bool) -> Pending:
+        """Note in ``outcome`` what is not as it shall be; returns the files to write, each with what is there now.
+
+        Raises InputError for unknown owners, where they are to be resolved.
+        """
+        pending: Pending = []
+        for directory in self.directories:
+            if resolve_owners:
+                uid_for(directory.owner), gid_for(directory.group)
+            if not self._directory_is_right(directory):
+                outcome.changed = True
+                outcome.changed_paths.append(directory.path)
+        for spec in self.files:
+            if resolve_owners and spec.state == "present":
+                uid_for(spec.owner), gid_for(spec.group)
+            now = read_present(spec.path)
+            if not same(spec, now):
+                pending.append((spec, now))
+                outcome.changed_paths.append(spec.path)
+                outcome.diff.append(diff(spec, now))
+        outcome.changed = outcome.changed or bool(pending)
+        for service in self.services:
+            self._plan_service(service, bool(pending), outcome)
+        return pending
+
+    def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Applied) -> None:
+        now = state(self.run, service.name)
+        running = runs(now)
+        if service.state == "stopped":
+            if running:
+                outcome.stopped.append(service.name)
+                outcome.changed = True
+            running = False
+        if service.enabled is not None and (now.get("UnitFileState") == "enabled") != service.enabled:
+            outcome.changed = True
+        if running:
+            asked = files_change or service.state == "restarted"
+            if service.restart and (asked or now.get("NeedDaemonReload") == "yes"):
+                outcome.restarted.append(service.name)
+                outcome.changed = True
+        elif service.state == "started":
+            outcome.started.append(service.name)
+            outcome.changed = True
+
+    @staticmethod
+    def _directory_is_right(spec: DirectorySpec) -> bool:
+        try:
+            status = os.stat(places.real(spec.path))
+        except FileNotFoundError:
+            return False
+        return (
+            stat.S_ISDIR(status.st_mode)
+            and owner_name(status.st_uid) == spec.owner
+            and group_name(status.st_gid) == spec.group
+            and stat.S_IMODE(status.st_mode) == spec.mode
+        )
