@@ -36,6 +36,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+logins_left:
+  description: Whether the host has a key that signs tokens of logins.
+  returned: step judge
+  type: bool
 nginx:
   description: Version, account, group, path of the gateway's file and number of workers; null where there is no nginx.
   returned: step judge

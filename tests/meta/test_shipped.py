@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = {
+    "gateway_logins": 460,
     "host_change": 286,
     "host_former": 202,
     "host_origin": 79,
@@ -33,7 +34,7 @@ MOST = {
     "slurm_packages": 106,
     "slurm_token": 38,
     "slurm_upgrade": 309,
-    "slurmrest_gateway": 124,
+    "slurmrest_gateway": 130,
     "slurmrestd_preflight": 286,
     "slurmrestd_verify": 408,
     "token_watch": 269,

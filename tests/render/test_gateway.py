@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from slurmrest.gateway import signing
+from slurmrest.login.settings import LoginSettings
 
+from tests.render.exposure import exposure
 from tests.render.roles import evaluate
 
 SITE = "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
@@ -53,7 +58,8 @@ def test_braces_and_directives_are_whole() -> None:
 
 def test_the_revision_is_that_of_the_text() -> None:
     found = {
-        re.findall(r"X-Slurmrest-Gateway ([0-9a-f]{12}) always", site(slurmrest_gateway_rate=r))[0] for r in (5, 6)
+        re.findall(r"X-Slurmrest-Gateway ([0-9a-f]{12})\$slurmrest_older always", site(slurmrest_gateway_rate=r))[0]
+        for r in (5, 6)
     }
     assert len(found) == 2
     probe = evaluate("slurmrest_gateway", "__slurmrest_gateway_probes", {**VARIABLES, "slurmrest_gateway_rate": 5}, {})
@@ -168,3 +174,121 @@ def test_directories_are_closed() -> None:
     assert "d /run/slurmrest-gateway/cache 0700 www-data www-data -\n" in text
     dropin = files()["/etc/systemd/system/nginx.service.d/50-slurmrest-gateway.conf"]
     assert "ExecStartPre=-/usr/bin/find /run/slurmrest-gateway -maxdepth 1 -type s -delete\n" in dropin
+
+
+# --- logins ----------------------------------------------------------------------------------------------------------
+
+LOGINS: dict[str, dict[str, Any]] = {
+    "pam": {"slurmrest_gateway_identity": "pam"},
+    "mtls": {
+        "slurmrest_gateway_identity": "mtls",
+        "slurmrest_gateway_client_ca": "/etc/ssl/people.pem",
+        "slurmrest_gateway_subjects": {"CN=Alice,O=Example": "alice"},
+    },
+}
+ASKED = [
+    "Host",
+    "Connection",
+    "Authorization",
+    "Cookie",
+    "Origin",
+    "X-CSRF-Token",
+    "X-Client",
+    "X-Method",
+    "X-Own-Host",
+]
+OF_CERTIFICATES = ["X-Client-Verify", "X-Client-Subject"]
+RESULT = {"python": "/usr/bin/python3"}
+KNOWN = {"os": {"family": "Debian"}}
+
+
+def rendered(expression: str, identity: str, facts: dict[str, Any] | None = None, **variables: Any) -> dict[str, str]:
+    known = {**VARIABLES, **LOGINS[identity], "__slurmrest_gateway_programs_result": RESULT, **variables}
+    entries = evaluate("slurmrest_gateway", expression, known, facts or KNOWN)
+    return {str(entry["path"]): str(entry["content"]) for entry in entries}
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+def test_who_asks_is_said_by_the_identity_service_alone(identity: str) -> None:
+    text = site(**LOGINS[identity])
+    (front, *_) = blocks(text, "server")
+    assert "$http_x_slurm_user" not in front
+    assert "$slurmrest_sent" not in text
+    (way,) = re.findall(r"(?ms)^    location ~ \^/\(slurm\|slurmdb\)/(.*?)^    \}", front)
+    assert way.index("auth_request /slurmrest-check;") < way.index("proxy_pass http")
+    assert "proxy_pass_request_headers off;" in way
+    assert "proxy_set_header X-SLURM-USER-NAME $slurmrest_login_user;" in way
+    assert "proxy_set_header X-SLURM-USER-TOKEN $slurmrest_login_token;" in way
+    for name, header in (("user", "name"), ("token", "token")):
+        assert f"auth_request_set $slurmrest_login_{name} $upstream_http_x_slurm_user_{header};" in way
+    assert '"user":"$slurmrest_login_user"' in text
+    assert (
+        "X-SLURM-USER"
+        not in site(**LOGINS[identity], slurmrest_gateway_origins=["https://a.example.org"]).partition("log_format")[0]
+    )
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+def test_what_the_identity_service_believes_comes_from_nginx(identity: str) -> None:
+    (front, *_) = blocks(site(**LOGINS[identity]), "server")
+    wanted = ASKED + (OF_CERTIFICATES if identity == "mtls" else [])
+    (check,) = re.findall(r"(?ms)^    location = /slurmrest-check \{\n(.*?)^    \}", front)
+    (auth,) = re.findall(r"(?ms)^    location /auth/ \{\n(.*?)^    \}", front)
+    assert check.startswith("        internal;")
+    assert re.findall(r"proxy_set_header (\S+)", check) == [*wanted, "Content-Length"]
+    assert re.findall(r"proxy_set_header (\S+)", auth) == [*wanted, "Content-Type"]
+    for place in (check, auth):
+        assert "proxy_pass_request_headers off;" in place
+    assert ("ssl_verify_client optional;" in front) == (identity == "mtls")
+    assert ("limit_req zone=slurmrest_logins" in auth) == (identity == "pam")
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+def test_braces_of_logins(identity: str) -> None:
+    text = site(**LOGINS[identity], slurmrest_gateway_origins=["https://a.example.org"])
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert [line for line in lines if line[-1] not in "{};'"] == ["log_format slurmrest_gateway escape=json"]
+    assert text.count("{\n") == len([line for line in lines if line == "}"])
+    assert "slurmrest-check" not in site()
+
+
+def test_the_service_is_told_who_may_log_in() -> None:
+    variables: dict[str, Any] = {
+        "slurmrest_gateway_users_denied": ["operator"],
+        "slurm_common_slurm_user": "slurmadm",
+    }
+    files_of = rendered("__slurmrest_gateway_login_files", "mtls", **variables)
+    told = json.loads(files_of["/etc/slurmrest/identity.json"])
+    settings = LoginSettings.from_mapping(told)
+    assert (settings.identity, settings.proxy) == ("mtls", "www-data")
+    assert settings.policy.slurm_user == "slurmadm"
+    assert settings.policy.users_denied == ("operator",)
+    assert settings.subjects == {"CN=Alice,O=Example": "alice"}
+    assert settings.key == signing.KEY
+    socket = files_of["/etc/systemd/system/slurmrest-identity.socket"]
+    assert "ListenStream=/run/slurmrest-identity.socket\n" in socket
+    assert "SocketUser=www-data\nSocketGroup=root\nSocketMode=0600\n" in socket
+
+
+def test_pam_is_asked_as_the_host_asks_it() -> None:
+    debian = rendered("__slurmrest_gateway_pam_files", "pam")
+    others = rendered("__slurmrest_gateway_pam_files", "pam", {"os": {"family": "RedHat"}})
+    own = rendered("__slurmrest_gateway_pam_files", "pam", slurmrest_gateway_pam_service="site")
+    assert "@include common-auth" in debian["/etc/pam.d/slurmrest-gateway"]
+    assert "auth substack password-auth" in others["/etc/pam.d/slurmrest-gateway"]
+    assert "/etc/pam.d/slurmrest-gateway" not in own
+    unit = "/etc/systemd/system/slurmrest-pam@.service"
+    assert "SupplementaryGroups=shadow\n" in debian[unit]
+    assert "CapabilityBoundingSet=\n" in debian[unit]
+    assert "AmbientCapabilities=CAP_DAC_READ_SEARCH\n" in others[unit]
+    assert " /usr/local/lib/slurmrest/pam.pyz site\n" in own[unit]
+    for text in (debian, others, own):
+        assert "SocketUser=slurmrest-identity\nSocketGroup=root\n" in text["/etc/systemd/system/slurmrest-pam.socket"]
+
+
+def test_systemd_finds_little_to_say_against_them(tmp_path: Path) -> None:
+    both = {**rendered("__slurmrest_gateway_login_files", "pam"), **rendered("__slurmrest_gateway_pam_files", "pam")}
+    for path, text in both.items():
+        (tmp_path / Path(path).name).write_text(text)
+    assert exposure(tmp_path / "slurmrest-identity.service") <= 2.0
+    assert exposure(tmp_path / "slurmrest-pam@.service") <= 3.0

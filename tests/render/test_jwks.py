@@ -170,3 +170,36 @@ def test_a_site_s_daemons_are_loaded_by_a_timer_with_consent_only(
     assert bool(found) is timer
     alone = {"slurm_jwks_issuers": [{"name": "file", "file": "x"}], **variables}
     assert not evaluate("slurm_jwks", "__slurm_jwks_timer", alone, known)
+
+
+# --- gateways that sign ----------------------------------------------------------------------------------------------
+
+
+def gateways(**hosts: dict[str, Any]) -> dict[str, Any]:
+    return {"groups": {"slurmrest_gateway": list(hosts)}, "hostvars": hosts}
+
+
+def test_a_gateway_that_signs_is_an_issuer() -> None:
+    document = '{"keys": []}'
+    signs = {"slurmrest_gateway_identity": "pam", "__slurmrest_gateway_document": document}
+    variables = gateways(gate1=signs, gate2={}, gate3={**signs, "slurmrest_gateway_state": "absent"})
+    found = evaluate("slurm_jwks", "__slurm_common_issuers", {**variables, "slurm_jwks_issuers": ISSUERS}, facts())
+    assert found == [*ISSUERS, {"name": "gateway-gate1", "file": "gateway gate1"}]
+    assert evaluate("slurm_jwks", "__slurm_jwks_documents", variables, facts()) == {"gateway gate1": document}
+    assert conf("slurm.conf", **variables) == WITH_KEYS
+    assert conf("slurm.conf", **gateways(gate2={})) == BASIC
+
+
+def test_a_gateway_without_a_key_yet_is_none() -> None:
+    """As in check mode, before the first run."""
+    variables = gateways(gate={"slurmrest_gateway_identity": "pam", "__slurmrest_gateway_document": ""})
+    assert evaluate("slurm_jwks", "__slurm_common_issuers", variables, facts()) == []
+    assert conf("slurm.conf", **variables) == BASIC
+
+
+def test_a_gateway_that_was_not_reached_keeps_its_key() -> None:
+    """Other playbooks go on; the one that would write the set without it ends."""
+    variables = gateways(gate={"slurmrest_gateway_identity": "pam"})
+    assert conf("slurm.conf", **variables) == WITH_KEYS
+    with pytest.raises(AnsibleError, match=r"key of the gateway on gate is not known"):
+        evaluate("slurm_jwks", "__slurm_jwks_documents", variables, facts())

@@ -59,6 +59,8 @@ class Gate:
     version: str
     controller: str
     hosts: tuple[str, ...]
+    pair: tuple[str, str] | None = None
+    """Certificate and key of a client."""
 
     @property
     def node(self) -> str:
@@ -76,6 +78,8 @@ class Gate:
     def connect(self, name: str = "") -> http.client.HTTPConnection:
         """Connect over TLS; the certificate has to be of ``name``, or else of the address."""
         context = ssl.create_default_context(cafile=self.ca_file)
+        if self.pair is not None:
+            context.load_cert_chain(*self.pair)
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE)
         connection.connect()
@@ -124,6 +128,12 @@ class Gate:
         kind = ("Content-Type", "application/json")
         return self.ask(self.path("job/submit"), [*in_pairs(headers), kind], "POST", json.dumps(body).encode())
 
+    def log_in(self, user: str, password: str, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
+        """Log in by password."""
+        kind = {"Content-Type": "application/json", **(headers or {})}
+        body = json.dumps({"user": user, "password": password, **more}).encode()
+        return self.ask("/auth/login", kind, "POST", body)
+
     def owner(self, job_id: int) -> str:
         """Return whose job it is, as the controller says."""
         shown = self.live.ssh(self.controller, f"scontrol show job {job_id}")
@@ -147,5 +157,12 @@ class Gate:
 
     def play(self, *words: str, **variables: Any) -> Any:
         """Run playbooks/gateway.yml with variables, those of a number too."""
+        return self._play("gateway.yml", words, variables)
+
+    def deploy(self, *words: str, **variables: Any) -> Any:
+        """Run playbooks/deploy.yml with variables of the gateway."""
+        return self._play("deploy.yml", words, variables)
+
+    def _play(self, playbook: str, words: Sequence[str], variables: Mapping[str, Any]) -> Any:
         whole = {f"slurmrest_gateway_{name}": value for name, value in variables.items()}
-        return self.live.playbook("gateway.yml", *words, variables=whole)
+        return self.live.playbook(playbook, *words, variables=whole)

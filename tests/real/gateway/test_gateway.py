@@ -130,12 +130,13 @@ def test_within_the_second_nobody_else_has_an_answer(gate: Gate) -> None:
 
 def test_fifty_clients_at_once_are_one(gate: Gate) -> None:
     """Of lists, which are limited, too: nobody who only waits for the same answer is refused."""
+    gate.live.ssh(gate.node, 'until [ -z "$(find /run/slurmrest-gateway/cache -type f)" ]; do sleep 0.1; done')
     before = gate.rpcs("REQUEST_JOB_INFO")
     answers = gate.crowd(50, lambda _number: gate.ask(gate.path("jobs"), gate.who("alice")))
     asked = gate.rpcs("REQUEST_JOB_INFO") - before
     assert {answer.status for answer in answers} == {200}
     sys.stdout.write(f"50 clients: {asked} RPCs, {max(answer.seconds for answer in answers):.2f} s\n")
-    assert asked <= 2
+    assert 1 <= asked <= 2
 
 
 def test_what_she_just_wrote_she_sees(gate: Gate) -> None:

@@ -28,7 +28,23 @@ GOOD: dict[str, Any] = {
     "slurmrest_gateway_body_size": "8m",
     "slurmrest_gateway_timeout": 5,
     "slurmrest_gateway_list_timeout": 120,
+    "slurmrest_gateway_token_lifespan": 300,
+    "slurmrest_gateway_session_lifespan": 28800,
+    "slurmrest_gateway_login_rate": 10,
+    "slurmrest_gateway_pam_service": "slurmrest-gateway",
+    "slurmrest_gateway_client_ca": "",
+    "slurmrest_gateway_subjects": {},
+    "slurmrest_gateway_min_uid": 1000,
+    "slurmrest_gateway_users_denied": [],
+    "slurmrest_gateway_groups_denied": [],
+    "slurmrest_gateway_groups_allowed": [],
 }
+LOGINS: dict[str, Any] = {
+    "slurmrest_gateway_client_ca": "/etc/ssl/people.pem",
+    "slurmrest_gateway_subjects": {"CN=Alice,O=Example": "alice"},
+}
+NEEDED = {"pam": ["slurmrest_gateway_pam_service"], "mtls": sorted(LOGINS)}
+"""What is judged only where it counts."""
 
 
 def settled(**changed: Any) -> dict[str, Any]:
@@ -115,9 +131,10 @@ def test_no_value_ends_a_directive(name: str, bad: Any) -> None:
     """Whatever the variable, as it is or as one of a list."""
     if name.endswith("plain_acknowledged"):
         return
-    for value in (bad, [bad]):
+    by = next((kind for kind, names in NEEDED.items() if name in names), "token")
+    for value in (bad, [bad], {bad: "alice"} if isinstance(bad, str) else bad, {"CN=a": bad}):
         with pytest.raises(InputError, match=name):
-            settle({**GOOD, name: value})
+            settle({**GOOD, **LOGINS, "slurmrest_gateway_identity": by, name: value})
 
 
 def test_lists_stay_below_the_threads_of_each_daemon() -> None:
@@ -146,3 +163,34 @@ def test_where_the_hosts_of_the_inventory_are_asked() -> None:
     assert upstreams(["2001:db8::1"], {"2001:db8::1": ["[::]:6820"]}, "x") == ["[2001:db8::1]:6820"]
     with pytest.raises(InputError, match="the gateway is on another host than d"):
         upstreams(["d"], {}, "x")
+
+
+def test_logins_are_judged_by_their_kind() -> None:
+    assert settled()["logins"]["identity"] == "token"
+    by_password = settled(identity="pam", min_uid="500", users_denied=["bob"], groups_allowed=["hpc"])["logins"]
+    assert (by_password["pam_service"], by_password["client_ca"]) == ("slurmrest-gateway", "")
+    assert (by_password["least_uid"], by_password["users_denied"]) == (500, ("bob",))
+    by_certificate = settle({**GOOD, **LOGINS, "slurmrest_gateway_identity": "mtls"}).logins
+    assert by_certificate.subjects == {"CN=Alice,O=Example": "alice"}
+    assert by_certificate.pam_service == ""
+    assert by_certificate.are_signed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("identity", "ldap", "token or pam or mtls"),
+        ("token_lifespan", 59, "60 to 3600"),
+        ("token_lifespan", 3601, "60 to 3600"),
+        ("session_lifespan", 299, "300 to"),
+        ("login_rate", 0, "1 to"),
+        ("min_uid", 0, "1 to"),
+        ("users_denied", ["a b"], "names of accounts"),
+        ("groups_denied", [""], "names of accounts"),
+        ("groups_allowed", "hpc", "a list"),
+    ],
+)
+def test_refused_logins(variable: str, value: Any, said: str) -> None:
+    with pytest.raises(InputError, match=f"slurmrest_gateway_{variable}: ") as refused:
+        settled(**{variable: value})
+    assert said in str(refused.value)

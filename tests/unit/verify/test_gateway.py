@@ -11,10 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.rest.client import Credentials, Target, Tls
+from slurmrest.errors import SlurmrestError
+from slurmrest.rest.client import CertificateCredentials, Credentials, SessionCredentials, Target, Tls
 from slurmrest.rest.session import Failed
 from slurmrest.verify import gateway
-from slurmrest.verify.gateway import FOREIGN, GATEWAY_CHECKS
+from slurmrest.verify.gateway import FOREIGN, GATEWAY_CHECKS, LOGIN_PATH, SESSION_PATH
+from slurmrest.verify.login import credentials_of
 from slurmrest.verify.run import CHECKS, Options, Report, verify
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, token
@@ -83,6 +85,29 @@ class FakeGateway:
         return *found, {**more, **({} if "no-cache" in self.faults else {"X-Cache": state})}
 
 
+class LoginGateway(FakeGateway):
+    """One that knows alice by her login; `session` is what she has for it."""
+
+    session = "session-of-alice"
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, dict[str, str]]:
+        if path == LOGIN_PATH:
+            said = json.loads(body)
+            if said != {"user": "alice", "password": "geheim", "bearer": True}:
+                return 401, {"errors": [{"description": "The login is refused.", "source": "gateway"}]}, {}
+            return 200, {"user": "alice", "bearer": self.session}, {}
+        known = headers.get("authorization") == f"Bearer {self.session}" or "certified" in self.faults
+        if path == SESSION_PATH:
+            user = "bob" if "other" in self.faults else "alice"
+            return (200, {"user": user}, {}) if known else (401, {}, {})
+        if "names" in self.faults and "x-slurm-user-name" in headers:
+            known = True
+        own = {name: value for name, value in headers.items() if name not in ("authorization", "x-slurm-user-name")}
+        if known or method not in ("GET", "POST", "DELETE"):
+            own.update({"x-slurm-user-name": "alice", "x-slurm-user-token": ALICE.token.reveal()})
+        return super().answer(method, path, own, body)
+
+
 @contextmanager
 def serving(fake: FakeGateway, directory: Path) -> Iterator[Target]:
     class Handler(BaseHTTPRequestHandler):
@@ -119,6 +144,8 @@ def serving(fake: FakeGateway, directory: Path) -> Iterator[Target]:
             thread.join()
 
 
+REFUSALS = ("no-token", "bad-token", "alg-none", "other-user")
+OF_LOGINS = [check for check in CHECKS if check.id in ("reach", "api-versions", "slurm-diag", *REFUSALS)]
 NEEDED = [check for check in CHECKS if check.id in ("reach", "api-versions", "slurm-diag")]
 
 
@@ -192,3 +219,56 @@ def test_a_gateway_without_tls_is_none() -> None:
         report = verify([], ALICE, Options(timeout=5), checks=NEEDED, gateways=[target], gateway_checks=GATEWAY_CHECKS)
     assert outcomes(report)["gateway-tls"] is False
     assert FOREIGN.startswith("https://")
+
+
+# --- logins ----------------------------------------------------------------------------------------------------------
+
+
+def logged_in(certificate: Path, tmp_path: Path, *faults: str, by_certificate: bool = False) -> Report:
+    password = tmp_path / "password"
+    password.touch(0o600)
+    password.write_text("geheim\n")
+    context = Tls(cacert=str(certificate / "certificate.pem")).context()
+    with serving(LoginGateway(*faults), certificate) as target:
+        who = credentials_of(target, "alice", None if by_certificate else str(password), context)
+        assert isinstance(who, CertificateCredentials if by_certificate else SessionCredentials)
+        how = {"context": context, "gateways": [target], "gateway_checks": GATEWAY_CHECKS}
+        return verify([], who, Options(timeout=5), checks=OF_LOGINS, **how)  # type: ignore[arg-type]
+
+
+def test_a_login_passes_what_a_token_passes(certificate: Path, tmp_path: Path) -> None:
+    report = logged_in(certificate, tmp_path)
+    assert report.ok, report.checks
+    found = {check.id: check for check in report.checks}
+    assert found["gateway-credentials"].detail.startswith("alice, by the login")
+    assert found["slurm-diag"].ok
+    assert (found["no-token"].ok, found["bad-token"].ok, found["other-user"].ok) == (True, True, None)
+
+
+def test_a_certificate_goes_with_every_request(certificate: Path, tmp_path: Path) -> None:
+    report = logged_in(certificate, tmp_path, "certified", by_certificate=True)
+    found = {check.id: check for check in report.checks}
+    assert found["gateway-credentials"].detail == "alice, by the client certificate"
+    assert [found[name].ok for name in ("no-token", "bad-token", "other-user")] == [None] * 3
+    assert report.ok, report.checks
+
+
+def test_a_name_of_slurm_s_is_no_login(certificate: Path, tmp_path: Path) -> None:
+    report = logged_in(certificate, tmp_path, "names")
+    assert outcomes(report)["gateway-credentials"] is False
+
+
+def test_logins_that_are_refused(certificate: Path, tmp_path: Path) -> None:
+    context = Tls(cacert=str(certificate / "certificate.pem")).context()
+    password = tmp_path / "password"
+    password.touch(0o600)
+    password.write_text("falsch\n")
+    with serving(LoginGateway(), certificate) as target:
+        with pytest.raises(SlurmrestError, match="refuses the login of alice: 401, The login is refused") as refused:
+            credentials_of(target, "alice", str(password), context)
+        assert "falsch" not in str(refused.value)
+    with (
+        serving(LoginGateway("certified", "other"), certificate) as target,
+        pytest.raises(SlurmrestError, match="knows this login as 'bob', and not as alice"),
+    ):
+        credentials_of(target, "alice", None, context)

@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .bearer import HIDDEN, Token, TokenError
 
@@ -126,8 +126,15 @@ def claims_for(user: str, lifespan: int = DEFAULT_LIFESPAN, now: float | None = 
     return {"iat": issued, "exp": issued + lifespan, "sun": user}
 
 
-def encode(claims: Mapping[str, Any], key: Key, header: Mapping[str, Any] | None = None) -> Token:
-    """Sign `claims` with HS256 and return the compact token. `header` adds to or replaces ``alg`` and ``typ``."""
+class Signer(Protocol):
+    """What signs: a :class:`Key` with HS256, or another key, whose header then names its algorithm."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of `message`."""
+
+
+def encode(claims: Mapping[str, Any], key: Signer, header: Mapping[str, Any] | None = None) -> Token:
+    """Sign `claims` and return the compact token. `header` adds to or replaces ``alg``, which is HS256, and ``typ``."""
     signed = f"{_part({'alg': ALGORITHM, 'typ': 'JWT', **(header or {})})}.{_part(claims)}"
     return Token(f"{signed}.{_b64encode(key.sign(signed.encode('ascii')))}")
 

@@ -50,6 +50,18 @@ def judge(certificate: str, key: str, name: str, variables: tuple[str, str, str]
     return valid_until
 
 
+def no_authorities(path: str) -> str:
+    """Why a file holds no certificates of authorities that could be trusted; empty where it does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as error:
+        return error.reason or "no certificate in PEM"
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if context.get_ca_certs() else "it holds no certificate of an authority (CA:TRUE)"
+
+
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> str:
     """Shake hands in memory and return the certificate's end; SSLError where one side refuses."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -16,6 +16,7 @@ from ..host.programs import Run
 from ..host.sockets import listening_sockets
 from ..slurmrestd import address, listeners
 from . import certificate
+from .logins import DIRECTORY as LOGINS_DIRECTORY
 from .nginx import LOGS, Nginx, look
 from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, UPSTREAMS, Settings
 
@@ -32,7 +33,8 @@ def judge(settings: Settings, run: Run = programs.run, sockets: Sockets = listen
     problems = [str(problem) for problem in _problems(settings, nginx, sockets)]
     if problems:
         raise SlurmrestError(" ".join(problems))
-    return {"nginx": None if nginx is None else _facts(nginx)}
+    left = os.path.exists(LOGINS_DIRECTORY)
+    return {"nginx": None if nginx is None else _facts(nginx), "logins_left": left}
 
 
 def _facts(nginx: Nginx) -> dict[str, Any]:

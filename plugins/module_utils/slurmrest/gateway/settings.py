@@ -7,18 +7,18 @@ white space, quotes, ``;``, braces, ``$``, backslashes and line ends, so that no
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..slurmrestd import address, listeners
 from ..slurmrestd.address import Listener
+from .logins import Logins, logins
+from .values import PREFIX, number, one_of, path, plain, several, size
 
-PREFIX = "slurmrest_gateway_"
 LISTEN = PREFIX + "listen"
 NAME = PREFIX + "name"
 CERTIFICATE = PREFIX + "certificate"
@@ -30,7 +30,6 @@ CLIENTS = PREFIX + "clients"
 LISTS = PREFIX + "lists_at_once"
 CACHE = PREFIX + "cache_seconds"
 
-IDENTITIES = ("token",)
 TLS_VERSIONS = {"1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
 LEAST_THREADS = 4
 """Threads of a slurmrestd whose number nobody set: role slurmrestd_service gives none fewer."""
@@ -38,9 +37,6 @@ LEAST_THREADS = 4
 POOL = 64
 """Idle connections to slurmrestd that all workers together keep, about: some releases serve 124 and no more."""
 
-_PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]+")
-_SIZE = re.compile(r"[1-9][0-9]{0,6}[km]")
-_UNIT = {"k": 1 << 10, "m": 1 << 20}
 _BODY_LIMIT = 50 << 20
 
 
@@ -70,6 +66,7 @@ class Settings:
     body_size: str
     answer_seconds: int
     list_seconds: int
+    logins: Logins
 
 
 def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Settings:
@@ -82,35 +79,35 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
     Raises:
         InputError: the first value that is refused.
     """
-    listen = _several(variables, LISTEN, _listen)
-    hosts = _several(variables, UPSTREAMS, _upstream)
+    listen = several(variables, LISTEN, _listen)
+    hosts = several(variables, UPSTREAMS, _upstream)
     _acknowledge(hosts, variables.get(PLAIN))
-    _one_of(variables, PREFIX + "identity", IDENTITIES)
-    lists = _number(variables, LISTS, 1, 1000)
+    lists = number(variables, LISTS, 1, 1000)
     fewest = min((count or LEAST_THREADS for count in threads), default=LEAST_THREADS)
     if lists >= fewest:
         raise InputError(LISTS, lists, f"1 to {fewest - 1}", _starved(fewest))
-    patience = _number(variables, PREFIX + "list_timeout", 1, 3600)
-    answer = _number(variables, PREFIX + "timeout", 1, 3600)
+    patience = number(variables, PREFIX + "list_timeout", 1, 3600)
+    answer = number(variables, PREFIX + "timeout", 1, 3600)
     return Settings(
         name=_name(variables.get(NAME)),
         listen=tuple(map(str, listen)),
-        certificate=_path(variables, CERTIFICATE),
-        certificate_key=_path(variables, CERTIFICATE_KEY),
-        tls=TLS_VERSIONS[_one_of(variables, PREFIX + "tls_min", tuple(TLS_VERSIONS))],
+        certificate=path(variables, CERTIFICATE),
+        certificate_key=path(variables, CERTIFICATE_KEY),
+        tls=TLS_VERSIONS[one_of(variables, PREFIX + "tls_min", tuple(TLS_VERSIONS))],
         hosts=tuple(map(str, hosts)),
-        origins=tuple(map(str, _several(variables, ORIGINS, _origin, least=0))),
-        clients=tuple(map(str, _several(variables, CLIENTS, _network, least=0))),
-        cache_seconds=_number(variables, CACHE, 0, 10),
-        cache_size=_size(variables, PREFIX + "cache_size", 1 << 40),
-        rate=_number(variables, PREFIX + "rate", 1, 100_000),
-        burst=_number(variables, PREFIX + "burst", 0, 100_000),
+        origins=tuple(map(str, several(variables, ORIGINS, _origin, least=0))),
+        clients=tuple(map(str, several(variables, CLIENTS, _network, least=0))),
+        cache_seconds=number(variables, CACHE, 0, 10),
+        cache_size=size(variables, PREFIX + "cache_size", 1 << 40),
+        rate=number(variables, PREFIX + "rate", 1, 100_000),
+        burst=number(variables, PREFIX + "burst", 0, 100_000),
         lists=lists,
         user_lists=max(lists - 1, 1),
-        connections=_number(variables, PREFIX + "connections", 1, 60_000),
-        body_size=_size(variables, PREFIX + "body_size", _BODY_LIMIT),
+        connections=number(variables, PREFIX + "connections", 1, 60_000),
+        body_size=size(variables, PREFIX + "body_size", _BODY_LIMIT, said=True),
         answer_seconds=answer if len(hosts) > 1 else patience,
         list_seconds=patience,
+        logins=logins(variables),
     )
 
 
@@ -169,21 +166,6 @@ def _starved(threads: int) -> str:
     return f"slurmrestd has {threads} threads, and as many lists of jobs at once leave none for anybody else"
 
 
-def _several(
-    variables: Mapping[str, Any], name: str, read: Callable[[str, object], Any], *, least: int = 1
-) -> list[Any]:
-    given = variables.get(name)
-    if not isinstance(given, (list, tuple)):
-        raise InputError(name, given, "a list")
-    if len(given) < least:
-        raise InputError(name, list(given), f"a list with {least} or more")
-    found = [read(name, value) for value in given]
-    for index, value in enumerate(found):
-        if value in found[:index]:
-            raise InputError(name, str(value), "each value once")
-    return found
-
-
 def _listen(name: str, value: object) -> Listener:
     allowed = "address:port or [IPv6 address]:port, such as 0.0.0.0:443"
     try:
@@ -202,7 +184,7 @@ def _upstream(name: str, value: object) -> Listener:
     if found.is_any:
         raise InputError(name, value, "an address to connect to, such as 127.0.0.1:6820", "it means every address")
     if found.kind == "unix":
-        _plain(name, found.path)
+        plain(name, found.path)
     return found
 
 
@@ -218,24 +200,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _path(variables: Mapping[str, Any], name: str) -> str:
-    value = variables.get(name)
-    if isinstance(value, str):
-        return _plain(name, value)
-    raise InputError(name, value, "an absolute path")
-
-
-def _plain(name: str, path: str) -> str:
-    if _PATH.fullmatch(path) and posixpath.normpath(path) == path:
-        return path
-    raise InputError(
-        name,
-        path,
-        "an absolute path of letters, digits and _ . @ + = ~ - /",
-        "nginx would read the rest otherwise",
-    )
 
 
 def _origin(name: str, value: object) -> str:
@@ -263,27 +227,3 @@ def _network(name: str, value: object) -> str:
     if reason is not None:
         raise InputError(name, value, "an address or a network, such as 192.0.2.0/24", reason)
     return str(ipaddress.ip_network(str(value)))
-
-
-def _number(variables: Mapping[str, Any], name: str, least: int, most: int) -> int:
-    value = variables.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdigit() and least <= int(value) <= most:
-        return int(value)
-    raise InputError(name, value, f"{least} to {most}")
-
-
-def _size(variables: Mapping[str, Any], name: str, most: int) -> str:
-    value = variables.get(name)
-    if isinstance(value, str) and _SIZE.fullmatch(value) and int(value[:-1]) * _UNIT[value[-1]] <= most:
-        return value
-    bound = f", at most {most >> 20}m" if most == _BODY_LIMIT else ""
-    raise InputError(name, value, f"a size such as 512k or 8m{bound}")
-
-
-def _one_of(variables: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
-    value = str(variables.get(name))
-    if value in choices:
-        return value
-    raise InputError(name, value, " or ".join(choices))

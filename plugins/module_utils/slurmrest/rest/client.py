@@ -151,6 +151,24 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class SessionCredentials(Credentials):
+    """Who has logged in at a gateway: ``token`` is the session's, and the name beside it is for people only."""
+
+    def headers(self) -> dict[str, str]:
+        """The header, with the session in clear."""
+        return {"Authorization": f"Bearer {self.token.reveal()}"}
+
+
+@dataclass(frozen=True)
+class CertificateCredentials(Credentials):
+    """Whom a gateway knows by the client certificate of the connection; ``token`` is never sent."""
+
+    def headers(self) -> dict[str, str]:
+        """Nothing: the certificate says it all."""
+        return {}
+
+
+@dataclass(frozen=True)
 class Tls:
     """How to speak https. `cacert` holds the authorities to trust instead of the host's, `cert` a client certificate.
 

@@ -330,7 +330,7 @@ class Session:
         token = self._token(sent_as)
         if sent_as != BAD_GARBAGE:
             self._sent.add(token.reveal())
-        return Credentials(user or own.user, token).headers()
+        return replace(own, user=user or own.user, token=token).headers()
 
     def _token(self, sent_as: str) -> Token:
         if sent_as in (TOKEN, JOB):

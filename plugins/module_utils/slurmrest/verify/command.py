@@ -28,6 +28,7 @@ from .formats import (
 )
 from .gateway import GATEWAY_CHECKS
 from .html import render_html
+from .login import credentials_of
 from .run import INSECURE, JobOptions, Options, Report, verify
 from .table import TokenSource, render_curl, render_json, render_table
 
@@ -58,6 +59,7 @@ examples:
   scontrol token | %(prog)s --token-file - --no-accounting
   %(prog)s --scontrol --user root --url https://rest:6820 --cacert ca.pem --html report.html
   %(prog)s --gateway https://slurm.example.org --token-file token
+  %(prog)s --gateway https://slurm.example.org --login alice --password-file password --job
   %(prog)s --key-file /var/lib/slurm/jwt/jwt_hs256.key --user root --job --job-user alice
   %(prog)s --token-file token --nagios
   %(prog)s --token-file token --show-curl
@@ -129,6 +131,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument(
         "--scontrol", action="store_true", help="ask 'scontrol token' on this host (for --user; default: for oneself)"
     )
+    who.add_argument(
+        "--login",
+        metavar="NAME",
+        help="log in at the --gateway as this user: with --password-file, or by the client certificate of --cert",
+    )
+    whom.add_argument("--password-file", metavar="FILE", help="the password of --login; - is standard input")
     whom.add_argument("--user", metavar="NAME", help="whose token it is (default: the user named in the token)")
     job = parser.add_argument_group("the job")
     job.add_argument("--job", action="store_true", help="submit a job as an ordinary user and follow it to its end")
@@ -204,7 +212,12 @@ def run(arguments: argparse.Namespace) -> int:
         context = tls.context()
         _refuse_strangers(targets)
         mint = _Mint(arguments)
-        credentials, source = _credentials(arguments, mint)
+        if arguments.login:
+            _judge_login(arguments, targets, gateways)
+            logged_in = credentials_of(gateways[0], arguments.login, arguments.password_file, context)
+            credentials, source = logged_in, TokenSource(logged_in.user)
+        else:
+            credentials, source = _credentials(arguments, mint)
         job_credentials, job_source = _job_credentials(arguments, mint, credentials, source)
         if tls.insecure:
             print(f"WARNING: {INSECURE}", file=sys.stderr)
@@ -277,6 +290,16 @@ def _tls(arguments: argparse.Namespace, targets: Sequence[Target]) -> Tls:
     return tls
 
 
+def _judge_login(arguments: argparse.Namespace, targets: Sequence[Target], gateways: Sequence[Target]) -> None:
+    """Refuse what does not go with a login. Raises UsageError."""
+    if targets or len(gateways) != 1:
+        raise UsageError("--login is for one --gateway, and for nothing besides: each knows its own logins.")
+    if bool(arguments.password_file) == bool(arguments.cert):
+        raise UsageError("--login needs --password-file or --cert, one of them.")
+    if arguments.show_curl or arguments.job_user or arguments.job_token_file:
+        raise UsageError("--show-curl, --job-user and --job-token-file do not go with --login.")
+
+
 def _options(arguments: argparse.Namespace) -> Options:
     job = None
     if arguments.job:
@@ -332,6 +355,8 @@ def _job_credentials(
     arguments: argparse.Namespace, mint: _Mint, credentials: Credentials, source: TokenSource
 ) -> tuple[Credentials, TokenSource]:
     """The ordinary user who runs the job: with a token of its own, or by name beside the first token."""
+    if arguments.login:
+        return credentials, source
     file = arguments.job_token_file
     if file:
         if file == arguments.token_file and not _again(file):

@@ -6,10 +6,18 @@ import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from ..auth.bearer import USER_HEADER
+from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..auth.jwt import with_forged_signature
 from ..rest.causes import Cause
-from ..rest.client import ClientError, Credentials, Response, Target, request
+from ..rest.client import (
+    CertificateCredentials,
+    ClientError,
+    Credentials,
+    Response,
+    SessionCredentials,
+    Target,
+    request,
+)
 from ..rest.session import TOKEN, Failed, Outcome, Session
 from ..slurmrestd.address import DEFAULT_PORT
 from .checks import Check
@@ -23,6 +31,9 @@ CROWDED = "partitions"
 """What all of them ask for: nothing that a check has asked for just before."""
 
 LARGE = 3 << 20
+LOGIN_PATH, SESSION_PATH = "/auth/login", "/auth/session"
+COOKIE = "__Host-slurmrest"
+_UNSIGNED = "a.b.c"  # of the form of a token, and nobody's
 FOREIGN = "https://foreign.example.com"
 
 _REPAIR = "Run playbooks/gateway.yml again, and see what stands between this host and the gateway."
@@ -74,6 +85,8 @@ def _paths(session: Session) -> Outcome:
 
 def _credentials(session: Session) -> Outcome:
     """What is no credential is refused, also while a good answer is kept, and both headers of tokens are one."""
+    if isinstance(session.credentials, (SessionCredentials, CertificateCredentials)):
+        return _login(session)
     path, own = session.url("diag"), session.headers(TOKEN)
     token = session.credentials.token
     leak = _fault("leak", "an answer was given to somebody who has no right to it")
@@ -89,6 +102,28 @@ def _credentials(session: Session) -> Outcome:
     both = {**own, "Authorization": "Basic Og=="}
     _expect(_ask(session, path, headers=both), (200,), "a token beside another Authorization", other)
     return Outcome(True, "none or forged: refused, also while a good answer is kept; Bearer is taken")
+
+
+def _login(session: Session) -> Outcome:
+    """Whoever logged in is known by that alone: neither a name of Slurm's nor another session says who asks."""
+    path, own, user = session.url("diag"), session.headers(TOKEN), session.credentials.user
+    leak = _fault("leak", "an answer was given to somebody who has no right to it")
+    _expect(_ask(session, path, headers=own), (200,), "the login", _OTHER)
+    shown = _ask(session, SESSION_PATH, headers=own)
+    if shown.status != 200 or shown.json().get("user") != user:
+        raise Failed(f"{SESSION_PATH} does not name {user}", _OTHER)
+    if isinstance(session.credentials, CertificateCredentials):
+        return Outcome(True, f"{user}, by the client certificate")
+    name = {USER_HEADER: user, TOKEN_HEADER: _UNSIGNED}
+    for what, headers in (
+        ("nobody", {}),
+        ("a name of Slurm's", name),
+        ("another session", {"Authorization": "Bearer " + "x" * 43}),
+        ("another cookie", {"Cookie": f"{COOKIE}=" + "x" * 43}),
+    ):
+        _expect(_ask(session, path, headers=headers), (401,), what, leak)
+    _expect(_ask(session, path, headers={**own, **name}), (200,), "a name of Slurm's beside the login", leak)
+    return Outcome(True, f"{user}, by the login; nobody, names of Slurm's and other sessions: 401")
 
 
 def _cache(session: Session) -> Outcome:

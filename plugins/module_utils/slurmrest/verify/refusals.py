@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..auth import bearer, jwt
 from ..rest.causes import Cause
+from ..rest.client import CertificateCredentials, SessionCredentials
 from ..rest.session import (
     ALG_NONE,
     BAD_FORGED,
@@ -62,17 +63,22 @@ _REWRITES = Cause(
 _ORDINARY_REMEDY = (
     "Name an ordinary user with a token of its own (--job-token-file; or --job-user with --key-file or --scontrol)."
 )
+_CERTIFIED = "the client certificate goes with every request from here"
 _ADMINISTRATOR = "root"
 _UNKNOWN_ENDPOINT = "slurmrest-verify-no-such-endpoint"
 
 
 def no_token(session: Session) -> Outcome:
     """Ask without a token."""
+    if isinstance(session.credentials, CertificateCredentials):
+        return Outcome(None, _CERTIFIED)
     return _refused(session, {"no token": NONE}, session.row.release.no_token_status)
 
 
 def bad_token(session: Session) -> Outcome:
     """Ask with a token that is none, and with the good one under another signature."""
+    if isinstance(session.credentials, CertificateCredentials):
+        return Outcome(None, _CERTIFIED)
     ways = {"garbage": BAD_GARBAGE}
     if jwt.looks_like_jwt(session.credentials.token):
         ways["forged signature"] = BAD_FORGED
@@ -111,6 +117,8 @@ def _wrong_key(session: Session) -> Outcome | None:
 
 def other_user(session: Session) -> Outcome:
     """Ask as root with an ordinary user's token, after that token was accepted for its own user."""
+    if isinstance(session.credentials, (SessionCredentials, CertificateCredentials)):
+        return Outcome(None, "the gateway knows users by their login, and no name is sent beside it")
     sent_as, owner = _ordinary(session)
     if not owner:
         return Outcome(

@@ -1,0 +1,39 @@
+"""What logins need of a gateway's host, before anything changes: a key that the cluster takes, and who knows users."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+
+from ..errors import InputError, SlurmrestError
+from . import certificate, signing
+from .logins import CLIENT_CA, MTLS, OWN_SERVICE, PAM, PAM_SERVICE
+from .settings import Settings
+
+SERVICES = "/etc/pam.d"
+
+
+def judge_logins(settings: Settings) -> None:
+    """Judge the logins of a gateway on this host. Raises SlurmrestError with a text for each thing that cannot work."""
+    problems = [str(problem) for problem in _problems(settings)]
+    if problems:
+        raise SlurmrestError(" ".join(problems))
+
+
+def _problems(settings: Settings) -> Iterator[SlurmrestError]:
+    logins = settings.logins
+    if logins.identity == PAM and logins.pam_service != OWN_SERVICE:
+        path = posixpath.join(SERVICES, logins.pam_service)
+        if not os.path.isfile(path):
+            yield InputError(PAM_SERVICE, logins.pam_service, f"{OWN_SERVICE}, or one that is there", f"no {path}")
+    if logins.identity == MTLS:
+        reason = certificate.no_authorities(logins.client_ca)
+        if reason:
+            yield InputError(CLIENT_CA, logins.client_ca, "certificates of authorities, in PEM", reason)
+    try:
+        problem = signing.acceptance_problem(signing.demand(logins.identity), logins.identity, settings.hosts)
+    except SlurmrestError as error:
+        problem = error
+    if problem is not None:
+        yield problem

@@ -1,0 +1,95 @@
+"""The variables of a gateway's logins, judged word by word; see :mod:`.settings` for those of nginx."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError
+from .values import PREFIX, number, one_of, path, several
+
+IDENTITY = PREFIX + "identity"
+TOKEN, PAM, MTLS = "token", "pam", "mtls"
+IDENTITIES = (TOKEN, PAM, MTLS)
+CLIENT_CA = PREFIX + "client_ca"
+SUBJECTS = PREFIX + "subjects"
+PAM_SERVICE = PREFIX + "pam_service"
+DIRECTORY = "/var/lib/slurmrest-identity"
+"""Where the key that signs tokens is."""
+
+OWN_SERVICE = "slurmrest-gateway"
+"""The service of PAM whose file the role writes."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SUBJECT = re.compile(r"[\x20-\x7e]{1,1000}")
+
+
+@dataclass(frozen=True)
+class Logins:
+    """How users show who they are. Lifespans are in seconds, ``rate`` in attempts a minute from one address."""
+
+    identity: str
+    token_seconds: int
+    session_seconds: int
+    rate: int
+    least_uid: int
+    pam_service: str = ""
+    client_ca: str = ""
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    users_denied: tuple[str, ...] = ()
+    groups_denied: tuple[str, ...] = ()
+    groups_allowed: tuple[str, ...] = ()
+
+    @property
+    def are_signed(self) -> bool:
+        """Whether the gateway makes tokens of its own."""
+        return self.identity != TOKEN
+
+
+def logins(variables: Mapping[str, Any]) -> Logins:
+    """Read the variables. Raises InputError for the first value that is refused."""
+    identity = one_of(variables, IDENTITY, IDENTITIES)
+    by_certificate = identity == MTLS
+    return Logins(
+        identity=identity,
+        token_seconds=number(variables, PREFIX + "token_lifespan", 60, 3600),
+        session_seconds=number(variables, PREFIX + "session_lifespan", 300, 604_800),
+        rate=number(variables, PREFIX + "login_rate", 1, 6000),
+        least_uid=number(variables, PREFIX + "min_uid", 1, 60_000_000),
+        pam_service=_service(variables.get(PAM_SERVICE)) if identity == PAM else "",
+        client_ca=path(variables, CLIENT_CA) if by_certificate else "",
+        subjects=_subjects(variables.get(SUBJECTS)) if by_certificate else {},
+        users_denied=_names(variables, "users_denied"),
+        groups_denied=_names(variables, "groups_denied"),
+        groups_allowed=_names(variables, "groups_allowed"),
+    )
+
+
+def _names(variables: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(map(str, several(variables, PREFIX + name, _name, least=0)))
+
+
+def _name(variable: str, value: object) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise InputError(variable, value, "names of accounts or groups")
+
+
+def _service(value: object) -> str:
+    if isinstance(value, str) and _SERVICE.fullmatch(value):
+        return value
+    raise InputError(PAM_SERVICE, value, "the name of a file in /etc/pam.d, of letters, digits, _ and -")
+
+
+def _subjects(value: object) -> dict[str, str]:
+    allowed = "names of certificates as RFC 2253 has them, each with its user, such as {'CN=Alice,O=Example': alice}"
+    if not isinstance(value, Mapping) or not value:
+        raise InputError(SUBJECTS, value, allowed)
+    for subject, user in value.items():
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject) or "=" not in subject:
+            raise InputError(SUBJECTS, subject, allowed)
+        _name(SUBJECTS, user)
+    return {str(subject): str(user) for subject, user in value.items()}

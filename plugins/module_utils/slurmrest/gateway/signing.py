@@ -1,0 +1,122 @@
+"""The key with which a gateway signs its users' tokens: made on its host, and taken by the cluster or not."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..auth.jwks import KeySet
+from ..auth.jwt import claims_for, encode
+from ..auth.rs256 import PrivateKey
+from ..errors import InputError, SlurmrestError
+from ..host import files, programs
+from ..host.identity import account_facts, uid_for
+from ..host.programs import Run
+from ..login.service import KEY_NAME
+from ..login.tokens import ALGORITHM
+from ..rest import answers
+from ..rest.client import ClientError, Credentials, Target, request
+from ..slurmrestd import listeners
+from .logins import DIRECTORY, IDENTITY
+
+KEY = posixpath.join(DIRECTORY, "key.pem")
+BITS = 3072
+NOBODY = "nobody"
+"""Whom a token of the trial names: an account of every host, with no right to anything."""
+
+_LIFESPAN = 60  # seconds of that token
+_DEPLOY = "Run playbooks/deploy.yml, which makes the key and has slurmctld take it, then this again."
+_OPENAPI = "/openapi/v3"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The key's public half as a set of keys; empty where there is none yet."""
+
+    changed: bool
+    document: str
+
+
+def have_key(account: str, *, check: bool = False, run: Run = programs.run) -> Made:
+    """Have the key, readable by one account alone.
+
+    Args:
+        account: that of the identity service.
+        check: change nothing.
+        run: runs openssl.
+
+    Raises:
+        KeyFormatError: what is there is none.
+        SlurmrestError: openssl makes none.
+    """
+    known = present()
+    if known is None and check:
+        return Made(changed=True, document="")
+    if known is None:
+        if programs.find("openssl") is None:
+            raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
+        pem = programs.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
+        made = PrivateKey.load(pem, KEY_NAME)
+        owner, group = uid_for(account), account_facts(account)["gid"]
+        files.make_directory(DIRECTORY, 0, 0, 0o755)
+        files.write(KEY, pem.encode("ascii"), owner, group, 0o600, secret=True)
+        return Made(changed=True, document=_document(made))
+    return Made(changed=False, document=_document(known))
+
+
+def present() -> PrivateKey | None:
+    """The key of this host; None where there is none. Raises KeyFormatError for what is none."""
+    try:
+        return PrivateKey.load(files.read(KEY).decode("ascii", "replace"), KEY_NAME)
+    except FileNotFoundError:
+        return None
+
+
+def demand(identity: str) -> PrivateKey:
+    """The key of this host. Raises InputError where there is none yet."""
+    found = present()
+    if found is None:
+        raise InputError(IDENTITY, identity, "token, as long as this host has no key", f"{KEY} is missing", _DEPLOY)
+    return found
+
+
+def acceptance_problem(key: PrivateKey, identity: str, hosts: Sequence[str]) -> SlurmrestError | None:
+    """Why slurmctld does not take what this key signs, as the first slurmrestd says that answers; None where it does.
+
+    Args:
+        key: of this host.
+        identity: what the site wants it for.
+        hosts: where slurmrestd is asked, as ``host:port`` or ``unix:/path``.
+    """
+    token = encode(claims_for(NOBODY, _LIFESPAN), key, {"alg": ALGORITHM, "kid": key.public.kid})
+    silent = []
+    for host in hosts:
+        words, answered = _words(Target.parse(listeners.parse(host).url), Credentials(NOBODY, token))
+        if answered and words:
+            reason = f"slurmctld does not take what {KEY} signs: {words}"
+            return InputError(IDENTITY, identity, "token, as long as that is so", reason, _DEPLOY)
+        if answered:
+            return None
+        silent.append(words)
+    reason = "no slurmrestd says whether slurmctld takes the gateway's key: " + "; ".join(silent)
+    return InputError(IDENTITY, identity, "token, as long as that is so", reason)
+
+
+def _words(target: Target, credentials: Credentials) -> tuple[str, bool]:
+    """What the cluster says of a token, nothing where it is good; and whether it was asked at all."""
+    headers = credentials.headers()
+    try:
+        served = answers.served_versions(request(target, "GET", _OPENAPI, headers=headers).json()).slurm
+        answer = request(target, "GET", f"/slurm/{served[-1]}/diag", headers=headers)
+        errors = answers.errors_of(answer.json())
+    except ClientError as error:
+        return str(error), False
+    except (ValueError, IndexError):
+        return f"{target} answers with what is not slurmrestd's", False
+    good = answer.status == 200 and not errors
+    return "" if good else "; ".join(map(str, errors)) or str(answer.status), True
+
+
+def _document(key: PrivateKey) -> str:
+    return KeySet((key.public,)).render().decode("ascii")

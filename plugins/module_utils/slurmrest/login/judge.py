@@ -1,0 +1,228 @@
+"""What the identity service answers: pure of sockets, so that each rule is a question with one answer.
+
+Who asks is known by a session (a cookie of the gateway's own pages, or a bearer for all others) or by the certificate
+that nginx has verified. A browser sends cookies and certificates by itself, so where one of them would change something
+the page has to prove that it is the gateway's own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .sessions import LoginSession, Sessions
+from .settings import MTLS, PAM, LoginSettings
+from .tokens import UserTokens
+
+COOKIE = "__Host-slurmrest"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE = ("GET", "HEAD", "OPTIONS")
+VERIFIED = "SUCCESS"
+REFUSED = "The login is refused."
+_JSON = "application/json"
+
+Password = Callable[[str, str], bool]
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question of nginx'. Names of ``headers`` are in lower case; ``path`` is without the query."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+    query: str = field(default="", repr=False)
+
+    def header(self, name: str) -> str:
+        """One header, or an empty text."""
+        return self.headers.get(name.lower(), "")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer. ``headers`` may hold secrets."""
+
+    status: int
+    data: Mapping[str, Any] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who asks: a user, by a session or without one; ``reason`` says why nobody is known."""
+
+    user: str = ""
+    reason: str = ""
+    session: LoginSession | None = None
+    secret: str = field(default="", repr=False)
+    by_browser: bool = False
+
+
+Door = Callable[[Asked], Reply]
+
+
+class NotAllowed(Exception):
+    """A question that gets no for an answer: a status, and words for the client."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status, self.words = status, words
+
+    def reply(self) -> Reply:
+        """The answer; nginx hands on the header's words where it asked for a client."""
+        return Reply(self.status, error(self.words), {"X-Slurmrest-Reason": self.words})
+
+
+def error(words: str) -> dict[str, Any]:
+    """Words in the form of slurmrestd's own errors."""
+    return {"errors": [{"description": words, "source": "gateway"}]}
+
+
+@dataclass
+class Identity:
+    """The service. ``password`` says whether a password is a user's; ``told`` takes lines for the journal."""
+
+    settings: LoginSettings
+    sessions: Sessions
+    signer: UserTokens
+    password: Password
+    told: Told
+
+    def answer(self, asked: Asked) -> Reply:
+        """Answer one question."""
+        doors: dict[tuple[str, str], Door] = {("GET", "/check"): self.check, ("GET", "/auth/session"): self.show}
+        if self.settings.identity == PAM:
+            doors[("POST", "/auth/login")] = self.log_in
+            doors[("POST", "/auth/logout")] = self.log_out
+        door = doors.get((asked.method, asked.path))
+        if door is None:
+            known = [method for method, path in doors if path == asked.path]
+            return Reply(405, error(f"Allowed: {known[0]}.")) if known else Reply(404, error("There is no such path."))
+        try:
+            return door(asked)
+        except NotAllowed as refusal:
+            return refusal.reply()
+
+    def check(self, asked: Asked) -> Reply:
+        """Name and token of who asks for ``X-Method``, for nginx to send on; 401 for nobody, 403 for who may not."""
+        found = self.demand(asked, asked.header("X-Method"))
+        token = self.signer.token(found.user).reveal()
+        return Reply(204, None, {"X-Slurm-User-Name": found.user, "X-Slurm-User-Token": token})
+
+    def show(self, asked: Asked) -> Reply:
+        """Who is logged in, for a page to say, and what it has to send where it changes something."""
+        found = self.demand(asked, "GET")
+        return Reply(200, self._described(found.user, found.session))
+
+    def log_in(self, asked: Asked) -> Reply:
+        """Begin a session by name and password: a cookie, or with ``"bearer": true`` a secret for the header."""
+        self._same_origin(asked)
+        user, password, bearer = self._credentials(asked)
+        begin = time.monotonic()
+        reason = self.settings.policy.refusal(user)
+        if not reason and not self.password(user, password):
+            reason = "PAM refuses the password or the account"
+        client = asked.header("X-Client")
+        if reason:
+            self.told(f"login of {user!a} from {client} refused: {reason}")
+            _wait_until(begin + REFUSAL_SECONDS)
+            raise NotAllowed(401, REFUSED)
+        self.told(f"login of {user} from {client}")
+        secret, session = self.sessions.begin(user)
+        described = self._described(user, session)
+        if bearer:
+            return Reply(200, {**described, "bearer": secret})
+        return Reply(200, described, {"Set-Cookie": self._cookie(secret, self.settings.session_seconds)})
+
+    def log_out(self, asked: Asked) -> Reply:
+        """End the session that asks."""
+        found = self.demand(asked, asked.method)
+        if found.session is not None:
+            self.sessions.end(found.secret)
+            self.told(f"logout of {found.user}")
+        return Reply(200, {}, {"Set-Cookie": self._cookie("", 0)})
+
+    def demand(self, asked: Asked, method: str) -> Found:
+        """Who asks, where that may be; NotAllowed otherwise."""
+        found = self._by_certificate(asked) if self.settings.identity == MTLS else self._by_session(asked)
+        if not found.user:
+            raise NotAllowed(401, found.reason)
+        if found.by_browser and method not in SAFE:
+            self._same_origin(asked)
+            said = asked.header(CSRF_HEADER)
+            if found.session is not None and not found.session.is_said(said):
+                raise NotAllowed(403, f"{CSRF_HEADER} is missing or wrong: /auth/session has it.")
+        reason = self.settings.policy.refusal(found.user)
+        if reason:
+            self.told(f"request of {found.user!a} refused: {reason}")
+            raise NotAllowed(403, "This user may not use the gateway.")
+        return found
+
+    def _by_certificate(self, asked: Asked) -> Found:
+        if asked.header("X-Client-Verify") != VERIFIED:
+            return Found(reason="A client certificate is missing, or of an authority that counts nothing here.")
+        user = self.settings.subjects.get(asked.header("X-Client-Subject"), "")
+        return Found(user, "The client certificate's name is no user's here.", by_browser=True)
+
+    def _by_session(self, asked: Asked) -> Found:
+        kind, _, bearer = asked.header("Authorization").partition(" ")
+        if kind.lower() == "bearer":
+            secret, by_browser = bearer.strip(), False
+        else:
+            secret, by_browser = _cookie(asked.header("Cookie")), True
+        session = self.sessions.find(secret) if secret else None
+        if session is None:
+            return Found(reason="Nobody is logged in: see /auth/login.")
+        return Found(session.user, "", session, secret, by_browser)
+
+    def _same_origin(self, asked: Asked) -> None:
+        """Refuse a page of an origin that is neither the gateway's own nor listed; programs send none."""
+        origin = asked.header("Origin")
+        own = f"https://{asked.header('X-Own-Host')}"
+        if origin and origin.lower() != own.lower() and origin not in self.settings.origins:
+            raise NotAllowed(403, "Pages of this origin may not use the gateway.")
+
+    def _credentials(self, asked: Asked) -> tuple[str, str, bool]:
+        """Name, password and kind of session. JSON only, which no form of another page can send."""
+        allowed = f'Content-Type: {_JSON} and {{"user": …, "password": …, "bearer": true or false}} are expected.'
+        if asked.header("Content-Type").partition(";")[0].strip().lower() != _JSON:
+            raise NotAllowed(415, allowed)
+        try:
+            data = json.loads(asked.body)
+        except (ValueError, RecursionError):
+            raise NotAllowed(400, allowed) from None
+        if not isinstance(data, dict) or not set(data) <= {"user", "password", "bearer"}:
+            raise NotAllowed(400, allowed)
+        user, password, bearer = data.get("user"), data.get("password"), data.get("bearer", False)
+        texts = all(isinstance(text, str) and text and "\0" not in text for text in (user, password))
+        if not texts or not isinstance(bearer, bool) or not str(user).isprintable():
+            raise NotAllowed(400, allowed)
+        return str(user), str(password), bearer
+
+    def _described(self, user: str, session: LoginSession | None) -> dict[str, Any]:
+        if session is None:
+            return {"user": user}
+        return {"user": user, "expires": int(session.expires), "csrf": session.csrf}
+
+    def _cookie(self, secret: str, seconds: int) -> str:
+        return f"{COOKIE}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
+
+
+REFUSAL_SECONDS = 2.0
+"""After which a refused login is answered, whatever refused it: how long it took tells nobody which accounts are."""
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(moment - time.monotonic(), 0.0))
+
+
+def _cookie(header: str) -> str:
+    """The session's cookie among all; none where there are two, of which somebody else set one."""
+    pairs = [pair.strip().partition("=") for pair in header.split(";")]
+    values = [value for name, _, value in pairs if name == COOKIE]
+    return values[0] if len(values) == 1 else ""

@@ -1,0 +1,75 @@
+"""Who may log in: ordinary users of the host, none of those that a cluster belongs to."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LAST_UID = 60_000_000
+"""uids beyond belong to nobody, to containers or to systemd's own accounts."""
+
+NOBODY = (65534, 65535)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The bounds of logins. ``least_uid`` is the first good uid; no ``groups_allowed`` bounds nothing."""
+
+    slurm_user: str
+    least_uid: int = 1000
+    users_denied: tuple[str, ...] = ()
+    groups_denied: tuple[str, ...] = ()
+    groups_allowed: tuple[str, ...] = ()
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Policy:
+        """Read what the role wrote."""
+        lists = {name: tuple(data[name]) for name in ("users_denied", "groups_denied", "groups_allowed")}
+        return cls(str(data["slurm_user"]), int(data["least_uid"]), **lists)
+
+    def refusal(self, name: str) -> str:
+        """Why nobody gets a token by this name; empty where its owner may have one."""
+        try:
+            entry = pwd.getpwnam(name)
+        except (KeyError, ValueError):  # ValueError: a name that no account can have
+            return "the gateway's host has no account of that name"
+        if entry.pw_name != name:
+            return f"the account is called {entry.pw_name}"
+        if entry.pw_uid == 0:
+            return "it is root"
+        if name == self.slurm_user or entry.pw_uid == _uid(self.slurm_user):
+            return "it is SlurmUser"
+        if entry.pw_uid < self.least_uid:
+            return f"its uid {entry.pw_uid} is below {self.least_uid}"
+        if entry.pw_uid in NOBODY or entry.pw_uid > LAST_UID:
+            return f"its uid {entry.pw_uid} is nobody's"
+        if name in self.users_denied:
+            return "it is listed as one that may not log in"
+        return self._group_refusal(name, entry.pw_gid)
+
+    def _group_refusal(self, name: str, gid: int) -> str:
+        groups = {_group(number) for number in os.getgrouplist(name, gid)}
+        denied = sorted(groups.intersection(self.groups_denied))
+        if denied:
+            return f"it is in the group {denied[0]}, which may not log in"
+        if self.groups_allowed and not groups.intersection(self.groups_allowed):
+            return f"it is in none of the groups {', '.join(self.groups_allowed)}"
+        return ""
+
+
+def _uid(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""

@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: slurmrest-toolkit contributors
+# Apache License 2.0 (see LICENSE)
+"""The logins of a gateway: its key, and its programs (entry file; see module_utils/slurmrest/gateway/signing.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_logins
+short_description: Have the key and the programs of a gateway's logins, or judge what they need
+description:
+  - C(key) has the key that signs the tokens of logins, for O(account) alone to read.
+  - C(judge) refuses a host without a key, a key that the cluster does not take, and what the variables name and the
+    host does not have. It asks slurmrestd with a token of the account nobody, and changes nothing.
+  - C(programs) writes the programs of logins, each of one file.
+options:
+  step: {description: What to do., type: str, required: true, choices: [key, judge, programs]}
+  account: {description: "For C(key): the account of the identity service.", type: str}
+  variables: {description: "For C(judge): the variables of role slurmrest_gateway by name.", type: dict, default: {}}
+  threads:
+    description: "For C(judge): how many threads each slurmrestd has, 0 where nobody said."
+    type: list
+    elements: int
+    default: []
+  programs:
+    description: "For C(programs): paths by the name of the program, C(login) and C(pam)."
+    type: dict
+    default: {}
+attributes:
+  check_mode: {support: full, description: "Compares, asks, and writes nothing."}
+  diff_mode: {support: none, description: Keys and programs are not shown.}
+author: slurmrest-toolkit contributors
+"""
+
+EXAMPLES = r"""
+- name: Have the key that signs tokens
+  slurmrest.toolkit.gateway_logins:
+    step: key
+    account: slurmrest-identity
+"""
+
+RETURN = r"""
+document:
+  description: The public half of the key as a set of keys; empty where there is none yet.
+  returned: step key
+  type: str
+python: {description: The interpreter for the programs., returned: step programs, type: str}
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.gateway.judge_logins import judge_logins
+from ..module_utils.slurmrest.gateway.programs import have_programs
+from ..module_utils.slurmrest.gateway.settings import settle
+from ..module_utils.slurmrest.gateway.signing import have_key
+from ..module_utils.slurmrest.login import pam, service  # noqa: F401 - Ansible brings what is imported, for the programs
+
+
+def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Do one step; SlurmrestError for what is refused."""
+    if parameters["step"] == "key":
+        return asdict(have_key(parameters["account"], check=check))
+    if parameters["step"] == "programs":
+        return have_programs(parameters["programs"], check=check)
+    judge_logins(settle(parameters["variables"], parameters["threads"]))
+    return {}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "step": {"type": "str", "required": True, "choices": ["key", "judge", "programs"]},
+            "account": {"type": "str"},
+            "variables": {"type": "dict", "default": {}},
+            "threads": {"type": "list", "elements": "int", "default": []},
+            "programs": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(module.params, check=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Who may log in."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from typing import Any
+
+import pytest
+from slurmrest.login.policy import Policy
+
+ACCOUNTS = {
+    "root": (0, 0),
+    "toor": (0, 0),
+    "slurm": (64030, 64030),
+    "slurm2": (64030, 64030),
+    "daemon": (1, 1),
+    "www-data": (33, 33),
+    "alice": (1001, 1001),
+    "bob": (1002, 1002),
+    "nobody": (65534, 65534),
+    "dynamic": (61_000_000, 61_000_000),
+}
+GROUPS = {0: "root", 1001: "alice", 1002: "bob", 27: "sudo", 500: "hpc"}
+MEMBERS = {"alice": [1001, 500], "bob": [1002, 27]}
+
+
+@pytest.fixture(autouse=True)
+def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_name(name: str) -> pwd.struct_passwd:
+        if name.lower() not in ACCOUNTS:
+            raise KeyError(name)
+        uid, gid = ACCOUNTS[name.lower()]
+        return pwd.struct_passwd((name.lower(), "x", uid, gid, "", "/", "/bin/sh"))
+
+    def group(gid: int) -> grp.struct_group:
+        return grp.struct_group((GROUPS[gid], "x", gid, []))
+
+    monkeypatch.setattr("pwd.getpwnam", by_name)
+    monkeypatch.setattr("grp.getgrgid", group)
+    monkeypatch.setattr("os.getgrouplist", lambda name, gid: MEMBERS.get(name, [gid]))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("alice", ""),
+        ("bob", ""),
+        ("carol", "no account of that name"),
+        ("Alice", "called alice"),
+        ("root", "it is root"),
+        ("toor", "it is root"),
+        ("slurm", "it is SlurmUser"),
+        ("slurm2", "it is SlurmUser"),
+        ("www-data", "its uid 33 is below 1000"),
+        ("nobody", "its uid 65534 is nobody's"),
+        ("dynamic", "is nobody's"),
+    ],
+)
+def test_ordinary_users_and_no_others(name: str, said: str) -> None:
+    found = Policy("slurm").refusal(name)
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("variables", "alice", "bob"),
+    [
+        ({"least_uid": 1002}, "below 1002", ""),
+        ({"users_denied": ("bob",)}, "", "listed"),
+        ({"groups_denied": ("sudo",)}, "", "in the group sudo"),
+        ({"groups_allowed": ("hpc",)}, "", "none of the groups hpc"),
+        ({"groups_allowed": ("hpc", "sudo"), "groups_denied": ("sudo",)}, "", "in the group sudo"),
+    ],
+)
+def test_what_a_site_says(variables: dict[str, Any], alice: str, bob: str) -> None:
+    found = Policy("slurm", **variables)
+    for name, said in (("alice", alice), ("bob", bob)):
+        assert said in found.refusal(name)
+        assert bool(found.refusal(name)) == bool(said)
+
+
+def test_a_slurm_user_that_the_host_does_not_know_has_no_number() -> None:
+    assert Policy("other").refusal("alice") == ""
+    assert Policy("other").refusal("other") == "the gateway's host has no account of that name"
+
+
+def test_a_name_that_no_account_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert Policy("slurm").refusal("al\0ice") == "the gateway's host has no account of that name"
+
+
+def test_it_reads_what_the_role_wrote() -> None:
+    data = {
+        "slurm_user": "slurm",
+        "least_uid": 500,
+        "users_denied": ["bob"],
+        "groups_denied": [],
+        "groups_allowed": ["hpc"],
+    }
+    assert Policy.from_mapping(data) == Policy("slurm", 500, ("bob",), (), ("hpc",))

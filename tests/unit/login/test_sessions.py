@@ -1,0 +1,78 @@
+"""Sessions and the tokens of their users."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from slurmrest.auth.jwt import inspect
+from slurmrest.auth.rs256 import PrivateKey
+from slurmrest.login.sessions import OF_ONE_USER, Sessions
+from slurmrest.login.tokens import UserTokens
+
+PEM = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_session_is_found_by_its_secret_until_it_ends() -> None:
+    clock = Clock()
+    sessions = Sessions(60, clock)
+    secret, session = sessions.begin("alice")
+    other, _ = sessions.begin("bob")
+    assert len(secret) >= 43, "32 random bytes"
+    assert secret not in (other, session.csrf)
+    assert sessions.find(secret) == session
+    assert (session.user, session.expires) == ("alice", 1060.0)
+    for wrong in ("", secret[:-1], secret + "x", session.csrf, "\udcff"):
+        assert sessions.find(wrong) is None
+    clock.now = 1060.0
+    assert sessions.find(secret) is None
+
+
+def test_it_can_be_ended() -> None:
+    sessions = Sessions(60, Clock())
+    secret, _ = sessions.begin("alice")
+    sessions.end(secret)
+    sessions.end(secret)
+    assert sessions.find(secret) is None
+
+
+def test_one_user_has_so_many_and_the_oldest_goes() -> None:
+    sessions = Sessions(60, Clock())
+    bob, _ = sessions.begin("bob")
+    secrets = [sessions.begin("alice")[0] for _ in range(OF_ONE_USER + 2)]
+    assert [sessions.find(secret) is None for secret in secrets] == [True] * 2 + [False] * OF_ONE_USER
+    assert sessions.find(bob) is not None
+
+
+def test_neither_secret_shows() -> None:
+    secret, session = Sessions(60).begin("alice")
+    assert session.csrf not in repr(session)
+    assert secret not in repr(session)
+    assert session.is_said(session.csrf)
+    assert not session.is_said("")
+    assert not session.is_said("é")
+
+
+def test_a_user_s_token_is_kept_for_half_of_its_life() -> None:
+    clock, told = Clock(), list[str]()
+    signer = UserTokens(PrivateKey.load(PEM, "gateway"), 300, told.append, clock)
+    first = signer.token("alice")
+    clock.now += 149
+    assert signer.token("alice") == first
+    assert signer.token("bob") != first
+    clock.now += 2
+    second = signer.token("alice")
+    assert second != first
+    claims = inspect(second).claims
+    assert (claims["sun"], claims["exp"], claims["iat"]) == ("alice", 1451, 1151)
+    assert inspect(second).header["kid"] == signer.kid
+    assert [line.split()[3] for line in told] == ["alice,", "bob,", "alice,"]
+    assert claims["jti"] in told[-1]
+    assert not [line for line in told if first.reveal() in line or second.reveal() in line]
