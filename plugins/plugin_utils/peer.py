@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+QUIET = {"ansible_no_target_syslog": True}
+"""With that a module tells the journal of its host nothing of what it was given.
+
+Elsewhere Ansible takes parameters with ``no_log`` out, but not out of lists where they have several lines.
+"""
+
+
 def _options(kind: str, plugin: str, variables: Any) -> dict[str, Any]:
     """Return those variables of a host that configure the plugin, templated by the mapping itself."""
     return {name: variables[name] for name in constants.config.get_plugin_vars(kind, plugin) if name in variables}
@@ -96,14 +103,14 @@ def result_on(
 ) -> dict[str, Any]:
     """Run ``module`` with ``arguments`` on ``host`` and return its result, which may be a failure.
 
-    On the task's own host the task's own connection is used. Parameters and result may hold secrets.
+    On the task's own host the task's own connection is used. Parameters and result may hold secrets; the result is
+    without the parameters.
     """
+    result: dict[str, Any]
     if host == task_vars["inventory_hostname"]:
         with private(action):
-            own_result: dict[str, Any] = action._execute_module(
-                module_name=module, module_args=arguments, task_vars=task_vars
-            )
-            return own_result
+            result = action._execute_module(module_name=module, module_args=arguments, task_vars={**task_vars, **QUIET})
+        return _without_parameters(result)
     peer = peer_action(action, host, task_vars)
     variables = dict(task_vars)
     own = task_vars["hostvars"][host]
@@ -111,16 +118,20 @@ def result_on(
         if name.startswith(("ansible_python", "discovered_interpreter")):
             del variables[name]
     variables.update({name: own[name] for name in own if name.startswith(("ansible_python", "ansible_facts"))})
-    variables["inventory_hostname"] = host
+    variables.update(QUIET, inventory_hostname=host)
     try:
         with private(peer):
-            result: dict[str, Any] = peer._execute_module(
-                module_name=module, module_args=arguments, task_vars=variables
-            )
-            return result
+            result = peer._execute_module(module_name=module, module_args=arguments, task_vars=variables)
+        return _without_parameters(result)
     finally:
         peer._remove_tmp_path(peer._connection._shell.tmpdir)
         peer._connection.close()
+
+
+def _without_parameters(result: dict[str, Any]) -> dict[str, Any]:
+    """Take out what Ansible shows from -vvv on and hands to ansible-runner: what was censored and what it knew not."""
+    result.pop("invocation", None)
+    return result
 
 
 def run_on(
