@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.slurm.auth_parameters import items
+from ..module_utils.slurmrest.slurm.auth_wishes import items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

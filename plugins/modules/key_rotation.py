@@ -93,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expected_key, named_hosts, written_by_us
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded import of_host

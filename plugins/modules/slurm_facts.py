@@ -31,6 +31,11 @@ options:
     type: list
     elements: path
     default: []
+  columns:
+    description: Of the release table what decides how a configuration is read. The action plugin says it.
+    type: list
+    elements: list
+    default: []
 attributes:
   check_mode: {support: full, description: Reads only.}
 author: slurmrest-toolkit contributors
@@ -53,15 +58,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.host import look
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look at the host; InputError for a parameter that is refused."""
-    facts = detect(module.params)
-    if facts["warning"]:
-        module.warn(facts["warning"])
-    return {"ansible_facts": {"slurmrest": facts}}
+    return {"ansible_facts": {"slurmrest": look(module.params, module.params["columns"])}}
 
 
 def main() -> None:
@@ -73,6 +75,7 @@ def main() -> None:
             "slurm_conf": {"type": "path"},
             "instance": {"type": "str", "default": ""},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "columns": {"type": "list", "elements": "list", "default": []},
         },
         supports_check_mode=True,
     )

@@ -49,7 +49,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.host.reading import UnsafePath, read_site
 from ..module_utils.slurmrest.upgrade.judge import Case, report
 from ..module_utils.slurmrest.upgrade.look import look

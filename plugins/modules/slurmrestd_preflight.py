@@ -66,7 +66,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.slurmrestd.preflight import groups_of_interest, paths_of_interest, verdict, without
 
 

@@ -89,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.auth.minting import from_scontrol, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.host.network import connect
 from ..module_utils.slurmrest.rest.client import Credentials, Tls
 from ..module_utils.slurmrest.slurm.commands import Slurm

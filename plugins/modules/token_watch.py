@@ -46,7 +46,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.host import detect
+from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.rest.client import Credentials, Target
 from ..module_utils.slurmrest.rotation.acceptance import NEW, OLD, Sampler, prove, routes
 from ..module_utils.slurmrest.slurmrestd import strangers

@@ -12,6 +12,7 @@ import pytest
 from slurmrest.slurm.releases import lookup
 from slurmrest.slurmrestd import adoption
 from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd.contradictions import contradictions
 
 from tests.render.exposure import exposure
 from tests.render.roles import evaluate
@@ -85,7 +86,7 @@ def test_identity_listeners_and_authentication_are_ours_on_every_unit(vendor: st
     assert options["-a"] == "rest_auth/jwt"
     assert options.get("-s") == (None if accounting else host.row.release.openapi_without_accounting)
     assert unit.setting("ExecReload").values == ()
-    assert units.contradictions(unit, [DROPIN]) == []
+    assert contradictions(unit, [DROPIN]) == []
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -433,6 +434,6 @@ def test_instances_share_nothing_but_the_template(vendor: str, tmp_path: Path) -
     assert unit.conditions == ["ConditionPathExists=/etc/slurm/alpha/slurm.conf"]
     assert [file.path for file in unit.environment_files] == ["/etc/default/slurmrestd@alpha"]
     assert unit.words("RuntimeDirectory") == ["slurmrestd-alpha"]
-    assert units.contradictions(unit, [dropin, TEMPLATE]) == []
+    assert contradictions(unit, [dropin, TEMPLATE]) == []
     host.files = {VENDOR_UNIT: files[TEMPLATE], DROPIN: files[dropin]}
     assert verified(host, tmp_path) == ""

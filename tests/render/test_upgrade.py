@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from slurmrest.slurmrestd import preflight
 from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.transaction.set_aside import without_lines
 from slurmrest.upgrade.judge import Case, set_aside
 
@@ -32,7 +33,7 @@ def facts(host: Host) -> dict[str, Any]:
     return {
         **host.facts(),
         "dropin": DROPIN,
-        "contradictions": [item.as_dict() for item in units.contradictions(host.unit(), ours)],
+        "contradictions": [item.as_dict() for item in contradictions(host.unit(), ours)],
         "environment_file": {
             "path": own,
             "ours": "slurmrest.toolkit wrote this file" in text,

@@ -20,7 +20,7 @@ import jinja2
 import pytest
 from ansible.errors import AnsibleError
 from jinja2 import nodes
-from slurmrest.facts.host import detect
+from slurmrest.facts.detection import detect
 from slurmrest.service_token.hosts import consumer_problems
 from slurmrest.slurm.conf import SlurmConf, read
 from slurmrest.slurmrestd.preflight import problems

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.plugins.action import ActionBase
-from slurmrest.facts.host import detect
+from slurmrest.facts.detection import detect
 
 preflight = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurmrestd_preflight")
 LISTEN = "slurmrestd_service_listen"

@@ -10,7 +10,8 @@ import pytest
 from slurmrest.host import programs
 from slurmrest.merge.host import MergeRequest, Part
 from slurmrest.slurm.commands import Slurm
-from slurmrest.slurm.conf import hash_values, read
+from slurmrest.slurm.conf import read
+from slurmrest.slurm.conf_hash import hash_values
 from slurmrest.systemd.loaded import of_host, read_text, unloaded
 from slurmrest.systemd.systemctl import Systemd
 

@@ -13,7 +13,7 @@ from slurmrest import redaction
 from slurmrest.auth import jwt
 from slurmrest.doctor.diagnosis import Finding
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.redaction import REDACTED, is_secret, redacted, tree
+from slurmrest.redaction import REDACTED, is_secret, redacted
 from slurmrest.slurm.conf_secrets import without_secrets
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.verify.run import Result
@@ -165,12 +165,6 @@ def test_names_of_secrets(name: str) -> None:
 @pytest.mark.parametrize("name", ["PrivateData", "PassEnvironment", "jwt_key", "AuthAltParameters", "token_file"])
 def test_names_of_no_secrets(name: str) -> None:
     assert not is_secret(name)
-
-
-def test_results_are_walked_through() -> None:
-    found = {"password": "x", "lines": [f"token {TOKEN}", {"StoragePass": "y"}], "ok": True, "SLURM_JWT": "daemon"}
-    shown = {"password": REDACTED, "lines": [f"token {REDACTED}", {"StoragePass": REDACTED}]}
-    assert tree(found) == {**shown, "ok": True, "SLURM_JWT": "daemon"}
 
 
 # --- what others say of a file ---------------------------------------------------------------------------------------

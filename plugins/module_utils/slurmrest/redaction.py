@@ -12,7 +12,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 REDACTED = "(redacted)"
 
@@ -65,23 +64,6 @@ def redacted(text: str) -> str:
     text = ADDRESS.sub(_without_login, text)
     text = _DOTTED.sub(_without_token, text)
     return _HEX.sub(REDACTED, text)
-
-
-def tree(value: Any) -> Any:
-    """The same of every text in lists and dictionaries; values of keys that name secrets are gone altogether."""
-    if isinstance(value, str):
-        return redacted(value)
-    if isinstance(value, dict):
-        return {key: _member(key, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [tree(item) for item in value]
-    return value
-
-
-def _member(key: object, item: Any) -> Any:
-    if isinstance(key, str) and is_secret(key) and isinstance(item, str) and not _HARMLESS.match(item):
-        return REDACTED
-    return tree(item)
 
 
 def secret_spans(text: str) -> Iterator[tuple[int, int]]:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from slurmrest.errors import SlurmrestError
 from slurmrest.merge.host import CHECK_SECONDS, MergeRequest, Part
-from slurmrest.slurm.conf import hash_values, read
+from slurmrest.slurm.conf import read
 from slurmrest.slurm.conf_edit import Edit
+from slurmrest.slurm.conf_hash import hash_values
 from slurmrest.slurm.releases import lookup
 from slurmrest.systemd.loaded import read_text
 

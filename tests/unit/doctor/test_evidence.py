@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from slurmrest.auth import jwt, keys
 from slurmrest.doctor import evidence as module
-from slurmrest.facts import host as detection
+from slurmrest.facts import detection
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED
 

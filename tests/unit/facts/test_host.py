@@ -19,7 +19,7 @@ from slurmrest.facts import conf as facts_conf
 from slurmrest.facts import host as module
 from slurmrest.facts import installation
 from slurmrest.facts import units as facts_units
-from slurmrest.facts.host import detect
+from slurmrest.facts.detection import detect
 from slurmrest.facts.units import outdated
 from slurmrest.host import access, programs, trust
 from slurmrest.host.access import describe

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
+from slurmrest.host.login import of_the_user
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.transaction.asking import probe_error
@@ -73,7 +74,7 @@ def test_what_the_caller_states_is_there() -> None:
 
 @pytest.mark.usefixtures("login")
 def test_a_user_s_own_command_keeps_the_user_s_cluster() -> None:
-    own = variables(programs.run(["env"], environment=programs.of_the_user()).stdout)
+    own = variables(programs.run(["env"], environment=of_the_user()).stdout)
     assert own["SLURM_CONF"] == OTHERS["SLURM_CONF"]
     assert "SLURM_JWT" not in own
 

@@ -17,7 +17,8 @@ from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.merge import host as confmerge
 from slurmrest.merge.host import Look, MergeRequest, Part, advice
-from slurmrest.slurm.conf import hash_values, read
+from slurmrest.slurm.conf import read
+from slurmrest.slurm.conf_hash import hash_values
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -8,7 +8,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slurmrest.toolkit.plugins.filter.auth_alt_parameters import NAMES, FilterModule
 from slurmrest.errors import InputError
-from slurmrest.slurm.auth_parameters import items, read
+from slurmrest.slurm.auth_parameters import read
+from slurmrest.slurm.auth_wishes import items
 from slurmrest.slurm.releases import RELEASES, lookup
 
 ALL = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.redaction import redacted
 from slurmrest.slurm.conf import lines, read
-from slurmrest.slurm.conf_edit import Edit, Wish, merge, noted, unmerge
+from slurmrest.slurm.conf_edit import Edit, Wish, merge, noted, spread, unmerge
 
 from tests.unit import slurm_parser
 
@@ -317,7 +317,7 @@ def test_logical_lines_are_the_whole_text(content: bytes) -> None:
     found = list(lines(text))
     assert "".join(text[line.start : line.end] for line in found) == text
     for line in found:
-        spans = line.spread()
+        spans = spread(line)
         assert len(spans) == len(line.text)
         assert [text[end - 1] for _start, end in spans] == list(line.text)
         assert all(line.start <= start < end <= line.end for start, end in spans)

@@ -8,8 +8,8 @@ from dataclasses import fields
 import pytest
 from slurmrest.errors import InputError
 from slurmrest.slurm.api_versions import API_VERSIONS
-from slurmrest.slurm.releases import RELEASES, Release, Since, first_with, lookup
-from slurmrest.slurm.version import Version
+from slurmrest.slurm.releases import RELEASES, Release, Since, excerpt, first_with, lookup
+from slurmrest.slurm.version import Version, columns_of
 
 SERIES = ["20.11", "21.08", "22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05"]
 
@@ -177,3 +177,28 @@ def test_debug_levels_grow() -> None:
 def test_ping_facts() -> None:
     shapes = [(API_VERSIONS[f"v0.0.{n}"].ping_key, API_VERSIONS[f"v0.0.{n}"].ping_up) for n in (38, 39, 41, 42, 45)]
     assert shapes == [("ping", "UP"), ("pinged", "UP"), ("pinged", "UP"), ("responding", True), ("responding", True)]
+
+
+@pytest.mark.parametrize(
+    "columns", [("include_beside_includer", "auth_alt_items"), ("wrong_method_status", "refuses_slurm_user")]
+)
+def test_an_excerpt_says_of_each_version_what_the_table_does(columns: tuple[str, ...]) -> None:
+    part = excerpt(*columns)
+    patches = {since for row in RELEASES for column in columns for since, _value in row.cell(column) if since}
+    for version in [
+        "99.11.3",
+        *patches,
+        *(row.last_known for row in RELEASES),
+        *(f"{row.series}.0" for row in RELEASES),
+    ]:
+        release = lookup(version).release
+        found = columns_of(part, version)
+        assert found is not None
+        for column in columns:
+            value = getattr(release, column)
+            assert found[column] == (list(value) if isinstance(value, tuple) else value), (version, column)
+
+
+@pytest.mark.parametrize("version", [None, "19.05.8"])
+def test_an_excerpt_says_nothing_of_what_is_not_in_the_table(version: str | None) -> None:
+    assert columns_of(excerpt("jwks"), version) is None

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.redaction import REDACTED
 from slurmrest.slurm.releases import RELEASES, lookup
+from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.slurmrestd.unit import (
     DROPIN,
     EffectiveUnit,
     Place,
-    contradictions,
     effective,
     order_dropins,
     parse_environment_file,

@@ -10,6 +10,7 @@ from slurmrest.slurm.releases import RELEASES, lookup
 from slurmrest.slurm.version import Version
 from slurmrest.slurmrestd import preflight
 from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.transaction.set_aside import without_lines
 from slurmrest.upgrade.judge import Case, Consequence, UpgradeReport, report
 
@@ -85,9 +86,7 @@ class Site:
             "unit": self.unit().as_dict(),
             "unit_without_ours": self.unit(self.dropin).as_dict(),
             "vendor_unit": units.effective(FRAGMENT, [], self.files.get).as_dict(),
-            "contradictions": [
-                item.as_dict() for item in units.contradictions(self.unit(), {self.dropin, ENVIRONMENT})
-            ],
+            "contradictions": [item.as_dict() for item in contradictions(self.unit(), {self.dropin, ENVIRONMENT})],
             "environment_file": {
                 "path": ENVIRONMENT,
                 "ours": MARKER in text,

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs, reading
+from ..host.login import of_the_user
 from ..host.programs import Done
 from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
@@ -90,7 +91,7 @@ def on_host(slurm: Slurm) -> Ask:
 
 
 def _as_the_user(*words: str) -> Done[str]:
-    own = programs.of_the_user()
+    own = of_the_user()
     program = programs.find("scontrol", filter(None, own.get("PATH", "").split(os.pathsep))) or "scontrol"
     return programs.run([program, *words], limit=_PATIENCE, environment=own)
 

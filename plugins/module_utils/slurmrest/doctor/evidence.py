@@ -22,10 +22,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
-from ..facts.host import detect
+from ..facts.detection import detect
 from ..host import access, files, programs
 from ..host.access import describe
-from ..host.decider import beyond, decider
+from ..host.beyond import beyond
+from ..host.decider import decider
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.proc import process, read_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..slurm.package_plan import parts
 from ..slurmrestd import address, listeners
-from ..slurmrestd import unit as units
+from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, variables
@@ -107,7 +107,7 @@ def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         there = host.facts["plugins"]
         authentication = [name for name in ("jwt", "local") if there[f"rest_auth_{name}"]]
-        for origin, kind, name in units.asked_plugins(host.unit):
+        for origin, kind, name in asked_plugins(host.unit):
             known = {"openapi": there["openapi"], "data_parser": there["data_parser"], "rest_auth": authentication}[
                 kind
             ]
@@ -172,7 +172,7 @@ def _silence(host: Host) -> list[str]:
 
 def _jwt_variable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        asked = [name for _, kind, name in units.asked_plugins(host.unit) if kind == "rest_auth"]
+        asked = [name for _, kind, name in asked_plugins(host.unit) if kind == "rest_auth"]
         value = host.unit["environment"].get("SLURM_JWT")
         local = "jwt" not in asked if asked else all(listener.kind == "unix" for listener, _ in _told(host))
         if not host.unit["exec_start"] or value == "daemon" or (value is None and local):
@@ -200,7 +200,7 @@ def _plugin_not_named(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         there, unit = host.facts["plugins"], host.unit
         sockets = [(listener, origin) for listener, origin in _told(host) if listener.kind == "unix"]
-        asked = any(kind == "rest_auth" for _, kind, _ in units.asked_plugins(unit))
+        asked = any(kind == "rest_auth" for _, kind, _ in asked_plugins(unit))
         both = there["rest_auth_jwt"] and there["rest_auth_local"]
         if asked or not both or not sockets or "SLURM_JWT" not in unit["environment"] or host.down("slurmrestd"):
             continue
@@ -381,7 +381,7 @@ def _covers(entry: Mapping[str, Any], wanted: address.Listener) -> bool:
         return bool(entry["path"] == wanted.path)
     there = address.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
     named = wanted.address is None and not there.is_any  # a name: any address may be its
-    return there.covers(wanted) or (named and there.port == wanted.port)
+    return listeners.covers(there, wanted) or (named and there.port == wanted.port)
 
 
 def _waiting(cluster: Cluster) -> Iterator[Sign]:

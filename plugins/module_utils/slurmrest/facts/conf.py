@@ -11,12 +11,12 @@ from ..host.access import readable
 from ..host.identity import account_facts
 from ..host.own import MARKER
 from ..host.reading import read_if_there, readable_text
-from ..slurm import auth_parameters, controllers
+from ..slurm import auth_parameters
 from ..slurm import conf as slurmconf
+from ..slurm.daemons import SLURMCTLD_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
 
 MUNGE_KEY = "/etc/munge/munge.key"
 
@@ -101,7 +101,7 @@ def slurm_conf_facts(
         cluster_name=conf.get("ClusterName"),
         slurmctld_hosts=[re.sub(r"\(.*\)$", "", host) for host in hosts],
         slurmctld_addresses=[host.partition("(")[2].rstrip(")") or host for host in hosts],
-        slurmctld_timeout=int(timeout) if timeout.isdigit() else controllers.DEFAULT_TIMEOUT,
+        slurmctld_timeout=int(timeout) if timeout.isdigit() else SLURMCTLD_TIMEOUT,
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
         state_save_location=conf.get("StateSaveLocation", "/var/spool"),

@@ -6,8 +6,6 @@ It changes nothing, runs a handful of programs at once, and gives a plain dictio
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import posixpath
 import re
@@ -18,6 +16,7 @@ from ..host.identity import account_facts, gid_of
 from ..host.programs import finish
 from ..host.reading import read_if_there
 from ..slurm.daemons import DAEMONS
+from ..slurm.version import columns_of
 from ..slurmrestd import running
 from ..slurmrestd import unit as units
 from ..slurmrestd.running import glob_files, our_dropin, unit_files
@@ -30,7 +29,6 @@ from .installation import (
     packaging_of,
     plugins_of,
     prefix_of,
-    release_row,
     start_programs,
 )
 from .units import adopted_of, other_unit, unit_facts_of, units_shown, wanted_dropin
@@ -38,11 +36,17 @@ from .units import adopted_of, other_unit, unit_facts_of, units_shown, wanted_dr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..slurm.version import Excerpt
+
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
-def detect(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything the roles want to know of this host; ``digest`` is the same as long as all the rest is.
+COLUMNS = ("include_beside_includer", "auth_alt_items")
+"""Of the release table: what decides how a configuration is read."""
+
+
+def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
+    """Everything the roles want to know of this host, but what the release table says (:mod:`.detection`).
 
     Args:
         options: all optional. ``account``: the service account (default slurmrestd). ``slurmrestd``: path of the
@@ -50,6 +54,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
             several serve on this host. ``paths``: paths whose owner, mode and use to the account are wanted.
             ``groups``: group names to look up. ``owned``: paths of unit and environment files that count as ours
             besides the usual ones.
+        columns: :data:`COLUMNS` of the release table.
 
     Raises:
         InputError: an instance that can be none.
@@ -66,7 +71,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     packages = from_dpkg() or from_rpm(started, binaries)
     daemons = {name: daemon_of(binaries.get(name), started.get(name), packages) for name in DAEMONS}
     version = next((item["version"] for item in daemons.values() if item["version"]), None)
-    release, warning, release_error = release_row(version)
+    release = columns_of(columns, version)
     unit = units.effective(fragment or None, dropins, read_if_there, glob_files).as_dict()
     slurm_conf_path = options.get("slurm_conf") or slurm_conf_path_of(unit, other_unit(shown["slurmctld"]), prefix)
     slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, release)
@@ -80,7 +85,7 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
     slurmdbd_conf = slurmdbd_conf_facts(slurmdbd_conf_path, release)
     plugin_dir, plugins = plugins_of(conf, prefix)
     packaging, package = packaging_of(binaries, packages)
-    found = {
+    return {
         **daemons,
         "euid": os.geteuid(),
         "processors": os.cpu_count() or 1,
@@ -89,9 +94,6 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "packaging": packaging,
         "package": package,
         "version": version,
-        "release": release,
-        "warning": warning,
-        "release_error": release_error,
         "prefix": prefix,
         "config_dir": posixpath.dirname(slurm_conf_path),
         "plugin_dir": plugin_dir,
@@ -112,19 +114,12 @@ def detect(options: Mapping[str, Any]) -> dict[str, Any]:
         "groups": {name: gid_of(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
     }
-    return {**found, "digest": hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()}
-
-
-# --- programs --------------------------------------------------------------------------------------------------------
 
 
 def _systemd_version(answer: str) -> int | None:
     """The number in "systemd 252 (252.39-1~deb12u1)"; None without systemd."""
     match = re.match(r"systemd (\d+)", answer)
     return int(match[1]) if match else None
-
-
-# --- the host --------------------------------------------------------------------------------------------------------
 
 
 def _os_release() -> dict[str, str]:
@@ -139,9 +134,3 @@ def _os_release() -> dict[str, str]:
         "version": fields.get("VERSION_ID", ""),
         "codename": fields.get("VERSION_CODENAME", ""),
     }
-
-
-# --- units -----------------------------------------------------------------------------------------------------------
-
-
-# --- Slurm -----------------------------------------------------------------------------------------------------------

@@ -17,33 +17,25 @@ from ..host.programs import NOBODY, Started, finish, start, whom
 from ..host.reading import names_in, read_if_there
 from ..slurm import conf as slurmconf
 from ..slurm.daemons import DAEMONS, DATABASE
-from ..slurm.releases import lookup
 from ..slurm.version import Version
 from ..systemd import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-
 DPKG = "/var/lib/dpkg"
-
 
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/slurm*/sbin", "/opt/slurm*/*/sbin")
 
-
 _PLUGIN_DIRECTORIES = ("lib/*/slurm-wlm", "lib/*/slurm", "lib64/slurm", "lib/slurm", "lib64/slurm-wlm", "lib/slurm-wlm")
-
 
 _UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,MainPID,Result"
 )
 
-
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[^:\s]+)")
 
-
 _INSTALLED = "\nStatus: install ok installed\n"
-
 
 _STANZA_LINE = re.compile(r"^(Package|Version): (\S+)$", re.MULTILINE)
 
@@ -108,17 +100,6 @@ def daemon_of(path: str | None, asked: Started | None, packages: Packages) -> di
     except InputError:
         facts["error"] = facts["error"] or f"'{path} -V' says {output.strip()!r}, which is no version"
     return facts
-
-
-def release_row(version: str | None) -> tuple[dict[str, Any] | None, str | None, str | None]:
-    """The row of the release table, what is to be said about it, and why there is none."""
-    if version is None:
-        return None, None, None
-    try:
-        row = lookup(version, "installed Slurm")
-    except InputError as error:
-        return None, str(error), str(error)
-    return row.as_dict(), row.warning, None
 
 
 @dataclass(frozen=True)

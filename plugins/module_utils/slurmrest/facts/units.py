@@ -15,19 +15,17 @@ from ..host.trust import roots_alone
 from ..slurm.daemons import DAEMONS
 from ..slurmrestd import adoption
 from ..slurmrestd import unit as units
-from ..slurmrestd.listeners import VARIABLE as LISTEN
+from ..slurmrestd.address import VARIABLE as LISTEN
+from ..slurmrestd.contradictions import contradictions
 from ..slurmrestd.running import glob_files, our_dropin
 from ..systemd import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-
 DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 
-
 OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
-
 
 _CONFIG_DIR = "slurm_common_config_dir"
 
@@ -99,11 +97,11 @@ def unit_facts_of(
             return wanted
         return None if path in ours and path != fragment else read_if_there(path)
 
-    contradictions = units.contradictions(units.effective(path, [*others, dropin], as_wanted, glob_files), ours)
+    against = contradictions(units.effective(path, [*others, dropin], as_wanted, glob_files), ours)
     return {
         "vendor_unit": vendor.as_dict(),
         "unit_without_ours": units.effective(path, others, read_if_there, glob_files).as_dict(),
-        "contradictions": [{**item.as_dict(), "text": str(item)} for item in contradictions],
+        "contradictions": [{**item.as_dict(), "text": str(item)} for item in against],
         "environment_file": _environment_file_facts(environment_file),
         "fragment_ours": fragment == own_unit and MARKER in readable_text(own_unit),
     }

@@ -143,7 +143,7 @@ def _reach(host: str, told: Sequence[str], *, own: bool) -> str:
     if own and known and known[0].kind == "unix":
         return str(known[0])
     raise InputError(
-        listeners.VARIABLE,
+        address.VARIABLE,
         ", ".join(told),
         "an address that the gateway reaches, such as 0.0.0.0:6820 with slurmrestd_service_clients",
         f"the gateway is on another host than {host}",

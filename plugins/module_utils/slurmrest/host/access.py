@@ -12,8 +12,6 @@ from .identity import group_name, owner_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def may(facts: Mapping[str, Any], user: Mapping[str, Any], want: int) -> bool:

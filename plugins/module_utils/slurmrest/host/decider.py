@@ -7,7 +7,6 @@ import os
 import posixpath
 from collections.abc import Iterable
 
-from .access import readable
 from .identity import account_facts
 from .programs import NOBODY
 
@@ -34,14 +33,6 @@ def _owners(path: str) -> list[int]:
         if path == "/":
             return found
         path = posixpath.dirname(path)
-
-
-def beyond(files: Iterable[str]) -> list[str]:
-    """Of files of a configuration those that :func:`decider`, who has root read them, may not read itself."""
-    files = list(files)
-    uid = decider(files)
-    account = {**account_facts(str(uid)), "exists": True, "uid": uid}
-    return [file for file in dict.fromkeys(files) if readable(file, account) is False] if uid else []
 
 
 def groups_of(uid: int) -> tuple[int, list[int]]:

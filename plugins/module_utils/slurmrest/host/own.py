@@ -8,4 +8,4 @@ STATE_DIR = "/var/lib/slurmrest"
 """What this toolkit notes of a host, for root only."""
 
 RETIRED_PREFIX = "retired-"
-"""Of files in it that tell which key must not come back."""
+"""Of files there: which key must not come back."""

@@ -47,7 +47,6 @@ MISSING = 127
 NOBODY = 65534
 """The number of the account, and of the group, that owns nothing."""
 
-_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _CHUNK = 1 << 20
 _LAST_SECONDS = 1.0  # for what a program that was ended had written already
 
@@ -74,19 +73,6 @@ class ProgramFailed(SlurmrestError):
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a program: PATH, LC_ALL=C, and what is stated."""
     return {"PATH": PATH, "LC_ALL": "C", **(environment or {})}
-
-
-def of_the_user() -> dict[str, str]:
-    """What somebody who runs a command on a login host has in the environment, SLURM_CONF too, but no SLURM_JWT.
-
-    With that, Slurm's programs would log in by the old token.
-    """
-    return {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
-
-
-def proxies() -> dict[str, str]:
-    """The proxies of the login or of the play: what fetches packages needs them."""
-    return {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
 
 
 def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, **how: Any) -> Started:
@@ -210,18 +196,6 @@ def run(
 def whom(uid: int, gid: int, groups: Sequence[int] = ()) -> dict[str, Any]:
     """What :func:`start` and :func:`run` are told to run a program as another account, which only root can do."""
     return {"user": uid, "group": gid, "extra_groups": list(groups), "cwd": "/"}
-
-
-def as_account(run: Run, uid: int, gid: int, groups: Sequence[int] = ()) -> Run:
-    """The same as another account, which may then lead nobody but itself astray; only root can do so."""
-    who = whom(uid, gid, groups)
-
-    def run_so(
-        argv: Sequence[str], *, limit: float = SECONDS, environment: Mapping[str, str] | None = None
-    ) -> Done[str]:
-        return run(argv, limit=limit, environment=environment, **who)
-
-    return run_so
 
 
 def words(done: Done[str]) -> str:

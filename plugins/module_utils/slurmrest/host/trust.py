@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from .access import directories_above, ownership
-from .places import real
-from .reading import UnsafePath
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+
+_MAXIMUM_LINKS = 40  # as the kernel, path_resolution(7)
 
 
 def roots_alone(path: str) -> bool:
     """Whether nobody but root can change a file, put another one in its place, or lead its path elsewhere."""
     try:
-        behind = real(path)
-        owned = [ownership(behind), *directories_above(behind)]
-    except (OSError, UnsafePath):
+        return all(map(_roots, passed(path)))
+    except OSError:
         return False
-    return all(entry["uid"] == 0 and not entry["mode"] & 0o022 for entry in owned)
+
+
+def _roots(entry: os.stat_result) -> bool:
+    return entry.st_uid == 0 and (stat.S_ISLNK(entry.st_mode) or not entry.st_mode & 0o022)
+
+
+def passed(path: str) -> Iterator[os.stat_result]:
+    """Status of all on the way to what a path leads to, and of that. Raises OSError."""
+    place, links = "/", 0
+    waiting = _parts(posixpath.join(os.getcwd(), path))
+    yield os.lstat(place)
+    while waiting:
+        entry = posixpath.normpath(posixpath.join(place, waiting.pop()))
+        status = os.lstat(entry)
+        yield status
+        if not stat.S_ISLNK(status.st_mode):
+            place = entry
+            continue
+        links += 1
+        if links > _MAXIMUM_LINKS:
+            raise OSError(f"{path} has too many links")
+        target = os.readlink(entry)
+        place = "/" if os.path.isabs(target) else place
+        waiting += _parts(target)
+
+
+def _parts(path: str) -> list[str]:
+    """The components of a path, the last one first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]

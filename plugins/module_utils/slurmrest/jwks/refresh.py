@@ -20,7 +20,7 @@ from typing import Any
 from ..auth import keys as key_files
 from ..auth.jwks import KeySet
 from ..errors import InputError, SlurmrestError
-from ..facts.host import detect
+from ..facts.detection import detect
 from ..host import programs
 from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock

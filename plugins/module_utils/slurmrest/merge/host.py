@@ -28,11 +28,13 @@ from typing import Any
 
 from ..errors import InputError, SlurmrestError
 from ..host import acl, files, programs, reading
-from ..host.decider import beyond, decider, groups_of
+from ..host.beyond import beyond
+from ..host.borrowed import as_account
+from ..host.decider import decider, groups_of
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
 from ..host.own import STATE_DIR
-from ..host.programs import Done, Run, as_account
+from ..host.programs import Done, Run
 from ..redaction import redacted
 from ..slurm import auth_parameters
 from ..slurm.commands import Slurm

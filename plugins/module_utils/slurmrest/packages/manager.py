@@ -21,6 +21,7 @@ from typing import Any
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs, reading
 from ..host.lock import POLL_SECONDS, host_lock
+from ..host.login import proxies
 from ..host.programs import Done, Run
 from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from ..systemd.systemctl import Systemd
@@ -204,7 +205,7 @@ class Dnf:
 
 
 def _run(run: Run, argv: Sequence[str]) -> Done[str]:
-    return run(["env", *ENVIRONMENT, *argv], limit=PACKAGES_SECONDS, environment=programs.proxies())
+    return run(["env", *ENVIRONMENT, *argv], limit=PACKAGES_SECONDS, environment=proxies())
 
 
 def _apt_words(request: PackageRequest) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlurmrestError
-from ..facts.host import detect
+from ..facts.detection import detect
 from ..host import files, programs
 from ..host.identity import account_facts
 from ..host.programs import Run

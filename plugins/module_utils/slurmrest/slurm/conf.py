@@ -4,12 +4,11 @@ It reads as Slurm does (``src/common/parse_config.c``, the same in all releases 
 starts a comment wherever it stands unless it is escaped, a backslash at the end continues a line, ``Include`` only at
 the start of a line and ``%c`` in its path is the cluster's name in lower case. A line holds one key, but for records
 such as ``NodeName=…``, which have several. Only the white space of ASCII separates. Nothing is written here (that is
-:mod:`slurmconf_edit`); values that are passwords do not appear in any repr.
+:mod:`.conf_edit`); values that are passwords do not appear in any repr.
 """
 
 from __future__ import annotations
 
-import binascii
 import posixpath
 import re
 from collections.abc import Iterator
@@ -54,21 +53,6 @@ class Line:
         """What Slurm works on, escapes resolved."""
         code = "".join(code for _offset, code in self.pieces)
         return _ESCAPED.sub(r"\1", code) if "\\" in code else code
-
-    def spread(self) -> list[tuple[int, int]]:
-        """Where each character of :attr:`text` comes from: start and end in the text of the file."""
-        raw = [(offset + at, character) for offset, code in self.pieces for at, character in enumerate(code)]
-        spans: list[tuple[int, int]] = []
-        index = 0
-        while index < len(raw):
-            start, character = raw[index]
-            if character == "\\":
-                index += 1
-                if index == len(raw):
-                    break
-            spans.append((start, raw[index][0] + 1))
-            index += 1
-        return spans
 
 
 def lines(text: str) -> Iterator[Line]:
@@ -236,30 +220,3 @@ class _Reader:
             self.errors.append(f"{path}:{number}")
         for key, value in pairs[:1]:
             self.entries.append(Entry(key, value, path, number, tuple(pairs[1:]) if record else ()))
-
-
-# --- what slurmctld has loaded ---------------------------------------------------------------------------------------
-
-
-def hash_values(raw: str) -> set[int]:
-    """Slurm's own checksum of a configuration (``HASH_VAL`` of ``scontrol show config``).
-
-    It runs over everything that was read, comments included, in the order of reading (:attr:`SlurmConf.raw`); bytes
-    beyond ASCII count as negative numbers where the machine's ``char`` is signed, so that there may be two values.
-    """
-    # For Slurm a NUL ends the line, its line break included.
-    data = re.sub(rb"\0[^\n]*\n?", b"", raw.encode("utf-8", "surrogateescape"))
-    return {_hash(data, signed=True), _hash(data, signed=False)}
-
-
-def _hash(data: bytes, *, signed: bool) -> int:
-    # A CRC-CCITT, but for what is shifted beyond its 16 bits: that is of the last two bytes, whatever was before them.
-    value = binascii.crc_hqx(data[:-2], 0)
-    for byte in data[-2:]:
-        value ^= ((byte - 256 if signed and byte > 127 else byte) << 8) & 0xFFFFFFFF
-        for _bit in range(8):
-            carry = value & 0x8000
-            value = (value << 1) & 0xFFFFFFFF
-            if carry:
-                value ^= 4129
-    return value

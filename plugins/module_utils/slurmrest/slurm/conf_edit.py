@@ -244,7 +244,7 @@ class _Value:
     """The value of a line's key, and where its characters are in the file."""
 
     def __init__(self, line: Line) -> None:
-        self.spans = line.spread()
+        self.spans = spread(line)
         code = line.text
         match = pair(code)
         if match is None:
@@ -351,3 +351,19 @@ def _undo_line(
         start -= next((len(ending) for ending in (_line_break(text, start), "\n") if above.endswith(ending)), 0)
     shift = len(new or "") - len(old) if line.start < start else 0
     return text[: start + shift] + text[end + shift :], change
+
+
+def spread(line: Line) -> list[tuple[int, int]]:
+    """Where each character of :attr:`.conf.Line.text` comes from: start and end in the text of the file."""
+    raw = [(offset + at, character) for offset, code in line.pieces for at, character in enumerate(code)]
+    spans: list[tuple[int, int]] = []
+    index = 0
+    while index < len(raw):
+        start, character = raw[index]
+        if character == "\\":
+            index += 1
+            if index == len(raw):
+                break
+        spans.append((start, raw[index][0] + 1))
+        index += 1
+    return spans

@@ -17,9 +17,7 @@ from typing import Any, Callable
 from ..host import reading
 from ..host.network import connect
 from ..host.reading import UnsafePath
-
-DEFAULT_TIMEOUT = 120
-"""Seconds of SlurmctldTimeout where slurm.conf says nothing (slurm.conf(5))."""
+from .daemons import SLURMCTLD_TIMEOUT
 
 TAKE_BACK_SECONDS = 31
 """About what it takes Slurm until a primary that starts has the cluster back from its backup (measured)."""
@@ -56,7 +54,7 @@ class Standing:
     silent: tuple[str, ...] = ()
     leader: str = ""
     age: float = 0.0
-    timeout: int = DEFAULT_TIMEOUT
+    timeout: int = SLURMCTLD_TIMEOUT
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Standing:
@@ -147,4 +145,4 @@ def look(conf: Mapping[str, Any], reach: Connect = connect) -> Standing | None:
     places = conf.get("slurmctld_addresses") or hosts
     silent = [host for host, place in zip(hosts, places) if reach(place, port)["error"]]
     heartbeat = read_heartbeat(str(conf["state_save_location"]))
-    return judge(hosts, silent, heartbeat, time.time(), int(conf.get("slurmctld_timeout") or DEFAULT_TIMEOUT))
+    return judge(hosts, silent, heartbeat, time.time(), int(conf.get("slurmctld_timeout") or SLURMCTLD_TIMEOUT))

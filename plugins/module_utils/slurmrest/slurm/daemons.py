@@ -4,5 +4,7 @@ from __future__ import annotations
 
 CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
 
+SLURMCTLD_TIMEOUT = 120
+"""Seconds, where slurm.conf has no SlurmctldTimeout."""
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")

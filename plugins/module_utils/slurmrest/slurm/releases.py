@@ -569,6 +569,17 @@ def first_with(column: str, value: object = True) -> str | None:
     return None
 
 
+def excerpt(*columns: str) -> list[tuple[str, dict[str, Any]]]:
+    """Some columns, for a host that does not need the others: from each version on, what they hold. Oldest first."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for row in RELEASES:
+        steps = {row.series, *(since for column in columns for since, _value in row.cell(column) if since)}
+        for version in sorted(map(Version.parse, steps)):
+            at = row.at(version)
+            found.append((str(version), {column: _plain(getattr(at, column)) for column in columns}))
+    return found
+
+
 def lookup(version: str, variable: str = "slurm version") -> Row:
     """The row for an exact version (``24.11.5``, ``22.05.8-4+deb12u3``, or what ``slurmrestd -V`` prints).
 

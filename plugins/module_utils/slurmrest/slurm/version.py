@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import InputError
 
-if TYPE_CHECKING:
-    pass
-
+Excerpt = Sequence[tuple[str, Mapping[str, Any]]]
+"""From each version on, oldest first, what some columns hold (:func:`.releases.excerpt`)."""
 
 _VERSION = re.compile(
     r"(?P<major>\d{2})\.(?P<minor>\d{2})(?:\.(?P<patch>\d{1,3}))?(?:(?:[-+~]|rc|pre)[\w.+~-]*)?", re.ASCII
@@ -48,3 +48,11 @@ class Version:
         if match is None:
             raise InputError(variable, text, "a version such as 24.11.5, or what 'slurmrestd -V' prints")
         return cls(int(match["major"]), int(match["minor"]), int(match["patch"] or 0))
+
+
+def columns_of(excerpt: Excerpt, version: str | None) -> Mapping[str, Any] | None:
+    """What an excerpt says of a version; None where that is not known, or older than the table."""
+    if version is None:
+        return None
+    wanted = Version.parse(version)
+    return next((columns for since, columns in reversed(excerpt) if Version.parse(since) <= wanted), None)

@@ -6,11 +6,10 @@ import ipaddress
 import posixpath
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
+VARIABLE = "slurmrestd_service_listen"
+"""Of the roles: the listeners."""
 
 DEFAULT_PORT = 6820
 
@@ -51,15 +50,6 @@ class Listener:
         if self.kind == "unix":
             return f"unix:{self.path}"
         return f"https://{self.authority}" if self.is_tls else self.authority
-
-    def covers(self, other: Listener) -> bool:
-        """Whether clients who ask at ``other`` are answered here. Of a host name any address may be the one."""
-        if self.scheme != other.scheme:
-            return False
-        if self.kind == "unix":
-            return _real(self.path) == _real(other.path)
-        same = self.is_any or self.host == other.host or (self.address is not None and self.address == other.address)
-        return self.port == other.port and same
 
     def __str__(self) -> str:
         return self.format()

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .address import _TCP, SUN_PATH_MAX, Listener, _canonical, _real
+from .address import _TCP, SUN_PATH_MAX, VARIABLE, Listener, _canonical, _real
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-VARIABLE = "slurmrestd_service_listen"
 ALLOWED = (
     "host:port, [IPv6 address]:port, https://host:port or unix:/absolute/path, such as 127.0.0.1:6820 or "
     "unix:/run/slurmrestd/rest.socket"
@@ -67,6 +66,16 @@ def parse_all(texts: Iterable[object], variable: str = VARIABLE) -> list[Listene
         value = f"{conflict.first}, {conflict.second}"
         raise InputError(variable, value, "listeners that do not overlap", reason=conflict.reason)
     return listeners
+
+
+def covers(bound: Listener, other: Listener) -> bool:
+    """Whether clients who ask at ``other`` are answered here. Of a host name any address may be the one."""
+    if bound.scheme != other.scheme:
+        return False
+    if bound.kind == "unix":
+        return _real(bound.path) == _real(other.path)
+    same = bound.is_any or bound.host == other.host or (bound.address is not None and bound.address == other.address)
+    return bound.port == other.port and same
 
 
 def conflicts(listeners: Sequence[Listener]) -> list[Conflict]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PRIVILEGED_PORTS = range(1, 1024)
 """Only root, or a process with CAP_NET_BIND_SERVICE, binds these (capabilities(7))."""
 
-LISTEN = listeners.VARIABLE
+LISTEN = address.VARIABLE
 THREADS = "slurmrestd_service_threads"
 CONNECTIONS = "slurmrestd_service_max_connections"
 ENVIRONMENT = "slurmrestd_service_environment"

@@ -20,7 +20,7 @@ from ..redaction import REDACTED, redacted
 from . import address
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 UNIT = "slurmrestd.service"
 DROPIN = f"/etc/systemd/system/{UNIT}.d/50-slurmrest.conf"
@@ -28,13 +28,6 @@ DROPIN = f"/etc/systemd/system/{UNIT}.d/50-slurmrest.conf"
 
 OUR_COMMAND = "slurmrest-toolkit"
 """A word that stands in the pretended command of our drop-in, and in no command of a site."""
-
-PLUGIN_OPTIONS = {"-s": "openapi", "-d": "data_parser", "-a": "rest_auth"}
-PLUGIN_VARIABLES = {
-    "SLURMRESTD_OPENAPI_PLUGINS": "openapi",
-    "SLURMRESTD_DATA_PARSER_PLUGINS": "data_parser",
-    "SLURMRESTD_AUTH_TYPES": "rest_auth",
-}
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -80,10 +73,6 @@ _SPECIFIERS = {
 }
 _OPTIONS_WITH_VALUE = frozenset("adfgstu")
 _LONG_OPTIONS_WITH_VALUE = frozenset({"max-connections", "autocomplete"})
-_DECIDES_IDENTITY = ("User", "Group", "DynamicUser", "SupplementaryGroups", "ExecStart", "ExecReload")
-_LISTS = ("SupplementaryGroups", "ExecStart", "ExecReload")
-_REDIRECTING = ("SLURM_CONF", "SLURM_CONF_SERVER")  # what an -f overrules (slurmrestd(8))
-_DANGEROUS_SECURITY = ("disable_user_check", "become_user")
 
 
 @dataclass(frozen=True)
@@ -187,7 +176,7 @@ class EffectiveUnit:
 
     def words(self, key: str, section: str = "Service") -> list[str]:
         """All words of a key that is a list."""
-        return [word for entry in self.setting(key, section).values for word in _words(entry)]
+        return [word for entry in self.setting(key, section).values for word in words_of(entry)]
 
     @property
     def user(self) -> str | None:
@@ -235,22 +224,6 @@ class EffectiveUnit:
             "options": [{"flag": item.flag, "value": item.value, "origin": str(item.origin)} for item in self.options],
             "unreadable": list(self.unreadable),
         }
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """Something that decides about the daemon although it does not come from our files."""
-
-    setting: str
-    value: str
-    origin: Place
-
-    def __str__(self) -> str:
-        return f"{self.origin} decides {self.setting}: {self.value}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {"setting": self.setting, "value": self.value, "file": self.origin.file, "line": self.origin.line}
 
 
 def parse_unit(text: str, path: str) -> list[Assignment]:
@@ -417,58 +390,6 @@ def effective(
     )
 
 
-def contradictions(unit: EffectiveUnit, ours: Collection[str]) -> list[Contradiction]:
-    """What decides identity, listeners or authentication of ``unit`` although it is in none of our files.
-
-    Args:
-        unit: the effective unit with our drop-in (and environment file) among its files.
-        ours: paths of our files. The vendor's fragment counts as foreign only where it still adds a listener.
-    """
-    known = {*ours, unit.fragment}
-    own = merge(entry for entry in unit.assignments if entry.origin.file in ours)
-    found = [
-        *(item for key in _DECIDES_IDENTITY for item in _foreign_setting(unit, key, own, known)),
-        *_foreign_variables(unit, own, known),
-        *_foreign_reset(unit, known),
-    ]
-    decided = {item.setting for item in found}
-    if "ExecStart" not in decided:
-        found.extend(
-            Contradiction("listener", listener.text, listener.origin)
-            for listener in unit.listeners
-            if listener.origin.file not in ours and "SLURMRESTD_LISTEN" not in decided
-        )
-        found.extend(
-            Contradiction(option.flag, option.value or "", option.origin)
-            for option in unit.options
-            if option.origin.file not in ours and option.flag in ("-u", "-g")
-        )
-        conf = [option for option in unit.options if option.flag == "-f"][-1:]
-        found.extend(
-            Contradiction(option.flag, option.value or "", option.origin)
-            for option in conf
-            if option.origin.file not in ours
-        )
-    return found
-
-
-def asked_plugins(unit: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Origin, kind and name of each plugin that options and variables of a unit name."""
-    named = [
-        (PLUGIN_OPTIONS[item["flag"]], item["value"], item["origin"])
-        for item in unit["options"]
-        if item["flag"] in PLUGIN_OPTIONS
-    ]
-    for variable, kind in PLUGIN_VARIABLES.items():
-        if variable in unit["environment"]:
-            named.append((kind, unit["environment"][variable], unit["environment_origins"][variable]))
-    for kind, value, origin in named:
-        for name in (value or "").split(","):
-            plain = name.strip().removeprefix(f"{kind}/").partition("+")[0]
-            if plain:
-                yield origin, kind, plain
-
-
 # --- unit files ------------------------------------------------------------------------------------------------------
 
 
@@ -577,7 +498,7 @@ def _environment(
     """``Environment=``, then each file, then ``UnsetEnvironment=``: the order in which systemd applies them."""
     variables: dict[str, Variable] = {}
     for entry in unit.setting("Environment").values:
-        for word in _words(entry):
+        for word in words_of(entry):
             name, equals, value = word.partition("=")
             if equals and _NAME.fullmatch(name):
                 variables[name] = _variable(name, value, entry.origin)
@@ -663,61 +584,14 @@ def _listen_variable(variable: Variable | None) -> list[Word]:
     return [Word(text, variable.origin) for text in variable.value.split(",") if text] if variable else []
 
 
-# --- contradictions --------------------------------------------------------------------------------------------------
-
-
-def _foreign_setting(
-    unit: EffectiveUnit, key: str, own: Mapping[tuple[str, str], Setting], known: Collection[str | None]
-) -> Iterator[Contradiction]:
-    setting = unit.setting(key)
-    ours = [entry.value for entry in own.get(("Service", key), Setting()).values]
-    values = setting.values if key in _LISTS else setting.values[-1:]
-    if [entry.value for entry in values] == (ours if key in _LISTS else ours[-1:]):
-        return
-    if not values and setting.reset is not None and setting.reset.file not in known:
-        yield Contradiction(key, "(reset)", setting.reset)
-    for entry in values:
-        if entry.origin.file not in known:
-            yield Contradiction(key, entry.value, entry.origin)
-
-
-def _foreign_reset(unit: EffectiveUnit, known: Collection[str | None]) -> Iterator[Contradiction]:
-    """An empty ``EnvironmentFile=``: the file with our options is not read any more. Further files only add."""
-    reset = unit.setting("EnvironmentFile").reset
-    if reset is not None and reset.file not in known:
-        yield Contradiction("EnvironmentFile", "(reset)", reset)
-
-
-def _foreign_variables(
-    unit: EffectiveUnit, own: Mapping[tuple[str, str], Setting], known: Collection[str | None]
-) -> Iterator[Contradiction]:
-    ours: dict[str, str] = {}
-    for entry in own.get(("Service", "Environment"), Setting()).values:
-        ours.update((name, value) for name, _, value in (word.partition("=") for word in _words(entry)))
-    for name, value in ours.items():
-        variable = unit.environment.get(name)
-        if variable is None:
-            yield Contradiction(name, "(unset)", unset_by(unit, name))
-        elif variable.origin.file not in known and variable.value != value:
-            yield Contradiction(name, variable.value, variable.origin)
-    elsewhere = not any(option.flag == "-f" for option in unit.options)
-    for name in _REDIRECTING if elsewhere else ():
-        variable = unit.environment.get(name)
-        if variable is not None and name not in ours and variable.origin.file not in known:
-            yield Contradiction(name, variable.value, variable.origin)
-    security = unit.environment.get("SLURMRESTD_SECURITY", Variable("", "", Place("", 0)))
-    dangerous = any(word.strip().lower() in _DANGEROUS_SECURITY for word in security.value.split(","))
-    if dangerous and security.name not in ours and security.origin.file not in known:
-        yield Contradiction(security.name, security.value, security.origin)
-
-
-def _words(entry: Assignment) -> list[str]:
+def words_of(entry: Assignment) -> list[str]:
+    """The words of a value, specifiers resolved."""
     return [specifiers(word) for word in split_words(entry.value)]
 
 
 def unset_by(unit: EffectiveUnit, name: str) -> Place:
     """Where a variable of ours was lost: an ``UnsetEnvironment=`` that names it, or an empty ``Environment=``."""
     for entry in unit.setting("UnsetEnvironment").values:
-        if name in [word.partition("=")[0] for word in _words(entry)]:
+        if name in [word.partition("=")[0] for word in words_of(entry)]:
             return entry.origin
     return unit.setting("Environment").reset or Place("", 0)

@@ -21,8 +21,9 @@ from typing import Any
 from ..errors import SlurmrestError
 from ..host import reading
 from ..slurm.commands import Slurm
-from ..slurm.conf import SlurmConf, hash_values, read
+from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import unmerge
+from ..slurm.conf_hash import hash_values
 from .show import number, running
 from .systemctl import Systemd
 

@@ -1,10 +1,8 @@
-"""The one reader of ``systemctl show``: the command, and what its answers say."""
+"""The one reader of ``systemctl show``: the command, and what its answers say. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from ..host.programs import SECONDS, Run
 
 
 def command(units: Sequence[str], properties: str = "") -> list[str]:
@@ -15,16 +13,6 @@ def command(units: Sequence[str], properties: str = "") -> list[str]:
         properties: names, joined by commas.
     """
     return ["systemctl", "show", "--no-pager", f"--property={properties}" if properties else "--all", *units]
-
-
-STATE = "LoadState,ActiveState,SubState,Result,NRestarts,ConditionResult,UnitFileState,NeedDaemonReload,MainPID"
-"""The properties that decide whether a unit runs."""
-
-
-def state(run: Run, unit: str, properties: str = STATE) -> dict[str, str]:
-    """The properties of a unit; empty without systemd."""
-    found = blocks(run(command([unit], properties), limit=SECONDS).stdout)
-    return found[0] if found else {}
 
 
 def blocks(output: str) -> list[dict[str, str]]:

@@ -9,7 +9,8 @@ from ..host import programs
 from ..host.programs import Done, Run
 from ..redaction import redacted
 from ..slurm.ending import ending
-from .show import STATE, by_unit, command, state
+from .show import by_unit, command
+from .state import STATE, state
 
 JOURNAL_LINES = 12
 LOOKED_THROUGH = 80

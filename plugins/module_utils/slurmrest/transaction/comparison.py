@@ -18,7 +18,7 @@ from ..host.identity import gid_for, group_name, owner_name, uid_for
 from ..host.own import STATE_DIR
 from ..host.programs import Run
 from ..systemd.show import running as runs
-from ..systemd.show import state
+from ..systemd.state import state
 from .present import Present, diff, read_present, same
 from .specs import DirectorySpec, FileSpec, ServiceSpec
 

@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
+from ..host.borrowed import as_account
 from ..host.places import read
 from ..host.proc import link, private, process, whose
-from ..host.programs import NOBODY, as_account
+from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import InputError
 from ..slurm.releases import RELEASES, Release, lookup
 from ..slurm.version import Version
-from ..slurmrestd import address
+from ..slurmrestd import address, listeners, plugins
 from ..slurmrestd import unit as units
 from ..transaction.set_aside import KEPT_SUFFIX
 
@@ -25,8 +25,8 @@ BACKUP_HOURS = 24
 IDENTITY = ("User", "Group", "DynamicUser", "SupplementaryGroups", "ExecStart", "ExecReload")
 """Keys of a drop-in that this toolkit's own drop-in always states."""
 
-_OWNED_VARIABLES = frozenset(("SLURM_JWT", "SLURMRESTD_LISTEN", "SLURM_CONF", *units.PLUGIN_VARIABLES))
-_OWNED_OPTIONS = frozenset((*units.PLUGIN_OPTIONS, "-f", "-t", "-u", "-g", "-v", "--max-connections"))
+_OWNED_VARIABLES = frozenset(("SLURM_JWT", "SLURMRESTD_LISTEN", "SLURM_CONF", *plugins.PLUGIN_VARIABLES))
+_OWNED_OPTIONS = frozenset((*plugins.PLUGIN_OPTIONS, "-f", "-t", "-u", "-g", "-v", "--max-connections"))
 _UNIT_COLUMNS = {
     "unit_listeners": "listeners in ExecStart",
     "unit_listen_variable": "SLURMRESTD_LISTEN",
@@ -512,7 +512,7 @@ def _listeners(case: Case) -> Iterator[Consequence]:
     for entry in case.facts["unit"]["listeners"]:
         told = address.read(entry["text"])
         stated = entry["origin"].rpartition(":")[0] != fragment
-        if told and (running or stated) and not any(one.covers(told) for one in wanted):
+        if told and (running or stated) and not any(listeners.covers(one, told) for one in wanted):
             lost.append(f"{told} ({entry['origin']})")
     if lost:
         yield Consequence(
@@ -531,7 +531,7 @@ def _plugins(case: Case) -> Iterator[Consequence]:
     file = case.facts["environment_file"]
     ours = {case.facts["dropin"], file["path"] if file["ours"] else ""}
     aside = {item.path for item in set_aside(case)}
-    for origin, kind, name in units.asked_plugins(case.facts["unit"]):
+    for origin, kind, name in plugins.asked_plugins(case.facts["unit"]):
         known = _known(case, kind)
         if not known or name in (*known, "list", "latest"):
             continue

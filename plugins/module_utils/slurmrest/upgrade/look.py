@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..facts.host import detect
+from ..facts.detection import detect
 from ..facts.units import outdated
 from ..host import programs
 from ..host.programs import Run
