@@ -53,15 +53,20 @@ def logins(variables: Mapping[str, Any]) -> Logins:
     """Read the variables. Raises InputError for the first value that is refused."""
     identity = one_of(variables, IDENTITY, IDENTITIES)
     by_certificate = identity == MTLS
+    # Judged wherever they are said: what would be refused is refused before it is of use, too.
+    said = {name for name in (CLIENT_CA, SUBJECTS, PAM_SERVICE) if variables.get(name)}
+    client_ca = path(variables, CLIENT_CA) if by_certificate or CLIENT_CA in said else ""
+    subjects = _subjects(variables.get(SUBJECTS)) if by_certificate or SUBJECTS in said else {}
+    service = _service(variables.get(PAM_SERVICE)) if identity == PAM or PAM_SERVICE in said else ""
     return Logins(
         identity=identity,
         token_seconds=number(variables, PREFIX + "token_lifespan", 60, 3600),
         session_seconds=number(variables, PREFIX + "session_lifespan", 300, 604_800),
         rate=number(variables, PREFIX + "login_rate", 1, 6000),
         least_uid=number(variables, PREFIX + "min_uid", 1, 60_000_000),
-        pam_service=_service(variables.get(PAM_SERVICE)) if identity == PAM else "",
-        client_ca=path(variables, CLIENT_CA) if by_certificate else "",
-        subjects=_subjects(variables.get(SUBJECTS)) if by_certificate else {},
+        pam_service=service if identity == PAM else "",
+        client_ca=client_ca if by_certificate else "",
+        subjects=subjects if by_certificate else {},
         users_denied=_names(variables, "users_denied"),
         groups_denied=_names(variables, "groups_denied"),
         groups_allowed=_names(variables, "groups_allowed"),
