@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +74,15 @@ def test_only_one_process_works_on_a_cluster(state: Path) -> None:
             pass
     with running.owned("one"):
         pass
+
+
+def test_what_others_put_where_a_private_file_is_made_gets_nothing_of_it(tmp_path: Path) -> None:
+    waiting = tmp_path / f".token.{os.getpid()}"
+    waiting.touch(mode=0o666)
+    write_private(tmp_path / "token", "sesame")
+    assert waiting.read_text() == ""
+    assert (tmp_path / "token").read_text() == "sesame"
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("state")

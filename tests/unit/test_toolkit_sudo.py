@@ -89,6 +89,24 @@ def test_neither_links_nor_second_names_reach_other_files(home: Path, tmp_path: 
     assert {owner(path) for path in (other, *other.iterdir())} == {0}
 
 
+@pytest.mark.parametrize("link", [".local/state", ".local/state/slurmrest", ".local/state/slurmrest/clusters"])
+def test_a_link_of_the_callers_in_place_of_a_directory_gives_nothing_away(
+    home: Path, tmp_path: Path, link: str
+) -> None:
+    """By such a link a directory of root's, of the right name, would be within the home."""
+    for name in ("clusters/one", "slurmrest/clusters/one"):
+        (tmp_path / "roots" / name).mkdir(parents=True)
+    there = home / link
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.symlink_to(tmp_path / "roots")
+    for path in (there, *there.parents):
+        if home in path.parents:
+            os.lchown(path, RUNNER.pw_uid, RUNNER.pw_gid)
+    locks.hand_over_state()
+    assert {owner(path) for path in (tmp_path / "roots").rglob("*")} == {0}
+    assert owner(tmp_path / "roots") == 0
+
+
 @pytest.mark.parametrize("uid", ["", "0", "-1", "x", "²", "77"])
 def test_without_an_account_that_called_nothing_is_given_away(
     home: Path, monkeypatch: pytest.MonkeyPatch, uid: str

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
 from pathlib import Path
+
+from slurmrest.host import places
+from slurmrest.host.reading import UnsafePath
 
 
 def caller() -> pwd.struct_passwd | None:
@@ -22,32 +26,31 @@ def caller() -> pwd.struct_passwd | None:
 def hand_over(path: Path, *, within: bool = True) -> None:
     """Give a file, or a directory and what is ``within`` it, to the account that called sudo, where there is one.
 
-    Only what is root's is given away, and never what a link leads to. A file that has a second name may be one of
-    root's elsewhere, and stays. Directories above it that are in that account's home are given, too: they were made
-    on the way.
+    Only what is root's is given away, and nothing by way of a link but one that root made: the caller could have it
+    lead to something of root's. A file that has a second name may be one of root's elsewhere, and stays. Directories
+    above it that are in that account's home are given, too: they were made on the way.
     """
     account = caller()
     if account is None or not path.exists():
         return
     home = Path(account.pw_dir)
-    for parent in path.parents:
-        if home in parent.parents:
-            _give(parent.name, account, at=os.open(parent.parent, os.O_PATH | os.O_DIRECTORY))
-    _give(path.name, account, at=os.open(path.parent, os.O_PATH | os.O_DIRECTORY))
-    if not within or path.is_symlink() or not path.is_dir():
-        return
-    for _, directories, files, descriptor in os.fwalk(path, follow_symlinks=False):
-        for name in (*directories, *files):
-            _give(name, account, at=os.dup(descriptor))
+    with contextlib.suppress(UnsafePath, FileNotFoundError):
+        for above in [parent for parent in path.parents if home in parent.parents]:
+            with places.parent(str(above), roots=True) as (place, name):
+                _give(name, account, at=place.descriptor)
+        with places.parent(str(path), roots=True) as (place, name):
+            _give(name, account, at=place.descriptor)
+            found = os.stat(name, dir_fd=place.descriptor, follow_symlinks=False)
+            if not within or not stat.S_ISDIR(found.st_mode):
+                return
+            for _, directories, files, descriptor in os.fwalk(name, dir_fd=place.descriptor, follow_symlinks=False):
+                for entry in (*directories, *files):
+                    _give(entry, account, at=descriptor)
 
 
 def _give(name: str, account: pwd.struct_passwd, *, at: int) -> None:
-    """Change the owner of one entry of a directory, whose descriptor is closed."""
-    try:
+    """Change the owner of one entry of an open directory."""
+    with contextlib.suppress(FileNotFoundError):  # a lock or a temporary file of another run, gone meanwhile
         found = os.stat(name, dir_fd=at, follow_symlinks=False)
         if found.st_uid == 0 and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
             os.chown(name, account.pw_uid, account.pw_gid, dir_fd=at, follow_symlinks=False)
-    except FileNotFoundError:
-        pass  # a lock or a temporary file of another run, gone meanwhile
-    finally:
-        os.close(at)
