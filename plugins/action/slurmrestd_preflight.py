@@ -8,6 +8,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.slurmrestd.preflight import is_evidence, verdict, without
+from ..plugin_utils.peer import QUIET, without_parameters
 
 MODULE = "slurmrest.toolkit.slurmrestd_preflight"
 
@@ -27,5 +28,6 @@ class ActionModule(ActionBase):
             left = without(facts, self._task.args.get("set_aside") or [])
             result = verdict(variables, left, installed=boolean(self._task.args.get("installed", False)))
         else:
-            result = self._execute_module(module_name=MODULE, task_vars=given)
+            # Among the variables are those of the daemon, and they may be secrets.
+            result = without_parameters(self._execute_module(module_name=MODULE, task_vars={**given, **QUIET}))
         return {**result, "judged": facts.get("digest")}

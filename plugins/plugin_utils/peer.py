@@ -110,7 +110,7 @@ def result_on(
     if host == task_vars["inventory_hostname"]:
         with private(action):
             result = action._execute_module(module_name=module, module_args=arguments, task_vars={**task_vars, **QUIET})
-        return _without_parameters(result)
+        return without_parameters(result)
     peer = peer_action(action, host, task_vars)
     variables = dict(task_vars)
     own = task_vars["hostvars"][host]
@@ -122,13 +122,13 @@ def result_on(
     try:
         with private(peer):
             result = peer._execute_module(module_name=module, module_args=arguments, task_vars=variables)
-        return _without_parameters(result)
+        return without_parameters(result)
     finally:
         peer._remove_tmp_path(peer._connection._shell.tmpdir)
         peer._connection.close()
 
 
-def _without_parameters(result: dict[str, Any]) -> dict[str, Any]:
+def without_parameters(result: dict[str, Any]) -> dict[str, Any]:
     """Take out what Ansible shows from -vvv on and hands to ansible-runner: what was censored and what it knew not."""
     result.pop("invocation", None)
     return result

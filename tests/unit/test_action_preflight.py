@@ -20,16 +20,19 @@ def run(
     """Return the result, and the modules that ran on the host."""
     modules: list[str] = []
 
-    def execute(_action: object, module_name: str, **_more: object) -> dict[str, Any]:
+    def execute(_action: object, module_name: str, task_vars: dict[str, Any], **_more: object) -> dict[str, Any]:
         modules.append(module_name)
-        return {"changed": False, "problems": []}
+        assert task_vars["ansible_no_target_syslog"]
+        return {"changed": False, "problems": [], "invocation": {"module_args": arguments}}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(preflight.ActionModule, "_execute_module", execute)
     action = object.__new__(preflight.ActionModule)
     action._task = SimpleNamespace(args=arguments)
     known = {"ansible_facts": {"slurmrest": facts}} if facts is not None else {"ansible_facts": {}}
-    return action.run(task_vars=known), modules
+    result = action.run(task_vars=known)
+    assert "invocation" not in result  # the daemon's variables are among the arguments
+    return result, modules
 
 
 def test_variables_are_judged_on_the_controller_by_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,17 @@ def test_many_questions_on_one_connection(served: str) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("written", ["//auth/check", "http://auth/check", "/auth//check", "/auth/../check"])
+def test_what_nginx_takes_for_a_page_is_not_the_check(served: str, written: str) -> None:
+    """What a client wrote is sent on: no reading of it may lead to the answer that has the token."""
+    connection = UnixConnection(served)
+    own = {"X-Method": "GET", "X-Client-Verify": "SUCCESS", "X-Client-Subject": SUBJECT}
+    connection.request("GET", written, headers=own)
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("X-Slurm-User-Token")) == (404, None)
+    connection.close()
+
+
 @pytest.mark.parametrize("length", [str(MAXIMUM_BODY + 1), "-1", "x"])
 def test_bodies_have_a_bound(served: str, length: str) -> None:
     connection = UnixConnection(served)

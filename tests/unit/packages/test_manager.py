@@ -36,7 +36,7 @@ class Played:
         if "--simulate" in argv or "--assumeno" in argv:
             return subprocess.CompletedProcess(argv, self.status, self.simulated, "")
         if argv[-1] == "update":
-            return subprocess.CompletedProcess(argv, self.update, "", "E: Failed to fetch the index\n")
+            return subprocess.CompletedProcess(argv, self.update, "", "E: Failed to fetch https://me:hunter2@index\n")
         if argv[0] == "env":
             self.policy = Path(package_manager.POLICY).read_text()
         return subprocess.CompletedProcess(argv, 0, "ActiveState=inactive\n", "")
@@ -119,7 +119,7 @@ def test_check_mode_asks_with_an_index_of_its_own() -> None:
 def test_an_index_that_cannot_be_read_is_said_and_the_old_one_used() -> None:
     played = Played(said("apt-install"), update=100)
     done = install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
-    assert done["warnings"] == ["apt-get update: E: Failed to fetch the index"]
+    assert done["warnings"] == ["apt-get update: E: Failed to fetch https://(redacted)@index"]
     played = Played(said("apt-install"), update=100)
     install(PackageRequest(("slurmrestd",)), Apt(played), check=True, remedy=REMEDY)
     assert not [word for word in played.asked[-1] if word.startswith("--option=Dir::")]

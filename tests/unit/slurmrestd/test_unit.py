@@ -293,6 +293,9 @@ def test_secrets_are_never_kept() -> None:
     shown = repr(unit) + json.dumps(unit.as_dict())
     assert "eyJ" not in shown
     assert "hunter" not in shown
+    wrapped = "/usr/bin/env SLURM_JWT=hunter SLURM_CONF=/s.conf /usr/sbin/slurmrestd"
+    command = load({FRAGMENT: f"[Service]\nExecStart={wrapped}\n"}).as_dict()["exec_start"][0]
+    assert command == wrapped.replace("hunter", REDACTED).split()
 
 
 # --- command lines ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..auth.rs256 import PrivateKey
 from ..errors import SlurmrestError
@@ -60,9 +59,10 @@ class IdentityHandler(BaseHTTPRequestHandler):
             self._send(Reply(413, error(f"A login has at most {MAXIMUM_BODY} bytes.")))
             return
         body = self.rfile.read(int(length))
-        parts = urlsplit(self.path)
+        # As nginx sends it on, and nothing else: what two slashes begin is the name of a host to others.
+        path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.server.identity.answer(Asked(self.command, parts.path, headers, body, parts.query)))
+        self._send(self.server.identity.answer(Asked(self.command, path, headers, body, query)))
 
     def _send(self, reply: Reply) -> None:
         body = b"" if reply.data is None else json.dumps(reply.data).encode() + b"\n"

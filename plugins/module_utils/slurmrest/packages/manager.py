@@ -23,6 +23,7 @@ from ..host import files, programs, reading
 from ..host.lock import POLL_SECONDS, host_lock
 from ..host.login import proxies
 from ..host.programs import Done, Run
+from ..redaction import redacted
 from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
@@ -328,7 +329,7 @@ def _held(path: str) -> bool:
 
 
 def _errors(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.startswith(("E:", "W:", "   "))]
+    lines = [line for line in redacted(said).splitlines() if line.startswith(("E:", "W:", "   "))]
     return " ".join(" ".join(lines).split()) or _last(said)
 
 
@@ -338,4 +339,5 @@ def _unmet(said: str) -> str:
 
 
 def _last(said: str) -> str:
-    return " ".join(said.strip().splitlines()[-3:]) or "it says nothing"
+    """Without the logins that addresses of repositories and proxies may have."""
+    return " ".join(redacted(said).strip().splitlines()[-3:]) or "it says nothing"

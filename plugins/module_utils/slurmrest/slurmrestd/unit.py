@@ -203,8 +203,8 @@ class EffectiveUnit:
         return {
             "fragment": self.fragment,
             "dropins": list(self.dropins),
-            "exec_start": [[word.text for word in command] for command in self.exec_start],
-            "exec_reload": [entry.value for entry in self.setting("ExecReload").values],
+            "exec_start": [[redacted(word.text) for word in command] for command in self.exec_start],
+            "exec_reload": [redacted(entry.value) for entry in self.setting("ExecReload").values],
             "user": self.user,
             "group": self.group,
             "dynamic_user": self.last("DynamicUser") in ("yes", "true", "on", "1"),
@@ -312,13 +312,13 @@ def split_words(text: str) -> list[str]:
 
 
 def shown(name: str, value: str) -> str:
-    """The value of a variable or option as it may be shown: what may be a secret never is."""
+    """The value of a variable or option without what may be a secret."""
     hide = _SECRET_NAME.search(name) is not None and value not in _NOT_SECRET
     return REDACTED if hide else redacted(value)
 
 
 def specifiers(text: str) -> str:
-    """Resolve the specifiers that are the same on every host; others stay as written."""
+    """Resolve the specifiers that are the same on every host."""
     return re.sub(r"%(.)", lambda match: _SPECIFIERS.get(match[1], match[0]), text)
 
 
