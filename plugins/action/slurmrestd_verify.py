@@ -14,7 +14,10 @@ from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
-from ..module_utils.slurmrest.verify.formats import write_file
+from ..module_utils.slurmrest.verify.formats import render_junit, write_file
+from ..module_utils.slurmrest.verify.html import render_html
+from ..module_utils.slurmrest.verify.record import report_of
+from ..module_utils.slurmrest.verify.table import render_table
 from ..plugin_utils.minting import NoTokens, minted
 from ..plugin_utils.peer import result_on
 
@@ -42,12 +45,17 @@ class ActionModule(ActionBase):
         else:
             arguments.update(self._mint(controllers, arguments, variables))
         result = result_on(self, here, MODULE, arguments, variables)
-        documents = result.pop("documents", {})
-        if documents and not self._task.check_mode:
-            _keep(Path(arguments["report_directory"]), variables["inventory_hostname"], documents)
-        table = result.pop("table", None)
-        if table:
-            Display().display(f"{variables['inventory_hostname']}: {table}")
+        record, sections = result.pop("record", None), result.pop("configuration", {})
+        if record is None:
+            return result
+        try:
+            report = report_of(record)
+        except (KeyError, TypeError, ValueError, SlurmrestError) as error:
+            raise AnsibleError(f"{here} has handed over no report: {error!r}") from None
+        if arguments.get("report_directory") and not self._task.check_mode:
+            documents = {"html": render_html(report, sections), "xml": render_junit(report)}
+            _keep(Path(arguments["report_directory"]), here, documents)
+        Display().display(f"{here}: {render_table(report)}")
         return result
 
     def _mint(self, controllers: list[str], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

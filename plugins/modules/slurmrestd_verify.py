@@ -78,7 +78,6 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: always, type: dict}
-table: {description: The report as people read it., returned: always, type: str}
 """
 
 from dataclasses import replace
@@ -87,7 +86,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.auth.bearer import Token
-from ..module_utils.slurmrest.auth.minting import from_scontrol, on_host
+from ..module_utils.slurmrest.auth.scontrol import made, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.host.network import connect
@@ -99,8 +98,7 @@ from ..module_utils.slurmrest.slurmrestd.adoption import bound
 from ..module_utils.slurmrest.slurmrestd.listeners import port_range
 from ..module_utils.slurmrest.systemd import sandbox as confinement
 from ..module_utils.slurmrest.verify import pages
-from ..module_utils.slurmrest.verify.formats import render_junit
-from ..module_utils.slurmrest.verify.html import configuration, render_html
+from ..module_utils.slurmrest.verify.record import configuration, recorded
 from ..module_utils.slurmrest.verify.run import (
     CHECKS,
     LISTENERS,
@@ -110,7 +108,6 @@ from ..module_utils.slurmrest.verify.run import (
     with_process,
     without_controller,
 )
-from ..module_utils.slurmrest.verify.table import render_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,8 +162,8 @@ def main() -> None:
         facts = detect({"instance": wanted["instance"]})
         if wanted["mint"]:
             ask = on_host(Slurm.of(facts))
-            wanted["token"] = from_scontrol(wanted["user"], wanted["mint"], ask).reveal()
-            wanted["job_token"] = from_scontrol(wanted["job_user"], wanted["mint"], ask).reveal() if job else None
+            wanted["token"] = made(wanted["user"], str(wanted["mint"]), ask).reveal()
+            wanted["job_token"] = made(wanted["job_user"], str(wanted["mint"]), ask).reveal() if job else None
         told = bound(entry["text"] for entry in facts["unit"]["listeners"])
         unit = units.unit_names(wanted["instance"] or "")[0]
         urls = wanted["urls"] or [listener.url for listener in told]
@@ -203,9 +200,9 @@ def main() -> None:
             warnings=(*report.warnings, *confined.warnings()),
             limitations=(*report.limitations, *confined.notes()),
         )
-    result: dict[str, Any] = {"changed": False, "report": report.as_dict(), "table": render_table(report)}
-    if wanted["report_directory"]:  # taken out of the result by the action plugin
-        result["documents"] = {"html": render_html(report, configuration(facts)), "xml": render_junit(report)}
+    # Shown, and taken out of the result, by the action plugin.
+    kept = {"record": recorded(report), "configuration": configuration(facts)}
+    result: dict[str, Any] = {"changed": False, "report": report.as_dict(), **kept}
     if not report.ok:
         failed = ", ".join(check.id for check in report.checks if check.ok is False)
         module.fail_json(msg=f"slurmrestd does not do what it should: {failed}", **result)

@@ -19,6 +19,7 @@ from slurmrest.rest.client import Target
 from slurmrest.rest.session import TOKEN, Exchange
 from slurmrest.verify import formats
 from slurmrest.verify import html as report_html
+from slurmrest.verify.record import configuration
 from slurmrest.verify.run import INSECURE, Report, Result
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \\ | ]]> 100 %"
@@ -304,7 +305,7 @@ def facts() -> dict[str, Any]:
 
 def test_the_effective_configuration() -> None:
     found = facts()
-    rows = report_html.configuration(found)["Effective configuration"]
+    rows = configuration(found)["Effective configuration"]
     assert rows["Listeners"] == "127.0.0.1:6820 unix:/run/s"
     assert rows["User, group"] == "slurmrestd"
     assert rows["AuthAltParameters"] == "jwt_key=/k"
@@ -313,4 +314,4 @@ def test_the_effective_configuration() -> None:
         "slurmrestd -a rest_auth/jwt" in Page(report_html.render_html(REPORT, {"Effective configuration": rows})).text
     )
     found["unit"]["environment"]["SLURM_JWT"] = "aaa.bbb.ccc"
-    assert report_html.configuration(found)["Effective configuration"]["Environment"] == "SLURM_JWT=<token>"
+    assert configuration(found)["Effective configuration"]["Environment"] == "SLURM_JWT=<token>"

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any
 
-from ..errors import InputError, SlurmrestError
+from ..errors import InputError
 from ..host import files, programs, reading
 from ..host.login import of_the_user
 from ..host.programs import Done
 from ..slurm import conf as slurmconf
-from ..slurm.commands import Slurm
 from ..slurm.releases import first_with, lookup
 from . import bearer, jwt, keys
 from .bearer import TOKEN_HEADER, USER_HEADER
+from .scontrol import PATIENCE, Ask, NoTokenError, account, answered, made
+
+__all__ = [
+    "FORMS",
+    "INFINITE",
+    "LONGEST",
+    "NoTokenError",
+    "account",
+    "configured_slurm_user",
+    "from_scontrol",
+    "inspection",
+    "lifespan",
+    "read_key",
+    "render",
+    "signed",
+    "write_private",
+]
 
 LONGEST = 86400  # seconds that a token is given without being asked twice
 INFINITE = 2**31 - 2  # seconds; what scontrol makes of lifespan=infinite (scontrol.c)
 FORMS = ("export", "plain", "header")
 _CONFIGURATIONS = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/local/etc/slurm.conf")
-_PATIENCE = 30.0  # seconds that scontrol gets
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
-
-
-Ask = Callable[..., "Done[str]"]
-
-
-class NoTokenError(SlurmrestError):
-    """No token was to be had."""
 
 
 def lifespan(text: str, *, long: bool = False) -> int | None:
@@ -52,13 +58,6 @@ def lifespan(text: str, *, long: bool = False) -> int | None:
     return int(text)
 
 
-def account(name: str) -> str:
-    """The name of an account. InputError when it could mean something else to scontrol."""
-    if not _ACCOUNT.match(name):
-        raise InputError("--user", name, "the name of an account")
-    return name
-
-
 def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> bearer.Token:
     """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`; None seconds is for ever.
 
@@ -71,42 +70,17 @@ def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None)
     Raises NoTokenError, and InputError for a token without end from a release that does not know one.
     """
     ask = ask or _as_the_user
-    words = ["token", f"lifespan={'infinite' if seconds is None else seconds}"]
-    if user is not None:
-        words.insert(1, f"username={account(user)}")
     if seconds is None:
-        _demand_infinite(_answered(ask("--version")).stdout)
-    done = _answered(ask(*words))
-    name, _equals, value = done.stdout.strip().partition("=")
-    if done.returncode or name != "SLURM_JWT":
-        # Standard output may hold a token: only the error stream is shown.
-        words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
-    return bearer.Token(value)
-
-
-def on_host(slurm: Slurm) -> Ask:
-    """How :func:`from_scontrol` asks for one known cluster, whatever the login's environment says."""
-    return lambda *words: slurm.ask("scontrol", *words, limit=_PATIENCE)
+        if user is not None:
+            account(user)
+        _demand_infinite(answered(ask("--version")).stdout)
+    return made(user, "infinite" if seconds is None else str(seconds), ask)
 
 
 def _as_the_user(*words: str) -> Done[str]:
     own = of_the_user()
     program = programs.find("scontrol", filter(None, own.get("PATH", "").split(os.pathsep))) or "scontrol"
-    return programs.run([program, *words], limit=_PATIENCE, environment=own)
-
-
-def _answered(done: Done[str]) -> Done[str]:
-    if done.returncode == programs.MISSING and not done.stdout:
-        raise NoTokenError(
-            "there is no scontrol on this host.",
-            "Do this on a login host of the cluster, or on the controller with --key-file FILE.",
-        )
-    if done.returncode == programs.TOO_SLOW:
-        raise NoTokenError(
-            f"scontrol did not answer within {_PATIENCE:g} s.", "See whether slurmctld runs: scontrol ping"
-        )
-    return done
+    return programs.run([program, *words], limit=PATIENCE, environment=own)
 
 
 def signed(path: str, user: str, seconds: int | None) -> bearer.Token:
@@ -200,21 +174,6 @@ def _demand_infinite(version: str) -> None:
             f"a number of seconds on Slurm {release.series}",
             reason=f"Slurm knows this since {first_with('lifespan_infinite')} and would give the default before",
         )
-
-
-def _why_not(words: str, user: str | None) -> str:
-    lower = words.lower()
-    if "invalid user id" in lower or "permission denied" in lower:
-        return (
-            f"Only root and SlurmUser get a token for another user ({user})."
-            if user
-            else "The cluster may have disable_token_creation in AuthAltParameters: ask its staff for a token."
-        )
-    if "time limit" in lower:
-        return "The cluster bounds the life of tokens (max_token_lifespan in AuthAltParameters): ask for fewer seconds."
-    if "plugin" in lower or "fetching token" in lower:
-        return "slurmctld has no AuthAltTypes=auth/jwt in slurm.conf, so there are no tokens on this cluster."
-    return "See whether slurmctld runs: scontrol ping"
 
 
 def _content(path: str) -> str | None:

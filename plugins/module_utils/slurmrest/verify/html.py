@@ -6,15 +6,12 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import Any
 
 from ..errors import InputError
 from ..slurm.releases import lookup
 from .capacity import Latency
+from .record import Sections
 from .run import Report, Result
-
-Sections = Mapping[str, Mapping[str, str]]
-"""Tables below the checks: title, and its rows by name."""
 
 _WORDS = {True: "ok", False: "failed", None: "skipped"}
 _BARS = 120  # more samples than this are shown by their quantiles
@@ -74,7 +71,7 @@ svg text.median-label { fill: var(--median); }
 
 
 def render_html(report: Report, sections: Sections | None = None, now: float | None = None) -> str:
-    """The report as a page. `sections` are more tables, such as :func:`configuration`; `now` is in seconds.
+    """The report as a page. `sections` are more tables, such as :func:`.record.configuration`; `now` is in seconds.
 
     Everything that a daemon said is escaped, and the page's policy forbids scripts and anything from the network.
     """
@@ -108,32 +105,6 @@ def render_html(report: Report, sections: Sections | None = None, now: float | N
             "",
         ]
     )
-
-
-def configuration(facts: Mapping[str, Any]) -> Sections:
-    """The effective configuration, from what ``detect`` found on the REST host. Holds no secrets."""
-    unit, conf = facts["unit"], facts["slurm_conf"]
-    environment = " ".join(f"{name}={_shown(name, value)}" for name, value in sorted(unit["environment"].items()))
-    parameters = ",".join(f"{name}={value}" for name, value in conf["auth_alt_parameters"].items())
-    rows = {
-        "Version": facts["version"],
-        "Unit": " ".join(filter(None, [unit["fragment"], *unit["dropins"]])),
-        "Command": " ; ".join(str(command) for command in unit["exec_start"]),
-        "Listeners": " ".join(entry["text"] for entry in unit["listeners"]),
-        "User, group": ", ".join(filter(None, [unit["user"], unit["group"]])),
-        "Environment": environment,
-        "slurm.conf": conf["path"],
-        "Controllers": " ".join(str(host) for host in conf["slurmctld_hosts"]),
-        "AuthType": conf["auth_type"],
-        "AuthAltTypes": ",".join(conf["auth_alt_types"]),
-        "AuthAltParameters": parameters,
-        "AccountingStorageType": conf["accounting_storage_type"],
-    }
-    return {"Effective configuration": {name: str(value) for name, value in rows.items() if value}}
-
-
-def _shown(name: str, value: str) -> str:
-    return "<token>" if name == "SLURM_JWT" and value.count(".") == 2 else value
 
 
 def _header(report: Report, now: float) -> Iterator[str]:
