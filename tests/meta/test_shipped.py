@@ -34,9 +34,9 @@ MOST = {
     "slurm_packages": 106,
     "slurm_token": 36,
     "slurm_upgrade": 298,
-    "slurmrest_gateway": 130,
+    "slurmrest_gateway": 128,
     "slurmrestd_preflight": 275,
-    "slurmrestd_verify": 403,
+    "slurmrestd_verify": 337,
     "token_watch": 258,
 }
 """Kilobytes (1000 bytes) by module."""
