@@ -369,6 +369,6 @@ def serving(
         thread.join()
 
 
-def token(user: str, lifespan: int = 600, key: jwt.Key = KEY) -> bearer.Token:
+def token(user: str, lifespan: int = 86400, key: jwt.Key = KEY) -> bearer.Token:
     """A token as the fake slurmctld makes it."""
     return jwt.encode(jwt.claims_for(user, lifespan), key)
