@@ -12,10 +12,12 @@ description:
   - C(key) has the key that signs the tokens of logins, for O(account) alone to read.
   - C(judge) refuses a host without a key, a key that the cluster does not take, and what the variables name and the
     host does not have. It asks slurmrestd with a token of the account nobody, and changes nothing.
+  - C(secret) has the secret in O(path) where the identity service reads it, or none.
   - C(programs) writes the programs of logins, each of one file.
 options:
-  step: {description: What to do., type: str, required: true, choices: [key, judge, programs]}
-  account: {description: "For C(key): the account of the identity service.", type: str}
+  step: {description: What to do., type: str, required: true, choices: [key, judge, secret, programs]}
+  account: {description: "For C(key) and C(secret): the account of the identity service.", type: str}
+  path: {description: "For C(secret): the file that holds it; none where it is empty.", type: str, default: ""}
   variables: {description: "For C(judge): the variables of role slurmrest_gateway by name.", type: dict, default: {}}
   threads:
     description: "For C(judge): how many threads each slurmrestd has, 0 where nobody said."
@@ -56,7 +58,7 @@ from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.gateway.judge_logins import judge_logins
 from ..module_utils.slurmrest.gateway.programs import have_programs
 from ..module_utils.slurmrest.gateway.settings import settle
-from ..module_utils.slurmrest.gateway.signing import have_key
+from ..module_utils.slurmrest.gateway.signing import have_key, have_secret
 from ..module_utils.slurmrest.login import pam, service  # noqa: F401 - Ansible brings what is imported, for the programs
 
 
@@ -66,6 +68,8 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return asdict(have_key(parameters["account"], check=check))
     if parameters["step"] == "programs":
         return have_programs(parameters["programs"], check=check)
+    if parameters["step"] == "secret":
+        return {"changed": have_secret(parameters["path"], parameters["account"], check=check)}
     judge_logins(settle(parameters["variables"], parameters["threads"]))
     return {}
 
@@ -74,8 +78,9 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "required": True, "choices": ["key", "judge", "programs"]},
+            "step": {"type": "str", "required": True, "choices": ["key", "judge", "secret", "programs"]},
             "account": {"type": "str"},
+            "path": {"type": "str", "default": ""},
             "variables": {"type": "dict", "default": {}},
             "threads": {"type": "list", "elements": "int", "default": []},
             "programs": {"type": "dict", "default": {}},

@@ -185,6 +185,14 @@ LOGINS: dict[str, dict[str, Any]] = {
         "slurmrest_gateway_client_ca": "/etc/ssl/people.pem",
         "slurmrest_gateway_subjects": {"CN=Alice,O=Example": "alice"},
     },
+    "oidc": {
+        "slurmrest_gateway_identity": "oidc",
+        "slurmrest_gateway_oidc": {
+            "issuer": "https://login.example.org",
+            "client_id": "slurm",
+            "secret_file": "/etc/slurmrest/secret",
+        },
+    },
 }
 ASKED = [
     "Host",
@@ -240,7 +248,7 @@ def test_what_the_identity_service_believes_comes_from_nginx(identity: str) -> N
     for place in (check, auth):
         assert "proxy_pass_request_headers off;" in place
     assert ("ssl_verify_client optional;" in front) == (identity == "mtls")
-    assert ("limit_req zone=slurmrest_logins" in auth) == (identity == "pam")
+    assert ("limit_req zone=slurmrest_logins" in auth) == (identity != "mtls")
 
 
 @pytest.mark.parametrize("identity", LOGINS)
@@ -268,6 +276,22 @@ def test_the_service_is_told_who_may_log_in() -> None:
     socket = files_of["/etc/systemd/system/slurmrest-identity.socket"]
     assert "ListenStream=/run/slurmrest-identity.socket\n" in socket
     assert "SocketUser=www-data\nSocketGroup=root\nSocketMode=0600\n" in socket
+
+
+def test_the_service_is_told_of_its_provider() -> None:
+    told = json.loads(rendered("__slurmrest_gateway_login_files", "oidc")["/etc/slurmrest/identity.json"])
+    assert LoginSettings.from_mapping(told).provider == {
+        "issuer": "https://login.example.org",
+        "client_id": "slurm",
+        "claim": "preferred_username",
+        "ca_file": "",
+        "url": "https://slurm.example.org",
+        "secret_file": signing.SECRET,
+    }
+    assert (
+        json.loads(rendered("__slurmrest_gateway_login_files", "mtls")["/etc/slurmrest/identity.json"])["provider"]
+        == {}
+    )
 
 
 def test_pam_is_asked_as_the_host_asks_it() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from slurmrest.auth.jwt import inspect
 
 from tests.real.clusters import slurmrest
 from tests.real.gateway.test_hosts import revision
+from tests.real.jwks.provider import Browser, Provider
+from tests.real.tunnel import tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -309,3 +313,52 @@ def test_client_certificates(by_password: Gate) -> None:
     assert json.loads(gate.ask(path).body)["errors"][0]["source"] == "gateway"
     assert TOKEN_HEADER.lower() not in alice.ask(path).headers
     gate.play(identity="pam").good()
+
+
+# --- an OpenID provider ----------------------------------------------------------------------------------------------
+
+
+def test_an_openid_provider(by_password: Gate, tmp_path: Path) -> None:
+    """Npm's oidc-provider, by the authorization code flow with PKCE, as a browser goes through it."""
+    gate, authority = by_password, "/etc/slurmrest-gateway/provider.pem"
+    provider = Provider(tmp_path, "username", f"{gate.url}/auth/callback")
+    provider.start()
+    with ExitStack() as stack:
+        stack.callback(provider.stop)
+        stack.enter_context(tunnel(gate.live, gate.node, provider.port))
+        gate.live.ssh(gate.node, f"cat >{authority} <<'END'\n{provider.certificate.read_text()}END\n")
+        known = {"issuer": provider.url, "client_id": "portal", "claim": "sub", "ca_file": authority}
+        how: dict[str, Any] = {"identity": "oidc", "url": gate.url, "oidc": known}
+        refused = gate.play(**{**how, "oidc": {**known, "issuer": "https://127.0.0.1:1"}})
+        assert "slurmrest_gateway_oidc, issuer: 'https://127.0.0.1:1' is refused" in refused.output
+        assert refused.changed == 0
+        assert gate.play(**how).good().changed > 0
+        assert gate.play(**how).good().changed == 0
+        own = through_the_provider(gate, provider, "alice")
+        answer = gate.submit({**own, USER_HEADER: "bob"}, "provider")
+        assert answer.status == 200, answer.body
+        assert gate.owner(answer.json()["job_id"]) == "alice"
+        assert gate.submit({"Cookie": own["Cookie"]}, "provider").status == 403
+        handed = gate.ask("/auth/bearer", own, "POST", b"").json()["bearer"]
+        answer = gate.submit({"Authorization": f"Bearer {handed}"}, "provider")
+        assert gate.owner(answer.json()["job_id"]) == "alice"
+        with pytest.raises(AssertionError, match=r"401 .*The login is refused"):
+            through_the_provider(gate, provider, "root")
+        assert gate.ask("/auth/callback?code=x&state=y").status == 401
+        assert gate.log_in("alice", PASSWORDS["alice"]).status == 405
+        said = everything(gate)
+        assert "login of alice from" in said
+        assert "login of 'root' from" in said
+        assert handed not in said
+        gate.play(identity="pam").good()
+
+
+def through_the_provider(gate: Gate, provider: Provider, user: str) -> dict[str, str]:
+    """Log in as a browser does, and return what the gateway's page sends from then on."""
+    context = ssl.create_default_context(cafile=gate.ca_file)
+    context.load_verify_locations(provider.certificate)
+    with Browser(context) as browser:
+        shown = json.loads(provider.log_in(browser, f"{gate.url}/auth/login?return=/auth/session", user).text)
+        (session,) = [cookie for cookie in browser.cookies if cookie.name == "__Host-slurmrest"]
+    assert shown["user"] == user
+    return {"Cookie": f"{session.name}={session.value}", "X-CSRF-Token": shown["csrf"]}

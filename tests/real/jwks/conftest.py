@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from slurmrest.slurm.releases import lookup
 from slurmrest_toolkit.clusters.state import load
 from tests.real.clusters import LiveCluster, Play, live_cluster
 from tests.real.jwks.provider import Provider
+from tests.real.tunnel import tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,24 +138,6 @@ def eventually(question: Any, what: str) -> Any:
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
     return answer
-
-
-@contextmanager
-def tunnel(live: LiveCluster, host: str, port: int) -> Iterator[None]:
-    """Let a port of a host's loopback be the same port of this host's."""
-    config = str(live.directory / "ssh_config")
-    forward = f"127.0.0.1:{port}:127.0.0.1:{port}"
-    options = ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"]
-    command = ["ssh", "-F", config, *options, "-R", forward, host, "echo there; exec cat"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "there\n"
-        try:
-            yield
-        finally:
-            process.stdin.close()
-            process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session", params=LAYOUTS[:1])

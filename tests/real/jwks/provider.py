@@ -106,9 +106,10 @@ def _base64url(data: bytes) -> str:
 class Provider:
     """The provider as a process of its own, on a port of loopback, behind TLS with a certificate of its own."""
 
-    def __init__(self, directory: Path, claim: str) -> None:
-        """Prepare it; ``claim`` is that of its tokens which names the user."""
+    def __init__(self, directory: Path, claim: str, redirect: str = REDIRECT) -> None:
+        """Prepare it; ``claim`` is that of its tokens which names the user, ``redirect`` where its client is."""
         self.directory = directory
+        self.redirect = redirect
         self.claim = claim
         self.port = _free_port()
         self.seconds = 600
@@ -133,7 +134,7 @@ class Provider:
         settings.touch(mode=0o600)
         data = {
             "port": self.port,
-            "redirect": REDIRECT,
+            "redirect": self.redirect,
             "claim": self.claim,
             "typ": self.typ,
             "seconds": self.seconds,
@@ -176,6 +177,16 @@ class Provider:
     def _browser(self) -> Browser:
         return Browser(ssl.create_default_context(cafile=str(self.certificate)))
 
+    def log_in(self, browser: Browser, url: str, user: str) -> Page:
+        """Let a browser go from a page of the client's through the provider's forms back to the client."""
+        page, prompts = browser.get(url), []
+        while page.url.startswith(self.url):
+            form = Form.of(page)
+            prompts.append(form.fields["prompt"])
+            page = browser.get(form.action, {**form.fields, "login": user, "password": "any"})
+        assert prompts == ["login", "consent"]
+        return page
+
     def login(self, user: str) -> str:
         """Authorization code flow with PKCE, as a portal and a browser do it; returns the access token."""
         verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(8)
@@ -190,13 +201,7 @@ class Provider:
             "code_challenge_method": "S256",
         }
         with self._browser() as browser:
-            page = browser.get(f"{self.url}/auth?{urlencode(question)}")
-            prompts = []
-            while not page.url.startswith(REDIRECT):
-                form = Form.of(page)
-                prompts.append(form.fields["prompt"])
-                page = browser.get(form.action, {**form.fields, "login": user, "password": "any"})
-            assert prompts == ["login", "consent"]
+            page = self.log_in(browser, f"{self.url}/auth?{urlencode(question)}", user)
             answer = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
             assert answer["state"] == state
             fields = {
@@ -229,8 +234,9 @@ class Browser:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         """Trust what ``context`` trusts."""
-        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), cookies, _Stay())
+        self.cookies = http.cookiejar.CookieJar()
+        handler = urllib.request.HTTPCookieProcessor(self.cookies)
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), handler, _Stay())
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from slurmrest.gateway import judge_logins as judging
 from slurmrest.gateway import programs, signing
 from slurmrest.gateway.judge_logins import judge_logins
 from slurmrest.gateway.settings import settle
+from slurmrest.login.oidc import CodeFlow, LoginError
 from slurmrest.rest.client import ClientError, Response
 
 from tests.unit.gateway.test_settings import GOOD, LOGINS
@@ -36,6 +37,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = tmp_path / "identity"
     monkeypatch.setattr(signing, "DIRECTORY", str(found))
     monkeypatch.setattr(signing, "KEY", str(found / "key.pem"))
+    monkeypatch.setattr(signing, "SECRET", str(found / "client-secret"))
     monkeypatch.setattr("slurmrest.host.files.make_directory", lambda path, *_owners: Path(path).mkdir(exist_ok=True))
     return found
 
@@ -144,6 +146,48 @@ def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.Monke
     for path, said in ((leaf, "CA:TRUE"), (empty, "slurmrest_gateway_client_ca"), (tmp_path / "none", "No such file")):
         with pytest.raises(SlurmrestError, match=said):
             judge_logins(settings("mtls", client_ca=str(path)))
+
+
+def test_a_provider_is_asked_before_anything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "demand", lambda _identity: None)
+    monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)
+    asked: list[str] = []
+
+    def begin(flow: Any, _query: str) -> tuple[str, str]:
+        asked.append(flow._client.issuer)
+        if len(asked) > 1:
+            raise LoginError("connection refused")
+        return "", ""
+
+    monkeypatch.setattr(CodeFlow, "begin", begin)
+    judge_logins(settings("oidc"))
+    with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_oidc, issuer.*connection refused"):
+        judge_logins(settings("oidc"))
+    assert asked == ["https://login.example.org"] * 2
+
+
+def test_the_provider_s_secret_is_the_service_s_own(directory: Path, tmp_path: Path) -> None:
+    directory.mkdir()
+    source, copy = tmp_path / "secret", directory / "client-secret"
+    source.touch(0o600)
+    source.write_text("geheim\n")
+    assert not signing.have_secret("", ME)
+    assert signing.have_secret(str(source), ME, check=True)
+    assert not copy.exists()
+    assert signing.have_secret(str(source), ME)
+    assert not signing.have_secret(str(source), ME)
+    assert (copy.read_text(), stat.S_IMODE(copy.stat().st_mode)) == ("geheim\n", 0o600)
+    source.chmod(0o644)
+    with pytest.raises(InputError, match="mode 0600"):
+        signing.have_secret(str(source), ME)
+    source.chmod(0o600)
+    source.write_text("\n")
+    with pytest.raises(InputError, match="mode 0600"):
+        signing.have_secret(str(source), ME)
+    with pytest.raises(InputError, match="a file of root's"):
+        signing.have_secret(str(tmp_path / "none"), ME)
+    assert signing.have_secret("", ME)
+    assert not copy.exists()
 
 
 def test_programs_have_names() -> None:

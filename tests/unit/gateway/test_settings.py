@@ -33,6 +33,8 @@ GOOD: dict[str, Any] = {
     "slurmrest_gateway_login_rate": 10,
     "slurmrest_gateway_pam_service": "slurmrest-gateway",
     "slurmrest_gateway_client_ca": "",
+    "slurmrest_gateway_oidc": {},
+    "slurmrest_gateway_url": "",
     "slurmrest_gateway_subjects": {},
     "slurmrest_gateway_min_uid": 1000,
     "slurmrest_gateway_users_denied": [],
@@ -42,8 +44,13 @@ GOOD: dict[str, Any] = {
 LOGINS: dict[str, Any] = {
     "slurmrest_gateway_client_ca": "/etc/ssl/people.pem",
     "slurmrest_gateway_subjects": {"CN=Alice,O=Example": "alice"},
+    "slurmrest_gateway_oidc": {"issuer": "https://login.example.org", "client_id": "slurm"},
 }
-NEEDED = {"pam": ["slurmrest_gateway_pam_service"], "mtls": sorted(LOGINS)}
+NEEDED = {
+    "pam": ["slurmrest_gateway_pam_service"],
+    "mtls": ["slurmrest_gateway_client_ca", "slurmrest_gateway_subjects"],
+    "oidc": ["slurmrest_gateway_oidc"],
+}
 """What is judged only where it counts."""
 
 
@@ -129,8 +136,8 @@ def test_what_nginx_would_read_otherwise_is_refused_by_name(variable: str, value
 @pytest.mark.parametrize("bad", ["a;b", "a{", "a\nb", "a$b", 'a"b', "a b", "", None, {}])
 def test_no_value_ends_a_directive(name: str, bad: Any) -> None:
     """Whatever the variable, as it is or as one of a list."""
-    if name.endswith("plain_acknowledged"):
-        return
+    if name.endswith(("plain_acknowledged", "_url")):
+        return  # the address is tested below: nothing is a good one
     by = next((kind for kind, names in NEEDED.items() if name in names), "token")
     for value in (bad, [bad], {bad: "alice"} if isinstance(bad, str) else bad, {"CN=a": bad}):
         with pytest.raises(InputError, match=name):
@@ -179,7 +186,7 @@ def test_logins_are_judged_by_their_kind() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("identity", "ldap", "token or pam or mtls"),
+        ("identity", "ldap", "token or pam or mtls or oidc"),
         ("token_lifespan", 59, "60 to 3600"),
         ("token_lifespan", 3601, "60 to 3600"),
         ("session_lifespan", 299, "300 to"),
@@ -194,3 +201,48 @@ def test_refused_logins(variable: str, value: Any, said: str) -> None:
     with pytest.raises(InputError, match=f"slurmrest_gateway_{variable}: ") as refused:
         settled(**{variable: value})
     assert said in str(refused.value)
+
+
+PROVIDER = {"issuer": "https://login.example.org/realms/slurm", "client_id": "slurm-gateway"}
+
+
+def test_a_provider_and_the_gateway_s_own_address() -> None:
+    found = settled(identity="oidc", oidc=PROVIDER, listen=["0.0.0.0:8443", "0.0.0.0:443"])["logins"]
+    assert found["provider"] == {
+        **PROVIDER,
+        "claim": "preferred_username",
+        "ca_file": "",
+        "url": "https://slurm.example.org:8443",
+    }
+    assert found["secret_file"] == ""
+    more = {**PROVIDER, "claim": "uid", "ca_file": "/etc/ssl/site.pem", "secret_file": "/etc/slurmrest/secret"}
+    found = settled(identity="oidc", oidc=more, url="https://portal.example.org")["logins"]
+    assert found["provider"]["url"] == "https://portal.example.org"
+    assert found["secret_file"] == "/etc/slurmrest/secret"
+    assert "secret_file" not in found["provider"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"issuer": "http://login.example.org"}, "issuer"),
+        ({"issuer": "login.example.org"}, "issuer"),
+        ({"issuer": "https://joe:x@login.example.org"}, "issuer"),
+        ({"issuer": None}, "issuer"),
+        ({"client_id": ""}, "client_id"),
+        ({"client_id": "a b"}, "client_id"),
+        ({"claim": "a b"}, "claim"),
+        ({"ca_file": "site.pem"}, "ca_file"),
+        ({"secret_file": "secret"}, "secret_file"),
+        ({"audience": "x"}, "a mapping with"),
+    ],
+)
+def test_providers_that_are_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=f"slurmrest_gateway_oidc.*{said}"):
+        settled(identity="oidc", oidc={**PROVIDER, **changed})
+
+
+@pytest.mark.parametrize("url", ["http://slurm.example.org", "https://slurm.example.org/x", "https://a b", "slurm", 1])
+def test_addresses_that_are_none(url: Any) -> None:
+    with pytest.raises(InputError, match="slurmrest_gateway_url"):
+        settled(identity="oidc", oidc=PROVIDER, url=url)

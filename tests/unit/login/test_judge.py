@@ -50,10 +50,10 @@ class Lab:
         self.tried.append(user)
         return password == user[::-1]
 
-    def ask(self, method: str, path: str, body: Any = b"", **headers: str) -> Reply:
+    def ask(self, method: str, path: str, body: Any = b"", query: str = "", **headers: str) -> Reply:
         named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.identity.answer(Asked(method, path, {**BASE, **named}, data))
+        return self.identity.answer(Asked(method, path, {**BASE, **named}, data, query))
 
     def log_in(self, user: str = "alice", *, bearer: bool = False, **headers: str) -> Reply:
         return self.ask("POST", "/auth/login", {"user": user, "password": user[::-1], "bearer": bearer}, **headers)

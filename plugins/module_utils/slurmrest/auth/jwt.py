@@ -154,6 +154,12 @@ def owner(token: Token | None) -> str:
         return ""
 
 
+def signed_parts(token: Token) -> tuple[bytes, bytes]:
+    """What was signed, and the signature. Raises TokenError when it is not a JWT."""
+    header, claims, signature = _split(token)
+    return f"{header}.{claims}".encode("ascii"), _b64decode(signature, "signature")
+
+
 def signature_matches(token: Token, key: Key) -> bool:
     """Whether this key signed the token, with HS256; what the claims say does not matter. TokenError for no JWT."""
     header, claims, signature = _split(token)

@@ -7,8 +7,9 @@ import posixpath
 from collections.abc import Iterator
 
 from ..errors import InputError, SlurmrestError
+from ..login.oidc import Client, CodeFlow, LoginError
 from . import certificate, signing
-from .logins import CLIENT_CA, MTLS, OWN_SERVICE, PAM, PAM_SERVICE
+from .logins import CLIENT_CA, MTLS, OIDC, OWN_SERVICE, PAM, PAM_SERVICE, PROVIDER
 from .settings import Settings
 
 SERVICES = "/etc/pam.d"
@@ -31,6 +32,11 @@ def _problems(settings: Settings) -> Iterator[SlurmrestError]:
         reason = certificate.no_authorities(logins.client_ca)
         if reason:
             yield InputError(CLIENT_CA, logins.client_ca, "certificates of authorities, in PEM", reason)
+    if logins.identity == OIDC:
+        try:
+            CodeFlow(Client(**logins.provider)).begin("")
+        except LoginError as error:
+            yield InputError(f"{PROVIDER}, issuer", logins.provider["issuer"], "a provider that answers", str(error))
     try:
         problem = signing.acceptance_problem(signing.demand(logins.identity), logins.identity, settings.hosts)
     except SlurmrestError as error:

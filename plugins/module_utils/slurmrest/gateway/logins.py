@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
-from .values import PREFIX, number, one_of, path, several
+from ..host.network import is_https
+from .values import PREFIX, number, one_of, path, plain, several
 
 IDENTITY = PREFIX + "identity"
-TOKEN, PAM, MTLS = "token", "pam", "mtls"
-IDENTITIES = (TOKEN, PAM, MTLS)
+TOKEN, PAM, MTLS, OIDC = "token", "pam", "mtls", "oidc"
+IDENTITIES = (TOKEN, PAM, MTLS, OIDC)
 CLIENT_CA = PREFIX + "client_ca"
 SUBJECTS = PREFIX + "subjects"
+PROVIDER = PREFIX + "oidc"
+URL = PREFIX + "url"
 PAM_SERVICE = PREFIX + "pam_service"
 DIRECTORY = "/var/lib/slurmrest-identity"
 """Where the key that signs tokens is."""
@@ -24,6 +27,9 @@ OWN_SERVICE = "slurmrest-gateway"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_WORD = re.compile(r"[\x21-\x7e]{1,200}")
+_ISSUER = re.compile(r"https://[\x21-\x7e]{1,1000}")
+_ADDRESS = re.compile(r"https://[A-Za-z0-9.:\[\]-]+")
 _SUBJECT = re.compile(r"[\x20-\x7e]{1,1000}")
 
 
@@ -39,6 +45,8 @@ class Logins:
     pam_service: str = ""
     client_ca: str = ""
     subjects: Mapping[str, str] = field(default_factory=dict)
+    provider: Mapping[str, str] = field(default_factory=dict)
+    secret_file: str = ""
     users_denied: tuple[str, ...] = ()
     groups_denied: tuple[str, ...] = ()
     groups_allowed: tuple[str, ...] = ()
@@ -49,15 +57,17 @@ class Logins:
         return self.identity != TOKEN
 
 
-def logins(variables: Mapping[str, Any]) -> Logins:
-    """Read the variables. Raises InputError for the first value that is refused."""
+def logins(variables: Mapping[str, Any], own: str) -> Logins:
+    """Read the variables; ``own`` is the gateway's address where they name none. Raises InputError for a bad value."""
     identity = one_of(variables, IDENTITY, IDENTITIES)
     by_certificate = identity == MTLS
     # Judged wherever they are said: what would be refused is refused before it is of use, too.
-    said = {name for name in (CLIENT_CA, SUBJECTS, PAM_SERVICE) if variables.get(name)}
+    said = {name for name in (CLIENT_CA, SUBJECTS, PAM_SERVICE, PROVIDER) if variables.get(name)}
     client_ca = path(variables, CLIENT_CA) if by_certificate or CLIENT_CA in said else ""
     subjects = _subjects(variables.get(SUBJECTS)) if by_certificate or SUBJECTS in said else {}
     service = _service(variables.get(PAM_SERVICE)) if identity == PAM or PAM_SERVICE in said else ""
+    url = _url(variables.get(URL), own)
+    provider = _provider(variables.get(PROVIDER), url) if identity == OIDC or PROVIDER in said else {}
     return Logins(
         identity=identity,
         token_seconds=number(variables, PREFIX + "token_lifespan", 60, 3600),
@@ -67,6 +77,8 @@ def logins(variables: Mapping[str, Any]) -> Logins:
         pam_service=service if identity == PAM else "",
         client_ca=client_ca if by_certificate else "",
         subjects=subjects if by_certificate else {},
+        provider=provider if identity == OIDC else {},
+        secret_file=_secret_file(variables.get(PROVIDER)) if identity == OIDC else "",
         users_denied=_names(variables, "users_denied"),
         groups_denied=_names(variables, "groups_denied"),
         groups_allowed=_names(variables, "groups_allowed"),
@@ -98,3 +110,31 @@ def _subjects(value: object) -> dict[str, str]:
             raise InputError(SUBJECTS, subject, allowed)
         _name(SUBJECTS, user)
     return {str(subject): str(user) for subject, user in value.items()}
+
+
+def _url(value: object, own: str) -> str:
+    text = str(value or own)
+    if isinstance(value, str) and is_https(text) and _ADDRESS.fullmatch(text):
+        return text
+    raise InputError(URL, value, "https://HOST or https://HOST:PORT, as browsers reach the gateway, or nothing")
+
+
+def _provider(value: object, url: str) -> dict[str, str]:
+    known = ("issuer", "client_id", "claim", "ca_file", "secret_file")
+    if not isinstance(value, Mapping) or not set(value) <= set(known):
+        raise InputError(PROVIDER, value, f"a mapping with {', '.join(known)}")
+    issuer, client = value.get("issuer"), value.get("client_id")
+    if not isinstance(issuer, str) or not _ISSUER.fullmatch(issuer) or not is_https(issuer):
+        raise InputError(f"{PROVIDER}, issuer", issuer, "the provider's https:// address, as it calls itself")
+    if not isinstance(client, str) or not _WORD.fullmatch(client):
+        raise InputError(f"{PROVIDER}, client_id", client, "the name by which the provider knows the gateway")
+    claim = value.get("claim") or "preferred_username"
+    if not isinstance(claim, str) or not _WORD.fullmatch(claim):
+        raise InputError(f"{PROVIDER}, claim", claim, "the name of a claim")
+    authority = plain(f"{PROVIDER}, ca_file", str(value["ca_file"])) if value.get("ca_file") else ""
+    return {"issuer": issuer, "client_id": client, "claim": claim, "ca_file": authority, "url": url}
+
+
+def _secret_file(value: object) -> str:
+    found = value.get("secret_file") if isinstance(value, Mapping) else None
+    return plain(f"{PROVIDER}, secret_file", str(found)) if found else ""

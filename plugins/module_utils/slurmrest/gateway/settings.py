@@ -107,7 +107,7 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
         body_size=size(variables, PREFIX + "body_size", _BODY_LIMIT, said=True),
         answer_seconds=answer if len(hosts) > 1 else patience,
         list_seconds=patience,
-        logins=logins(variables),
+        logins=logins(variables, _address(variables.get(NAME), listen[0])),
     )
 
 
@@ -192,6 +192,11 @@ def _name(value: object) -> str:
     if isinstance(value, str) and listeners.is_host(value) and not _is_address(value):
         return value.lower()
     raise InputError(NAME, value, "the DNS name that clients use, such as slurm.example.org")
+
+
+def _address(name: object, listener: Listener) -> str:
+    """Where browsers reach the gateway, where nobody says otherwise."""
+    return f"https://{_name(name)}" + ("" if listener.port == 443 else f":{listener.port}")
 
 
 def _is_address(text: str) -> bool:

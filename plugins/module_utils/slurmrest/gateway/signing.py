@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,14 +15,16 @@ from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.identity import account_facts, uid_for
 from ..host.programs import Run
+from ..host.reading import UnsafePath
 from ..login.service import KEY_NAME
 from ..login.tokens import ALGORITHM
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Target, request
 from ..slurmrestd import listeners
-from .logins import DIRECTORY, IDENTITY
+from .logins import DIRECTORY, IDENTITY, PROVIDER
 
 KEY = posixpath.join(DIRECTORY, "key.pem")
+SECRET = posixpath.join(DIRECTORY, "client-secret")
 BITS = 3072
 NOBODY = "nobody"
 """Whom a token of the trial names: an account of every host, with no right to anything."""
@@ -63,6 +67,29 @@ def have_key(account: str, *, check: bool = False, run: Run = programs.run) -> M
         files.write(KEY, pem.encode("ascii"), owner, group, 0o600, secret=True)
         return Made(changed=True, document=_document(made))
     return Made(changed=False, document=_document(known))
+
+
+def have_secret(path: str, account: str, *, check: bool = False) -> bool:
+    """Have the secret that the provider knows the gateway by, for the identity service to read; none without a path.
+
+    Returns whether there was something to do. Raises InputError where others could read it, or it cannot be read.
+    """
+    if not path:
+        left = os.path.exists(SECRET)
+        if left and not check:
+            files.remove(SECRET)
+        return left
+    try:
+        content, status = files.read_with_status(path)
+    except (OSError, UnsafePath) as error:
+        raise InputError(f"{PROVIDER}: the file", path, "a file of root's", str(error)) from None
+    if stat.S_IMODE(status.st_mode) & 0o077 or not content.strip():
+        raise InputError(f"{PROVIDER}: the file", path, "one of mode 0600 that holds what the provider gave")
+    if os.path.exists(SECRET) and files.read(SECRET) == content:
+        return False
+    if not check:
+        files.write(SECRET, content, uid_for(account), account_facts(account)["gid"], 0o600, secret=True)
+    return True
 
 
 def present() -> PrivateKey | None:

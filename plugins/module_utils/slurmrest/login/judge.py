@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import SlurmrestError
+from .oidc import CodeFlow, LoginError
 from .sessions import LoginSession, Sessions
 from .settings import MTLS, PAM, LoginSettings
 from .tokens import UserTokens
 
 COOKIE = "__Host-slurmrest"
+STATE_COOKIE = "__Host-slurmrest-login"
+STATE_SECONDS = 600
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = ("GET", "HEAD", "OPTIONS")
 VERIFIED = "SUCCESS"
@@ -92,12 +96,18 @@ class Identity:
     signer: UserTokens
     password: Password
     told: Told
+    code_flow: CodeFlow | None = None
 
     def answer(self, asked: Asked) -> Reply:
         """Answer one question."""
         doors: dict[tuple[str, str], Door] = {("GET", "/check"): self.check, ("GET", "/auth/session"): self.show}
         if self.settings.identity == PAM:
             doors[("POST", "/auth/login")] = self.log_in
+        if self.code_flow is not None:
+            doors[("GET", "/auth/login")] = self.begin
+            doors[("GET", "/auth/callback")] = self.finish
+            doors[("POST", "/auth/bearer")] = self.hand_out
+        if self.settings.identity != MTLS:
             doors[("POST", "/auth/logout")] = self.log_out
         door = doors.get((asked.method, asked.path))
         if door is None:
@@ -138,6 +148,41 @@ class Identity:
         if bearer:
             return Reply(200, {**described, "bearer": secret})
         return Reply(200, described, {"Set-Cookie": self._cookie(secret, self.settings.session_seconds)})
+
+    def begin(self, asked: Asked) -> Reply:
+        """Send the browser to the provider."""
+        assert self.code_flow is not None
+        try:
+            location, state = self.code_flow.begin(asked.query)
+        except LoginError as failure:
+            self.told(f"login from {asked.header('X-Client')} cannot begin: {failure}")
+            raise NotAllowed(503, "The identity provider cannot be asked.") from None
+        return Reply(302, {}, {"Location": location, "Set-Cookie": self._cookie(state, STATE_SECONDS, STATE_COOKIE)})
+
+    def finish(self, asked: Asked) -> Reply:
+        """Begin a session for whom the provider names."""
+        assert self.code_flow is not None
+        client = asked.header("X-Client")
+        try:
+            user, back = self.code_flow.finish(asked.query, _cookie(asked.header("Cookie"), STATE_COOKIE))
+        except SlurmrestError as failure:
+            self.told(f"login from {client} refused: {failure}")
+            raise NotAllowed(401, REFUSED) from None
+        reason = self.settings.policy.refusal(user)
+        if reason:
+            self.told(f"login of {user!a} from {client} refused: {reason}")
+            raise NotAllowed(401, REFUSED)
+        self.told(f"login of {user} from {client}")
+        secret, _session = self.sessions.begin(user)
+        headers = {"Location": back, "Set-Cookie": self._cookie(secret, self.settings.session_seconds)}
+        return Reply(303, {}, headers)
+
+    def hand_out(self, asked: Asked) -> Reply:
+        """A session of its own for a program, asked for by the page of who is logged in."""
+        found = self.demand(asked, asked.method)
+        secret, session = self.sessions.begin(found.user)
+        self.told(f"bearer for {found.user}")
+        return Reply(200, {**self._described(found.user, session), "bearer": secret})
 
     def log_out(self, asked: Asked) -> Reply:
         """End the session that asks."""
@@ -209,8 +254,8 @@ class Identity:
             return {"user": user}
         return {"user": user, "expires": int(session.expires), "csrf": session.csrf}
 
-    def _cookie(self, secret: str, seconds: int) -> str:
-        return f"{COOKIE}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
+    def _cookie(self, secret: str, seconds: int, name: str = COOKIE) -> str:
+        return f"{name}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
 
 
 REFUSAL_SECONDS = 2.0
@@ -221,8 +266,8 @@ def _wait_until(moment: float) -> None:
     time.sleep(max(moment - time.monotonic(), 0.0))
 
 
-def _cookie(header: str) -> str:
-    """The session's cookie among all; none where there are two, of which somebody else set one."""
+def _cookie(header: str, wanted: str = COOKIE) -> str:
+    """The cookie of this name among all; none where there are two, of which somebody else set one."""
     pairs = [pair.strip().partition("=") for pair in header.split(";")]
-    values = [value for name, _, value in pairs if name == COOKIE]
+    values = [value for name, _, value in pairs if name == wanted]
     return values[0] if len(values) == 1 else ""

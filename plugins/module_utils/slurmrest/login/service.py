@@ -23,8 +23,9 @@ from ..errors import SlurmrestError
 from ..host.files import read
 from ..host.reading import UnsafePath
 from .judge import Asked, Identity, Reply, error
+from .oidc import Client, CodeFlow
 from .sessions import Sessions
-from .settings import LoginSettings
+from .settings import OIDC, LoginSettings
 from .tokens import UserTokens
 
 FIRST_HANDED = 3
@@ -149,7 +150,19 @@ def identity(settings: LoginSettings) -> Identity:
         raise SlurmrestError(f"{settings.key} cannot be read: {failure}", "Run playbooks/deploy.yml.") from None
     signer = UserTokens(key, settings.token_seconds, tell)
     password = password_of_pam(settings.pam_socket)
-    return Identity(settings, Sessions(settings.session_seconds), signer, password, tell)
+    flow = CodeFlow(_client(settings)) if settings.identity == OIDC else None
+    return Identity(settings, Sessions(settings.session_seconds), signer, password, tell, flow)
+
+
+def _client(settings: LoginSettings) -> Client:
+    """The gateway as its provider knows it, with the secret where it has one."""
+    words = dict(settings.provider)
+    path = words.pop("secret_file", "")
+    try:
+        secret = read(path).decode("utf-8", "replace").strip() if path else ""
+    except (OSError, UnsafePath) as failure:
+        raise SlurmrestError(f"{path} cannot be read: {failure}", "Run playbooks/gateway.yml again.") from None
+    return Client(**words, secret=secret)
 
 
 def _ready() -> None:

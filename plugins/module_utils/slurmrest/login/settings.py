@@ -12,7 +12,7 @@ from ..host.files import read
 from ..host.reading import UnsafePath
 from .policy import Policy
 
-PAM, MTLS = "pam", "mtls"
+PAM, MTLS, OIDC = "pam", "mtls", "oidc"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class LoginSettings:
 
     ``proxy`` is the account whose word about clients counts, nginx'; ``key`` the path of the key that signs; times are
     in seconds. ``origins`` are those besides the gateway's own whose pages may use it. ``subjects`` are the names of
-    client certificates, each with its user.
+    client certificates, each with its user. ``provider`` is what :class:`.oidc.Client` is made of, with the path of its
+    secret.
     """
 
     identity: str
@@ -34,6 +35,7 @@ class LoginSettings:
     origins: tuple[str, ...] = ()
     pam_socket: str = ""
     subjects: Mapping[str, str] = field(default_factory=dict)
+    provider: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str) -> LoginSettings:
@@ -55,4 +57,5 @@ class LoginSettings:
             origins=tuple(data.get("origins") or ()),
             pam_socket=str(data.get("pam_socket") or ""),
             subjects=dict(data.get("subjects") or {}),
+            provider={name: str(value) for name, value in (data.get("provider") or {}).items()},
         )
