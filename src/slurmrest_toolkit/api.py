@@ -205,6 +205,7 @@ def start(
     nodes: int = 1,
     rest_hosts: int | None = None,
     gateway: bool = False,
+    identity: str = "token",
     image: str | None = None,
     engine: str | None = None,
     cache: bool = True,
@@ -227,6 +228,7 @@ def start(
         nodes: compute nodes of the split layout.
         rest_hosts: hosts of slurmrestd in the layouts ``split`` and ``ha``; 1 and 2 without it.
         gateway: have a gateway with TLS in front of them, on the first; :attr:`RunningCluster.gateway` says where.
+        identity: how the gateway's users show who they are: ``token``, or ``pam``, by a name and password.
         image: an ordinary image to start from, such as ``debian:12``.
         engine: ``podman`` or ``docker``; what works here without it.
         cache: start from images of converged nodes, and keep them.
@@ -257,6 +259,7 @@ def start(
         compute_nodes=nodes,
         rest_hosts=rest_hosts,
         gateway=gateway,
+        identity=identity,
         engine=engine,
         image=image,
         allow_stale=allow_stale_mirror,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.rest.client import Tls
+from slurmrest.errors import SlurmrestError
+from slurmrest.rest.client import Target, Tls
 from slurmrest.slurm.releases import lookup
+from slurmrest.verify.login import credentials_of
 
 from slurmrest_toolkit.client import complete_path
-from slurmrest_toolkit.clusters import rest, tokens, users
+from slurmrest_toolkit.clusters import logins, rest, tokens, users
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.images.warm import CERTIFY
 from slurmrest_toolkit.nodes.inventory import GATEWAY_DIRECTORY, ORDINARY_USER
+from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,16 +67,43 @@ def wait_until_served(engine: Engine, cluster: Cluster, credentials: Credentials
     rest.wait_for(str(cluster.gateway_url), path, credentials, time.monotonic() + rest.READY_SECONDS, context)
 
 
+def wait_until_logged_in(cluster: Cluster) -> None:
+    """Log in as the ordinary user, as clients do.
+
+    Raises:
+        ClusterFailedError: the gateway refuses that.
+    """
+    context = Tls(cacert=str(ca_file(cluster))).context()
+    file = str(logins.password_file(cluster, ORDINARY_USER))
+    try:
+        credentials_of(Target.parse(str(cluster.gateway_url)), ORDINARY_USER, file, context)
+    except SlurmrestError as error:
+        raise ClusterFailedError(str(error)) from None
+
+
 def describe(cluster: Cluster) -> dict[str, Any] | None:
-    """Describe the gateway for machines, without any secret; None where there is none."""
+    """Describe the gateway for machines, without any secret; None where there is none.
+
+    Each of ``users`` has the file of what shows who it is: a ``token``, or a ``password`` to log in with.
+    """
     if cluster.gateway_node is None:
         return None
-    known = [{"name": name, "token": str(tokens.token_file(cluster, name))} for name in users.known(cluster)]
-    return {"url": cluster.gateway_url, "ca_file": str(ca_file(cluster)), "identity": "token", "users": known}
+    names = users.known(cluster)
+    if cluster.identity == "token":
+        known = [{"name": name, "token": str(tokens.token_file(cluster, name))} for name in names]
+    else:
+        files = {name: logins.password_file(cluster, name) for name in names if name != tokens.ADMINISTRATOR}
+        known = [{"name": name, "password": str(path)} for name, path in files.items()]
+    return {"url": cluster.gateway_url, "ca_file": str(ca_file(cluster)), "identity": cluster.identity, "users": known}
 
 
 def example(cluster: Cluster) -> str:
-    """Return a curl line through TLS for people to paste."""
-    header, path = tokens.header_file(cluster, ORDINARY_USER), complete_path("diag", cluster.api_versions[-1])
+    """Return a line through TLS for people to paste: a request with curl, or where users log in a verification."""
     trusted = f"--cacert {shlex.quote(str(ca_file(cluster)))}"
+    if cluster.identity != "token":
+        file = shlex.quote(str(logins.password_file(cluster, ORDINARY_USER)))
+        command = os.environ.get("SLURMREST_COMMAND", "slurmrest")
+        how = f"--login {ORDINARY_USER} --password-file {file}"
+        return f"{command} verify --gateway {cluster.gateway_url} {trusted} {how}"
+    header, path = tokens.header_file(cluster, ORDINARY_USER), complete_path("diag", cluster.api_versions[-1])
     return f"curl -s {trusted} -H @{shlex.quote(str(header))} {cluster.gateway_url}{path}"

@@ -12,7 +12,7 @@ from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, gateway, rest, tokens, users
+from slurmrest_toolkit.clusters import controllers, gateway, logins, rest, tokens, users
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
 from slurmrest_toolkit.clusters.running import owned, standing
@@ -48,6 +48,7 @@ class Request:
     compute_nodes: int = 1
     rest_hosts: int | None = None
     gateway: bool = False
+    identity: str = logins.IDENTITIES[0]
     engine: str | None = None
     image: str | None = None
     bare: bool = False
@@ -125,10 +126,14 @@ def steps(start: Start) -> Iterator[Callable[[Start], None]]:
         yield deploy
         if not start.request.cache:
             yield prove_deployed
+            if start.request.identity != logins.IDENTITIES[0]:
+                yield log_in
             return
         yield keep
     yield start_kept
     yield serve
+    if start.request.identity != logins.IDENTITIES[0]:
+        yield log_in
 
 
 def up(request: Request, progress: Progress) -> Cluster:
@@ -178,6 +183,10 @@ def check(request: Request) -> list[Node]:
     if request.image is None:
         suite_of(request.series or DEFAULT_SERIES)
     check_conf(request.conf)
+    if request.identity not in logins.IDENTITIES:
+        raise InputError("--identity", request.identity, ", ".join(logins.IDENTITIES))
+    if request.identity != logins.IDENTITIES[0] and (not request.gateway or request.bare):
+        raise InputError("--identity", request.identity, "with --gateway, and without --bare")
     users.check(request.users, tokens.USERS)
     if request.verify not in LEVELS:
         raise InputError("--verify", request.verify, ", ".join(LEVELS))
@@ -306,6 +315,19 @@ def add_users(start: Start) -> None:
         users.add(start.engine, start.cluster, start.request.users)
 
 
+def log_in(start: Start) -> None:
+    """Have users log in at the gateway: after all else, since images hold no key that signs for them."""
+    engine, cluster = start.engine, start.cluster
+    start.progress.phase(
+        "logins", f"playbooks/deploy.yml and gateway.yml: slurmrest_gateway_identity {start.request.identity}"
+    )
+    cluster.identity = start.request.identity
+    nodes.write_access_files(cluster)
+    play(start, names=("deploy.yml", "gateway.yml"), phases=False)
+    logins.give(engine, cluster, [name for name in users.known(cluster) if name != tokens.ADMINISTRATOR])
+    gateway.wait_until_logged_in(cluster)
+
+
 def wait_for_backups(start: Start) -> None:
     """Wait until all controllers are up, where there are several; a single one has answered already."""
     if len(start.cluster.controllers) > 1:
@@ -333,11 +355,13 @@ def has(engine: Engine, image: str) -> bool:
     return engine.image_labels(image) is not None
 
 
-def play(start: Start, *arguments: str, names: Sequence[str] = PLAYBOOKS) -> playbooks.Run:
+def play(start: Start, *arguments: str, names: Sequence[str] = PLAYBOOKS, phases: bool = True) -> playbooks.Run:
     """Run playbooks against the cluster; a whole run moves on to the phases ``deploy`` and ``gateway`` with theirs."""
     cluster, progress = start.cluster, start.progress
 
     def on_playbook(name: str) -> None:
+        if not phases:
+            return
         if name == "deploy.yml" and not arguments:
             progress.phase("deploy", "playbooks/deploy.yml: slurmrestd, and its verification on the REST host")
         elif name == "gateway.yml":

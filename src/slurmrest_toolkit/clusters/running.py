@@ -51,6 +51,7 @@ def standing(request: Request, progress: Progress) -> Cluster | None:
     differs = {
         "--slurm": request.series not in {None, series},
         "--layout": request.layout != there.layout or wanted != {node.name for node in there.nodes},
+        "--identity": request.identity != there.identity,
         "--bare": request.bare != there.bare,
         "--conf": dict(request.conf) != there.conf,
     }

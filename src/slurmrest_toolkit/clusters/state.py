@@ -84,6 +84,7 @@ class Cluster:
     conf: dict[str, str] = field(default_factory=dict)
     ready: bool = False
     bare: bool = False
+    identity: str = "token"
     api_versions: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     verify: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from slurmrest.auth import bearer
 from slurmrest.errors import InputError
 
-from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.clusters import logins, tokens
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.nodes.start import in_parallel
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
@@ -111,6 +111,7 @@ def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
         raise ClusterFailedError(f"scontrol made {len(values)} tokens for {len(names)} users: {', '.join(names)}")
     for name, value in zip(names, values, strict=True):
         tokens.keep(cluster, name, bearer.Token(value))
+    logins.give(engine, cluster, names)
 
 
 def remove(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
@@ -131,6 +132,7 @@ def remove(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
         for name in names:
             tokens.token_file(cluster, name).unlink(missing_ok=True)
             tokens.header_file(cluster, name).unlink(missing_ok=True)
+            logins.password_file(cluster, name).unlink(missing_ok=True)
 
 
 def _take_away(engine: Engine, cluster: Cluster, lines: str) -> None:

@@ -141,4 +141,5 @@ def gateway_variables(cluster: Cluster) -> dict[str, Any]:
         "slurmrest_gateway_certificate": f"{GATEWAY_DIRECTORY}/certificate.pem",
         "slurmrest_gateway_certificate_key": f"{GATEWAY_DIRECTORY}/key.pem",
         "slurmrest_gateway_plain_acknowledged": len(cluster.rest_nodes) > 1,
+        "slurmrest_gateway_identity": cluster.identity,
     }

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import describe, lifecycle
+from slurmrest_toolkit.clusters.logins import IDENTITIES
 from slurmrest_toolkit.clusters.prove import LEVELS
 from slurmrest_toolkit.clusters.state import DEFAULT_NAME
 from slurmrest_toolkit.command.cluster.options import as_json, kind, named
@@ -23,6 +24,12 @@ CAPABILITIES = ("SYS_ADMIN",)
 def add_command(actions: Actions) -> None:
     """Add it."""
     up = actions.add_parser("up", parents=[named(), as_json(), kind()], help="start a cluster and prove that it works")
+    up.add_argument(
+        "--identity",
+        choices=IDENTITIES,
+        default=IDENTITIES[0],
+        help="how users of the gateway show who they are: by a Slurm token, or pam: by a login (default: %(default)s)",
+    )
     up.add_argument("--reuse", action="store_true", help="take the cluster of that name where it stands already")
     up.add_argument("--wait", action="store_true", help="wait for another process that is at work on it")
     up.add_argument(
@@ -80,6 +87,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         compute_nodes=options.nodes,
         rest_hosts=options.rest_hosts,
         gateway=options.gateway,
+        identity=options.identity,
         engine=options.engine,
         image=options.image,
         bare=options.bare,
