@@ -144,6 +144,17 @@ def test_pages_of_other_origins_are_listed() -> None:
     assert "add_header Vary Origin always;" in text
 
 
+def test_pages_of_the_site_run_no_foreign_script() -> None:
+    (front, *_) = blocks(site(slurmrest_gateway_pages="/srv/slurm-pages"), "server")
+    (pages,) = re.findall(r"(?ms)^    location / \{\n(.*?)^    \}", front)
+    assert "root /srv/slurm-pages;" in pages
+    assert "Content-Security-Policy \"default-src 'self';" in pages
+    assert "frame-ancestors 'none'" in pages
+    assert "X-Content-Type-Options nosniff" in pages
+    assert "return 404" not in pages
+    assert "root /" not in site()
+
+
 def test_who_may_come() -> None:
     assert "deny" not in site()
     assert "allow 192.0.2.0/24;\n    deny all;" in site(slurmrest_gateway_clients=["192.0.2.0/24"])

@@ -141,7 +141,7 @@ class PlayedEngine(Engine):
         if command[0] == "cat":
             return AUTHORITY if command[1].endswith("authority.pem") else None
         answers = {"slurmctld": f"slurm {VERSION}\n", "base64": base64.b64encode(KEY).decode(), "sh": "done\n"}
-        answers["systemctl"] = "done\n"
+        answers["systemctl"] = answers["chpasswd"] = "done\n"
         answers["journalctl"] = "2026-01-01T00:00:00+00:00 node slurmctld[1]: error: it has troubles\nall is well\n"
         if command[0] == "apt-get":
             return "Inst slurmrestd (24.11.5-4 Debian:13/stable [amd64])\n" if "--simulate" in command else "done\n"

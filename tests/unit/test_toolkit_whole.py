@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from slurmrest.auth.jwt import Key, verify
+from slurmrest.errors import InputError
 from slurmrest.verify import run as verification
 
 from slurmrest_toolkit.ansible_runs import playbooks
@@ -191,6 +192,46 @@ def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_ke
     hosts = yaml.safe_load((found.directory / "inventory" / "hosts.yml").read_text())["all"]
     assert list(hosts["children"]["slurmrest_gateway"]["hosts"]) == ["rest1"]
     assert hosts["vars"]["slurmrest_gateway_plain_acknowledged"] is True
+
+
+def test_users_log_in_at_a_gateway_that_is_asked_for_that(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After all else: images know of no logins, and passwords are this cluster's own."""
+    asked: list[tuple[str, str]] = []
+    answer = type("Answer", (), {"status": 200, "text": ""})
+    monkeypatch.setattr(rest, "request", lambda *_, **__: answer)
+    monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
+    monkeypatch.setattr(gateway, "credentials_of", lambda _at, user, file, _how: asked.append((user, file)))
+    progress = stage.up("people", gateway=True, identity="pam", users=("bob",))
+    assert stage.played[-2][0] == ["cluster.yml", "deploy.yml", "gateway.yml"]
+    assert stage.played[-1][0] == ["deploy.yml", "gateway.yml"]
+    assert "logins" in progress.timings
+    found = load("people")
+    assert found is not None
+    hosts = yaml.safe_load((found.directory / "inventory" / "hosts.yml").read_text())["all"]
+    assert hosts["vars"]["slurmrest_gateway_identity"] == "pam"
+    told = describe.describe(found)["gateway"]
+    assert (told["identity"], [user["name"] for user in told["users"]]) == ("pam", ["alice", "bob"])
+    passwords = {user["name"]: Path(user["password"]) for user in told["users"]}
+    assert asked == [("alice", str(passwords["alice"]))]
+    assert {oct(path.stat().st_mode & 0o777) for path in passwords.values()} == {"0o600"}
+    assert len({path.read_text() for path in passwords.values()}) == 2
+    words = " ".join(word for call in stage.engine.calls for word in call)
+    assert not [path for path in passwords.values() if path.read_text().strip() in words]
+    assert "verify --gateway" in describe.summary(found)
+    assert "--login alice --password-file" in describe.summary(found)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"identity": "oidc", "gateway": True}, "token, pam"),
+        ({"identity": "pam"}, "with --gateway"),
+        ({"identity": "pam", "gateway": True, "bare": True}, "without --bare"),
+    ],
+)
+def test_logins_that_cannot_be(stage: Stage, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=f"--identity: .*{said}"):
+        stage.up("people", **asked)
 
 
 def test_a_gateway_that_does_not_serve_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

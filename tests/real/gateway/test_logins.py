@@ -15,7 +15,7 @@ import pytest
 from slurmrest.auth.bearer import TOKEN_HEADER, USER_HEADER, Token
 from slurmrest.auth.jwt import inspect
 
-from tests.real.clusters import slurmrest
+from tests.real.clusters import ROOT, slurmrest
 from tests.real.gateway.test_hosts import revision
 from tests.real.jwks.provider import Browser, Provider
 from tests.real.tunnel import tunnel
@@ -259,6 +259,28 @@ def test_nothing_keeps_passwords_sessions_or_tokens(by_password: Gate) -> None:
     if token:
         assert inspect(Token(token)).user == "alice"
         assert token not in said
+
+
+def test_the_example_page_is_served_from_its_own_origin(by_password: Gate) -> None:
+    """Its files as they are, with a policy under which it can run nothing else; what it asks for is there."""
+    node, pages = by_password.node, "/srv/slurm-pages"
+    by_password.live.ssh(node, f"mkdir -p {pages}")
+    for path in sorted((ROOT / "examples" / "web").iterdir()):
+        by_password.live.ssh(node, f"cat >{pages}/{path.name} <<'END-OF-FILE'\n{path.read_text()}END-OF-FILE\n")
+    assert by_password.play(identity="pam", pages=pages).good().changed > 0
+    page, script = by_password.ask("/"), by_password.ask("/page.js")
+    by_password.live.ssh(node, f"chmod o+w {pages}")
+    refused = by_password.play(identity="pam", pages=pages)
+    by_password.play(identity="pam").good()
+    assert (page.status, page.headers["content-type"]) == (200, "text/html")
+    assert page.body == (ROOT / "examples" / "web" / "index.html").read_bytes()
+    assert script.status == 200
+    assert script.headers["content-type"].endswith("/javascript")
+    assert script.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "slurmrest_gateway_pages" in refused.output
+    assert refused.changed == 0
+    assert by_password.ask("/").status == 404
 
 
 # --- client certificates ---------------------------------------------------------------------------------------------

@@ -115,3 +115,18 @@ def test_a_socket_that_nginx_may_not_enter_is_refused(settings: Settings, sock: 
     plain.write_text("")
     with pytest.raises(SlurmrestError, match="it is no socket"):
         judged(replace(settings, hosts=(f"unix:{plain}",)))
+
+
+def test_pages_are_root_s_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = tmp_path / "pages"
+    owned = {"uid": 0, "mode": 0o755}
+    monkeypatch.setattr("slurmrest.gateway.judge.ownership", lambda _path: owned)
+    monkeypatch.setattr("slurmrest.gateway.judge.directories_above", lambda _path: [owned])
+    with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_pages: .*it is none"):
+        judged(replace(settings, pages=str(pages)), None)
+    pages.mkdir()
+    judged(replace(settings, pages=str(pages)), None)
+    for spoilt in ({"uid": 1000}, {"mode": 0o775}, {"mode": 0o777}):
+        monkeypatch.setattr("slurmrest.gateway.judge.ownership", lambda _path, spoilt=spoilt: {**owned, **spoilt})
+        with pytest.raises(SlurmrestError, match="a directory that root alone can change"):
+            judged(replace(settings, pages=str(pages)), None)

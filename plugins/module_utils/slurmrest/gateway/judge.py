@@ -18,7 +18,7 @@ from ..slurmrestd import address, listeners
 from . import certificate
 from .logins import DIRECTORY as LOGINS_DIRECTORY
 from .nginx import LOGS, Nginx, look
-from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, UPSTREAMS, Settings
+from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, PAGES, UPSTREAMS, Settings
 
 Sockets = Callable[..., "list[dict[str, Any]]"]
 
@@ -59,6 +59,7 @@ def log_group() -> str:
 def _problems(settings: Settings, nginx: Nginx | None, sockets: Sockets) -> Iterator[InputError]:
     yield from _certificate_problems(settings)
     yield from _port_problems(settings, sockets)
+    yield from _page_problems(settings)
     if nginx is not None:
         yield from _neighbour_problems(settings, nginx)
         yield from _limit_problems(nginx)
@@ -80,6 +81,19 @@ def _certificate_problems(settings: Settings) -> Iterator[InputError]:
         )
     except InputError as error:
         yield error
+
+
+def _page_problems(settings: Settings) -> Iterator[InputError]:
+    """Whoever can change a page can act for everybody who opens it."""
+    if not settings.pages:
+        return
+    reason = "it is none"
+    if os.path.isdir(settings.pages):
+        found = [ownership(settings.pages), *directories_above(settings.pages)]
+        changeable = [entry for entry in found if entry["uid"] != 0 or entry["mode"] & 0o022]
+        reason = "others can change it, or what it is in" if changeable else ""
+    if reason:
+        yield InputError(PAGES, settings.pages, "a directory that root alone can change", reason)
 
 
 def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]:

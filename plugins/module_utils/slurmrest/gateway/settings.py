@@ -26,6 +26,7 @@ CERTIFICATE_KEY = PREFIX + "certificate_key"
 UPSTREAMS = PREFIX + "upstreams"
 PLAIN = PREFIX + "plain_acknowledged"
 ORIGINS = PREFIX + "origins"
+PAGES = PREFIX + "pages"
 CLIENTS = PREFIX + "clients"
 LISTS = PREFIX + "lists_at_once"
 CACHE = PREFIX + "cache_seconds"
@@ -55,6 +56,7 @@ class Settings:
     tls: str
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
+    pages: str
     clients: tuple[str, ...]
     cache_seconds: int
     cache_size: str
@@ -96,6 +98,7 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
         tls=TLS_VERSIONS[one_of(variables, PREFIX + "tls_min", tuple(TLS_VERSIONS))],
         hosts=tuple(map(str, hosts)),
         origins=tuple(map(str, several(variables, ORIGINS, _origin, least=0))),
+        pages=plain(PAGES, str(variables[PAGES])) if variables.get(PAGES) else "",
         clients=tuple(map(str, several(variables, CLIENTS, _network, least=0))),
         cache_seconds=number(variables, CACHE, 0, 10),
         cache_size=size(variables, PREFIX + "cache_size", 1 << 40),
