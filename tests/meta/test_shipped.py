@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = {
-    "gateway_logins": 237,
+    "gateway_logins": 260,
     "host_change": 280,
     "host_former": 201,
     "host_origin": 78,
@@ -34,7 +34,7 @@ MOST = {
     "slurm_packages": 106,
     "slurm_token": 36,
     "slurm_upgrade": 298,
-    "slurmrest_gateway": 128,
+    "slurmrest_gateway": 136,
     "slurmrestd_preflight": 275,
     "slurmrestd_verify": 337,
     "token_watch": 258,
