@@ -501,9 +501,8 @@ def test_what_slurmdbd_conf_alone_names_is_not_made(
 def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state, key, ended = str(tmp_path / "state"), tmp_path / "jwt.key", b"e" * 32
     files.have_directory(state)
-    files.save_record(
-        keys.retired_record(str(key), state), {"digest": hashlib.sha256(ended).hexdigest(), "without": ["ctl1"]}
-    )
+    note = {"digest": hashlib.sha256(ended).hexdigest(), "without": ["ctl1"]}
+    files.save_record(keys.retired_record(str(key), state), {str(key): note})
     monkeypatch.setattr(shared_key, "is_retired", functools.partial(keys.is_retired, state_dir=state))
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
     monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-from slurmrest.auth import bearer, jwt
+from slurmrest.auth import bearer, jwt, keys
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation.host import SwitchFailed
 from slurmrest.slurm.commands import Slurm
+from slurmrest.transaction.transaction import ROLLBACK_SUFFIX
 
 from tests.unit.rotation_lab import ME, NEW, OLD, Host, Killed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOTH = ("slurmdbd", "slurmctld")
 
@@ -269,6 +267,23 @@ def test_ports_of_the_daemons() -> None:
     assert rotation.daemon_ports(facts, "slurmdbd") == [7000]
     facts["slurmdbd_conf"] = {"dbd_port": "odd"}
     assert rotation.daemon_ports(facts, "slurmdbd") == []
+
+
+def test_keys_of_one_file_name_do_not_forget_for_each_other(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    held = {name: rotation.KeyOnHost(str(tmp_path / name / "jwt.key"), ME, state_dir=state) for name in ("a", "b")}
+    old = {"a": b"a" * 32, "b": b"b" * 32}
+    for name, key in held.items():
+        Path(key.path).parent.mkdir()
+        Path(key.path + ROLLBACK_SUFFIX).write_bytes(old[name])
+        key.keep([f"gone-{name}"])
+    for name, key in held.items():
+        assert keys.is_retired(key.path, old[name], state) == [f"gone-{name}"]
+    held["a"].keep()
+    assert keys.is_retired(held["a"].path, old["a"], state) == []
+    assert keys.is_retired(held["b"].path, old["b"], state) == ["gone-b"]
+    held["b"].keep()
+    assert not Path(keys.retired_record(held["b"].path, state)).exists()
 
 
 def test_a_file_is_readable_as_its_owner(tmp_path: Path) -> None:

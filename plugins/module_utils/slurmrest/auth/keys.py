@@ -47,15 +47,18 @@ def rotation_record(path: str, state_dir: str = STATE_DIR) -> str:
 
 
 def retired_record(path: str, state_dir: str = STATE_DIR) -> str:
-    """The file that tells which key at ``path`` must not come back: a host that was gone at its end may bring it."""
+    """The file that tells which keys of this name must not come back: hosts that were gone at their end may bring them.
+
+    It has a note for each path: ``digest``, and the hosts ``without`` which the key ended.
+    """
     return posixpath.join(state_dir, f"{RETIRED_PREFIX}{posixpath.basename(path)}.json")
 
 
 def is_retired(path: str, content: bytes, state_dir: str = STATE_DIR) -> list[str]:
     """The hosts because of which this content must not come back as the key at ``path``; none where it may."""
-    record = load_record(retired_record(path, state_dir)) or {}
-    same = record.get("digest") == hashlib.sha256(content).hexdigest()
-    return [str(host) for host in record["without"]] if same else []
+    notes = (load_record(retired_record(path, state_dir)) or {}).values()
+    digest = hashlib.sha256(content).hexdigest()
+    return [str(host) for note in notes if note["digest"] == digest for host in note["without"]]
 
 
 def inspect(path: str) -> dict[str, Any]:

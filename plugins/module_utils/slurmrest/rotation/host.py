@@ -24,6 +24,7 @@ from typing import Any, Callable
 from ..auth import jwt, keys
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
+from ..host.child import holds_for
 from ..host.files import load_record, save_record
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
@@ -203,13 +204,16 @@ class KeyOnHost:
             _remove(self._journal)
 
     def _retire(self, without: Sequence[str]) -> None:
-        note = keys.retired_record(self.path, self.state_dir)
-        if not without:
-            _remove(note)
-            return
-        with contextlib.suppress(FileNotFoundError):  # of a run that got as far as this before
-            old = hashlib.sha256(files.read(self._copy)).hexdigest()
-            save_record(note, {"digest": old, "without": list(without)})
+        file = keys.retired_record(self.path, self.state_dir)
+        notes = load_record(file) or {}
+        if without:
+            with contextlib.suppress(FileNotFoundError):  # of a run that got as far as this before
+                old = hashlib.sha256(files.read(self._copy)).hexdigest()
+                save_record(file, {**notes, self.path: {"digest": old, "without": list(without)}})
+        elif notes.pop(self.path, None) and notes:
+            save_record(file, notes)
+        elif not notes:
+            _remove(file)
 
     def undo(self, *, reconfigure: bool = False) -> list[str]:
         """Bring the old key back, and daemons that had loaded the new one back onto it; also finishes a killed undo.
@@ -323,24 +327,13 @@ def shared_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str
 
 
 def readable_as(path: str, account: str) -> bool:
-    """Whether `account` really can open the file: a child process tries it, so access control lists count too.
+    """Whether `account` really can open the file, asked as that account: so access control lists count too."""
 
-    Without root there is nothing to switch to, and the question is asked as oneself.
-    """
-    entry = pwd.getpwnam(account)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if os.geteuid() == 0:
-                os.initgroups(account, entry.pw_gid)
-                os.setgid(entry.pw_gid)
-                os.setuid(entry.pw_uid)
-            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1] == 0
+    def opens() -> bool:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        return True
+
+    return bool(holds_for(pwd.getpwnam(account), opens))
 
 
 def expected_key(facts: Mapping[str, Any], name: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
 from ..host.borrowed import as_account
+from ..host.child import holds_for
 from ..host.places import read
 from ..host.proc import link, private, process, whose
 from ..host.programs import NOBODY
@@ -313,7 +314,7 @@ def _database_error(ask: _Slurm) -> str:
 
 
 def _unwritable(path: str, account: str) -> str:
-    """Why an account cannot write in a directory; empty when it can. A child process tries it, so that ACLs count."""
+    """Why an account cannot write in a directory; empty when it can. Tried as that account, so that ACLs count."""
     if not os.path.isdir(path):
         return "the directory is not there"
     try:
@@ -325,15 +326,5 @@ def _unwritable(path: str, account: str) -> str:
         return "it is mounted read-only"
     if status.f_blocks and not status.f_bavail and not (entry.pw_uid == 0 and status.f_bfree):
         return "its disk is full"
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            if os.geteuid() == 0:
-                os.initgroups(account, entry.pw_gid)
-                os.setgid(entry.pw_gid)
-                os.setuid(entry.pw_uid)
-            code = 0 if os.access(path, os.W_OK | os.X_OK) else 1
-        finally:
-            os._exit(code)
-    return "" if os.waitpid(child, 0)[1] == 0 else f"{account} may not write there"
+    may = holds_for(entry, lambda: os.access(path, os.W_OK | os.X_OK))
+    return f"{account} may not write there" if may is False else ""
