@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HOST = Host(root=True, cgroups="v2", can_raise_limits=True, pids_controller=True)
 MMDEBSTRAP = """#!/bin/sh
-case "$*" in
-    *--simulate*) echo 'Inst slurmrestd (24.11.5-4 Debian:13/stable [amd64])' ;;
-    *) for archive; do :; done; echo half >"$archive"; echo 'E: the mirror went away'; exit "$FAKE_CODE" ;;
-esac
+for word; do
+    case $word in --extract-hook=*) hook=${word#*=} ;; esac
+done
+sh -c "$hook" exec "${word%/*}" || { echo 'E: setup failed'; exit 1; }
+echo half >"$word"
+echo 'E: the mirror went away'
+exit "$FAKE_CODE"
+"""
+APT = """#!/bin/sh
+[ "$*" = '--simulate install slurmrestd' ] || exit 3
+echo 'Inst slurmrestd (24.11.5-4 Debian:13/stable [amd64])'
 """
 
 
@@ -60,11 +68,12 @@ class Store:
 def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(base, "runtime_directory", lambda: tmp_path)
-    program = tmp_path / "bin" / "mmdebstrap"
-    program.parent.mkdir()
-    program.write_text(MMDEBSTRAP, encoding="ascii")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "bin").mkdir()
+    for name, script in (("mmdebstrap", MMDEBSTRAP), ("apt-get", APT)):
+        program = tmp_path / "bin" / name
+        program.write_text(script, encoding="ascii")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_CODE", "0")
 
 
@@ -95,18 +104,23 @@ def test_kept_image_of_another_series_is_refused() -> None:
         make(store)
 
 
-def test_suite_is_asked_before_anything_is_built(tmp_path: Path) -> None:
+def test_a_suite_of_another_series_ends_the_build(tmp_path: Path) -> None:
     store = Store()
     with pytest.raises(CannotRunError, match=r"bookworm has moved on to 24\.11\.5-4"):
         make(store, "22.05")
     assert store.images == {}
-    assert not (tmp_path / "state" / "build").exists()
+    assert list((tmp_path / "state" / "build").iterdir()) == []
+    asked = ["sh", "-c", base.ASK.format(series="22.05"), "exec", str(tmp_path)]
+    assert subprocess.run(asked, capture_output=True, check=False).returncode == 1
+    assert subprocess.run([*asked[:2], base.ASK.format(series="24.11"), *asked[3:]], check=False).returncode == 0
 
 
 def test_failing_build_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAKE_CODE", "25")
     store = Store()
-    with pytest.raises(ClusterFailedError, match="mmdebstrap could not build trixie:\nE: the mirror went away"):
+    with pytest.raises(
+        ClusterFailedError, match=r"(?s)mmdebstrap could not build trixie:\n.*\nE: the mirror went away"
+    ):
         make(store)
     assert store.images == {}
     assert list((tmp_path / "state" / "build").iterdir()) == []

@@ -42,14 +42,30 @@ PACKAGES = (
 )
 """What a base image has beyond the essential packages: what a minimal server has, and what Ansible needs."""
 
+UNUSED_TOOLS = (
+    *("aria_*", "innochecksum", "myisam*", "perror", "replace", "resolve_stack_dump", "mariadbd-safe-helper"),
+    *(f"mariadb-{name}" for name in ("binlog", "check", "conv", "import", "plugin", "show", "slap")),
+    *(f"mariadb-{name}" for name in ("tzinfo-to-sql", "upgrade", "waitpid")),
+)
+"""Programs of MariaDB's packages, 5 MB each, that nothing on a node runs."""
+
 DPKG_OPTIONS = (
     "force-unsafe-io",
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/lib/*/perl/*/CORE/*",
+    *(f"path-exclude=/usr/lib/*/perl/*/auto/Encode/{script}/*" for script in ("CN", "JP", "KR", "TW")),
+    *(f"path-exclude=/usr/bin/{tool}" for tool in UNUSED_TOOLS),
 )
-"""Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync and no manuals."""
+"""Written to the image's dpkg configuration too: a node that lives for minutes needs no fsync, manuals or headers."""
+
+ASK = """\
+APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --simulate install slurmrestd >"$1/asked" || exit
+line=$(grep '^Inst slurmrestd ' "$1/asked"); rm "$1/asked"; echo "$line"
+case $line in 'Inst slurmrestd ({series}.'*) ;; *) exit 1 ;; esac"""
+"""mmdebstrap's hook that ends a build of a suite which offers another series than this one."""
 
 PREPARE = Path(__file__).with_name("prepare-base.sh")
 
@@ -80,7 +96,6 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
         ClusterFailedError: the image could not be built.
     """
     suite = suite_of(series)
-    moved_on = f"{suite} has moved on to"
     name = suite_name(series)
     with locked(
         runtime_directory() / f"image-{suite}.lock",
@@ -88,40 +103,27 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
     ):
         labels = engine.image_labels(name)
         if labels is not None:
-            check_series(labels[VERSION_LABEL], series, moved_on)
+            check_series(labels[VERSION_LABEL], series, f"{suite} has moved on to")
             return Image(name, labels[VERSION_LABEL])
         ensure_programs(["mmdebstrap", *([] if host.root else ["newuidmap"])], host, progress)
         options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
-        version = ask_suite(suite, options)
-        check_series(version, series, moved_on)
-        progress.update(f"building {suite} (Slurm {version}) from the distribution's packages")
-        build_suite(engine, suite, options, name, version)
+        progress.update(f"building {suite} from the distribution's packages")
+        version = build_suite(engine, series, options, name)
         remove_old(engine, BASE, f"{suite}-", keep=name)
         return Image(name, version)
 
 
-def ask_suite(suite: str, options: tuple[str, ...]) -> str:
-    """Return the version of slurmrestd that a suite offers today; reads its index and builds nothing.
+def build_suite(engine: Engine, series: str, options: tuple[str, ...], name: str) -> str:
+    """Build and import the base image of the suite with a Slurm series; returns the version that the suite offers now.
 
-    mmdebstrap's own mirror and the host's proxy settings apply.
+    mmdebstrap's own mirror and the host's proxy settings apply. As soon as it has read the suite's index, slurmrestd is
+    looked for, and the build ends where it is of another series.
+
+    Raises:
+        CannotRunError: the suite has moved on to another series, or the mirror lags behind.
+        ClusterFailedError: mmdebstrap failed.
     """
-    done = processes.run(
-        [
-            "mmdebstrap",
-            "--verbose",
-            "--simulate",
-            "--variant=apt",
-            "--include=slurmrestd",
-            *(f"--aptopt={option}" for option in options),
-            suite,
-            "/dev/null",
-        ]
-    )
-    return offered_version(done.stdout, suite)
-
-
-def build_suite(engine: Engine, suite: str, options: tuple[str, ...], name: str, version: str) -> None:
-    """Build and import the base image of a suite."""
+    suite = suite_of(series)
     workshop = state_directory() / "build"
     shutil.rmtree(workshop / suite, ignore_errors=True)  # what a killed run left
     (workshop / suite).mkdir(mode=0o700, parents=True)
@@ -134,6 +136,7 @@ def build_suite(engine: Engine, suite: str, options: tuple[str, ...], name: str,
                 f"--include={','.join(PACKAGES)}",
                 *(f"--aptopt={option}" for option in options),
                 *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+                f"--extract-hook={ASK.format(series=series)}",
                 f"--customize-hook=upload {shlex.quote(str(PREPARE))} /root/prepare-base.sh",
                 '--customize-hook=chroot "$1" sh /root/prepare-base.sh',
                 '--customize-hook=rm "$1"/root/prepare-base.sh',
@@ -141,12 +144,15 @@ def build_suite(engine: Engine, suite: str, options: tuple[str, ...], name: str,
                 str(archive),
             ]
         )
+        version = offered_version(done.stdout, suite)
+        check_series(version, series, f"{suite} has moved on to")
         if done.returncode:
             last = "\n".join(done.stdout.splitlines()[-12:])
             raise ClusterFailedError(f"mmdebstrap could not build {suite}:\n{last}")
         engine.import_image(archive, name, {VERSION_LABEL: version})
     finally:
         shutil.rmtree(workshop / suite, ignore_errors=True)
+    return version
 
 
 def ordinary_image(engine: Engine, progress: Progress, base: str, series: str | None) -> Image:

@@ -47,6 +47,31 @@ chmod 0440 /etc/sudoers.d/50-admin
 systemctl mask apt-daily.timer apt-daily-upgrade.timer console-getty.service getty.target
 systemctl enable ssh.service
 
+# MariaDB, where it is installed later, for a handful of users: its logs and buffers small, as each start from an image
+# copies the files and each node pays for the memory; nothing written twice or waited for that only outlives a crash of
+# the host; started without what looks for other releases' tables and for a cluster of databases.
+install -d -m 0755 /etc/mysql/mariadb.conf.d /etc/systemd/system/mariadb.service.d
+cat >/etc/mysql/mariadb.conf.d/99-slurmrest.cnf <<'CONF'
+[mariadbd]
+innodb_log_file_size = 4M
+innodb_log_buffer_size = 2M
+innodb_undo_tablespaces = 0
+innodb_autoextend_increment = 1
+innodb_temp_data_file_path = ibtmp1:1M:autoextend
+innodb_flush_log_at_trx_commit = 2
+innodb_doublewrite = OFF
+key_buffer_size = 64K
+aria_pagecache_buffer_size = 1M
+CONF
+cat >/etc/systemd/system/mariadb.service.d/50-slurmrest.conf <<'CONF'
+[Service]
+RuntimeDirectory=mysqld
+ExecStartPre=
+ExecStart=
+ExecStart=/usr/sbin/mariadbd
+ExecStartPost=
+CONF
+
 # The journal belongs to this start of this node: kept in memory, it is in no image made of it.
 install -d -m 0755 /etc/systemd/journald.conf.d
 printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/50-slurmrest.conf

@@ -20,7 +20,7 @@ rm -f /etc/slurmrest-gateway/*
 chmod 0444 /etc/machine-id
 rm -rf /etc/ssh/ssh_host_* /etc/apt/apt.conf.d/90slurmrest-stale-index /root/.ansible /home/admin/.ansible \
     /var/lib/dbus/machine-id /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/munge/munged.seed \
-    /var/lib/mysql/ib_buffer_pool
+    /var/lib/mysql/ib_buffer_pool /var/cache/apt/archives/*.deb /var/cache/apt/*.bin /var/lib/apt/lists/*
 # Controllers that share their state have it on a volume of the cluster, which is a new one each time and root's.
 if mountpoint -q /var/lib/slurm/slurmctld; then
     stat --format='d %n %#a %U %G' /var/lib/slurm/slurmctld >/etc/tmpfiles.d/slurmrest-state.conf
