@@ -8,14 +8,11 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from slurmrest.errors import SlurmrestError
-from slurmrest.users import command as users
-from slurmrest.verify import command as verification
 
-from slurmrest_toolkit.command import doctor, named
 from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 CLUSTER = "cluster"
 NEWER = (3, 11)
@@ -28,7 +25,8 @@ def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
     """Return the parser of the whole command line.
 
     Args:
-        with_cluster: with all commands of ``slurmrest cluster``, which takes the libraries that they need.
+        with_cluster: with all commands of ``slurmrest cluster``, which takes the libraries that they need, and without
+            all others, the import of which takes a tenth of a second.
     """
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -50,32 +48,17 @@ def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
         from slurmrest_toolkit.command.cluster import parser as clusters
 
         clusters.add_commands(cluster)
-    verify = commands.add_parser(
-        "verify",
-        help="prove over HTTP that a slurmrestd works",
-        description=verification.DESCRIPTION,
-        epilog=verification.EPILOG,
-        formatter_class=raw,
-    )
-    verification.add_arguments(verify)
-    verify.set_defaults(run=verification.run)
-    users.add_commands(commands)
-    doctor.add_command(commands)
-    for command in reaching(commands):
-        named.add_option(command)
+    else:
+        from slurmrest_toolkit.command import asking
+
+        asking.add_commands(commands)
     return parser
-
-
-def reaching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterator[argparse.ArgumentParser]:
-    """Yield the parsers of commands that reach a slurmrestd with a token."""
-    yield from (commands.choices[name] for name in ("verify", "submit", "openapi"))
-    for action in commands.choices["job"]._actions:  # noqa: SLF001 - argparse has no other way to its sub-commands
-        if isinstance(action.choices, dict):
-            yield from action.choices.values()
 
 
 def not_reached(options: argparse.Namespace) -> str:
     """Let a command reach the test cluster that it names; returns why it cannot, or an empty string."""
+    from slurmrest_toolkit.command import named
+
     try:
         named.resolve(options)
     except ModuleNotFoundError as error:
@@ -141,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse(arguments)
     except SystemExit as end:
+        from slurmrest.verify import command as verification
+
         raise SystemExit(verification.refused(arguments, end)) from None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
@@ -148,7 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if refusal := not_reached(options):
             print(refusal, file=sys.stderr)
             return CANNOT_RUN
-        return users.run(options) if "face" in options else int(options.run(options))
+        if "face" not in options:
+            return int(options.run(options))
+        from slurmrest.users import command as users
+
+        return users.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
