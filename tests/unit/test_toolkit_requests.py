@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import InputError
+from slurmrest.verify.checks import CHECKS
 
 from slurmrest_toolkit.clusters import describe, lifecycle, running, users
 from slurmrest_toolkit.clusters.lifecycle import Request
@@ -42,8 +43,18 @@ def test_users_that_are_asked_for_are_there_at_the_end(stage: Stage, cache: bool
 @pytest.mark.parametrize(("level", "job", "idle"), [("full", True, 8), ("quick", False, 0)])
 def test_how_much_is_proven(stage: Stage, level: str, job: bool, idle: int) -> None:
     stage.up("one", verify=level)
-    (proof,) = stage.proven
-    assert (proof["options"].job is not None, proof["options"].idle_clients) == (job, idle)
+    assert {(proof["options"].job is not None, proof["options"].idle_clients) for proof in stage.proven} == {
+        (job, idle)
+    }
+    asked = [[check.id for check in proof["checks"]] for proof in stage.proven]
+    everything = [check.id for check in CHECKS]
+    if level == "quick":
+        assert asked == [everything]
+    else:  # what waits for jobs is asked beside the others, and nothing but what it builds on twice
+        beside = next(ids for ids in asked if "job" in ids)
+        others = next(ids for ids in asked if "job" not in ids)
+        assert beside == ["reach", "api-versions", "slurm-diag", "job", "job-output", "job-cancel", "idle-clients"]
+        assert [*others, *beside[3:]] == everything
 
 
 def test_nothing_is_proven_where_an_answer_is_enough(stage: Stage) -> None:
@@ -59,15 +70,12 @@ def test_a_check_that_is_skipped_is_a_failure_where_all_can_be_proven(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, level: str, fails: bool
 ) -> None:
     monkeypatch.setattr("slurmrest_toolkit.clusters.prove.render_table", lambda _: "")
-    stage.report.checks[0].ok = None  # type: ignore[assignment]
-    try:
-        if fails:
-            with pytest.raises(ClusterFailedError):
-                stage.up("one", verify=level)
-        else:
+    stage.report.checks[0].ok = None
+    if fails:
+        with pytest.raises(ClusterFailedError):
             stage.up("one", verify=level)
-    finally:
-        type(stage.report.checks[0]).ok = True
+    else:
+        stage.up("one", verify=level)
 
 
 def test_keys_of_slurm_conf_win_and_make_images_of_their_own(stage: Stage) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from slurmrest.auth import jwt
+from slurmrest.verify.checks import CHECKS
+from slurmrest.verify.run import Report, Result
 
 from slurmrest_toolkit.clusters import prove
 from slurmrest_toolkit.clusters.state import Machine, Node, plan_nodes
@@ -18,6 +23,11 @@ from slurmrest_toolkit.images.recipes import VERSION_LABEL
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slurmrest.rest.session import Session
+    from slurmrest.verify.checks import Check
+
     from slurmrest_toolkit.containers.engine import Engine
 
 BASE_IMAGE = f"{BASE}:trixie-0123456789ab"
@@ -201,6 +211,27 @@ def test_an_archive_is_written_whole_or_not_at_all(root: Path, tmp_path: Path) -
 
 
 def test_the_job_is_told_apart_from_the_requests() -> None:
-    report = {"checks": [{"id": "reach", "seconds": 0.1}, {"id": "job", "seconds": 1.5}]}
-    assert prove.tell_job_apart({"nodes": 1.0, "verify": 2.0}, report) == {"nodes": 1.0, "verify": 0.5, "job": 1.5}
-    assert prove.tell_job_apart({"nodes": 1.0}, None) == {"nodes": 1.0}
+    assert prove.tell_job_apart({"nodes": 1.0, "verify": 2.0}, 1.5) == {"nodes": 1.0, "verify": 0.5, "job": 1.5}
+    assert prove.tell_job_apart({"nodes": 1.0}, 0.0) == {"nodes": 1.0}
+
+
+def test_jobs_are_waited_for_beside_the_other_checks_and_all_is_one_report() -> None:
+    others_asked = threading.Event()
+
+    def ask(checks: Sequence[Check]) -> Report:
+        ids = [check.id for check in checks]
+        if "job" in ids:
+            session = cast("Session", SimpleNamespace(api_version=None))
+            assert checks[1].run(session).ok
+            assert session.api_version == "v0.0.42"  # without asking for the document again
+            assert others_asked.wait(10)  # would not end if the others came after it
+            time.sleep(0.05)
+        else:
+            others_asked.set()
+        results = tuple(Result(name, "", True, 0.1, "", "", "") for name in ids)
+        return Report("http://x", "24.11.5", ("v0.0.42",), "v0.0.42", results, 1.0, 1, warnings=("busy",))
+
+    report, waited = prove.both(ask, "v0.0.42")
+    assert [result.id for result in report.checks] == [check.id for check in CHECKS]
+    assert report.warnings == ("busy",)
+    assert 0.04 < waited < 5

@@ -6,6 +6,7 @@ import base64
 import os
 import stat
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +47,20 @@ BASE = f"{base.BASE}:trixie-0123456789ab"
 KEYGEN = '#!/bin/sh\nfor file; do :; done\necho private >"$file"; echo ssh-ed25519 AAAA >"$file.pub"\n'
 
 
+@dataclass
 class Check:
-    ok = True
-    seconds = 0.5
+    id: str = "reach"
+    ok: bool | None = True
+    seconds: float = 0.5
 
 
+@dataclass
 class Report:
     """What a verification comes to."""
 
-    def __init__(self, *, ok: bool = True) -> None:
-        self.checks, self.api_versions = [Check()], ("v0.0.41", "v0.0.42")
-        Check.ok = ok
+    checks: Sequence[Check] = field(default_factory=lambda: [Check()])
+    api_versions: tuple[str, ...] = ("v0.0.41", "v0.0.42")
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {"checks": [{"id": "job", "seconds": 0.5, "ok": True}]}
@@ -296,7 +300,7 @@ def test_a_volume_that_a_killed_run_left_is_removed(stage: Stage) -> None:
 def test_without_the_cache_the_deployed_nodes_are_proven_with_their_own_key(stage: Stage) -> None:
     stage.up("one", cache=False)
     assert [name for name in stage.engine.images if name.startswith(WARM)] == []
-    (proof,) = stage.proven
+    proof = stage.proven[0]
     assert verify(proof["credentials"].token, Key(KEY)).user == "root"
     assert proof["options"].accounting is True
     stage.engine.calls.clear()
@@ -325,7 +329,7 @@ def test_an_ordinary_image_is_prepared_once(stage: Stage) -> None:
 def test_a_proof_that_fails_removes_the_cluster_and_keeps_its_journals(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage.report = Report(ok=False)
+    stage.report = Report([Check(ok=False)])
     monkeypatch.setattr(prove, "render_table", lambda _report: "the table")
     with pytest.raises(ClusterFailedError, match="did not prove everything\nthe table"):
         lifecycle.up(Request("one"), Progress())
@@ -336,7 +340,6 @@ def test_a_proof_that_fails_removes_the_cluster_and_keeps_its_journals(
     kept = journals.failure_directory("one")
     assert {"ansible.log", "node1.journal"} <= {file.name for file in kept.iterdir()}
     assert stage.engine.networks_there == []
-    Check.ok = True
 
 
 @pytest.mark.parametrize(("program", "words"), [("ssh", "does not answer over SSH: no route"), ("", "did not start")])

@@ -77,7 +77,10 @@ class Request:
 
 @dataclass
 class Start:
-    """What the steps of one start know and find out: ``kept`` are the warm images, where they are there."""
+    """What the steps of one start know and find out.
+
+    ``kept`` are the warm images, where they are there, and ``waited`` the seconds for which jobs alone were waited for.
+    """
 
     request: Request
     host: Host
@@ -87,6 +90,7 @@ class Start:
     base: Image | None = None
     kept: warm.Kept | None = None
     secrets: warm.Secrets | None = None
+    waited: float = 0.0
 
     def based_on(self) -> Image:
         """Return the base image, which is there from the first step on."""
@@ -163,7 +167,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         try:
             start.run()
             progress.finish()
-            cluster.ready, cluster.timings = True, tell_job_apart(progress.timings, cluster.verify)
+            cluster.ready, cluster.timings = True, tell_job_apart(progress.timings, start.waited)
             cluster.save()
         except BaseException as error:
             progress.stop()
@@ -263,7 +267,9 @@ def prove_deployed(start: Start) -> None:
     wait_for_backups(start)
     made = [tokens.renew(start.engine, start.cluster, user) for user in tokens.USERS]
     wait_for_gateway(start, made)
-    prove(start.engine, start.cluster, made, signing_key(start.engine, start.cluster), start.request.verify)
+    start.waited = prove(
+        start.engine, start.cluster, made, signing_key(start.engine, start.cluster), start.request.verify
+    )
     add_users(start)
 
 
@@ -303,7 +309,7 @@ def serve(start: Start) -> None:
         wait_for_backups(start)
         wait_for_gateway(start, made)
         start.progress.phase("verify", "requests from this host, and a job")
-        prove(start.engine, cluster, made, secrets.signing_key, start.request.verify)
+        start.waited = prove(start.engine, cluster, made, secrets.signing_key, start.request.verify)
         logins.result()
     add_users(start)
 

@@ -117,13 +117,15 @@ def role_variables(cluster: Cluster, *, cgroup_plugin: str | None) -> dict[str, 
             for node in cluster.nodes
             if "slurmd" in node.roles
         ],
-        # A container has no cgroup tree and no processor affinity of its own to give away; jobs start at once.
+        # A container has no cgroup tree and no processor affinity of its own to give away. Jobs start soon: slurmctld
+        # reads the first of the two delays only when it schedules for the first time, three seconds after its start;
+        # the backfill scheduler looks each second from the first one on.
         "slurm_conf_options": {
             "ProctrackType": "proctrack/linuxproc",
             "TaskPlugin": "task/none",
             "JobAcctGatherType": "jobacct_gather/none",
             "SlurmdParameters": "config_overrides",
-            "SchedulerParameters": "batch_sched_delay=0",
+            "SchedulerParameters": "batch_sched_delay=0,bf_interval=1",
             **several,
             **cluster.conf,
         },

@@ -198,7 +198,7 @@ def _pauses(deadline: float) -> Iterator[float]:
         if left <= 0:
             return
         time.sleep(min(pause, left))
-        pause = min(pause * 1.5, 1.0)
+        pause = min(pause * 1.25, 1.0)
 
 
 def take_output(path: str) -> str:
