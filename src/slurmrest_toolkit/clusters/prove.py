@@ -36,7 +36,7 @@ IDLE_CLIENTS = 8
 """Connections held open while another client must be served: a few of the least that a daemon allows."""
 
 VERSIONS = "api-versions"
-FIRST = ("reach", VERSIONS, "slurm-diag")
+FIRST = (VERSIONS, "slurm-diag")
 JOBS = ("job", "job-output", "job-cancel", "idle-clients")
 """Checks that wait for a job, after which no other client may be disturbed; ``FIRST`` are those that they build on."""
 

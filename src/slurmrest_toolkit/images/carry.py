@@ -45,7 +45,7 @@ def save(engine: Engine, wanted: Recipe, target: Path) -> None:
     """
     if find(engine, wanted) is None:
         raise CannotRunError(f"There are no warm images called {wanted.prefix}…", "Make them: slurmrest cluster up")
-    program, *options = ["zstd", "-q", "-T0", "-3"] if shutil.which("zstd") else ["gzip", "-1"]
+    program, *options = ["zstd", "-q", "-T0", "-9"] if shutil.which("zstd") else ["gzip", "-1"]
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with (

@@ -45,7 +45,9 @@ case ${1-} in
         ;;
     reach)
         host=$(sed -n "s/^$2=\([^(]*\).*/\1/p" /etc/slurm/slurm.conf | head -n 1)
-        until bash -c ': >"/dev/tcp/$0/$1"' "$host" "$3" 2>/dev/null; do sleep 0.02; done
+        # The pause reads from a pipe that nobody writes to: no process is started while the daemons are.
+        exec bash -c 'exec 9<> <(:); until { : >"/dev/tcp/$0/$1"; } 2>/dev/null; do read -r -t 0.01 -u 9; done; exit 0' \
+            "$host" "$3"
         ;;
     keys)
         shift
@@ -82,6 +84,11 @@ enabled() {
     [ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ]
 }
 gate slurmrest-renew wait '' 'munge.service slurmdbd.service slurmctld.service slurmd.service slurmrestd.service nginx.service'
+# MariaDB needs nothing of what else happens at boot, and everything waits for it.
+if enabled mariadb; then
+    printf '[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\n' \
+        >/etc/systemd/system/mariadb.service.d/60-slurmrest-early.conf
+fi
 # Without a state of its own, slurmctld ends at once when there is no slurmdbd; slurmd waits long to register again.
 if enabled slurmctld && grep -q '^AccountingStorageHost=' /etc/slurm/slurm.conf; then
     gate slurmrest-renew-slurmctld 'reach AccountingStorageHost 6819' \
