@@ -116,9 +116,10 @@ def each_further(medians: Mapping[str, float]) -> float | None:
 
 
 BARS = (
-    Bar("warm up, single, all but the jobs", 4, "s", one("warm up: without the job check")),
+    Bar("warm up, single, with two jobs", 3, "s", one("warm up")),
+    Bar("warm up, single, all but the jobs", 2, "s", one("warm up: without the job check")),
     Bar("container start to both diags", 2.5, "s", one("warm up: container start to both diags")),
-    Bar("warm up, split, two compute nodes", 8, "s", one("warm up, split, 5 containers")),
+    Bar("warm up, split, two compute nodes", 5, "s", one("warm up, split, 5 containers")),
     Bar(
         "first deployment, as against by hand",
         1.5,
@@ -130,6 +131,9 @@ BARS = (
     Bar("second deploy.yml, 5 hosts", 12, "s", one("second deploy.yml, 5 hosts")),
     Bar("each further host, as against one", 0.5, "times", each_further),
     Bar("verify.yml without a job", 3, "s", one("verify.yml without a job")),
+    Bar("memory of an idle single node", 120, "MiB", one("memory")),
+    Bar("image, warm, single", 450, "MB", one("image")),
+    Bar("cache file", 80, "MB", one("file")),
 )
 
 
@@ -180,7 +184,7 @@ def page(results: Mapping[str, Any]) -> str:
         "Median seconds (least to greatest):\n",
         table(["", *releases], rows),
         "## What was promised\n\nEmpty where it was not measured on a quiet machine; bold where the bar is missed.\n",
-        promises(found, releases),
+        promises({**found, **occupied(results)}, releases),
         *pairs(results),
         *phases(results),
         *tasks(results),
@@ -190,6 +194,17 @@ def page(results: Mapping[str, Any]) -> str:
         conditions(results),
     ]
     return "\n".join(parts)
+
+
+def occupied(results: Mapping[str, Any]) -> dict[str, dict[str, Sequence[float]]]:
+    """Return what a node and its image occupy, as measurements are: name, release, one sample in MiB or MB."""
+    found: dict[str, dict[str, Sequence[float]]] = {"memory": {}, "image": {}, "file": {}}
+    for release, record in records(results, "sizes").items():
+        if {"memory", "images", "archive"} <= {*record}:
+            found["memory"][release] = [sum(sizes["pss"] for sizes in record["memory"].values()) / 2**20]
+            found["image"][release] = [record["images"].get("warm, single", 0) / 1e6]
+            found["file"][release] = [record["archive"] / 1e6]
+    return found
 
 
 def promises(found: Mapping[str, Mapping[str, Sequence[float]]], releases: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def test_page_has_median_and_spread_and_leaves_open_what_was_not_measured() -> N
 
 def test_page_says_what_misses_a_bar() -> None:
     text = report.page(RESULTS)
-    assert "| warm up, single, all but the jobs | 4 s | 2.00 | **4.50** |" in text
+    assert "| warm up, single, all but the jobs | 2 s | 2.00 | **4.50** |" in text
     assert "| each further host, as against one | 0.5 times |  | 0.50 |" in text
     assert "| second deploy.yml, 5 hosts | 12 s |  |  |" in text
 
@@ -100,6 +100,8 @@ def test_page_shows_memory_and_images() -> None:
     assert "| resident, all processes (MiB) | 91 |" in text
     assert "| of that mariadbd | 80 |" in text
     assert "of that sh" not in text
+    assert "| memory of an idle single node | 120 MiB |  | 80.50 |" in text
+    assert "| cache file | 80 MB |  | **150.40** |" in text
     assert "| image, base image (MB) | 200 |\n| cache file (MB) | 150 |" in text
 
 
