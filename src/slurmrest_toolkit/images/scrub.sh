@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs as root in a node around the making of an image. `hide` takes away what no two nodes may share and puts it into
-# /run, which is not part of an image; `restore` puts it back. Slurm's daemons are not enabled in the image: a node made
+# /run, which is not part of an image; `restore` puts it back, but for the key that munge's package made: the roles make
+# their own, on this node as on those made of the image. Slurm's daemons are not enabled in the image: a node made
 # of it would start them before they are configured.
 set -eu
 umask 077
@@ -30,7 +31,7 @@ case $1 in
         ;;
     restore)
         for thing in $things; do
-            [ -e "$stash/$thing" ] || continue
+            [ -e "$stash/$thing" ] && [ "$thing" != etc/munge/munge.key ] || continue
             cp -a "$stash/$thing" "/$thing"
         done
         [ ! -e "$stash/enabled" ] || xargs systemctl --quiet enable <"$stash/enabled" 2>/dev/null
