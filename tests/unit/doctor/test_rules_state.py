@@ -24,6 +24,8 @@ def ended(data: dict[str, Any], daemon: str, text: str) -> dict[str, Any]:
     host["units"][daemon].update(DOWN)
     host["processes"].pop(daemon, None)
     host["journal"][daemon] = [{"age": 5.0, "run": 0, "text": text}]
+    if daemon == "slurmrestd":
+        host.update(listening=[], http=None)
     return host
 
 
@@ -123,3 +125,121 @@ def test_a_site_with_tokens_of_issuers_alone_makes_none_and_is_sound() -> None:
     for conf in ("slurm_conf", "slurmdbd_conf"):
         host["facts"][conf]["jwt_key"] = "/var/lib/slurm/jwt/jwt_hs256.key"
     assert [finding.id for finding in judge(data).findings] == ["token-not-minted"]
+
+
+def test_a_variable_that_sends_slurmctld_elsewhere_is_a_cause_where_there_is_trouble() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["processes"]["slurmctld"]["environment"]["SLURM_CONF"] = "/srv/other/slurm.conf"
+    assert judge(data).healthy, "several clusters on one host, each with its own"
+    host.update(token_refused="refused", http=None)
+    (finding,) = judge(data).findings
+    assert finding.id == "daemon-redirected"
+    assert finding.evidence[0].endswith("of slurmctld: SLURM_CONF=/srv/other/slurm.conf")
+    host["processes"]["slurmctld"]["environment"].clear()
+    assert [one.id for one in judge(data).findings] == ["token-not-minted"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "path"),
+    [
+        ("A=b SLURM_CONF=/srv/slurm.conf", "/srv/slurm.conf"),
+        ('"SLURM_CONF=/srv/slurm.conf"', "/srv/slurm.conf"),
+        ("NOSLURM_CONF=/srv/slurm.conf", ""),
+        ("", ""),
+    ],
+)
+def test_the_variable_is_read_from_what_systemctl_shows(environment: str, path: str) -> None:
+    assert module._sent_to(environment) == path
+
+
+def test_a_configuration_that_is_not_there_is_one_cause_for_all_daemons_of_the_host() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["listening"] = []
+    for daemon in ("slurmctld", "slurmrestd"):
+        host["units"][daemon].update(active="inactive", sub="dead", pid=0, condition=False)
+    host["facts"]["slurm_conf"].update(exists=False, readable=False)
+    host["files"]["/etc/slurm/slurm.conf"] = {"exists": True, "link": "/srv/nothing/slurm.conf", "null": False}
+    (finding,) = judge(data).findings
+    assert finding.id == "slurm-conf-missing"
+    assert (
+        finding.cause
+        == "There is no /etc/slurm/slurm.conf: it is a link to /srv/nothing/slurm.conf, which is not there."
+    )
+
+
+def test_a_key_that_the_release_does_not_know_is_one_cause_and_its_line_goes() -> None:
+    data = evidence()
+    text = "error: _parse_next_key: Parsing error at unrecognized key: SlurmctldPidFyle"
+    for daemon in ("slurmctld", "slurmrestd"):
+        host = ended(data, daemon, text)
+        host["journal"][daemon].append({"age": 4.0, "run": 0, "text": "fatal: Unable to process configuration file"})
+    host["token_refused"] = "refused"
+    assert "conf-key-unknown" not in [one.id for one in judge(data).findings], "the line is not there any more"
+    entry = {"key": "slurmctldpidfyle", "name": "SlurmctldPidFyle", "value": "/x", "line": "SlurmctldPidFyle=/x"}
+    host["confs"]["slurm_conf"]["entries"].append({**entry, "origin": "/etc/slurm/slurm.conf:30"})
+    (finding,) = judge(data).findings
+    assert finding.id == "conf-key-unknown"
+    assert "`sed -i --follow-symlinks 30d /etc/slurm/slurm.conf`" in finding.remedy
+
+
+def test_an_included_file_that_slurmrestd_may_not_read() -> None:
+    data = evidence()
+    host = ended(data, "slurmrestd", 'error: "Include" failed in file /etc/slurm/slurm.conf line 26')
+    host["journal"]["slurmrestd"].append({"age": 4.0, "run": 0, "text": "fatal: Unable to process configuration file"})
+    host["closed_includes"] = ["/etc/slurm/extra.conf"]
+    (finding,) = judge(data).findings
+    assert finding.id == "conf-unreadable"
+    assert finding.remedy.startswith("`chmod 0644 /etc/slurm/extra.conf`")
+
+
+def test_a_program_that_cannot_be_executed_is_installed() -> None:
+    data = evidence()
+    host = ended(data, "slurmrestd", "slurmrestd.service: Main process exited, code=exited, status=203/EXEC")
+    host["facts"]["slurmrestd"].update(path="", version=None)
+    host["program"] = {"path": "/usr/sbin/slurmrestd", "exists": True, "executable": False, "mode": "0644"}
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmrestd-missing"
+    assert finding.remedy.startswith("`chmod 0755 /usr/sbin/slurmrestd`")
+
+
+def test_what_a_unit_runs_is_looked_at(tmp_path: Path) -> None:
+    program = tmp_path / "slurmrestd"
+    program.touch(mode=0o644)
+    assert module._program([[f"-{program}", "-a"]]) == {
+        "path": str(program),
+        "exists": True,
+        "executable": False,
+        "mode": "0644",
+    }
+    program.chmod(0o755)
+    seen = module._program([["/bin/false"], [str(program)]])
+    assert seen is not None
+    assert seen["executable"]
+    assert module._program([[str(tmp_path / "none")]]) == {
+        "path": str(tmp_path / "none"),
+        "exists": False,
+        "executable": False,
+    }
+    assert module._program([]) is None
+
+
+def test_a_key_of_munge_that_is_open() -> None:
+    data = evidence("munge-stopped")
+    host = data["hosts"]["node1"]
+    text = 'munged: Error: Keyfile is insecure: "/etc/munge/munge.key" should not be readable or writable by "others"'
+    host["journal"]["munge"] = [{"age": 3.0, "run": 0, "text": text}]
+    (finding,) = judge(data).findings
+    assert finding.id == "munge-stopped"
+    assert finding.remedy.startswith("`chown munge: /etc/munge/munge.key; chmod 0400 /etc/munge/munge.key`; `systemctl")
+
+
+def test_a_link_in_place_of_the_key_that_leads_nowhere_goes_first() -> None:
+    data = evidence("key-missing")
+    for key in data["hosts"]["node1"]["keys"].values():
+        key["link"] = "/srv/gone"
+    (finding,) = judge(data).findings
+    assert finding.id == "jwt-key-missing"
+    assert "/var/lib/slurm/jwt/jwt_hs256.key is a link to /srv/gone, which is not there" in finding.evidence
+    assert finding.remedy.startswith("`rm /var/lib/slurm/jwt/jwt_hs256.key`, then ")

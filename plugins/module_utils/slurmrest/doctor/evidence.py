@@ -18,6 +18,7 @@ import os
 import posixpath
 import pwd
 import re
+import stat
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ LOG_BYTES = 65536
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState"
+    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment"
 )
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
@@ -134,6 +135,8 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "confs": confs,
         **_unit_details(facts),
         "files": _files(facts),
+        "program": _program(facts["unit"]["exec_start"]),
+        "closed_includes": _closed_includes(facts),
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
         "keys": _keys(facts, roles, options.get("salt") or ""),
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
@@ -206,9 +209,16 @@ def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
             "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
+            "slurm_conf": _sent_to(fields.get("Environment", "")),
             "frozen": fields.get("FreezerState", "running") != "running",
         }
     return found
+
+
+def _sent_to(environment: str) -> str:
+    """The SLURM_CONF of ``Environment=`` as systemctl shows it; empty without one."""
+    found = re.search(r'(?:^|\s)"?SLURM_CONF=([^\s"]+)', environment)
+    return found[1] if found else ""
 
 
 def _lets_unshare(system_calls: str) -> bool:
@@ -366,8 +376,29 @@ def _files(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {path: _file(path, account) for path in dict.fromkeys(filter(None, paths)) if os.path.lexists(path)}
 
 
+def _program(exec_start: Sequence[Sequence[str]]) -> dict[str, Any] | None:
+    """The file that the unit of slurmrestd runs, and whether it is one that can be run."""
+    if not exec_start or not exec_start[-1]:
+        return None
+    path = exec_start[-1][0].lstrip("@-:+!")
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {"path": path, "exists": False, "executable": False}
+    executable = stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
+    return {"path": path, "exists": True, "executable": executable, "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
+
+
+def _closed_includes(facts: Mapping[str, Any]) -> list[str]:
+    """Files that slurm.conf includes, and that the account of slurmrestd may not read."""
+    account, conf = account_facts(facts["unit"]["user"] or "root"), facts["slurm_conf"]
+    included = [path for path in conf.get("files") or () if path != conf["path"]]
+    return [path for path in included if access.readable(path, account) is False]
+
+
 def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     facts = describe(path, account)
+    facts["link"] = os.readlink(path) if os.path.islink(path) else None
     # A mask: /dev/null behind it is everybody's to write, and decides nothing.
     facts["null"] = os.path.realpath(path) == os.devnull
     with contextlib.suppress(OSError):
@@ -422,6 +453,7 @@ def _keys(facts: Mapping[str, Any], roles: Sequence[str], salt: str) -> dict[str
 def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
     """One key: what ``auth.keys.inspect`` sees, judged, and a fingerprint. ``error`` says why it could not be seen."""
     facts: dict[str, Any] = {"path": path, "reader": reader, "error": None, "exists": False, "fingerprint": None}
+    facts["link"] = os.readlink(path) if os.path.islink(path) else None
     try:
         entry = pwd.getpwnam(reader)
         account = {"name": reader, "uid": entry.pw_uid, "gid": entry.pw_gid}

@@ -93,6 +93,11 @@ _UNUSABLE = (
         ),
     ),
     (
+        r"command denied to user",
+        "The database lets slurmdbd in, and does not let it do what it has to.",
+        ("GRANT ALL on its database (StorageLoc) to slurmdbd's user; then systemctl restart slurmdbd"),
+    ),
+    (
         r"(?i)read[-_ ]only",
         "The database is read-only, and slurmdbd has to write.",
         (

@@ -35,6 +35,7 @@ _PLACE = re.compile(r"^\S*(?:error|fatal): +|^\w+: (?=\w+: )")
 _NETWORK_FLAGS = {"network", "networkraw"}
 _CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
 _MAX_DIFFERENCES = 4
+_MUNGE_KEY = re.compile(r'(?i)keyfile is insecure: "?(/[\w./-]+)')
 AGAIN = "systemctl restart slurmctld"
 _MISMATCH = "CLUSTER ID MISMATCH"
 
@@ -198,11 +199,20 @@ def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
 def _munge(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
         if host["munge"]["used"] and not host["munge"]["works"] and {"slurmctld", "slurmdbd"} & set(host.roles):
+            said = host.said("munge", _MUNGE_KEY.pattern, runs=1) if host.down("munge") else []
+            key = _MUNGE_KEY.search(said[0]) if said else None
             yield Sign(
                 host.name,
-                "Slurm's daemons know each other by munge, and munge makes no credentials here.",
-                [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}"],
-                join((begin(host, "munge", again=True), start_again(_ended(host)))),
+                "Slurm's daemons know each other by munge, and munge makes no credentials here"
+                + (": its key is open to others, or another account's." if key else "."),
+                [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}", *said[:1]],
+                join(
+                    (
+                        f"`chown munge: {key[1]}; chmod 0400 {key[1]}`" if key else "",
+                        begin(host, "munge", again=True),
+                        start_again(_ended(host)),
+                    )
+                ),
             )
 
 

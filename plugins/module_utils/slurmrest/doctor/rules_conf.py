@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -49,6 +50,43 @@ def _include_missing(cluster: Cluster) -> Iterator[Sign]:
                 [*(f"{path} is not there, or not readable" for path in missing[:_MOST]), *said],
                 f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then "
                 f"systemctl restart {' '.join(host.service(daemon) for daemon in daemons)}.",
+            )
+
+
+def _conf_missing(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        conf = host.facts["slurm_conf"]
+        daemons = [daemon for daemon in _READERS["slurm_conf"] if daemon in host.roles]
+        if conf["exists"] or not any(host.down(daemon) for daemon in daemons):
+            continue
+        link = (host["files"].get(conf["path"]) or {}).get("link")
+        yield Sign(
+            host.name,
+            f"There is no {conf['path']}" + (f": it is a link to {link}, which is not there." if link else "."),
+            [f"{conf['path']} does not exist" if not link else f"{conf['path']} -> {link}: no such file"],
+            f"Put {link or conf['path']} back, from a backup or another host of the cluster; then systemctl restart "
+            f"{' '.join(host.service(daemon) for daemon in daemons)}.",
+        )
+
+
+_KEY_UNKNOWN = re.compile(r"Parsing error at unrecognized key: (\S+)")
+
+
+def _unknown_keys(cluster: Cluster) -> Iterator[Sign]:
+    """A key that this release does not have: the daemons name it, and no parser but theirs knows all keys."""
+    for host, conf, daemons in _read(cluster):
+        down = [daemon for daemon in daemons if host.down(daemon)]
+        said = [text for daemon in down for text in host.said(daemon, _KEY_UNKNOWN.pattern, runs=1)]
+        for key in dict.fromkeys(found[1] for found in map(_KEY_UNKNOWN.search, said) if found):
+            entry = host.entry(conf, key)
+            if entry is None:
+                continue  # it was there, and is not any more
+            yield Sign(
+                host.name,
+                f"{host.facts['version'] or 'This release'} knows no {key}, and its daemons end over it.",
+                [f"{entry[1]}: {key}={entry[0]}", *said[:1]],
+                f"{everywhere(cluster, host, conf, key, '')} takes the line out (a misspelt one: correct it); then "
+                f"{_restart(host, down)}",
             )
 
 
@@ -191,6 +229,23 @@ RULES = (
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
         preflight=True,
         by_hand="what the missing file says is the site's",
+    ),
+    Rule(
+        "slurm-conf-missing",
+        "slurm.conf is not there",
+        "slurm.conf(5), DESCRIPTION",
+        _conf_missing,
+        (*_ALL_DOWN, *_BEHIND, "slurmctld-skipped", "condition-failed", "not-listening", "configuration-differs"),
+        fatals=r"(?i)configuration|slurm\.conf|s_p_parse|cannot stat|unable to|ClusterName",
+        by_hand="what it said is the site's",
+    ),
+    Rule(
+        "conf-key-unknown",
+        "The configuration has a key that this release does not have",
+        "slurm.conf(5); release notes",
+        _unknown_keys,
+        (*_ALL_DOWN, *_BEHIND, "not-listening", "configuration-differs"),
+        fatals=r"(?i)configuration|pars",
     ),
     Rule(
         "conf-not-understood",

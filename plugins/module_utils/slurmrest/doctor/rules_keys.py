@@ -59,12 +59,16 @@ def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable
             if fault(key) and not (fault is _missing and _unnamed(host, daemon)):
                 where = host.line(CONFS[daemon], "AuthAltParameters")
                 seen = _owner_and_mode(key) if key["exists"] else f"{key['path']} does not exist"
-                reader, path = key["reader"], key["path"]
+                reader, path, link = key["reader"], key["path"], key.get("link")
+                dangling = link and not key["exists"]
+                if dangling:
+                    seen = f"{path} is a link to {link}, which is not there"
                 yield Sign(
                     host.name,
                     cause.format(reader=reader),
                     [seen, where, *_words(host)],
-                    remedy.format(reader=reader, path=path, again=restart(cluster, "slurmdbd", "slurmctld")),
+                    (f"`rm {path}`, then " if dangling else "")
+                    + remedy.format(reader=reader, path=path, again=restart(cluster, "slurmdbd", "slurmctld")),
                 )
 
     return look

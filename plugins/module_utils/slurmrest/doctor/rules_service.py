@@ -404,6 +404,16 @@ def _waiting(cluster: Cluster) -> Iterator[Sign]:
 def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         conf = host.facts["slurm_conf"]
+        closed = host.evidence.get("closed_includes") or ()
+        if closed and conf["readable_by_account"] is not False and host["runs_as"]["exists"]:
+            names = " ".join(closed)
+            yield Sign(
+                host.name,
+                f"slurmrestd cannot read {', '.join(closed)}, which slurm.conf includes.",
+                [f"{path}: not for {host['runs_as']['name']} to read" for path in closed],
+                f"`chmod 0644 {names}`, then {start_again([host.rest_unit])}; what is secret there belongs into "
+                "slurmdbd.conf or a key file.",
+            )
         if conf["exists"] and conf["readable_by_account"] is False and host["runs_as"]["exists"]:
             facts = host["files"].get(conf["path"], {})
             yield Sign(
@@ -417,8 +427,15 @@ def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
 
 def _missing(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        binary = host.facts["slurmrestd"]
-        if not binary["path"] or binary["missing_library"]:
+        binary, program = host.facts["slurmrestd"], host.evidence.get("program") or {}
+        if not binary["path"] and program.get("exists") and not program["executable"]:
+            yield Sign(
+                host.name,
+                f"{program['path']}, which the unit runs, is there and cannot be executed.",
+                [f"{program['path']}: mode {program['mode']}"],
+                f"`chmod 0755 {program['path']}`, then {start_again([host.rest_unit])}",
+            )
+        elif not binary["path"] or binary["missing_library"]:
             what = binary["missing_library"]
             yield Sign(
                 host.name,
@@ -473,7 +490,7 @@ RULES = (
         "quickstart_admin.html",
         _missing,
         _STARTS,
-        fatals="shared librar",
+        fatals="shared librar|EXEC",
     ),
     Rule(
         "account-root",
@@ -538,7 +555,7 @@ RULES = (
         "slurmrestd(8), -f",
         _conf_unreadable,
         _STARTS,
-        fatals=r"unable to read|Permission denied|Unable to process configuration",
+        fatals=r"unable to read|Permission denied|Unable to process configuration|Include",
     ),
     Rule(
         "plugin-unknown",

@@ -56,7 +56,46 @@ def _state(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
+_COMMANDS_READ = "/etc/slurm/slurm.conf"
+
+
+def _redirected(cluster: Cluster) -> Iterator[Sign]:
+    """A variable sends slurmctld or slurmdbd to another file than commands and the other daemons read.
+
+    Of several clusters on a host each has its own and works, so that only trouble makes it a cause.
+    """
+    trouble = any(
+        host.evidence.get("token_refused") or (host.http.get("clusters") or {"good": True})["good"] is False
+        for host in cluster.rest
+    )
+    for host, daemon in cluster.each("slurmctld", "slurmdbd") if trouble else ():
+        process = host["processes"].get(daemon) or {}
+        running = (process.get("environment") or {}).get("SLURM_CONF", "")
+        path = running or (host["units"].get(daemon) or {}).get("slurm_conf") or ""
+        if not path or path in (_COMMANDS_READ, host.unit["environment"].get("SLURM_CONF")):
+            continue
+        where = ", ".join(host["units"][daemon].get("dropins") or ()) or host["units"][daemon].get("fragment")
+        seen = f"process {process['pid']} of {daemon}" if running else f"systemctl show {daemon}: Environment"
+        yield Sign(
+            host.name,
+            f"A variable sends {daemon} to {path}; commands and the other daemons read {_COMMANDS_READ}.",
+            [f"{seen}: SLURM_CONF={path}", f"its unit: {where}"],
+            f"Take SLURM_CONF out of {where} (systemctl cat {daemon} shows it), or give it to the others too; then "
+            f"systemctl daemon-reload and systemctl restart {daemon}.",
+        )
+
+
 RULES = (
+    Rule(
+        "daemon-redirected",
+        "A variable sends slurmctld or slurmdbd to another configuration",
+        "slurm.conf(5), DESCRIPTION; systemd.exec(5), Environment=",
+        _redirected,
+        ("slurmctld-failed", "slurmdbd-failed", "token-not-minted", "slurm-conf-missing", *_WITHOUT_SLURMDBD),
+        fatals=r"(?i)slurm\.conf|slurmdbd\.conf|configuration|cannot stat|no such file|MISMATCH|jwt|key",
+        by_hand="which of the two files is meant is the site's to say",
+        anywhere=True,
+    ),
     Rule(
         "slurmdbd-conf-open",
         "slurmdbd.conf has another owner or mode than slurmdbd demands",

@@ -326,7 +326,7 @@ RULES = (
         "The unit's environment names another slurm.conf",
         "slurmrestd(8), SLURM_CONF; systemd.exec(5), EnvironmentFile=",
         _redirected,
-        (*DOWN, "runs-otherwise", "condition-failed", "configuration-differs", *_REFUSED),
+        (*DOWN, "runs-otherwise", "condition-failed", "configuration-differs", "slurm-conf-missing", *_REFUSED),
         fatals=r"(?i)configuration|slurm\.conf|ClusterName",
     ),
     Rule(
