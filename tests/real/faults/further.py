@@ -227,4 +227,95 @@ DAEMONS = (
     ),
 )
 
-FURTHER = (*CONFIGURATION, *ACCOUNTING, *DAEMONS)
+FILES = (
+    Fault(
+        "conf-dangling",
+        "slurm.conf is a link that leads nowhere: systemd skips what asks for it",
+        "slurm-conf-missing",
+        "rm $CONF; ln -s /srv/nothing/slurm.conf $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "program-not-executable",
+        "slurmrestd's program is there and may not be executed",
+        "slurmrestd-missing",
+        "chmod 0644 /usr/sbin/slurmrestd; again slurmrestd",
+        undo="chmod 0755 /usr/sbin/slurmrestd",
+    ),
+    Fault(
+        "include-unreadable",
+        "slurm.conf includes a file that slurmrestd may not read",
+        "conf-unreadable",
+        "install -o slurm -m 0600 /dev/null /etc/slurm/extra.conf\n"
+        "echo 'Include /etc/slurm/extra.conf' >> $CONF; again slurmctld slurmrestd",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "key-unknown",
+        "A key that no daemon knows, in slurm.conf: one finding for all of them",
+        "conf-key-unknown",
+        "echo SlurmctldPidFyle=/run/x >> $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "key-dangling",
+        "JWT key: a link that leads nowhere",
+        "jwt-key-missing",
+        "rm $KEY; ln -s /srv/nothing.key $KEY; again slurmdbd slurmctld",
+        on="slurmctld",
+        restart=("slurmdbd", "slurmctld"),
+    ),
+    Fault(
+        "munge-key-open",
+        "munge's key may be read by others, so that munge does not start",
+        "munge-stopped",
+        "chmod 0644 /etc/munge/munge.key; again munge slurmctld",
+        on="slurmctld",
+        restart=("munge", "slurmctld"),
+        undo="chmod 0400 /etc/munge/munge.key",
+    ),
+    Fault(
+        "slurmctld-redirected",
+        "systemd: a variable sends slurmctld to another slurm.conf, with another port",
+        "daemon-redirected",
+        "mkdir -p /srv/other /etc/systemd/system/slurmctld.service.d\n"
+        "sed '/^SlurmctldPort=/d; $aSlurmctldPort=7817' $CONF > /srv/other/slurm.conf\n"
+        "printf '[Service]\\nEnvironment=SLURM_CONF=/srv/other/slurm.conf\\n' "
+        "> /etc/systemd/system/slurmctld.service.d/zz-site.conf; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+        undo="rm -rf /srv/other",
+    ),
+    Fault(
+        "database-rights",
+        "The database lets slurmdbd log in, and not write",
+        "database-unusable",
+        "mariadb -e 'REVOKE ALL ON slurm_acct_db.* FROM slurm@localhost'\n"
+        "mariadb -e 'GRANT SELECT ON slurm_acct_db.* TO slurm@localhost'; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+        undo="mariadb -e 'GRANT ALL ON slurm_acct_db.* TO slurm@localhost'",
+    ),
+)
+
+LEFT_OVER = (
+    Fault(
+        "port-not-restarted",
+        "SlurmctldPort changed, and slurmctld not restarted",
+        "daemon-unreached",
+        "echo SlurmctldPort=6917 >> $CONF; again slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "manager-environment",
+        "systemd: systemctl set-environment sends every service to another slurm.conf",
+        "runs-otherwise",
+        "systemctl set-environment SLURM_CONF=/srv/none/slurm.conf; again slurmrestd",
+        undo="systemctl unset-environment SLURM_CONF",
+    ),
+)
+
+FURTHER = (*CONFIGURATION, *ACCOUNTING, *DAEMONS, *FILES, *LEFT_OVER)

@@ -178,3 +178,13 @@ def test_slurmctld_is_asked_for_its_own_page_where_it_has_one(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_port_that_slurmctld_does_not_have_yet() -> None:
+    data = split()
+    data["hosts"]["rest"]["reach"] = [tried("ctl", daemon="slurmctld", port="6917")]
+    assert "restart" not in judge(data).findings[0].remedy, "both are of one age"
+    data["hosts"]["ctl"]["files"]["/etc/slurm/slurm.conf"]["age"] = 12.0
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.remedy) == ("daemon-unreached", "on ctl: `systemctl restart slurmctld`")
+    assert "ctl: /etc/slurm/slurm.conf was changed 12 s ago, slurmctld runs for 500 s" in finding.evidence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.doctor import evidence as module
 from slurmrest.doctor.endings import meaning
+from slurmrest.slurmrestd import running
 
 from tests.unit.doctor.test_doctor import evidence, judge
 
@@ -243,3 +244,15 @@ def test_a_link_in_place_of_the_key_that_leads_nowhere_goes_first() -> None:
     assert finding.id == "jwt-key-missing"
     assert "/var/lib/slurm/jwt/jwt_hs256.key is a link to /srv/gone, which is not there" in finding.evidence
     assert finding.remedy.startswith("`rm /var/lib/slurm/jwt/jwt_hs256.key`, then ")
+
+
+def test_a_variable_of_systemd_itself_is_unset() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    text = "SLURM_CONF is /srv/none, not left out"
+    host["facts"]["running"] = [{"setting": "SLURM_CONF", "origin": running.NOWHERE, "text": text}]
+    assert "deploy.yml" in judge(data).findings[0].remedy
+    host["manager"] = ["SLURM_CONF"]
+    (finding,) = judge(data).findings
+    assert finding.id == "runs-otherwise"
+    assert finding.remedy.startswith("`systemctl unset-environment SLURM_CONF`, then ")

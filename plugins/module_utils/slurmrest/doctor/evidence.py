@@ -150,6 +150,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),
         "users": {name: _user(name) for name in options.get("users") or ()},
         "exported": _exported(),
+        "manager": [] if quick else _manager_variables(),
     }
 
 
@@ -605,6 +606,12 @@ def _slurm_users(
 
 
 _USER_RECORD = re.compile(r"^\s*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
+
+
+def _manager_variables() -> list[str]:
+    """Names of Slurm's variables that systemd itself gives to every service (systemctl set-environment)."""
+    shown = programs.run(["systemctl", "show-environment"], limit=programs.LOOKING_SECONDS).stdout
+    return sorted(line.partition("=")[0] for line in shown.splitlines() if line.startswith("SLURM"))
 
 
 def _exported() -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .model import Cluster, Host, Rule, Sign
-from .remedies import everywhere, restart
+from .model import CONFS, Cluster, Host, Rule, Sign
+from .remedies import everywhere, join, on, restart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,16 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
             apart = [other.name for other in there if other.name != host.name]
             here = any(entry["host"] in _LOCAL for entry in tried) and apart and daemon not in host.roles
             entry = tried[0]
+            older = [other for other in there if _older_than_conf(other, daemon)]
+            if older and entry["addresses"] and not here:
+                yield Sign(
+                    host.name,
+                    f"{daemon} on {', '.join(other.name for other in older)} runs since before its configuration was "
+                    f"changed, and does not listen at {entry['host']}, port {entry['port']}, yet.",
+                    [*map(_tried, tried), *(_ages(other, daemon) for other in older)],
+                    join(on([other.name], f"systemctl restart {daemon}") for other in older),
+                )
+                continue
             yield Sign(
                 host.name,
                 f"{key} of this host means the host itself, and {daemon} is on {', '.join(apart)}."
@@ -45,6 +55,17 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
                 if here and apart
                 else _remedy(host, there, daemon, entry),
             )
+
+
+def _older_than_conf(host: Host, daemon: str) -> bool:
+    process, file = host["processes"].get(daemon), host["files"].get(host.facts[CONFS[daemon]]["path"]) or {}
+    return bool(process and "age" in file and file["age"] < process["age"])
+
+
+def _ages(host: Host, daemon: str) -> str:
+    path = host.facts[CONFS[daemon]]["path"]
+    changed, runs = host["files"][path]["age"], host["processes"][daemon]["age"]
+    return f"{host.name}: {path} was changed {changed:.0f} s ago, {daemon} runs for {runs:.0f} s"
 
 
 def _mute(host: Host, tried: Sequence[Mapping[str, Any]]) -> Iterator[Sign]:

@@ -177,13 +177,19 @@ def _runs_otherwise(cluster: Cluster) -> Iterator[Sign]:
         if found:
             stale = all(item["origin"] == running.NOWHERE for item in found)
             remedy = f"{DEPLOY} restarts it with what the drop-in says."
-            if not stale:
+            of_manager = " ".join(host.evidence.get("manager") or ())
+            if stale and of_manager:
+                remedy = f"`systemctl unset-environment {of_manager}`, then {start_again([host.rest_unit])}"
+            elif not stale:
                 places = without(item["origin"] for item in found if item["origin"] != running.NOWHERE)
                 remedy = f"{places} takes out what decides otherwise; then {DEPLOY}"
             yield Sign(
                 host.name,
                 "The running slurmrestd does not do what this toolkit's drop-in says.",
-                [item["text"] for item in found],
+                [
+                    *(item["text"] for item in found),
+                    *([f"systemctl show-environment: {of_manager}"] if stale and of_manager else []),
+                ],
                 remedy,
             )
 
