@@ -310,6 +310,25 @@ LEFT_OVER = (
         restart=("slurmctld", "slurmrestd"),
     ),
     Fault(
+        "munge-closed",
+        "munge works for root, and SlurmUser may not reach its socket",
+        "munge-stopped",
+        "chmod 0700 /run/munge; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+        undo="chmod 0755 /run/munge",
+    ),
+    Fault(
+        "slurmdbd-redirected",
+        "systemd: a variable sends slurmdbd to a configuration that is not there",
+        "daemon-redirected",
+        "mkdir -p /etc/systemd/system/slurmdbd.service.d\n"
+        "printf '[Service]\\nEnvironment=SLURM_CONF=/srv/none/slurm.conf\\n' "
+        "> /etc/systemd/system/slurmdbd.service.d/zz-site.conf; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+    ),
+    Fault(
         "manager-environment",
         "systemd: systemctl set-environment sends every service to another slurm.conf",
         "runs-otherwise",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,3 +257,19 @@ def test_a_variable_of_systemd_itself_is_unset() -> None:
     (finding,) = judge(data).findings
     assert finding.id == "runs-otherwise"
     assert finding.remedy.startswith("`systemctl unset-environment SLURM_CONF`, then ")
+
+
+@pytest.mark.parametrize(("refused", "works"), [(None, True), (0, False), (7, False)])
+def test_munge_is_asked_as_slurm_user_too(refused: int | None, works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket may be in a directory that only root enters."""
+
+    def run(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        bad = how.get("user", 0) == refused
+        return subprocess.CompletedProcess(command, int(bad), "", "munge: Error: Permission denied" if bad else "")
+
+    monkeypatch.setattr(module.programs, "run", run)
+    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(module, "account_facts", lambda name: {"name": name, "uid": 7, "exists": True})
+    monkeypatch.setattr(module, "groups_of", lambda _uid: (7, [7]))
+    conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "slurm"}
+    assert module._munge({"slurm_conf": conf})["works"] is works

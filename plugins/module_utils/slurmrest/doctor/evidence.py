@@ -27,10 +27,11 @@ from ..facts.detection import detect
 from ..host import access, files, programs
 from ..host.access import describe
 from ..host.beyond import beyond
-from ..host.decider import decider
+from ..host.decider import decider, groups_of
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.proc import process, read_text
+from ..host.programs import whom
 from ..host.reading import UnsafePath, read_beginning, read_if_there
 from ..host.sockets import listening_sockets
 from ..redaction import REDACTED, redacted
@@ -578,12 +579,17 @@ def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any
 
 
 def _munge(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether munge makes credentials; not asked where Slurm does not use it."""
+    """Whether munge makes credentials, for root and for SlurmUser; not asked where Slurm does not use it."""
     conf = facts["slurm_conf"]
     used = conf["readable"] and conf["auth_type"].endswith("munge")
     if not used:
         return {"used": used, "works": True, "error": ""}
-    done = programs.run(["munge", "--no-input"], limit=programs.LOOKING_SECONDS)
+    user = account_facts(str(conf["slurm_user"]))
+    as_whom = [{}, whom(user["uid"], *groups_of(user["uid"]))] if user["uid"] and os.geteuid() == 0 else [{}]
+    for who in as_whom:
+        done = programs.run(["munge", "--no-input"], limit=programs.LOOKING_SECONDS, **who)
+        if done.returncode != 0:
+            break
     return {"used": used, "works": done.returncode == 0, "error": done.stderr.strip()[:200]}
 
 

@@ -92,7 +92,7 @@ RULES = (
         "slurm.conf(5), DESCRIPTION; systemd.exec(5), Environment=",
         _redirected,
         ("slurmctld-failed", "slurmdbd-failed", "token-not-minted", "slurm-conf-missing", *_WITHOUT_SLURMDBD),
-        fatals=r"(?i)slurm\.conf|slurmdbd\.conf|configuration|cannot stat|no such file|MISMATCH|jwt|key",
+        fatals=r"(?i)slurm\.conf|slurmdbd\.conf|configuration|cannot stat|no such file|specified|MISMATCH|jwt|key",
         by_hand="which of the two files is meant is the site's to say",
         anywhere=True,
     ),
