@@ -161,8 +161,8 @@ def test_a_configuration_that_is_not_there_is_one_cause_for_all_daemons_of_the_h
     host["listening"] = []
     for daemon in ("slurmctld", "slurmrestd"):
         host["units"][daemon].update(active="inactive", sub="dead", pid=0, condition=False)
-    host["facts"]["slurm_conf"].update(exists=False, readable=False)
-    host["files"]["/etc/slurm/slurm.conf"] = {"exists": True, "link": "/srv/nothing/slurm.conf", "null": False}
+    host["facts"]["slurm_conf"].update(readable=False)
+    host["files"]["/etc/slurm/slurm.conf"].update(dangling="/srv/nothing/slurm.conf")
     (finding,) = judge(data).findings
     assert finding.id == "slurm-conf-missing"
     assert (
@@ -273,3 +273,11 @@ def test_munge_is_asked_as_slurm_user_too(refused: int | None, works: bool, monk
     monkeypatch.setattr(module, "groups_of", lambda _uid: (7, [7]))
     conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "slurm"}
     assert module._munge({"slurm_conf": conf})["works"] is works
+
+
+def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
+    link, account = tmp_path / "slurm.conf", {"exists": False, "uid": None, "gid": None}
+    link.symlink_to(tmp_path / "none")
+    assert module._file(str(link), account)["dangling"] == str(tmp_path / "none")
+    (tmp_path / "none").touch()
+    assert module._file(str(link), account)["dangling"] is None

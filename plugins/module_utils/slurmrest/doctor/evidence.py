@@ -400,7 +400,7 @@ def _closed_includes(facts: Mapping[str, Any]) -> list[str]:
 
 def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     facts = describe(path, account)
-    facts["link"] = os.readlink(path) if os.path.islink(path) else None
+    facts["dangling"] = os.readlink(path) if os.path.islink(path) and not os.path.exists(path) else None
     # A mask: /dev/null behind it is everybody's to write, and decides nothing.
     facts["null"] = os.path.realpath(path) == os.devnull
     with contextlib.suppress(OSError):

@@ -57,9 +57,9 @@ def _conf_missing(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
         conf = host.facts["slurm_conf"]
         daemons = [daemon for daemon in _READERS["slurm_conf"] if daemon in host.roles]
-        if conf["exists"] or not any(host.down(daemon) for daemon in daemons):
+        link = (host["files"].get(conf["path"]) or {}).get("dangling")
+        if (conf["exists"] and not link) or not any(host.down(daemon) for daemon in daemons):
             continue
-        link = (host["files"].get(conf["path"]) or {}).get("link")
         yield Sign(
             host.name,
             f"There is no {conf['path']}" + (f": it is a link to {link}, which is not there." if link else "."),
