@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.doctor import evidence as module
 from slurmrest.doctor.endings import meaning
+from slurmrest.host import programs
 from slurmrest.slurmrestd import running
 
 from tests.unit.doctor.test_doctor import evidence, judge
@@ -267,8 +268,8 @@ def test_munge_is_asked_as_slurm_user_too(refused: int | None, works: bool, monk
         bad = how.get("user", 0) == refused
         return subprocess.CompletedProcess(command, int(bad), "", "munge: Error: Permission denied" if bad else "")
 
-    monkeypatch.setattr(module.programs, "run", run)
-    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(programs, "run", run)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(module, "account_facts", lambda name: {"name": name, "uid": 7, "exists": True})
     monkeypatch.setattr(module, "groups_of", lambda _uid: (7, [7]))
     conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "slurm"}
