@@ -1,4 +1,4 @@
-"""The filter that chooses whom a run asks of several controllers (see module_utils/slurmrest/slurm/controllers.py)."""
+"""The filters that choose whom a run asks of several controllers (see module_utils/slurmrest/slurm/controllers.py)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ def serving_controller(names: Sequence[str], hostvars: Mapping[str, Any]) -> str
     return serving(names, active)
 
 
+def serving_hostvars(names: Sequence[str], hostvars: Mapping[str, Any]) -> Any:
+    """Return the variables of that host, as hostvars has them."""
+    return hostvars[serving_controller(names, hostvars)]
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of this file."""
-        return {"serving_controller": serving_controller}
+        return {"serving_controller": serving_controller, "serving_hostvars": serving_hostvars}

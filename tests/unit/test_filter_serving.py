@@ -28,3 +28,9 @@ def test_the_first_whose_slurmctld_runs() -> None:
 def test_a_single_one_needs_no_look() -> None:
     assert chosen("a") == "a"
     assert chosen() == ""
+
+
+def test_the_variables_of_the_one_in_charge() -> None:
+    hosts = {"a": host("failed"), "b": {**host("active"), "__slurm_conf_pending": True}}
+    found = serving.FilterModule().filters()["serving_hostvars"](["a", "b"], hosts)
+    assert found["__slurm_conf_pending"] is True

@@ -670,3 +670,24 @@ def test_slurmdbd_reads_its_file_as_whoever_has_a_say_in_it(monkeypatch: pytest.
         assert host.detect()["slurmdbd"]["version"] == "24.11.0"
         os.chown(conf, 4321, 4321)
         assert host.detect()["slurmdbd"]["version"] == "24.11.21"
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("AuthAltTypes=auth/jwt", "/state/jwt_hs256.key"),
+        ("AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key=/elsewhere", "/elsewhere"),
+        ("AuthAltTypes=auth/jwt\nAuthAltParameters=jwks=/keys", ""),
+        ("AuthAltTypes=auth/jwt\nAuthAltParameters=jwks=/keys,jwt_key=/elsewhere", "/elsewhere"),
+        ("AuthAltTypes=auth/none", ""),
+    ],
+)
+def test_the_key_that_slurmctld_loads(host: Host, said: str, path: str) -> None:
+    """Without a path it is the one beside its state, which a set of public keys switches off; slurmdbd has none."""
+    text = f"ClusterName=one\nStateSaveLocation=/state\n{said}\n"
+    host.conf.parent.mkdir(parents=True, exist_ok=True)
+    host.conf.write_text(text)
+    host.conf.with_name("slurmdbd.conf").write_text(f"DbdHost=db\n{said}\n")
+    facts = host.detect()
+    assert facts["slurm_conf"]["jwt_key_path"] == path
+    assert facts["slurmdbd_conf"]["jwt_key_path"] == ("" if path.startswith("/state") else path)

@@ -251,14 +251,9 @@ def test_listening_ports(tmp_path: Path) -> None:
 
 
 def test_the_key_that_each_daemon_loads() -> None:
-    conf = {"jwt": True, "jwt_key": "", "jwks": "", "state_save_location": "/state"}
-    facts = {"slurm_conf": conf, "slurmdbd_conf": {**conf, "jwt_key": "/dbd"}}
+    facts = {"slurm_conf": {"jwt_key_path": "/state/jwt_hs256.key"}, "slurmdbd_conf": {"jwt_key_path": ""}}
     assert rotation.expected_key(facts, "slurmctld") == "/state/jwt_hs256.key"
-    assert rotation.expected_key(facts, "slurmdbd") == "/dbd"
-    facts["slurm_conf"] = {**conf, "jwks": "/jwks"}
-    assert rotation.expected_key(facts, "slurmctld") == ""
-    facts["slurm_conf"] = {**conf, "jwt": False}
-    assert rotation.expected_key(facts, "slurmctld") == ""
+    assert rotation.expected_key(facts, "slurmdbd") == ""
 
 
 def test_ports_of_the_daemons() -> None:

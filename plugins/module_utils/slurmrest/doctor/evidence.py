@@ -445,10 +445,9 @@ def _keys(facts: Mapping[str, Any], roles: Sequence[str], salt: str) -> dict[str
     """The HS256 key of each daemon here that has one configured, or in slurmctld's case by default."""
     found = {}
     slurm, dbd = facts["slurm_conf"], facts["slurmdbd_conf"]
-    default = f"{slurm['state_save_location']}/jwt_hs256.key" if slurm["jwt"] and not slurm["jwks"] else ""
-    for daemon, conf, path in (("slurmctld", slurm, slurm["jwt_key"] or default), ("slurmdbd", dbd, dbd["jwt_key"])):
-        if daemon in roles and path:
-            found[daemon] = _key(path, conf["slurm_user"], salt)
+    for daemon, conf in (("slurmctld", slurm), ("slurmdbd", dbd)):
+        if daemon in roles and conf["jwt_key_path"]:
+            found[daemon] = _key(conf["jwt_key_path"], conf["slurm_user"], salt)
     return found
 
 

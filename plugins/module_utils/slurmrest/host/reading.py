@@ -38,8 +38,7 @@ def insist_on_a_file(path: str, status: os.stat_result) -> None:
 def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
     """Content of a file that the site's own programs read by this path: its links are followed, whoever made them.
 
-    For looking only, never for what is copied or written elsewhere. Raises UnsafePath for what is no regular file or
-    over ``limit``, and what the system says.
+    Raises UnsafePath for what is no regular file or over ``limit``, and what the system says.
     """
     insist_on_a_file(path, os.stat(path))
     descriptor = os.open(path, READING & ~os.O_NOFOLLOW)

@@ -41,6 +41,7 @@ from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, lines, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..slurm.conf_secrets import without_secrets
+from ..slurm.daemons import DEFAULT_KEY
 from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
@@ -269,7 +270,7 @@ class Part:
             # Verified with the site's own key or keys: theirs to choose.
             return [types, *([self._parameter(f"jwt_key={key}")] if key else []), *further]
         state_save = conf.get("StateSaveLocation", "/var/spool") or ""
-        default = posixpath.join(state_save, "jwt_hs256.key")
+        default = posixpath.join(state_save, DEFAULT_KEY)
         # slurmctld looks for a key beside its state, but not once it has a jwks.
         found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
         if found and not key and not jwks:

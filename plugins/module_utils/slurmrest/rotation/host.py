@@ -337,14 +337,8 @@ def readable_as(path: str, account: str) -> bool:
 
 
 def expected_key(facts: Mapping[str, Any], name: str) -> str:
-    """The path of the key that daemon `name` loads by its configuration; empty where it loads none.
-
-    slurmctld has a default, ``<StateSaveLocation>/jwt_hs256.key``, which a ``jwks`` without ``jwt_key`` switches off.
-    """
-    conf = facts["slurm_conf" if name == CONTROLLER else "slurmdbd_conf"]
-    if conf["jwt_key"] or not conf["jwt"] or name != CONTROLLER or conf["jwks"]:
-        return str(conf["jwt_key"])
-    return os.path.join(conf["state_save_location"], "jwt_hs256.key")
+    """The path of the key that daemon `name` loads by its configuration; empty where it loads none."""
+    return str(facts["slurm_conf" if name == CONTROLLER else "slurmdbd_conf"]["jwt_key_path"])
 
 
 def daemon_ports(facts: Mapping[str, Any], name: str) -> list[int]:

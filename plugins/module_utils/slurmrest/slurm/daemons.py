@@ -4,6 +4,9 @@ from __future__ import annotations
 
 CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
 
+DEFAULT_KEY = "jwt_hs256.key"
+"""Beside slurmctld's state."""
+
 SLURMCTLD_TIMEOUT = 120
 """Seconds, where slurm.conf has no SlurmctldTimeout."""
 
