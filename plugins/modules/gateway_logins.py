@@ -46,6 +46,7 @@ document:
   description: The public half of the key as a set of keys; empty where there is none yet.
   returned: step key
   type: str
+kid: {description: The name of the key that signs., returned: step judge, type: str}
 python: {description: The interpreter for the programs., returned: step programs, type: str}
 """
 
@@ -70,8 +71,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return have_programs(parameters["programs"], check=check)
     if parameters["step"] == "secret":
         return {"changed": have_secret(parameters["path"], parameters["account"], check=check)}
-    judge_logins(settle(parameters["variables"], parameters["threads"]))
-    return {}
+    return {"kid": judge_logins(settle(parameters["variables"], parameters["threads"]))}
 
 
 def main() -> None:

@@ -222,7 +222,8 @@ KNOWN = {"os": {"family": "Debian"}}
 
 
 def rendered(expression: str, identity: str, facts: dict[str, Any] | None = None, **variables: Any) -> dict[str, str]:
-    known = {**VARIABLES, **LOGINS[identity], "__slurmrest_gateway_programs_result": RESULT, **variables}
+    found = {"__slurmrest_gateway_programs_result": RESULT, "__slurmrest_gateway_logins_judgement": {"kid": "k"}}
+    known = {**VARIABLES, **LOGINS[identity], **found, **variables}
     entries = evaluate("slurmrest_gateway", expression, known, facts or KNOWN)
     return {str(entry["path"]): str(entry["content"]) for entry in entries}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth import jwks
-from slurmrest.auth.rs256 import KeyFormatError
+from slurmrest.auth.rs256 import KeyFormatError, PrivateKey
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.gateway import judge_logins as judging
 from slurmrest.gateway import programs, signing
@@ -22,12 +22,14 @@ from slurmrest.login.oidc import CodeFlow, LoginError
 from slurmrest.rest.client import ClientError, Response
 
 from tests.unit.gateway.test_settings import GOOD, LOGINS
+from tests.unit.login.test_sessions import PEM
 
 if TYPE_CHECKING:
     from slurmrest.gateway.settings import Settings
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 DOCUMENT: dict[str, Any] = {"paths": {"/slurm/v0.0.41/diag": {}, "/slurm/v0.0.42/diag": {}}}
+HELD = PrivateKey.load(PEM, "gateway")
 GOOD_DIAG = {"statistics": {"parts_packed": 1}, "errors": []}
 REFUSED = {"errors": [{"error_number": 1007, "error": "Protocol authentication error", "description": "no"}]}
 
@@ -93,7 +95,7 @@ def test_a_key_that_the_cluster_takes(directory: Path, monkeypatch: pytest.Monke
         judge_logins(settings("pam"))
     signing.have_key(ME)
     asked = answering(monkeypatch, (200, DOCUMENT), (200, GOOD_DIAG))
-    judge_logins(settings("pam"))
+    assert judge_logins(settings("pam")).startswith("slurmrest-gateway-")
     assert [line.partition("6820")[2] for line in asked] == ["/openapi/v3 nobody", "/slurm/v0.0.42/diag nobody"]
 
 
@@ -127,7 +129,7 @@ def test_one_host_that_answers_is_enough(directory: Path, monkeypatch: pytest.Mo
 
 
 def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "demand", lambda _identity: None)
+    monkeypatch.setattr(signing, "demand", lambda _identity: HELD)
     monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)
     monkeypatch.setattr(judging, "SERVICES", str(tmp_path))
     with pytest.raises(SlurmrestError, match="slurmrest_gateway_pam_service: 'site' is refused: no "):
@@ -149,7 +151,7 @@ def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_provider_is_asked_before_anything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "demand", lambda _identity: None)
+    monkeypatch.setattr(signing, "demand", lambda _identity: HELD)
     monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)
     asked: list[str] = []
 

@@ -15,11 +15,16 @@ from .settings import Settings
 SERVICES = "/etc/pam.d"
 
 
-def judge_logins(settings: Settings) -> None:
-    """Judge the logins of a gateway on this host. Raises SlurmrestError with a text for each thing that cannot work."""
+def judge_logins(settings: Settings) -> str:
+    """Judge the logins of a gateway on this host, and return the name of the key that signs.
+
+    Raises:
+        SlurmrestError: with a text for each thing that cannot work.
+    """
     problems = [str(problem) for problem in _problems(settings)]
     if problems:
         raise SlurmrestError(" ".join(problems))
+    return signing.demand(settings.logins.identity).public.kid
 
 
 def _problems(settings: Settings) -> Iterator[SlurmrestError]:
