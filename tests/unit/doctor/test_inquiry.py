@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import bearer, jwt
 from slurmrest.doctor import inquiry
-from slurmrest.rest.client import Tls
+from slurmrest.rest.client import Response, Tls
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 
@@ -151,3 +151,16 @@ def test_what_is_no_token_is_said_to_be_none(daemon: FakeSlurmrestd) -> None:
     found = ask(daemon, token("root"), client=client, client_token=bearer.Token("not.a-token"))
     assert found["client"]["token"]["jwt"] is False
     assert "not.a-token" not in json.dumps(found)
+
+
+def test_what_says_a_token_again_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever listens there sees the token, and its words are kept as evidence."""
+    given = token("root")
+
+    def echo(*_: object) -> Response:
+        said = {"errors": [{"description": f"refused: {given.reveal()}"}], "clusters": [{"name": given.reveal()}]}
+        return Response(401, {}, json.dumps(said).encode(), 0.0)
+
+    monkeypatch.setattr(inquiry._Way, "request", echo)
+    found = inquiry._ask(inquiry._Way(Tls()), "http://127.0.0.1:1", "/x")
+    assert (found["words"], found["names"]) == ("refused: (redacted)", ["(redacted)"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..auth import bearer, jwt
 from ..errors import InputError
+from ..redaction import redacted
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Response, Tls, request
 from ..slurm.api_versions import URL_PATH, URL_QUERY
@@ -138,7 +139,9 @@ def _ask(way: _Way, url: str, path: str, credentials: Credentials | None = None)
     words = "; ".join(map(str, errors)) if errors else "" if payload is not None else response.text.strip()
     names = [answers.text(entry.get("name")) for entry in answers.objects(answers.mapping(payload).get("clusters"))]
     good = response.status == 200 and not errors and payload is not None
-    return {**record, "status": response.status, "good": good, "words": words[:_MAX_WORDS], "names": names}
+    # Whatever listens there was shown a token, and can say it again.
+    words, names = redacted(words)[:_MAX_WORDS], [redacted(name) for name in names]
+    return {**record, "status": response.status, "good": good, "words": words, "names": names}
 
 
 def _json(response: Response) -> Any:
