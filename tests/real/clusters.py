@@ -41,6 +41,11 @@ class Play:
         """How many tasks changed something, all hosts together."""
         return sum(int(match[2]) for match in _RECAP.finditer(self.output))
 
+    @property
+    def words(self) -> str:
+        """The output on one line: Ansible breaks long messages where it likes."""
+        return " ".join(self.output.split())
+
     def good(self) -> Play:
         """Return itself when the run was fine; fail the test with the output otherwise."""
         assert self.status == 0, self.output

@@ -62,7 +62,7 @@ def site(cluster: LiveCluster, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_it_reads_what_sackd_fetched(cluster: LiveCluster, site: Path) -> None:
     play = cluster.playbook("deploy.yml", inventory=site).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert "slurm.conf" not in cluster.ssh("rest", "ls /etc/slurm").split()
     command = cluster.ssh("rest", "tr '\\0' ' ' < /proc/$(systemctl show -p MainPID --value slurmrestd)/cmdline")
     assert "-f /run/slurm/conf/slurm.conf" in command

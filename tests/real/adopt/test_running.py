@@ -84,8 +84,8 @@ def test_clients_find_everything_where_it_was(cluster: LiveCluster, site: Path) 
     file = cluster.ssh("node1", "cat /etc/default/slurmrestd /etc/systemd/system/slurmrestd.service")
     cluster.ssh("node1", f"cat > /tmp/portal <<'END'\n{PORTAL}END\nsystemd-run -q -u portal sh /tmp/portal")
     play = cluster.playbook("deploy.yml", inventory=site).good()
-    assert "all good" in play.output
-    assert "of alice: COMPLETED" in play.output
+    assert "all good" in play.words
+    assert "of alice: COMPLETED" in play.words
     cluster.ssh("node1", "systemctl stop portal")
     lines = cluster.ssh("node1", "journalctl -q -o cat -u portal | grep -E '^[0-9.]+ [0-9]{3} [0-9]{3}$'").splitlines()
     assert outage(lines) < RESTART_SECONDS, lines
@@ -123,7 +123,7 @@ def test_one_that_was_started_by_hand_is_named(cluster: LiveCluster, site: Path)
     before = cluster.ssh("node1", CONFIGURATION)
     play = cluster.playbook("deploy.yml", inventory=site)
     assert play.status != 0
-    said = " ".join(play.output.split())
+    said = play.words
     assert "slurmrestd has port 6820, on which slurmrestd is told to listen" in said, said
     assert cluster.ssh("node1", CONFIGURATION) == before
     cluster.ssh("node1", "systemctl stop by-hand")

@@ -60,7 +60,7 @@ def test_limit_leaves_the_other_hosts_alone(cluster: LiveCluster) -> None:
     variables = {"slurmrestd_service_threads": 9, "slurmrest_verify_job_user": "alice"}
     play = cluster.playbook("deploy.yml", "--limit", "rest", variables=variables).good()
     assert play.changed == 1, play.output
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert {node: cluster.ssh(node, FILES + UNIT) for node in before} == before
     assert cluster.playbook("deploy.yml", "--limit", "ctl,db").good().changed == 0
     cluster.playbook("deploy.yml").good()
@@ -87,7 +87,7 @@ def test_one_rest_host_after_the_other_and_none_after_one_that_does_not_work(
         variables={**rolling, "slurmrestd_service_threads": 7, "slurm_packages_source": "none"},
     )
     assert play.status != 0
-    assert "slurmrestd does not do what it should" in play.output
+    assert "slurmrestd does not do what it should" in play.words
     changed = {node for node in before if pid(cluster, node) != before[node]}
     assert changed == {"rest", "c1"}, play.output
     cluster.ssh("c1", "cat /root/hosts > /etc/hosts")
@@ -118,7 +118,7 @@ def test_a_second_cluster_on_the_rest_host_touches_nothing_of_the_first(cluster:
     mine = cluster.ssh("rest", FILES)
 
     play = cluster.playbook("cluster.yml", "deploy.yml", inventory=beta).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert cluster.ssh("c2", KEY) == key, "clusters that share a slurmdbd share its key"
     assert cluster.ssh("db", KEY) == key
     assert {node: cluster.ssh(node, FILES + UNIT) for node in first} == first
@@ -172,7 +172,7 @@ def test_clusters_of_one_slurmdbd_get_a_new_key_together_or_not_at_all(cluster: 
     for hosts, other in ((None, "beta"), (second(cluster, tmp_path / "beta"), "slurmrest")):
         alone = cluster.playbook("rotate_jwt_key.yml", inventory=hosts, variables=confirmed)
         assert alone.status != 0
-        assert f"slurmdbd also serves {other}" in alone.output
+        assert f"slurmdbd also serves {other}" in alone.words
         named = {**confirmed, "slurm_jwt_key_rotate_clusters": [other]}
         left_out = cluster.playbook("rotate_jwt_key.yml", inventory=hosts, variables=named)
         assert left_out.status != 0

@@ -163,7 +163,7 @@ def test_refused_in_words_that_help_and_nothing_changes(cluster: LiveCluster, be
     variables, words = CASES[case]
     play = cluster.playbook("deploy.yml", variables=variables)
     assert play.status != 0, play.output
-    flat = " ".join(play.output.split())
+    flat = play.words
     assert [word for word in words if word not in flat] == [], play.output
     assert PASSWORD not in play.output
     assert play.changed == 0, play.output
@@ -175,7 +175,7 @@ def test_a_new_cluster_is_refused_before_anything_changes(cluster: LiveCluster, 
     variables, words = CLUSTER_CASES[case]
     play = cluster.playbook("cluster.yml", variables=variables)
     assert play.status != 0, play.output
-    flat = " ".join(play.output.split())
+    flat = play.words
     assert [word for word in words if word not in flat] == [], play.output
     assert play.changed == 0, play.output
     assert cluster.ssh("node1", FINGERPRINT) == before
@@ -189,7 +189,7 @@ def test_a_host_that_would_break_stops_it_before_anything_changes(cluster: LiveC
         spoilt = cluster.ssh("node1", FINGERPRINT)
         play = cluster.playbook("deploy.yml", variables=variables)
         assert play.status != 0, play.output
-        flat = " ".join(play.output.split())
+        flat = play.words
         assert [word for word in ("Nothing was changed.", *words) if word not in flat] == [], play.output
         assert play.changed == 0, play.output
         assert cluster.ssh("node1", FINGERPRINT) == spoilt

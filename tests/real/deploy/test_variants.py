@@ -27,8 +27,8 @@ def cluster(release: str) -> Iterator[LiveCluster]:
 def serves(cluster: LiveCluster) -> None:
     """Verify from inside the node, over both listeners, with a job."""
     play = cluster.playbook("verify.yml", variables={"slurmrest_verify_job_user": "alice"}).good()
-    assert "all good" in play.output
-    assert "of alice: COMPLETED" in play.output
+    assert "all good" in play.words
+    assert "of alice: COMPLETED" in play.words
 
 
 def asked(cluster: LiveCluster) -> int:
@@ -88,7 +88,7 @@ def test_auth_slurm_instead_of_munge(cluster: LiveCluster) -> None:
     play = cluster.playbook("cluster.yml", "deploy.yml", variables=variables)
     if not json.loads(cluster.ssh("node1", "test -e /usr/lib/*/slurm-wlm/auth_slurm.so && echo true || echo false")):
         assert play.status != 0
-        assert "Allowed: auth/munge" in " ".join(play.output.split())
+        assert "Allowed: auth/munge" in play.words
         return
     play.good()
     cluster.ssh("node1", "systemctl stop munge.service; systemctl restart slurmdbd slurmctld slurmd")
@@ -153,4 +153,4 @@ def test_nothing_installed_and_nothing_to_install(cluster: LiveCluster) -> None:
     assert play.changed == 0, play.output
     assert cluster.ssh("node1", started) == before
     for word in ("There is no slurmrestd on this host", "slurm-smd-slurmrestd", "--enable-slurmrestd"):
-        assert word in " ".join(play.output.split())
+        assert word in play.words

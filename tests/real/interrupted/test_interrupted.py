@@ -181,7 +181,7 @@ def test_the_controller_is_killed_at_each_task_of_an_upgrade(cluster: LiveCluste
             ["50-slurmrest.conf", "override.conf.slurmrest-kept"],
         ), there
         play = cluster.playbook("upgrade.yml", variables=BEFORE).good()
-        assert "all good" in play.output
+        assert "all good" in play.words
         assert cluster.ssh(NODE, f"ls {DIRECTORY}").split() == ["50-slurmrest.conf", "override.conf.slurmrest-kept"]
         assert leftovers(cluster) == ""
         cluster.ssh(NODE, f"rm {OVERRIDE}.slurmrest-kept")
@@ -207,14 +207,14 @@ def test_a_full_disk(cluster: LiveCluster, place: str, playbook: str) -> None:
         cluster.ssh(NODE, f"cp -a /root/kept/. {place}/; dd if=/dev/zero of={place}/filler bs=1k 2>/dev/null || true")
         play = cluster.playbook(playbook, variables=AFTER)
         assert play.status != 0
-        assert "No space left on device" in play.output
+        assert "No space left on device" in play.words
         assert "Traceback" not in play.output
         assert whole(cluster, "before") == "before"
     finally:
         subprocess.run([*inside, "umount", place], check=True)
         cluster.ssh(NODE, "systemctl daemon-reload")
     play = cluster.playbook(playbook, variables=AFTER).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert whole(cluster, "after") == "after"
     assert leftovers(cluster) == ""
 
@@ -224,8 +224,8 @@ def test_a_daemon_that_refuses_the_new_files(cluster: LiveCluster, playbook: str
     healed(cluster, BEFORE)
     play = cluster.playbook(playbook, variables=REFUSED)
     assert play.status != 0
-    assert "The previous state is back" in play.output
-    assert "The daemon's own words" in play.output
+    assert "The previous state is back" in play.words
+    assert "The daemon's own words" in play.words
     assert whole(cluster, "before") == "before"
     assert leftovers(cluster) == ""
     assert cluster.playbook("deploy.yml", variables=BEFORE).good().changed == 0

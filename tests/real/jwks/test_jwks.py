@@ -237,7 +237,7 @@ def test_options_of_the_release_are_in_force_and_go_again(issued: Issued) -> Non
 def test_claims_say_who_somebody_is_where_the_release_can(issued: Issued) -> None:
     if not issued.release.use_jwt_client_ids:
         refused = issued.deploy(slurm_conf_client_ids="only")
-        assert "slurm_conf_client_ids: 'only' is refused" in refused.output
+        assert "slurm_conf_client_ids: 'only' is refused" in refused.words
         assert refused.changed == 0
         return
     uid, gid = issued.ssh(f"id -u {USER}; id -g {USER}").split()
@@ -261,13 +261,13 @@ def test_issuers_alone_make_tokens_where_hs256_is_off(issued: Issued, tmp_path: 
     file.write_text(issued.provider.login("root"))
     before = scontrol_token(issued)
     play = issued.deploy(slurm_common_hs256=False, slurmrest_verify_token_file=str(file)).good()
-    assert "all good" in play.output, play.output
+    assert "all good" in play.words, play.output
     assert_good(issued, issued.provider.login(USER))
     assert_refused(issued, before, "a token of scontrol")
     assert not TOKEN.fullmatch(scontrol_token(issued))
     again = issued.deploy(slurm_common_hs256=False).good()
     assert again.changed == 0, again.output
-    assert "Nothing was asked" in again.output
+    assert "Nothing was asked" in again.words
     issued.deploy().good()
     assert_good(issued, scontrol_token(issued))
 

@@ -117,7 +117,7 @@ def test_without_consent_nothing_changes_and_the_lines_are_shown(site: LiveClust
     before = state(site)
     play = deploy(site, SITE).good()
     assert state(site) == before
-    assert "REST cannot work until slurmctld and slurmdbd accept tokens" in play.output
+    assert "REST cannot work until slurmctld and slurmdbd accept tokens" in play.words
     for line in (
         "/etc/slurm/conf.d/auth.conf, line 2:",
         f"+ AuthAltParameters=disable_token_creation,jwt_key={KEY}",
@@ -137,7 +137,7 @@ def test_with_consent_rest_works_and_absent_gives_every_byte_back(site: LiveClus
     announced = deploy(site, CONSENT, "--check", "-vvv").good()
     assert state(site) == before
     play = deploy(site, CONSENT).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     for line in (
         "+# slurmrest.toolkit added to AuthAltParameters",
         f"+AuthAltParameters=disable_token_creation,jwt_key={KEY}",
@@ -172,8 +172,8 @@ def test_what_slurmctld_refuses_comes_back_on_all_hosts(site: LiveCluster) -> No
     play = deploy(site, CONSENT, "--tags", "slurm_conf", "-vvv")
     assert play.status != 0
     assert "/etc/slurm/gone.key" in play.output
-    assert "The daemon's own words" in play.output
-    assert "The previous files are back on db as well" in play.output
+    assert "The daemon's own words" in play.words
+    assert "The previous files are back on db as well" in play.words
     assert files(site) == before
     assert state(site)["db"].splitlines()[-4:] != slurmdbd, "it ran on the new files, and was started again on the old"
     answers(site)
@@ -185,12 +185,12 @@ def test_an_edit_that_nobody_has_loaded_stops_the_run(site: LiveCluster) -> None
     before = state(site)
     play = deploy(site, CONSENT, *ROLES)
     assert play.status != 0
-    assert "is not what slurmctld has loaded" in play.output
+    assert "is not what slurmctld has loaded" in play.words
     assert state(site) == before
     site.ssh("ctl", "touch /etc/slurm/slurm.conf; scontrol reconfigure")
     answers(site)
     play = deploy(site, CONSENT).good()
-    assert "slurm.conf of this host is not the same as on ctl" in play.output
+    assert "slurm.conf of this host is not the same as on ctl" in play.words
 
 
 def test_what_slurm_s_parser_refuses_never_goes_live(site: LiveCluster) -> None:
@@ -199,8 +199,8 @@ def test_what_slurm_s_parser_refuses_never_goes_live(site: LiveCluster) -> None:
     before = state(site)
     play = deploy(site, CONSENT, *ROLES)
     assert play.status != 0
-    assert "Slurm refuses /etc/slurm/slurmdbd.conf as it is" in play.output
-    assert "with a blank" not in play.output
+    assert "Slurm refuses /etc/slurm/slurmdbd.conf as it is" in play.words
+    assert "with a blank" not in play.words
     assert state(site) == before
 
 
@@ -212,7 +212,7 @@ def test_what_cannot_be_written_is_named_before_anything_changes(site: LiveClust
     finally:
         site.privileged("ctl", "umount /etc/slurm")
     assert play.status != 0
-    assert "/etc/slurm/conf.d/auth.conf cannot be replaced on this host" in " ".join(play.output.split())
+    assert "/etc/slurm/conf.d/auth.conf cannot be replaced on this host" in play.words
     assert state(site) == before
 
 
@@ -231,7 +231,7 @@ def test_read_only_copies_follow_the_file_that_they_share_and_others_stay(site: 
             served = pool.submit(serve, site)
             play = deploy(site, CONSENT)
             served.result()
-        said = " ".join(play.output.split())
+        said = play.words
         assert play.status == 0, play.output
         assert "all good" in said
         assert files(site)["c1"] == own
@@ -259,8 +259,8 @@ def test_assert_names_the_lines_and_writes_nothing(site: LiveCluster) -> None:
     before = state(site)
     play = deploy(site, {**CONSENT, "slurm_conf_mode": "assert"}, *ROLES)
     assert play.status != 0
-    assert "/etc/slurm/conf.d/auth.conf, line 2:" in play.output
-    assert f"+ AuthAltParameters=disable_token_creation,jwt_key={KEY}" in play.output
+    assert "/etc/slurm/conf.d/auth.conf, line 2:" in play.words
+    assert f"+ AuthAltParameters=disable_token_creation,jwt_key={KEY}" in play.words
     assert state(site) == before
 
 
@@ -275,7 +275,7 @@ def test_the_site_s_key_is_adopted(site: LiveCluster) -> None:
     key = site.ssh("ctl", "cat /etc/slurm/site.key | sha256sum; stat -c '%U:%G %a' /etc/slurm/site.key")
     before = site.ssh("ctl", STATE)
     play = deploy(site, CONSENT).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert site.ssh("ctl", "cat /etc/slurm/site.key | sha256sum; stat -c '%U:%G %a' /etc/slurm/site.key") == key
     assert site.ssh("ctl", STATE) == before
     assert "jwt_key=/etc/slurm/site.key" in site.ssh("db", "cat /etc/slurm/slurmdbd.conf")
@@ -289,7 +289,7 @@ def test_a_run_that_was_killed_between_two_hosts_is_healed(site: LiveCluster) ->
     assert "slurmrest-rollback" in site.ssh("db", "ls -l /etc/slurm")
     assert "-rw------- 1 slurm slurm" in site.ssh("db", "ls -l /etc/slurm/*slurmrest-rollback")
     play = deploy(site, CONSENT).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert "slurmrest-rollback" not in site.ssh("db", "ls -l /etc/slurm")
     assert deploy(site, CONSENT).good().changed == 0
 

@@ -142,7 +142,7 @@ ANSWERED: dict[str, Look] = {
     "unknown_url_status": lambda asked: asked.slurm("nowhere"),
     "wrong_method_status": lambda asked: asked.status(f"/slurm/{asked.release.newest_api}/diag", "PUT"),
     "bad_url_char_status": lambda asked: asked.slurm('node/verify"'),
-    "bad_query_char_status": lambda asked: asked.slurm('nodes?update_time="1"'),
+    "bad_query_char_status": lambda asked: asked.slurm("nodes?update_time=1:1"),
     "bad_content_type_status": lambda asked: submitted(asked, "application/json; charset=utf-8"),
     "no_content_type_status": lambda asked: submitted(asked, ""),
     "bad_accept_status": lambda asked: asked.slurm("diag", headers={**asked.headers, "Accept": "text/html"}),

@@ -42,11 +42,11 @@ def test_without_confirmation_nothing_happens(cluster: Rotating) -> None:
     key, pids = cluster.key(), cluster.pids()
     play = cluster.rotate(slurm_jwt_key_rotate_confirm=False)
     assert play.status != 0
-    assert "slurm_jwt_key_rotate_confirm: false is refused" in play.output
-    assert "ends every outstanding token at once" in play.output
-    assert "restart slurmdbd" in play.output
+    assert "slurm_jwt_key_rotate_confirm: false is refused" in play.words
+    assert "ends every outstanding token at once" in play.words
+    assert "restart slurmdbd" in play.words
     check = cluster.rotate("--check", slurm_jwt_key_rotate_confirm=False).good()
-    assert "A real run refuses: slurm_jwt_key_rotate_confirm: false" in check.output
+    assert "A real run refuses: slurm_jwt_key_rotate_confirm: false" in check.words
     cluster.assert_in_force(key)
     assert cluster.pids() == pids
 
@@ -61,7 +61,7 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(cluster: Rotating, 
         "single": [f"1. node1: replace the key by rename, restart slurmdbd, {last}"],
         "split": ["1. db: replace the key by rename, restart slurmdbd", f"2. ctl: replace the key by rename, {last}"],
     }[cluster.layout]
-    assert [line for line in expected if line not in play.output] == []
+    assert [line for line in expected if line not in play.words] == []
     assert play.changed == len(cluster.hosts) + 1, play.output
     cluster.assert_in_force(key)
     assert cluster.pids() == pids
@@ -81,7 +81,7 @@ def test_the_new_key_is_in_force_everywhere_and_the_old_one_nowhere(cluster: Rot
     assert match, play.output
     say(f"measured on {cluster.live.release} {cluster.layout}: {match[0]}")
     assert 0 < float(match[1]) <= bar()
-    assert "all good" in play.output
+    assert "all good" in play.words
 
 
 # --- hosts that refuse ------------------------------------------------------------------------------------------------
@@ -129,9 +129,9 @@ def test_a_daemon_that_refuses_the_new_key_brings_the_old_one_back_everywhere(
     try:
         play = cluster.rotate()
         assert play.status != 0
-        assert "The rotation failed" in play.output
-        assert "The old key is back on every host (proven over HTTP on /slurm" in play.output
-        assert "PLAY [Verify" not in play.output
+        assert "The rotation failed" in play.words
+        assert "The old key is back on every host (proven over HTTP on /slurm" in play.words
+        assert "PLAY [Verify" not in play.words
         cluster.assert_in_force(old)
     finally:
         cluster.live.ssh(host, BE_GOOD.format(unit=unit))
@@ -161,7 +161,7 @@ def test_a_cluster_of_others(site: Rotating, tmp_path: Path) -> None:
     def refused(*words: str, **variables: Any) -> None:
         play = site.rotate(**variables)
         assert play.status != 0
-        assert [word for word in words if word not in play.output] == [], play.output
+        assert [word for word in words if word not in play.words] == [], play.output
         same = (site.found(site.primary), site.pids()) == before
         assert same, play.output
 
@@ -203,7 +203,7 @@ def test_a_service_that_does_not_answer_is_left_alone(cluster: Rotating) -> None
     try:
         play = cluster.rotate()
         assert play.status != 0
-        assert "The service does not answer as it should, and the old key stays" in play.output
+        assert "The service does not answer as it should, and the old key stays" in play.words
     finally:
         cluster.live.ssh(cluster.rest, "systemctl start slurmrestd")
     cluster.assert_in_force(cluster.key())
@@ -242,8 +242,8 @@ def test_a_run_whose_workers_outlive_it_comes_to_its_end(cluster: Rotating) -> N
             second = cluster.rotate().good()
     finally:
         cluster.live.ssh(host, BE_GOOD.format(unit="slurmdbd"))
-    assert "A rotation was at work" in second.output
-    told = [words for words in ("has come to its end meanwhile", "is undone first") if words in second.output]
+    assert "A rotation was at work" in second.words
+    told = [words for words in ("has come to its end meanwhile", "is undone first") if words in second.words]
     assert len(told) == 1, second.output
     cluster.assert_in_force(cluster.key(), old)
 
@@ -309,13 +309,13 @@ def test_a_backup_is_rotated_too_and_cannot_be_forgotten(cluster: Rotating) -> N
     cluster.inventory.write_text(without, encoding="utf-8")
     forgotten = cluster.rotate()
     assert forgotten.status != 0
-    assert f"slurmctld runs on {cluster.primary}, {BACKUP} by the configuration" in forgotten.output
+    assert f"slurmctld runs on {cluster.primary}, {BACKUP} by the configuration" in forgotten.words
     assert cluster.pids() == pids
     cluster.assert_in_force(old)
 
     cluster.inventory.write_text(both, encoding="utf-8")
     play = cluster.rotate(whole=True).good()
-    assert f"1. {BACKUP}: replace the key by rename, restart slurmctld" in play.output
+    assert f"1. {BACKUP}: replace the key by rename, restart slurmctld" in play.words
     match = MEASURED.search(play.output)
     assert match, play.output
     say(f"measured on {cluster.live.release} with a backup: {match[0]}")

@@ -136,12 +136,12 @@ def test_without_consent_the_daemons_are_left_alone(site: LiveCluster) -> None:
     pid = "systemctl show -p MainPID slurmctld slurmdbd; cat /etc/slurm/slurm.conf"
     before = site.ssh(NODE, pid)
     play = site.playbook("uninstall.yml", variables=SITE).good()
-    assert "- AuthAltTypes=auth/jwt" in play.output
-    assert "then: systemctl restart slurmctld" in play.output
+    assert "- AuthAltTypes=auth/jwt" in play.words
+    assert "then: systemctl restart slurmctld" in play.words
     assert site.ssh(NODE, pid) == before
     assert site.ssh(NODE, "systemctl is-active slurmrestd", check=False).strip() == "inactive"
     refused = site.playbook("uninstall.yml", variables={**SITE, "slurmrest_uninstall_key": True})
     assert refused.status != 0
-    assert "The JWT key stays" in refused.output
+    assert "The JWT key stays" in refused.words
     site.playbook("uninstall.yml", variables=WITH_KEY).good()
     answers(site)

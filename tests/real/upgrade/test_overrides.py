@@ -99,7 +99,7 @@ def test_it_serves_after_the_upgrade(clean: LiveCluster, style: str) -> None:
     assert f"{path}.slurmrest-kept" in announced.output
     assert clean.ssh(NODE, f"cat {path}") == text, "check mode changes nothing"
     play = upgrade(clean).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert clean.ssh(NODE, f"cat {path}.slurmrest-kept") == text
     left = clean.ssh(NODE, f"cat {OVERRIDE}", check=False)
     assert "ExecStart" not in left
@@ -124,7 +124,7 @@ def test_what_the_daemon_refuses_is_not_left_behind(clean: LiveCluster) -> None:
     before = clean.ssh(NODE, f"ls {DIRECTORY}; sha256sum {DIRECTORY}/*")
     play = upgrade(clean, **REFUSED)
     assert play.status != 0
-    assert "The previous state is back" in play.output
+    assert "The previous state is back" in play.words
     assert clean.ssh(NODE, f"ls {DIRECTORY}; sha256sum {DIRECTORY}/*") == before
     assert clean.ssh(NODE, "systemctl is-active slurmrestd").strip() == "active"
     clean.playbook("verify.yml", variables={"slurmrestd_service_listen": ["0.0.0.0:6820"]}).good()
@@ -141,7 +141,7 @@ def test_an_instance_is_upgraded_alone(clean: LiveCluster) -> None:
     before = clean.ssh(NODE, f"systemctl show -p MainPID slurmrestd; sha256sum {DIRECTORY}/* {ENVIRONMENT}")
     assert upgrade(clean).good().changed == 0
     play = upgrade(clean, **beta).good()
-    assert "all good" in play.output
+    assert "all good" in play.words
     assert clean.ssh(NODE, f"ls {directory}").split() == [
         "50-slurmrest.conf",
         "override.conf",
@@ -169,5 +169,5 @@ def test_a_slurmd_that_hangs_ends_the_run(clean: LiveCluster) -> None:
     finally:
         clean.ssh(NODE, f"rm -r {folder}; systemctl daemon-reload; systemctl restart slurmd")
     assert play.status != 0
-    assert "slurmd gave no answer within 30 s" in " ".join(play.output.split()), play.output
+    assert "slurmd gave no answer within 30 s" in play.words, play.output
     assert "KillWait=31" not in clean.ssh(NODE, "cat /etc/slurm/slurm.conf")
