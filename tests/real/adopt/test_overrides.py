@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.real.adopt.overrides import ACCOUNT, COMMAND, OVERRIDE, REFUSED
 from tests.real.adopt.sites import inventory
 from tests.real.clusters import LiveCluster, live_cluster
 
@@ -13,28 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OVERRIDE = "/etc/systemd/system/slurmrestd.service.d/override.conf"
 RUNNING = r"tr '\0' ' ' < /proc/$(systemctl show -p MainPID --value slurmrestd)/cmdline"
 STATE = r"""
 find /etc/systemd/system /etc/default -type f -exec sha256sum {} + | sort -k2
 systemctl show -p MainPID -p ActiveState slurmrestd
 """
-COMMAND = "ExecStart=\nExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS"
-UNIX = "Environment=SLURM_JWT=daemon SLURMRESTD_LISTEN=unix:/run/rest/rest.socket"
-ACCOUNT = "User=slurmrestd\nGroup=slurmrestd"
-REFUSED = {
-    "quick-start": (f"{ACCOUNT}\n{COMMAND}\nEnvironment=SLURM_JWT=daemon SLURMRESTD_LISTEN=:6820", "ExecStart", 5),
-    "quick-start-unix": (
-        f"{ACCOUNT}\nRuntimeDirectory=rest\n{COMMAND}\n{UNIX}",
-        "ExecStart",
-        6,
-    ),
-    "listener-in-command": (f"{ACCOUNT}\n{COMMAND} 127.0.0.1:6820\nEnvironment=SLURM_JWT=daemon", "ExecStart", 5),
-    "command-not-reset": (f"{ACCOUNT}\nExecStart=/usr/sbin/slurmrestd 127.0.0.1:6820", "ExecStart", 4),
-    "other-configuration": (f"{ACCOUNT}\nEnvironment=SLURM_CONF=/etc/slurm/rest/slurmrestd.conf", "SLURM_CONF", 4),
-    "no-environment-files": (f"{ACCOUNT}\nEnvironmentFile=", "EnvironmentFile", 4),
-}
-"""Lines of override.conf by name, what is said to be decided there, and in which line of the file."""
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +51,33 @@ def test_an_override_that_decides_stops_the_run_before_anything_changes(
     cluster.ssh("node1", "systemctl stop slurmrestd || true")  # one that systemd refuses is not loaded
     before = cluster.ssh("node1", STATE)
     play = cluster.playbook("deploy.yml", inventory=site)
-    said = " ".join(play.output.split())
+    said = play.words
     assert play.status != 0, said
     assert f"line {line} of {OVERRIDE} decides {setting} over our drop-in" in said, said
     assert "Remove that line" in said
     assert cluster.ssh("node1", STATE) == before
 
 
-def test_an_override_that_says_the_same_account_stays(cluster: LiveCluster, site: Path) -> None:
-    put(cluster, ACCOUNT)
+# What systemd passes over (a section in lower case) decides nothing.
+@pytest.mark.parametrize("lines", [ACCOUNT, f"{ACCOUNT}\n[unit]\nUser=root"])
+def test_an_override_that_says_the_same_account_stays(cluster: LiveCluster, site: Path, lines: str) -> None:
+    put(cluster, lines)
     assert "all good" in cluster.playbook("deploy.yml", inventory=site).good().output
     assert "-a rest_auth/jwt" in cluster.ssh("node1", RUNNING)
     assert "User=slurmrestd" in cluster.ssh("node1", f"cat {OVERRIDE}")
     assert cluster.playbook("deploy.yml", inventory=site).good().changed == 0
+
+
+def test_an_environment_file_that_looks_like_a_unit_is_refused(cluster: LiveCluster, site: Path) -> None:
+    put(cluster, ACCOUNT)
+    cluster.ssh("node1", "printf '[Service]\\nSLURMRESTD_OPTIONS=-v\\n' > /etc/default/slurmrestd")
+    before = cluster.ssh("node1", STATE)
+    play = cluster.playbook("deploy.yml", inventory=site)
+    assert play.status != 0
+    assert "it has a [Section] like a unit file" in play.words, play.output
+    assert cluster.ssh("node1", STATE) == before
+    cluster.ssh("node1", "rm /etc/default/slurmrestd")
+    cluster.playbook("deploy.yml", inventory=site).good()
 
 
 def test_one_that_comes_later_is_named_by_verification_and_doctor(cluster: LiveCluster, site: Path) -> None:
@@ -89,10 +87,10 @@ def test_one_that_comes_later_is_named_by_verification_and_doctor(cluster: LiveC
     )
     assert "-a" not in cluster.ssh("node1", RUNNING).split()
     play = cluster.playbook("verify.yml", inventory=site)
-    said = " ".join(play.output.split())
+    said = play.words
     assert play.status != 0
     assert f"-a is not given, not rest_auth/jwt ({OVERRIDE}:3)" in said, said
-    told = " ".join(cluster.playbook("doctor.yml", inventory=site).output.split())
+    told = cluster.playbook("doctor.yml", inventory=site).words
     assert "foreign-dropin" in told, told
     assert f"{OVERRIDE}:3" in told
 
@@ -106,11 +104,11 @@ def test_a_variable_that_the_manager_gives_to_everybody_is_found_in_the_process(
     cluster.ssh("node1", "systemctl set-environment SLURM_CONF=/etc/slurm/other.conf; systemctl daemon-reload")
     cluster.ssh("node1", "systemctl restart slurmrestd")
     try:
-        told = " ".join(cluster.playbook("doctor.yml", inventory=site).output.split())
+        told = cluster.playbook("doctor.yml", inventory=site).words
         assert "SLURM_CONF is /etc/slurm/other.conf, not left out" in told, told
         play = cluster.playbook("deploy.yml", inventory=site)
         assert play.status != 0
-        assert "SLURM_CONF is /etc/slurm/other.conf, not left out" in " ".join(play.output.split())
+        assert "SLURM_CONF is /etc/slurm/other.conf, not left out" in play.words
     finally:
         cluster.ssh("node1", "systemctl unset-environment SLURM_CONF")
     assert "all good" in cluster.playbook("deploy.yml", inventory=site).good().output
