@@ -293,7 +293,7 @@ def came_back(service: Lab, state: str, **cookies: str) -> Reply:
     return service.ask("GET", "/auth/callback", query=query, Cookie=sent)
 
 
-def test_from_the_provider_to_a_job(flow: Flow) -> None:
+def test_from_the_provider_to_a_job(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     service = lab(flow)
     sent = service.ask("GET", "/auth/login", query="return=/page")
     assert sent.status == 302
@@ -307,7 +307,11 @@ def test_from_the_provider_to_a_job(flow: Flow) -> None:
     assert whose(service.check(**own)) == "alice"
     csrf = data(service.ask("GET", "/auth/session", **own))["csrf"]
     assert service.ask("POST", "/auth/bearer", **own).status == 403
-    handed = data(service.ask("POST", "/auth/bearer", **own, X_CSRF_Token=csrf))["bearer"]
+    ends = data(service.ask("GET", "/auth/session", **own))["expires"]
+    monkeypatch.setattr(service.identity.sessions, "_clock", lambda: ends - 1.0)
+    again = data(service.ask("POST", "/auth/bearer", **own, X_CSRF_Token=csrf))
+    assert again["expires"] == ends, "a login ends with all that came of it"
+    handed = again["bearer"]
     assert whose(service.check("POST", Authorization=f"Bearer {handed}")) == "alice"
     assert service.ask("POST", "/auth/logout", **own, X_CSRF_Token=csrf).status == 200
     assert service.check(**own).status == 401

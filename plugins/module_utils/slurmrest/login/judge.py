@@ -178,9 +178,13 @@ class Identity:
         return Reply(303, {}, headers)
 
     def hand_out(self, asked: Asked) -> Reply:
-        """A session of its own for a program, asked for by the page of who is logged in."""
+        """A session of its own for a program, asked for by the page of who is logged in.
+
+        It lasts no longer than the login: otherwise each could be had anew before it ends, and the provider's word of
+        once would be good for ever.
+        """
         found = self.demand(asked, asked.method)
-        secret, session = self.sessions.begin(found.user)
+        secret, session = self.sessions.begin(found.user, found.session.expires if found.session else None)
         self.told(f"bearer for {found.user}")
         return Reply(200, {**self._described(found.user, session), "bearer": secret})
 

@@ -39,10 +39,11 @@ class Sessions:
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, LoginSession] = OrderedDict()
 
-    def begin(self, user: str) -> tuple[str, LoginSession]:
-        """A new session, and the secret by which its owner is known."""
+    def begin(self, user: str, until: float | None = None) -> tuple[str, LoginSession]:
+        """A new session, and the secret by which its owner is known; it ends at ``until`` where another one made it."""
         secret = secrets.token_urlsafe(_BYTES)
-        session = LoginSession(user, self._clock() + self._seconds, secrets.token_urlsafe(_BYTES))
+        expires = self._clock() + self._seconds if until is None else until
+        session = LoginSession(user, expires, secrets.token_urlsafe(_BYTES))
         with self._lock:
             self._forget_old(user)
             self._known[_hashed(secret)] = session
