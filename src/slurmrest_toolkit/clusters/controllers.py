@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest.slurm.commands import states
 
-from slurmrest_toolkit.support.errors import ClusterFailedError
+from slurmrest_toolkit.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from slurmrest_toolkit.clusters.state import Cluster
@@ -24,13 +24,13 @@ def wait_until_up(engine: Engine, cluster: Cluster) -> None:
     Raises:
         ClusterFailedError: one of them does not within a minute.
     """
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+
+    def missing() -> str:
         done = engine.run("exec", cluster.controller.container, "env", "-u", "SLURM_JWT", "scontrol", "ping")
         found = states(done.stdout)
         if len(found) == len(cluster.controllers) and set(found.values()) == {UP}:
-            return
-        if time.monotonic() > deadline:
-            words = done.stdout.strip() or done.stderr.strip()
-            raise ClusterFailedError(f"Not all controllers are up after {READY_SECONDS:g} s: {words}")
-        time.sleep(PAUSE_SECONDS)
+            return ""
+        return done.stdout.strip() or done.stderr.strip() or "scontrol ping says nothing"
+
+    deadline = time.monotonic() + READY_SECONDS
+    wait_until(missing, deadline, f"Not all controllers are up after {READY_SECONDS:g} s", PAUSE_SECONDS)

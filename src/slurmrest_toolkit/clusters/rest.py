@@ -8,12 +8,15 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from slurmrest.rest.answers import is_good
 from slurmrest.rest.client import ClientError, Target, request
+from slurmrest.rest.session import payload_of
 from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.client import FAMILIES, complete_path
 from slurmrest_toolkit.clusters import tokens
-from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.waiting import wait_until
 
 if TYPE_CHECKING:
     import ssl
@@ -42,7 +45,7 @@ def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
 def wait_for(
     url: str, path: str, credentials: Credentials, deadline: float, context: ssl.SSLContext | None = None
 ) -> None:
-    """Wait until a path answers with 200.
+    """Wait until a path has a good answer.
 
     Args:
         url: where it is served.
@@ -55,17 +58,15 @@ def wait_for(
         ClusterFailedError: it does not until then; with the last answer.
     """
     target = Target.parse(url)
-    while True:
+
+    def missing() -> str:
         try:
             response = request(target, "GET", path, headers=credentials.headers(), context=context)
-            if response.status == 200:
-                return
-            words = f"{response.status} {response.text}"
         except ClientError as error:
-            words = str(error)
-        if time.monotonic() > deadline:
-            raise ClusterFailedError(f"{url}{path} is not served after {READY_SECONDS:g} s: {words}")
-        time.sleep(PAUSE_SECONDS)
+            return str(error)
+        return "" if is_good(response.status, payload_of(response)) else f"{response.status} {response.text}"
+
+    wait_until(missing, deadline, f"{url}{path} is not served after {READY_SECONDS:g} s", PAUSE_SECONDS)
 
 
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:

@@ -133,3 +133,18 @@ def test_nodes() -> None:
 def test_job(job: dict[str, Any], completed: bool, failed: bool, shown: str) -> None:
     status = answers.job_status({"jobs": [job]})
     assert (status.completed, status.failed, str(status)) == (completed, failed, shown)
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "good"),
+    [
+        (200, {"errors": [], "statistics": {}}, True),
+        (200, {"errors": [{"error": "inside"}]}, False),
+        (200, None, False),
+        (200, [], False),
+        (500, {"errors": []}, False),
+        (204, {}, False),
+    ],
+)
+def test_a_200_alone_is_no_good_answer(status: int, payload: Any, good: bool) -> None:
+    assert answers.is_good(status, payload) is good

@@ -138,7 +138,7 @@ def _ask(way: _Way, url: str, path: str, credentials: Credentials | None = None)
     errors = answers.errors_of(payload)
     words = "; ".join(map(str, errors)) if errors else "" if payload is not None else response.text.strip()
     names = [answers.text(entry.get("name")) for entry in answers.objects(answers.mapping(payload).get("clusters"))]
-    good = response.status == 200 and not errors and payload is not None
+    good = answers.is_good(response.status, payload)
     # Whatever listens there was shown a token, and can say it again.
     words, names = redacted(words)[:_MAX_WORDS], [redacted(name) for name in names]
     return {**record, "status": response.status, "good": good, "words": words, "names": names}

@@ -136,13 +136,13 @@ def _words(target: Target, credentials: Credentials) -> tuple[str, bool]:
     try:
         served = answers.served_versions(request(target, "GET", _OPENAPI, headers=headers).json()).slurm
         answer = request(target, "GET", f"/slurm/{served[-1]}/diag", headers=headers)
-        errors = answers.errors_of(answer.json())
+        payload = answer.json()
     except ClientError as error:
         return str(error), False
     except (ValueError, IndexError):
         return f"{target} answers with what is not slurmrestd's", False
-    good = answer.status == 200 and not errors
-    return "" if good else "; ".join(map(str, errors)) or str(answer.status), True
+    good = answers.is_good(answer.status, payload)
+    return "" if good else "; ".join(map(str, answers.errors_of(payload))) or str(answer.status), True
 
 
 def _document(key: PrivateKey) -> str:

@@ -130,6 +130,16 @@ def errors_of(payload: Any) -> list[ApiError]:
     return found
 
 
+def is_good(status: int, payload: Any) -> bool:
+    """Whether an answer is good: 200, an object, and no errors in it. A 200 alone may have errors inside.
+
+    Args:
+        status: of HTTP.
+        payload: the body as JSON; None where it is none.
+    """
+    return status == 200 and isinstance(payload, dict) and not errors_of(payload)
+
+
 def slurm_version(payload: Any) -> str | None:
     """The release in ``meta``, such as YY.MM.PATCH; None when it is not there or not a version."""
     meta = mapping(mapping(payload).get("meta"))

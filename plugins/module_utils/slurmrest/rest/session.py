@@ -233,7 +233,7 @@ class Session:
         if response.status == 204:
             return {}
         payload = payload_of(response)
-        if response.status == 200 and payload is not None and not answers.errors_of(payload):
+        if payload is not None and answers.is_good(response.status, payload):
             return payload
         raise self.refusal(response, daemon)
 
@@ -272,8 +272,7 @@ class Session:
             return None
         with self.aside(), contextlib.suppress(ClientError):
             response = self.ask(self.url("clusters", "slurmdb"))
-            payload = payload_of(response)
-            if response.status == 200 and payload is not None and not answers.errors_of(payload):
+            if answers.is_good(response.status, payload_of(response)):
                 return True
         return None
 

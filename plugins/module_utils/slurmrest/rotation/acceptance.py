@@ -67,7 +67,7 @@ def accepted(target: Target, path: str, credentials: Credentials) -> bool:
         payload = answers.mapping(response.json())
     except ValueError:
         return False
-    return response.status == 200 and not answers.errors_of(payload) and bool(payload.get("statistics"))
+    return answers.is_good(response.status, payload) and bool(payload.get("statistics"))
 
 
 def prove(

@@ -145,7 +145,7 @@ class Access:
             return {}
         if response.status == 304:
             raise RefusedError("nothing has changed since the time asked for, which says nothing about what there is")
-        if response.status != 200 or not payload or answers.errors_of(payload):
+        if not payload or not answers.is_good(response.status, payload):
             raise self.refusal(response)
         return payload
 
