@@ -69,6 +69,17 @@ def test_the_newest_version_and_its_payload(
 
 
 @pytest.mark.usefixtures("target")
+def test_a_token_of_another_name_does_not_go_along_either(
+    daemon: FakeSlurmrestd, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINE", token("alice").reveal())
+    monkeypatch.setenv("OTHER", "x")
+    assert cli.main(["submit", script, "--token-env", "MINE", "--export", "ALL"]) == cli.OK
+    sent = daemon.jobs[42]["environment"]
+    assert (sent["OTHER"], {"MINE", "SLURM_JWT"} & set(sent)) == ("x", set())
+
+
+@pytest.mark.usefixtures("target")
 def test_options_beat_the_script_and_what_is_ignored_is_named(
     daemon: FakeSlurmrestd, script: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,7 +305,9 @@ def run_submit(arguments: argparse.Namespace) -> int:
         name=options.get("job_name") or _job_name(arguments.script),
         script=script.text,
         directory=_directory(options.get("chdir")),
-        environment=environment_of(arguments.env, arguments.export, access.user, os.environ),
+        environment=environment_of(
+            arguments.env, arguments.export, access.user, os.environ, {TOKEN_VARIABLE, arguments.token_env}
+        ),
         more=batch.fields(access.api, options),
     )
     submitted = submit(access, body)
@@ -399,10 +401,16 @@ def run_document(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def environment_of(pairs: Sequence[str], export: str, user: str, own: Mapping[str, str]) -> dict[str, str]:
+def environment_of(
+    pairs: Sequence[str],
+    export: str,
+    user: str,
+    own: Mapping[str, str],
+    tokens: Collection[str | None] = (TOKEN_VARIABLE,),
+) -> dict[str, str]:
     """The job's environment: a PATH and who one is, then `export` from `own`, then `pairs`. InputError for a bad name.
 
-    The token's variable never goes along: whoever sees the job's environment could use it.
+    The variables of `tokens` never go along: whoever sees the job's environment could use one.
     """
     found = {"PATH": DEFAULT_PATH, "USER": user, "LOGNAME": user}
     with contextlib.suppress(KeyError):
@@ -416,7 +424,7 @@ def environment_of(pairs: Sequence[str], export: str, user: str, own: Mapping[st
             if name not in own:
                 raise InputError("--export", name, "names of variables that are set here, or ALL")
             found[name] = own[name]
-    found.pop(TOKEN_VARIABLE, None)
+    found = {name: value for name, value in found.items() if name not in tokens}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not _NAME.match(name) or "\0" in value:
