@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -59,6 +59,20 @@ def test_root_over_ssh_finds_nothing_to_change(cluster: LiveCluster) -> None:
 def test_pipelining_is_no_condition(cluster: LiveCluster) -> None:
     play = cluster.playbook("deploy.yml", variables={"ansible_pipelining": False}).good()
     assert play.changed == 0, play.output
+
+
+def test_names_with_capitals_are_there_in_the_second_run(cluster: LiveCluster) -> None:
+    """Slurm's database folds the names of clusters, accounts and users; the files and the host keep them."""
+    users = [*cluster.inventory()["all"]["vars"]["slurm_cluster_users"], {"name": "Carla", "uid": 2090}]
+    names: dict[str, Any] = {"slurm_conf_cluster_name": "SlurmRest", "slurm_cluster_account": "Physics"}
+    for there in (users, [*users, {"name": "Dora", "uid": 2091}]):
+        assert cluster.playbook("cluster.yml", variables={**names, "slurm_cluster_users": there}).good().changed > 0
+        again = cluster.playbook("cluster.yml", variables={**names, "slurm_cluster_users": there}).good()
+        assert again.changed == 0, again.output
+    shown = cluster.ssh("node1", "sacctmgr -nP show assoc format=user,account,cluster").split()
+    assert {"carla|physics|slurmrest", "dora|physics|slurmrest"} <= set(shown)
+    cluster.playbook("doctor.yml", variables=names).good()
+    cluster.playbook("cluster.yml").good()  # the name that the tests below know
 
 
 def test_without_accounting(cluster: LiveCluster) -> None:
