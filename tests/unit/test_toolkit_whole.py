@@ -221,6 +221,8 @@ def test_users_log_in_at_a_gateway_that_is_asked_for_that(stage: Stage, monkeypa
     assert len({path.read_text() for path in passwords.values()}) == 2
     words = " ".join(word for call in stage.engine.calls for word in call)
     assert not [path for path in passwords.values() if path.read_text().strip() in words]
+    known = [call for call in stage.engine.calls if call[0] == "exec" and "--user-group" in call[-1]]
+    assert len(known) == 1, "the gateway's node knows them"
     assert "verify --gateway" in describe.summary(found)
     assert "--login alice --password-file" in describe.summary(found)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 IDENTITIES = ("token", "pam")
 """How users of a test cluster's gateway show who they are."""
 
+# Where hosts are apart, that of the gateway does not know all users.
+_KNOW = 'while read -r name uid; do id "$name" >/dev/null || useradd --uid "$uid" --user-group "$name"; done'
+
 
 def password_file(cluster: Cluster, user: str) -> Path:
     """Where a user's password is kept: the password alone on one line."""
@@ -32,6 +35,9 @@ def give(engine: Engine, cluster: Cluster, names: Iterable[str]) -> None:
     if cluster.gateway_node is None or cluster.identity != "pam":
         return
     made = {name: secrets.token_urlsafe(16) for name in names}
+    known = engine.execute(cluster.controller.container, "id", "--user", *made).split()
+    accounts = "".join(f"{name} {uid}\n" for name, uid in zip(made, known, strict=True))
+    engine.execute(cluster.gateway_node.container, "sh", "-c", _KNOW, text=accounts)
     lines = "".join(f"{name}:{password}\n" for name, password in made.items())
     engine.execute(cluster.gateway_node.container, "chpasswd", text=lines)
     for name, password in made.items():

@@ -72,6 +72,8 @@ def test_logins_without_a_key_are_refused(gate: Gate) -> None:
 @pytest.fixture(scope="module")
 def by_password(gate: Gate) -> Iterator[Gate]:
     """The gateway with names and passwords; at the end with users' own tokens again."""
+    # Where hosts are apart, that of the gateway does not know the cluster's first user yet.
+    gate.live.ssh(gate.node, "id alice || useradd --uid 2000 alice")
     for user, password in PASSWORDS.items():
         gate.live.ssh(gate.node, f"echo '{user}:{password}' | chpasswd")
     gate.deploy("--check", identity="pam").good()
