@@ -173,7 +173,7 @@ def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_ke
     def request(target: Any, _method: str, path: str, **how: Any) -> Any:
         assert how["context"] is not None
         asked.append(f"{target}{path}")
-        return type("Answer", (), {"status": 503 if len(asked) == 1 else 200, "text": "not yet"})
+        return type("Answer", (), {"status": 503 if len(asked) == 1 else 200, "text": "not yet", "json": dict})
 
     monkeypatch.setattr(rest, "request", request)
     monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
@@ -201,7 +201,7 @@ def test_a_gateway_has_a_certificate_before_its_playbook_and_its_authority_is_ke
 def test_users_log_in_at_a_gateway_that_is_asked_for_that(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """After all else: images know of no logins, and passwords are this cluster's own."""
     asked: list[tuple[str, str]] = []
-    answer = type("Answer", (), {"status": 200, "text": ""})
+    answer = type("Answer", (), {"status": 200, "text": "", "json": dict})
     monkeypatch.setattr(rest, "request", lambda *_, **__: answer)
     monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
     monkeypatch.setattr(gateway, "credentials_of", lambda _at, user, file, _how: asked.append((user, file)))
