@@ -183,7 +183,7 @@ def test_refused_logins_are_alike(by_password: Gate, user: str) -> None:
     answer = by_password.log_in(user, password)
     assert answer.status == 401
     assert answer.json()["errors"][0]["description"] == "The login is refused."
-    assert 1.9 <= answer.seconds <= 6
+    assert 3.9 <= answer.seconds <= 8
 
 
 def test_accounts_that_are_over_are_refused(by_password: Gate) -> None:

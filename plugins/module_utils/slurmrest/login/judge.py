@@ -262,8 +262,12 @@ class Identity:
         return f"{name}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
 
 
-REFUSAL_SECONDS = 2.0
-"""After which a refused login is answered, whatever refused it: how long it took tells nobody which accounts are."""
+REFUSAL_SECONDS = 4.0
+"""After which a refused login is answered, whatever refused it: how long it took tells nobody which accounts are.
+
+More than PAM takes for a wrong password: pam_unix waits for two seconds, and libpam varies that by half
+(pam_fail_delay(3); 1.7 to 2.6 s were measured).
+"""
 
 
 def _wait_until(moment: float) -> None:
