@@ -31,6 +31,11 @@ options:
     type: list
     elements: path
     default: []
+  groups:
+    description: Groups whose numbers are wanted.
+    type: list
+    elements: str
+    default: []
   columns:
     description: Of the release table what decides how a configuration is read. The action plugin says it.
     type: list
@@ -75,6 +80,7 @@ def main() -> None:
             "slurm_conf": {"type": "path"},
             "instance": {"type": "str", "default": ""},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "groups": {"type": "list", "elements": "str", "default": []},
             "columns": {"type": "list", "elements": "list", "default": []},
         },
         supports_check_mode=True,

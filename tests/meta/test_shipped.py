@@ -35,7 +35,6 @@ MOST = {
     "slurm_token": 36,
     "slurm_upgrade": 298,
     "slurmrest_gateway": 136,
-    "slurmrestd_preflight": 275,
     "slurmrestd_verify": 337,
     "token_watch": 258,
 }
