@@ -8,6 +8,7 @@ const OVER = ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'OUT_OF_MEMORY', 'N
 const session = { user: '', csrf: '', bearer: '' }
 let api = ''
 let watching = 0
+let identity = 'pam' // how people log in here, as the gateway says
 
 const at = (id) => document.getElementById(id)
 const say = (words) => { at('said').textContent = words }
@@ -24,15 +25,16 @@ async function ask (path, { method = 'GET', data, fresh = false } = {}) {
   const found = await answer.json().catch(() => ({}))
   const errors = (found.errors || []).map((one) => one.description || one.error).join('; ')
   if (!answer.ok || errors) {
-    throw Object.assign(new Error(errors || `The gateway answers ${answer.status}.`), { status: answer.status })
+    const words = errors || `The gateway answers ${answer.status}.`
+    throw Object.assign(new Error(words), { status: answer.status, identity: found.identity })
   }
   return found
 }
 
 function show (known) {
   for (const id of ['who', 'submit', 'jobs']) at(id).hidden = !known
-  at('login').hidden = known
-  at('provider').hidden = Boolean(gateway)
+  at('provider').hidden = known || identity !== 'oidc'
+  at('login').hidden = known || identity !== 'pam'
   at('user').textContent = session.user
 }
 
@@ -120,6 +122,7 @@ function guarded (action) {
     try {
       await action(event instanceof Event ? event : undefined)
     } catch (error) {
+      identity = error.identity || identity
       say(error.message)
       if (error.status === 401) show(false)
       if (error.status === 429) watching = setTimeout(guarded(watch), WATCH_SECONDS * 1000)

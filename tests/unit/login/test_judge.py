@@ -131,6 +131,13 @@ def test_nobody(headers: dict[str, str]) -> None:
     assert set(reply.headers) == {"X-Slurmrest-Reason"}
 
 
+@pytest.mark.parametrize("kind", ["pam", "mtls", "oidc"])
+def test_a_page_is_told_how_to_log_in(kind: str) -> None:
+    reply = Lab(kind).ask("GET", "/auth/session")
+    assert (reply.status, data(reply)["identity"]) == (401, kind)
+    assert words(reply)
+
+
 def test_of_two_cookies_one_is_somebody_else_s() -> None:
     lab = Lab()
     alice, bob = cookie(lab.log_in()), cookie(lab.log_in("bob"))

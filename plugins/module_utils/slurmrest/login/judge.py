@@ -125,8 +125,11 @@ class Identity:
         return Reply(204, None, {"X-Slurm-User-Name": found.user, "X-Slurm-User-Token": token})
 
     def show(self, asked: Asked) -> Reply:
-        """Who is logged in, for a page to say, and what it has to send where it changes something."""
-        found = self.demand(asked, "GET")
+        """Who is logged in, for a page to say, and what it has to send where it changes something; or how to log in."""
+        try:
+            found = self.demand(asked, "GET")
+        except NotAllowed as refused:
+            return Reply(refused.status, {**error(refused.words), "identity": self.settings.identity})
         return Reply(200, self._described(found.user, found.session))
 
     def log_in(self, asked: Asked) -> Reply:
