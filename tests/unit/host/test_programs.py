@@ -124,6 +124,18 @@ def test_what_left_its_group_does_not_hold_us(tmp_path: Path) -> None:
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
+def test_a_group_is_ended_while_its_number_is_still_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its leader was waited for, the number may be that of a group of somebody else's."""
+    taken: list[bool] = []
+
+    def kill(number: int, _signal: int) -> None:
+        taken.append(Path(f"/proc/{number}").exists())
+
+    monkeypatch.setattr("os.killpg", kill)
+    done = programs.run(["sh", "-c", "setsid sleep 3 & echo left"], limit=0.3)
+    assert (done.returncode, done.stdout, taken) == (0, "left\n", [True])
+
+
 def test_programs_that_are_not_there_or_fail() -> None:
     missing = programs.run(["/no/such/program"])
     assert (missing.returncode, missing.stderr) == (

@@ -39,7 +39,7 @@ TOO_MUCH = 125
 """Exit code of a program that was ended since it wrote more than :data:`MOST_BYTES`."""
 
 MOST_BYTES = 128 << 20
-"""Bytes of output, and of errors, that are kept of a program; the longest are lists of jobs, nodes and packages."""
+"""Bytes that are kept of output, and of errors; the longest are lists of jobs, nodes and packages."""
 
 MISSING = 127
 """Exit code of a program that is not there, or that cannot be run; that of a shell."""
@@ -58,7 +58,7 @@ Started = Union["subprocess.Popen[str]", "Done[str]"]
 
 
 class Run(Protocol):
-    """Runs a program: :func:`run`, or what stands for it in a test."""
+    """Runs a program: :func:`run`, or its like in a test."""
 
     def __call__(
         self, argv: Sequence[str], *, limit: float = ..., environment: Mapping[str, str] | None = ...
@@ -67,7 +67,7 @@ class Run(Protocol):
 
 
 class ProgramFailed(SlurmrestError):
-    """A program did not do what it was run for; the message has its own words."""
+    """A program did not do what it was run for, in its own words."""
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -115,7 +115,9 @@ def finish(started: Started, limit: float = LOOKING_SECONDS) -> Done[str]:
             said.listen(limit)
             ended = started.wait(max(0.0, said.deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            ended = started.poll()  # not None: it is over, and something that it left behind holds its output
+            # Over where what it left behind holds its output; once waited for, its number may be another's.
+            over = os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ended = over and over.si_status
             _end(started)
             with contextlib.suppress(subprocess.TimeoutExpired):  # a process of another session still holds it
                 said.listen(_LAST_SECONDS)
@@ -151,7 +153,7 @@ class _Said:
             stream.close()
 
     def listen(self, seconds: float) -> None:
-        """Read until both ends are closed. Raises subprocess.TimeoutExpired where that takes longer."""
+        """Read until both ends are closed. Raises subprocess.TimeoutExpired."""
         self.deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             for stream in self.open:
@@ -199,19 +201,19 @@ def whom(uid: int, gid: int, groups: Sequence[int] = ()) -> dict[str, Any]:
 
 
 def words(done: Done[str]) -> str:
-    """What a program said, in one piece: its errors, else its output, else its exit code."""
+    """What a program said: its errors, else its output, else its exit code."""
     return (done.stderr or done.stdout or "").strip() or f"exit {done.returncode}"
 
 
 def demand(done: Done[str]) -> str:
-    """The output of a program. Raises ProgramFailed with the program's own words where it failed."""
+    """The output of a program. Raises ProgramFailed with its own words where it failed."""
     if done.returncode != 0:
         raise ProgramFailed(f"{named(done.args)}: {words(done)}")
     return str(done.stdout)
 
 
 def bare(argv: Sequence[str]) -> list[str]:
-    """A command without the words of env(1) before it, its program without a directory."""
+    """A command without env(1) before it, its program without a directory."""
     words = list(argv)
     if posixpath.basename(words[0]) == "env":
         words = words[1:]
@@ -226,7 +228,7 @@ def named(argv: Sequence[str]) -> str:
 
 
 def find(name: str, first: Iterable[str] = ()) -> str | None:
-    """The path of a program: in one of the directories `first`, else in :data:`PATH`."""
+    """The path of a program: in `first`, else in :data:`PATH`."""
     return shutil.which(name, path=os.pathsep.join([*first, PATH]))
 
 
