@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.peer import run_on
+from ..plugin_utils.peer import result_on, run_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODULE = "slurmrest.toolkit.slurm_conf_merge"
 ORDER = ("slurmdbd", "slurmctld", "copy")
@@ -33,7 +37,7 @@ class ActionModule(ActionBase):
             "recovered": [],
         }
         if not self._task.check_mode:
-            self._apply(steps, plans, result, variables)
+            self._apply(steps, plans, result, variables, self._task.args.get("leader", ""))
         return result
 
     @staticmethod
@@ -46,6 +50,7 @@ class ActionModule(ActionBase):
         plans: dict[str, Any],
         result: dict[str, Any],
         variables: dict[str, Any],
+        leader: str = "",
     ) -> None:
         def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
             parts = [{"kind": part["kind"], "path": part["path"]}]
@@ -54,14 +59,15 @@ class ActionModule(ActionBase):
         done: list[tuple[str, dict[str, Any]]] = []
         for host, part in steps:
             try:
-                outcome = call(
-                    host,
-                    part,
-                    digests=part["digests"],
-                    force=part["running"],
-                    hold=len(steps) > 1,
-                    wait=bool(part["obstacles"]),
-                )
+                with self._nobody_standing_by(standing_by(plans, leader, host, part), variables):
+                    outcome = call(
+                        host,
+                        part,
+                        digests=part["digests"],
+                        force=part["running"],
+                        hold=len(steps) > 1,
+                        wait=bool(part["obstacles"]),
+                    )
             except AnsibleError as error:
                 raise AnsibleError(self._undone(str(error), [*done, (host, part)], call)) from None
             done.append((host, part))
@@ -70,6 +76,20 @@ class ActionModule(ActionBase):
         if len(steps) > 1:
             for host, part in done:
                 call(host, part, step="commit")
+
+    @contextmanager
+    def _nobody_standing_by(self, hosts: list[str], variables: dict[str, Any]) -> Iterator[None]:
+        """Have these controllers stopped: a request that meets one of them waits for half of SlurmctldTimeout."""
+        away = [host for host in hosts if not self._command(host, "aside", variables).get("rc")]
+        try:
+            yield
+        finally:
+            for host in away:
+                self._command(host, "back", variables)
+
+    def _command(self, host: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Run one of the two commands of the task; the result tells whether it failed."""
+        return result_on(self, host, "ansible.builtin.command", {"argv": self._task.args[name]}, variables)
 
     @staticmethod
     def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:
@@ -89,6 +109,18 @@ class ActionModule(ActionBase):
         if others:
             words += f"\nThe previous files are back on {', '.join(dict.fromkeys(others))} as well."
         return words + "".join(f"\nNot taken back: {line}" for line in left)
+
+
+def standing_by(plans: dict[str, Any], leader: str, host: str, part: dict[str, Any]) -> list[str]:
+    """Return who stands by while this step restarts the slurmctld that leads; nobody while another one does."""
+    if host != leader or part["kind"] != "slurmctld" or not part["running"]:
+        return []
+    return [
+        other
+        for other, plan in plans.items()
+        for own in plan["parts"]
+        if other != host and own["kind"] == "slurmctld" and own["running"]
+    ]
 
 
 def in_order(plans: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

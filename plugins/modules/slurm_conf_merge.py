@@ -58,6 +58,12 @@ options:
   plans:
     description: Results in check mode, by host, in the order in which hosts change (read by the action plugin).
     type: dict
+  leader: {description: The host whose slurmctld is in charge (read by the action plugin)., type: str}
+  aside:
+    description: A command that stops a slurmctld that stands by, while the one in charge restarts (likewise).
+    type: list
+    elements: str
+  back: {description: The command that starts it again (likewise)., type: list, elements: str}
   step: {description: Used by the action plugin., type: str, choices: [apply, commit, undo], default: apply}
   force: {description: Used by the action plugin., type: bool, default: false}
   hold: {description: Used by the action plugin., type: bool, default: false}
@@ -201,6 +207,9 @@ def main() -> None:
             "prefix": {"type": "path", "default": "/usr"},
             "allow_state_loss": {"type": "bool", "default": False},
             "plans": {"type": "dict"},
+            "leader": {"type": "str"},
+            "aside": {"type": "list", "elements": "str"},
+            "back": {"type": "list", "elements": "str"},
             "step": {"type": "str", "choices": ["apply", "commit", "undo"], "default": "apply"},
             "force": {"type": "bool", "default": False},
             "hold": {"type": "bool", "default": False},

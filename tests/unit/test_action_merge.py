@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,12 +62,20 @@ class Hosts:
     def steps(self, name: str) -> list[str]:
         return [where for where, step, _arguments in self.calls if step == name]
 
+    def result_on(
+        self, _action: object, host: str, _module: str, arguments: dict[str, Any], _vars: object
+    ) -> dict[str, Any]:
+        self.calls.append((host, *arguments["argv"], arguments))
+        return {"rc": int(host == self.cannot)}
 
-def run(hosts: Hosts, plans: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+
+def run(hosts: Hosts, plans: dict[str, Any], monkeypatch: pytest.MonkeyPatch, leader: str = "") -> dict[str, Any]:
     monkeypatch.setattr(merge, "run_on", hosts.run_on)
+    monkeypatch.setattr(merge, "result_on", hosts.result_on)
     action = object.__new__(merge.ActionModule)
+    action._task = SimpleNamespace(args={"aside": ["aside"], "back": ["back"]})
     result: dict[str, Any] = {"restarted": [], "recovered": []}
-    action._apply(merge.in_order(plans), plans, result, {})
+    action._apply(merge.in_order(plans), plans, result, {}, leader)
     return result
 
 
@@ -84,6 +94,34 @@ def test_all_hosts_hold_until_the_last_agreed(monkeypatch: pytest.MonkeyPatch) -
     assert [arguments["force"] for arguments in applied] == [True, True, True, True, False]
     assert applied[0]["digests"] == {"/etc/slurm/slurmdbd.conf": "slurmdbd"}
     assert result["restarted"][0] == "slurmdbd on db"
+
+
+@pytest.mark.parametrize("refuses", ["", "primary slurmctld"])
+def test_nobody_stands_by_while_the_leader_restarts(monkeypatch: pytest.MonkeyPatch, refuses: str) -> None:
+    hosts = Hosts(refuses)
+    with suppress(AnsibleError):
+        run(hosts, PLANS, monkeypatch, leader="primary")
+    steps = [(where, step) for where, step, _arguments in hosts.calls]
+    at = steps.index(("primary slurmctld", "apply"))
+    assert steps[at - 1] == ("backup", "aside")
+    assert steps[at + 1] == ("backup", "back")
+    assert [step for _where, step in steps].count("aside") == 1
+
+
+def test_who_cannot_leave_is_not_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(cannot="backup")
+    run(hosts, PLANS, monkeypatch, leader="primary")
+    assert hosts.steps("aside") == ["backup"]
+    assert hosts.steps("back") == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "leader"), [((False, True), "primary"), ((True, False), "primary"), ((True, True), "other")]
+)
+def test_nobody_leaves_for_one_that_does_not_lead(parts: tuple[bool, bool], leader: str) -> None:
+    backup, primary = (part("slurmctld", running=running) for running in parts)
+    plans = {"backup": plan(backup), "primary": plan(primary)}
+    assert merge.standing_by(plans, leader, "primary", primary) == []
 
 
 def test_one_step_needs_no_second_word(monkeypatch: pytest.MonkeyPatch) -> None:
