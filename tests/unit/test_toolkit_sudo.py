@@ -120,6 +120,21 @@ def test_without_an_account_that_called_nothing_is_given_away(
 
 
 @pytest.mark.usefixtures("home")
+def test_logs_take_the_place_of_links(tmp_path: Path) -> None:
+    cluster = Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1))
+    (cluster.directory / "logs").mkdir(parents=True)
+    (cluster.directory / "logs/ansible.log").write_text("said")
+    there, other = tmp_path / "there", tmp_path / "other"
+    there.mkdir()
+    other.write_text("kept")
+    for name in ("node1.journal", "ansible.log"):
+        (there / name).symlink_to(other)
+    assert journals.keep(cluster, {"node1": "text"}, there) == ["ansible.log", "node1.journal"]
+    assert other.read_text() == "kept"
+    assert [(there / name).read_text() for name in ("ansible.log", "node1.journal")] == ["said", "text"]
+
+
+@pytest.mark.usefixtures("home")
 def test_logs_are_given_away_and_what_was_there_is_not(tmp_path: Path) -> None:
     cluster = Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1))
     there = tmp_path / "there"

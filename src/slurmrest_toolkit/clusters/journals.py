@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +48,8 @@ def check(engine: Engine, nodes: Sequence[Node], units: Sequence[str], since: st
 def keep(cluster: Cluster, texts: Mapping[str, str], directory: Path) -> list[str]:
     """Write journals into a directory, by the node's name, with the logs of the cluster's start; returns all its files.
 
+    They are their owner's alone, and take the place of a link: in a directory of others it could lead anywhere.
+
     Raises:
         InputError: it cannot be written.
     """
@@ -57,9 +58,10 @@ def keep(cluster: Cluster, texts: Mapping[str, str], directory: Path) -> list[st
         directory.mkdir(parents=True, exist_ok=True)
         kept = [directory / f"{name}.journal" for name in texts]
         for file, text in zip(kept, texts.values(), strict=True):
-            file.write_text(text, encoding="utf-8")
-        logs = sorted((cluster.directory / "logs").glob("*.log"))
-        kept.extend(Path(shutil.copyfile(log, directory / log.name)) for log in logs)
+            write_private(file, text)
+        for log in sorted((cluster.directory / "logs").glob("*.log")):
+            kept.append(directory / log.name)
+            write_private(kept[-1], log.read_text(encoding="utf-8", errors="replace"))
         for made in [directory] if new else kept:
             sudo.hand_over(made)
     except OSError as error:
