@@ -7,17 +7,17 @@ import io
 import json
 import os
 import tarfile
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.images import archive, carry
 from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from slurmrest_toolkit.containers.engine import Engine
 
 OURS = f"{archive.WARM}:trixie-0123456789ab-slurmctld.slurmdbd.slurmrestd.slurmd"
 OTHER = f"{archive.WARM}:bookworm-0123456789ab-slurmd"
@@ -84,6 +84,20 @@ def test_what_cache_save_writes_is_loaded(
     engine = Loader()
     assert carry.load(engine.engine, file) == [OURS]
     assert engine.calls == [("load", f"--input={file}")]
+
+
+def test_what_waits_where_an_archive_is_written_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory that others may write to a name that they can guess may be a link."""
+    other, target = tmp_path / "other", tmp_path / "images"
+    (tmp_path / f".{target.name}.{os.getpid()}").symlink_to(other)
+    monkeypatch.setattr(carry, "find", lambda *_: True)
+    monkeypatch.setattr(carry, "save_arguments", lambda _name: ["saved"])
+    wanted = SimpleNamespace(names=[], prefix="")
+    carry.save(Engine("podman", prefix=("echo",)), wanted, target)  # type: ignore[arg-type]
+    assert target.stat().st_size > 0
+    assert not other.exists()
 
 
 @pytest.mark.parametrize(

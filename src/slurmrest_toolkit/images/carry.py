@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -46,10 +46,10 @@ def save(engine: Engine, wanted: Recipe, target: Path) -> None:
     if find(engine, wanted) is None:
         raise CannotRunError(f"There are no warm images called {wanted.prefix}…", "Make them: slurmrest cluster up")
     program, *options = ["zstd", "-q", "-T0", "-9"] if shutil.which("zstd") else ["gzip", "-1"]
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with (
-            temporary.open("wb") as file,
+            temporary.open("xb") as file,
             subprocess.Popen(
                 engine.argv(*save_arguments(engine.name), *wanted.names), env=engine.environ(), stdout=subprocess.PIPE
             ) as source,
