@@ -109,8 +109,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "issuers": {"type": "list", "elements": "dict", "required": True, "options": issuer},
-            # Somebody may give the private set by mistake: it is refused, and was in the journal by then.
-            "documents": {"type": "dict", "default": {}, "no_log": True},
+            "documents": {"type": "dict", "default": {}},
             "daemons": {"type": "list", "elements": "dict", "default": []},
             "slurm_conf": {"type": "path"},
             "primary": {"type": "bool", "default": False},

@@ -183,11 +183,6 @@ def test_what_carries_a_secret_travels_in_private(path: Path) -> None:
     assert [text for text in callers if "_execute_module" in text] == []
 
 
-def test_what_may_be_a_secret_by_mistake_is_not_told_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set of keys with private parts is refused by the module, which has told the journal its parameters by then."""
-    assert argument_spec("slurm_jwks", monkeypatch)["argument_spec"]["documents"].get("no_log") is True
-
-
 def assigned_parameters(source: str) -> list[str]:
     """Return the assignments into a module's parameters, which Ansible shows with its result whatever they hold."""
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign)]
