@@ -38,7 +38,7 @@ GONE = (
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return what restarts or reconfigures slurmctld on a cluster that has a REST service: playbook and variables."""
-    modulus = base64.urlsafe_b64encode(os.urandom(256)).decode().rstrip("=")
+    modulus = base64.urlsafe_b64encode(b"\xff" + os.urandom(254) + b"\x01").decode().rstrip("=")
     keys = {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": modulus, "e": "AQAB"}]}
     path = tmp_path_factory.mktemp("issuer") / "jwks.json"
     path.write_text(json.dumps(keys))
