@@ -149,6 +149,13 @@ def test_sets_that_are_files_here_travel_with_the_task(tmp_path: Path) -> None:
     both = {"slurm_jwks_issuers": [*ISSUERS, {"name": "file", "file": str(file)}]}
     assert evaluate("slurm_jwks", "__slurm_jwks_documents", both, facts()) == {str(file): '{"keys": []}'}
     assert evaluate("slurm_jwks", "__slurm_jwks_documents", {"slurm_jwks_issuers": ISSUERS}, facts()) == {}
+    # By mistake: no host is to be told, for a module tells the journal what it was given before it refuses it.
+    private = tmp_path / "private.json"
+    private.write_text(json.dumps({"keys": [{"kty": "RSA", "kid": "k", "d": "private-part"}]}))
+    mistaken = {"slurm_jwks_issuers": [{"name": "file", "file": str(private)}]}
+    with pytest.raises(AnsibleError, match=r"private\.json: key 1 has private parts \(d\)") as refused:
+        evaluate("slurm_jwks", "__slurm_jwks_documents", mistaken, facts())
+    assert "private-part" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

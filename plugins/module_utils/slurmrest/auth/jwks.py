@@ -9,6 +9,7 @@ that Slurm has no use for is dropped, with the reason; what no provider should p
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -108,6 +109,14 @@ def parse(text: bytes, source: str) -> KeySet:
     if not keys:
         raise JwksError("; ".join([f"{source}: no key for {ALGORITHM} is in there", *dropped]))
     return KeySet(_unique({source: keys}), tuple(dropped))
+
+
+def insist_on_public(text: str, source: str) -> None:
+    """Raise JwksError for a set with private parts; what else may be wrong with it is for :func:`parse`."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+        for number, entry in enumerate(json.loads(text)["keys"], 1):
+            if isinstance(entry, dict):
+                _refuse_private(entry, f"{source}: key {number}")
 
 
 def merge(sets: Mapping[str, KeySet]) -> KeySet:
