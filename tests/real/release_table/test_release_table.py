@@ -75,7 +75,7 @@ def threads(asked: Asked) -> int:
 
 
 STARTED: dict[str, Look] = {
-    "data_parser_flag": lambda asked: asked.shows("slurmrestd -d list"),
+    "data_parser_flag": lambda asked: asked.starts(f"-d {asked.release.newest_api} {LISTENER}"),
     "data_parser_latest": lambda asked: asked.starts(f"-d latest {LISTENER}"),
     "max_connections_flag": lambda asked: asked.starts(f"--max-connections 10 {LISTENER}"),
     "generate_openapi_spec": lambda asked: asked.shows("SLURM_JWT=daemon slurmrestd --generate-openapi-spec"),
