@@ -61,7 +61,7 @@ options:
   reconfigure: {description: Whether slurmctld loads it without a restart., type: bool, default: false}
 attributes:
   check_mode: {support: full, description: Says what would be done in which order.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

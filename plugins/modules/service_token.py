@@ -37,7 +37,7 @@ options:
   demand: {description: "For C(renew): also when the token in place is fresh.", type: bool, default: false}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -51,7 +51,7 @@ options:
   request_token: {description: Token of that client; given by the action plugin., type: str}
 attributes:
   check_mode: {support: full, description: Reads only.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

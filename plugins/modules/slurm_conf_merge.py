@@ -72,7 +72,7 @@ options:
 attributes:
   check_mode: {support: full, description: "Compares, asks Slurm's parser, and writes nothing."}
   diff_mode: {support: full, description: Shows every change but passwords.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

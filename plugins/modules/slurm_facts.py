@@ -43,7 +43,7 @@ options:
     default: []
 attributes:
   check_mode: {support: full, description: Reads only.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -44,7 +44,7 @@ options:
     default: false
 attributes:
   check_mode: {support: full, description: Reads only.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -41,7 +41,7 @@ options:
 attributes:
   check_mode: {support: full, description: "Fetches and compares, and writes nothing."}
   diff_mode: {support: full, description: Shows the set; of the program that it changed.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -31,7 +31,7 @@ options:
   remedy: {description: What to do where it is refused., type: str, default: ""}
 attributes:
   check_mode: {support: full, description: "Asks, with an index of its own, and leaves all as it is."}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

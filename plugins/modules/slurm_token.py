@@ -25,7 +25,7 @@ options:
     type: dict
 attributes:
   check_mode: {support: full, description: Changes nothing.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

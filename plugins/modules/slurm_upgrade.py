@@ -25,7 +25,7 @@ options:
   accept: {description: Ids of findings that shall not stop the run., type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full, description: Reads only.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

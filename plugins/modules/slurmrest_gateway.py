@@ -25,7 +25,7 @@ options:
   logs: {description: "For C(trial): paths of the gateway's logs.", type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full, description: "Judges; tries nothing, since nginx makes the files that it logs to."}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -60,7 +60,7 @@ options:
   accounting: {description: "Whether there is a slurmdbd; taken from slurm.conf by default.", type: bool}
 attributes:
   check_mode: {support: full, description: Submits no job.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -25,7 +25,7 @@ options:
   instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
 attributes:
   check_mode: {support: full, description: Asks only.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
