@@ -68,6 +68,7 @@ def lint(_: Options) -> Iterator[Command]:
     yield python("ruff check", "-m", "ruff", "check", "--output-format=concise")
     yield python("ruff format", "-m", "ruff", "format", "--diff")
     yield python("ansible-lint", "-m", "ansiblelint", "--strict")
+    yield Command("changelog fragments", ("antsibull-changelog", "lint"))
     yield python("ansible-test sanity", "-m", "tests.sanity")
     yield python("generated documents", "scripts/render_docs.py", "--check")
     engine = {"PYTHONPATH": str(ROOT / "plugins" / "module_utils")}

@@ -23,7 +23,8 @@ PROSE = (
     "tests/",
     ".github/",
     "README.md",
-    "CHANGELOG.md",
+    "CHANGELOG.rst",
+    "changelogs/",
     "CONTRIBUTING.md",
 )
 """Where a Slurm version is an example, a description or a choice; everywhere else it would be a hidden rule."""
