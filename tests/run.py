@@ -84,10 +84,10 @@ def types(_: Options) -> Iterator[Command]:
 
 
 def unit(options: Options) -> Iterator[Command]:
-    """Yield the tests of the Python and of the rules this repository keeps."""
+    """Yield the tests of the Python, with the floor of what they cover, and of the rules this repository keeps."""
     profile = "thorough" if options.full else "quick"
-    split = "--numprocesses=auto"
-    yield python("unit", "-m", "pytest", "tests/unit", "tests/meta", split, f"--hypothesis-profile={profile}")
+    how = ("--numprocesses=auto", "--cov", "--cov-report=", f"--hypothesis-profile={profile}")
+    yield python("unit", "-m", "pytest", "tests/unit", "tests/meta", *how)
 
 
 def render(_: Options) -> Iterator[Command]:
