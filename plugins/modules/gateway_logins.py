@@ -31,7 +31,7 @@ options:
 attributes:
   check_mode: {support: full, description: "Compares, asks, and writes nothing."}
   diff_mode: {support: none, description: Keys and programs are not shown.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

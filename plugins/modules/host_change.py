@@ -15,7 +15,7 @@ extends_documentation_fragment: [slurmrest.toolkit.transaction]
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Shows every change but secrets.}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

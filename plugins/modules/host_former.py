@@ -16,7 +16,7 @@ options:
 attributes:
   check_mode: {support: full, description: "Compares, and writes nothing."}
   diff_mode: {support: full, description: "Shows which files change, without their text."}
-author: slurmrest-toolkit contributors
+author: slurmrest-toolkit contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

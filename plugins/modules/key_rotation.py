@@ -14,6 +14,8 @@ description:
   - The new key waits beside the old one, where M(slurmrest.toolkit.shared_key) has put it. It is renamed over the old
     one, which stays as a link until the new key is proven over HTTP.
   - Each host keeps a journal, so that the next run finishes or undoes what an interrupted one left.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
 options:
   step:
     description: What to do.
@@ -29,7 +31,6 @@ options:
     elements: dict
     default: []
   ports: {description: Where each daemon listens; given by the action plugin., type: dict, default: {}}
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
   prefix: {description: "Where Slurm is installed, for its programs.", type: path}
   whole: {description: "Also look at the whole cluster, on its primary controller.", type: bool, default: false}
   primary: {description: Inventory name of the primary controller (read by the action plugin)., type: str}

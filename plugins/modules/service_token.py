@@ -13,6 +13,8 @@ description:
     host asks, and returns its public half. C(controller) judges a controller, and returns its host keys. C(renew) has
     the installed unit fetch a token where there is no fresh one, by the program that C(program) wrote.
   - The token itself never passes through Ansible.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
 options:
   step:
     description: What to do.
@@ -32,7 +34,6 @@ options:
     elements: str
     default: []
   slurm_user: {description: "For C(controller): SlurmUser.", type: str, default: slurm}
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
   program: {description: "For C(program): where the program that fetches is to be.", type: path}
   demand: {description: "For C(renew): also when the token in place is fresh.", type: bool, default: false}
 attributes:

@@ -11,6 +11,8 @@ short_description: What Slurm is installed here, and which unit runs its slurmre
 description:
   - Reads the installed binaries, packages, plugins, configuration files, units and the service account.
   - Changes nothing. The row of the release table for the installed version comes along as C(release).
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
 options:
   account:
     description: Service account to look up.
@@ -18,9 +20,6 @@ options:
     default: slurmrestd
   slurmrestd:
     description: Path of the C(slurmrestd) binary, where it is not at a usual place.
-    type: path
-  slurm_conf:
-    description: Path of slurm.conf, where it is not at a usual place.
     type: path
   instance:
     description: That of C(slurmrestd@INSTANCE.service), where several serve on this host.

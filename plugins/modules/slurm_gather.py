@@ -13,11 +13,12 @@ description:
     neither tokens nor keys.
   - The action plugin of the same name notes the time, by which clocks are compared, and takes a host that cannot be
     reached for evidence, not for an error.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
+  - slurmrest.toolkit.instance
 options:
   account: {description: Service account of slurmrestd., type: str, default: slurmrestd}
   slurmrestd: {description: "Path of the C(slurmrestd) binary, where it is not at a usual place.", type: path}
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
-  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   roles:
     description: "What this host is there for, among slurmctld, slurmdbd and slurmrestd; by default what is enabled."
     type: list

@@ -12,6 +12,8 @@ description:
   - Fetches the key sets, judges and normalises them, merges them, and writes the file of C(jwks=) where the keys
     changed. Daemons of this host that run on that file then load it; where one refuses, the former set returns.
   - Writes the program that does the same from a timer, if asked to.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
 options:
   path: {description: The file of C(jwks=)., type: path, required: true}
   issuers:
@@ -30,7 +32,6 @@ options:
     type: list
     elements: dict
     default: []
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
   primary: {description: Whether slurmctld of this host is the primary controller., type: bool, default: false}
   consent:
     description: Whether daemons that run on the file may be made to load other keys; otherwise those in place stay.

@@ -12,13 +12,14 @@ description:
   - Without O(looks) it looks at one host. With the looks of all hosts of the cluster it judges what the release that is
     installed, or is about to be, means for the REST host that it runs on. Changes nothing, and does not fail for what
     it finds.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
+  - slurmrest.toolkit.instance
 options:
   components: {description: Daemons that this host is there for., type: list, elements: str, default: []}
   packages: {description: Whether the packages of this host are about to be upgraded., type: bool, default: false}
   backups: {description: "Path of a backup by daemon (C(slurmdbd), C(slurmctld)).", type: dict, default: {}}
   slurmrestd: {description: "Path of C(slurmrestd), where it is not at a usual place.", type: path}
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
-  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   looks: {description: What this module saw on each host., type: dict}
   host: {description: Inventory name of this host., type: str}
   variables: {description: The variables of the roles by name., type: dict, default: {}}

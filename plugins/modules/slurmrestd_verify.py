@@ -12,6 +12,8 @@ description:
   - Runs on the REST host, so that loopback addresses and UNIX sockets are reached. Changes nothing, except that with
     O(job=true) a short job is submitted as an ordinary user.
   - The action plugin of the same name mints short-lived tokens on the controller and keeps them in memory.
+extends_documentation_fragment:
+  - slurmrest.toolkit.instance
 options:
   mint:
     description:
@@ -42,7 +44,6 @@ options:
   job_user: {description: Ordinary user who submits the job., type: str}
   job_token: {description: Token of O(job_user); given by the action plugin., type: str}
   job_timeout: {description: Seconds until the job must have ended., type: float, default: 60}
-  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
   urls:
     description: Listeners to ask, as C(http://host:port) or C(unix:/path); those of the unit by default.
     type: list

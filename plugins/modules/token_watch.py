@@ -12,6 +12,9 @@ description:
   - Runs on a host of slurmrestd. M(slurmrest.toolkit.key_rotation) is its caller and keeps the tokens in memory.
   - C(start) proves that only the old token is accepted and leaves a process behind that samples both until C(stop);
     without one it ends by itself after five minutes.
+extends_documentation_fragment:
+  - slurmrest.toolkit.slurm_conf
+  - slurmrest.toolkit.instance
 options:
   step:
     description: What to do.
@@ -21,8 +24,6 @@ options:
   user: {description: Whose tokens these are., type: str, default: root}
   old: {description: A token of the key that is in force., type: str}
   new: {description: A token of the key that is to come., type: str}
-  slurm_conf: {description: "Path of slurm.conf, where it is not at a usual place.", type: path}
-  instance: {description: "That of C(slurmrestd@INSTANCE.service), where several serve on this host.", type: str}
 attributes:
   check_mode: {support: full, description: Asks only.}
 author: slurmrest-toolkit contributors (!UNKNOWN)
