@@ -154,9 +154,8 @@ class Identity:
 
     def begin(self, asked: Asked) -> Reply:
         """Send the browser to the provider."""
-        assert self.code_flow is not None
         try:
-            location, state = self.code_flow.begin(asked.query)
+            location, state = self._provider().begin(asked.query)
         except LoginError as failure:
             self.told(f"login from {asked.header('X-Client')} cannot begin: {failure}")
             raise NotAllowed(503, "The identity provider cannot be asked.") from None
@@ -164,10 +163,9 @@ class Identity:
 
     def finish(self, asked: Asked) -> Reply:
         """Begin a session for whom the provider names."""
-        assert self.code_flow is not None
         client = asked.header("X-Client")
         try:
-            user, back = self.code_flow.finish(asked.query, _cookie(asked.header("Cookie"), STATE_COOKIE))
+            user, back = self._provider().finish(asked.query, _cookie(asked.header("Cookie"), STATE_COOKIE))
         except SlurmrestError as failure:
             self.told(f"login from {client} refused: {failure}")
             raise NotAllowed(401, REFUSED) from None
@@ -179,6 +177,12 @@ class Identity:
         secret, _session = self.sessions.begin(user)
         headers = {"Location": back, "Set-Cookie": self._cookie(secret, self.settings.session_seconds)}
         return Reply(303, {}, headers)
+
+    def _provider(self) -> CodeFlow:
+        """The provider, behind whose doors only who has one comes."""
+        if self.code_flow is None:
+            raise NotAllowed(404, "There is no such path.")
+        return self.code_flow
 
     def hand_out(self, asked: Asked) -> Reply:
         """A session of its own for a program, asked for by the page of who is logged in.

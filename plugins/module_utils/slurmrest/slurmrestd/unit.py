@@ -292,9 +292,7 @@ def parse_environment_file(text: str, path: str) -> list[Variable]:
     """
     found: list[Variable] = []
     position = 0
-    while position < len(text):
-        match = _ENTRY.match(text, position)
-        assert match is not None
+    while position < len(text) and (match := _ENTRY.match(text, position)):  # which always matches
         position = match.end()
         key = match["key"]
         if key is None or match["equals"] is None:
