@@ -21,6 +21,7 @@ NGINX = {
     "group": "www-data",
     "workers": 2,
     "http2_directive": True,
+    "alone": True,
     "site": SITE,
 }
 VARIABLES: dict[str, Any] = {
@@ -103,8 +104,18 @@ def test_nothing_of_a_client_passes_but_what_is_named() -> None:
 def test_an_answer_belongs_to_user_and_whole_token() -> None:
     (key,) = re.findall(r'proxy_cache_key "([^"]*)"', site())
     assert {"$http_x_slurm_user_name", "$http_x_slurm_user_token", "$request_uri", "$http_accept"} <= set(key.split())
-    assert "proxy_cache" not in site(slurmrest_gateway_cache_seconds=0)
+    assert set(re.findall(r"proxy_cache\w* .*", site(slurmrest_gateway_cache_seconds=0))) == {"proxy_cache off;"}
     assert "proxy_ignore_client_abort on;" in site()
+
+
+@pytest.mark.parametrize("identity", ["token", "pam", "mtls"])
+def test_nothing_is_kept_or_let_in_as_the_site_says_of_its_other_servers(identity: str) -> None:
+    """proxy_cache in http would have a key without the user, and ``satisfy any`` an address in a user's place."""
+    servers = blocks(site(**LOGINS.get(identity, {})), "server")
+    assert len(servers) == 5
+    assert all(re.search(r"(?m)^    proxy_cache off;$", server) for server in servers)
+    assert re.search(r"(?m)^    satisfy all;$", servers[0])
+    assert [len(re.findall(r"(?m)^        proxy_cache (?!off)", server)) for server in servers] == [0, 1, 0, 0, 0]
 
 
 def test_the_log_has_neither_headers_nor_the_query() -> None:
@@ -261,6 +272,34 @@ def test_what_the_identity_service_believes_comes_from_nginx(identity: str) -> N
         assert "proxy_pass_request_headers off;" in place
     assert ("ssl_verify_client optional;" in front) == (identity == "mtls")
     assert ("limit_req zone=slurmrest_logins" in auth) == (identity != "mtls")
+
+
+def test_a_certificate_counts_where_this_server_asked_for_it() -> None:
+    assert set(re.findall(r"X-Client-Verify (\S+);", site(**LOGINS["mtls"]))) == {"$ssl_client_verify"}
+    beside = {"nginx": {**NGINX, "alone": False}}
+    text = site(**LOGINS["mtls"], __slurmrest_gateway_judgement=beside)
+    (rules,) = re.findall(r'(?s)map "\$ssl_server_name \$ssl_client_verify" \$slurmrest_certified \{\n(.*?)\n\}', text)
+    assert rules.split() == ["default", "NONE;", '"slurm.example.org', 'SUCCESS"', "SUCCESS;"]
+    assert set(re.findall(r"X-Client-Verify (\S+);", text)) == {"$slurmrest_certified"}
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("/slurm/v0.0.42/reconfigure/", True),
+        ("/slurm/v0.0.42/reconfigure", True),
+        ("/slurm/v0.0.42/jobs/", False),
+        ("/slurmdb/v0.0.42/config", False),
+    ],
+)
+def test_a_get_that_changes_something_is_asked_for_as_a_change(identity: str, path: str, changes: bool) -> None:
+    text = site(**LOGINS[identity])
+    (rule,) = re.findall(r"(?m)^        if \(\$uri ~\* (\S+)\) \{\n            set \$slurmrest_does POST;$", text)
+    assert bool(re.search(rule, path, re.IGNORECASE)) == changes
+    (check,) = re.findall(r"(?ms)^    location = /slurmrest-check \{\n(.*?)^    \}", text)
+    assert "proxy_set_header X-Method $slurmrest_does;" in check
+    assert text.index("set $slurmrest_does $request_method;") < text.index("auth_request /slurmrest-check;")
 
 
 @pytest.mark.parametrize("identity", LOGINS)

@@ -51,6 +51,7 @@ def test_a_good_host_tells_what_the_files_need(settings: Settings) -> None:
     found = judged(settings)["nginx"]
     assert found["site"] == "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
     assert (found["http2_directive"], found["workers"], found["user"]) == (True, 2, getpass.getuser())
+    assert found["alone"]
     assert judged(settings, None) == {"nginx": None, "logins_left": False}
 
 
@@ -81,8 +82,9 @@ def test_servers_of_the_site_keep_their_address(settings: Settings) -> None:
     first = Server("/etc/nginx/sites-enabled/www", "0.0.0.0:443", False, ("www.example.org",))
     with pytest.raises(SlurmrestError, match="Add default_server to the listen line"):
         judged(settings, replace(NGINX, servers=(first,)))
-    judged(settings, replace(NGINX, servers=(first, replace(first, default=True, names=()))))
-    judged(settings, replace(NGINX, servers=(replace(first, address="0.0.0.0:80"),)))
+    beside = judged(settings, replace(NGINX, servers=(first, replace(first, default=True, names=()))))
+    elsewhere = judged(settings, replace(NGINX, servers=(replace(first, address="0.0.0.0:80"),)))
+    assert (beside["nginx"]["alone"], elsewhere["nginx"]["alone"]) == (False, True)
     same = replace(first, default=True, names=("slurm.example.org",))
     with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_name: .* /etc/nginx/sites-enabled/www serves it"):
         judged(settings, replace(NGINX, servers=(same,)))

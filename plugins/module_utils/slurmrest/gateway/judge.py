@@ -34,10 +34,10 @@ def judge(settings: Settings, run: Run = programs.run, sockets: Sockets = listen
     if problems:
         raise SlurmrestError(" ".join(problems))
     left = os.path.exists(LOGINS_DIRECTORY)
-    return {"nginx": None if nginx is None else _facts(nginx), "logins_left": left}
+    return {"nginx": None if nginx is None else _facts(nginx, settings), "logins_left": left}
 
 
-def _facts(nginx: Nginx) -> dict[str, Any]:
+def _facts(nginx: Nginx, settings: Settings) -> dict[str, Any]:
     return {
         "version": ".".join(map(str, nginx.version)),
         "user": nginx.user,
@@ -45,6 +45,7 @@ def _facts(nginx: Nginx) -> dict[str, Any]:
         "site": nginx.site,
         "workers": nginx.workers,
         "http2_directive": nginx.has_http2_directive,
+        "alone": not any(server.address in settings.listen for server in nginx.servers),
     }
 
 
