@@ -150,6 +150,15 @@ def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.Monke
             judge_logins(settings("mtls", client_ca=str(path)))
 
 
+def test_denied_groups_are_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "demand", lambda _identity: HELD)
+    monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)
+    judge_logins(settings("pam", groups_denied=["root"]))
+    said = r"slurmrest_gateway_groups_denied: .* this host does not know operaters, nor who is a member"
+    with pytest.raises(SlurmrestError, match=said):
+        judge_logins(settings("pam", groups_denied=["root", "operaters"]))
+
+
 def test_a_provider_is_asked_before_anything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing, "demand", lambda _identity: HELD)
     monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)

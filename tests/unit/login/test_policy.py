@@ -18,10 +18,12 @@ ACCOUNTS = {
     "www-data": (33, 33),
     "alice": (1001, 1001),
     "bob": (1002, 1002),
+    "robert": (1002, 1002),
+    "1002": (1003, 1003),
     "nobody": (65534, 65534),
     "dynamic": (61_000_000, 61_000_000),
 }
-GROUPS = {0: "root", 1001: "alice", 1002: "bob", 27: "sudo", 500: "hpc"}
+GROUPS = {"root": 0, "alice": 1001, "bob": 1002, "sudo": 27, "admins": 27, "hpc": 500}
 MEMBERS = {"alice": [1001, 500], "bob": [1002, 27]}
 
 
@@ -33,11 +35,11 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
         uid, gid = ACCOUNTS[name.lower()]
         return pwd.struct_passwd((name.lower(), "x", uid, gid, "", "/", "/bin/sh"))
 
-    def group(gid: int) -> grp.struct_group:
-        return grp.struct_group((GROUPS[gid], "x", gid, []))
+    def group(name: str) -> grp.struct_group:
+        return grp.struct_group((name, "x", GROUPS[name], []))
 
+    monkeypatch.setattr("grp.getgrnam", group)
     monkeypatch.setattr("pwd.getpwnam", by_name)
-    monkeypatch.setattr("grp.getgrgid", group)
     monkeypatch.setattr("os.getgrouplist", lambda name, gid: MEMBERS.get(name, [gid]))
 
 
@@ -52,6 +54,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
         ("toor", "it is root"),
         ("slurm", "it is SlurmUser"),
         ("slurm2", "it is SlurmUser"),
+        ("1002", "could take the name for a uid"),
         ("www-data", "its uid 33 is below 1000"),
         ("nobody", "its uid 65534 is nobody's"),
         ("dynamic", "is nobody's"),
@@ -69,6 +72,7 @@ def test_ordinary_users_and_no_others(name: str, said: str) -> None:
         ({"least_uid": 1002}, "below 1002", ""),
         ({"users_denied": ("bob",)}, "", "listed"),
         ({"groups_denied": ("sudo",)}, "", "in the group sudo"),
+        ({"groups_denied": ("admins",)}, "", "in the group admins"),
         ({"groups_allowed": ("hpc",)}, "", "none of the groups hpc"),
         ({"groups_allowed": ("hpc", "sudo"), "groups_denied": ("sudo",)}, "", "in the group sudo"),
     ],
@@ -78,6 +82,19 @@ def test_what_a_site_says(variables: dict[str, Any], alice: str, bob: str) -> No
     for name, said in (("alice", alice), ("bob", bob)):
         assert said in found.refusal(name)
         assert bool(found.refusal(name)) == bool(said)
+
+
+def test_another_name_of_a_denied_user_is_denied() -> None:
+    assert Policy("slurm").refusal("robert") == ""
+    assert "has the uid of one" in Policy("slurm", users_denied=("carol", "bob")).refusal("robert")
+
+
+def test_nobody_logs_in_while_members_of_a_denied_group_cannot_be_told() -> None:
+    """A directory that is away knows no groups, and a misspelt name denies nobody."""
+    policy = Policy("slurm", groups_denied=("sudo", "operators"))
+    assert policy.unknown_groups() == ["operators"]
+    assert policy.refusal("alice") == "nobody knows who is in operators, which may not log in"
+    assert "in the group sudo" in policy.refusal("bob")
 
 
 def test_a_slurm_user_that_the_host_does_not_know_has_no_number() -> None:

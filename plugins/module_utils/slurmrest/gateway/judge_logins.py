@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from ..errors import InputError, SlurmrestError
 from ..login.oidc import Client, CodeFlow, LoginError
+from ..login.policy import Policy
 from . import certificate, signing
-from .logins import CLIENT_CA, MTLS, OIDC, OWN_SERVICE, PAM, PAM_SERVICE, PROVIDER
+from .logins import CLIENT_CA, GROUPS_DENIED, MTLS, OIDC, OWN_SERVICE, PAM, PAM_SERVICE, PROVIDER
 from .settings import Settings
 
 SERVICES = "/etc/pam.d"
@@ -33,6 +34,10 @@ def _problems(settings: Settings) -> Iterator[SlurmrestError]:
         path = posixpath.join(SERVICES, logins.pam_service)
         if not os.path.isfile(path):
             yield InputError(PAM_SERVICE, logins.pam_service, f"{OWN_SERVICE}, or one that is there", f"no {path}")
+    unknown = Policy("", groups_denied=logins.groups_denied).unknown_groups()
+    if unknown:
+        reason = f"this host does not know {', '.join(unknown)}, nor who is a member"
+        yield InputError(GROUPS_DENIED, list(logins.groups_denied), "groups of the gateway's host", reason)
     if logins.identity == MTLS:
         reason = certificate.no_authorities(logins.client_ca)
         if reason:

@@ -19,6 +19,7 @@ SUBJECTS = PREFIX + "subjects"
 PROVIDER = PREFIX + "oidc"
 URL = PREFIX + "url"
 PAM_SERVICE = PREFIX + "pam_service"
+GROUPS_DENIED = PREFIX + "groups_denied"
 DIRECTORY = "/var/lib/slurmrest-identity"
 """Where the key that signs tokens is."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ LAST_UID = 60_000_000
 """uids beyond belong to nobody, to containers or to systemd's own accounts."""
 
 NOBODY = (65534, 65535)
+
+_NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Policy:
             return "the gateway's host has no account of that name"
         if entry.pw_name != name:
             return f"the account is called {entry.pw_name}"
+        if _NUMBER.fullmatch(name):
+            return "Slurm could take the name for a uid"
         if entry.pw_uid == 0:
             return "it is root"
         if name == self.slurm_user or entry.pw_uid == _uid(self.slurm_user):
@@ -47,16 +52,23 @@ class Policy:
             return f"its uid {entry.pw_uid} is below {self.least_uid}"
         if entry.pw_uid in NOBODY or entry.pw_uid > LAST_UID:
             return f"its uid {entry.pw_uid} is nobody's"
-        if name in self.users_denied:
-            return "it is listed as one that may not log in"
+        if name in self.users_denied or entry.pw_uid in map(_uid, self.users_denied):
+            return "it is listed as one that may not log in, or has the uid of one"
         return self._group_refusal(name, entry.pw_gid)
 
+    def unknown_groups(self) -> list[str]:
+        """Those of ``groups_denied`` that the host does not know, now at least: their members cannot be told."""
+        return [name for name in self.groups_denied if _gid(name) is None]
+
     def _group_refusal(self, name: str, gid: int) -> str:
-        groups = {_group(number) for number in os.getgrouplist(name, gid)}
-        denied = sorted(groups.intersection(self.groups_denied))
+        own = set(os.getgrouplist(name, gid))
+        denied = [group for group in self.groups_denied if _gid(group) in own]
         if denied:
             return f"it is in the group {denied[0]}, which may not log in"
-        if self.groups_allowed and not groups.intersection(self.groups_allowed):
+        unknown = self.unknown_groups()
+        if unknown:
+            return f"nobody knows who is in {', '.join(unknown)}, which may not log in"
+        if self.groups_allowed and not own.intersection(map(_gid, self.groups_allowed)):
             return f"it is in none of the groups {', '.join(self.groups_allowed)}"
         return ""
 
@@ -68,8 +80,8 @@ def _uid(name: str) -> int | None:
         return None
 
 
-def _group(gid: int) -> str:
+def _gid(name: str) -> int | None:
     try:
-        return grp.getgrgid(gid).gr_name
+        return grp.getgrnam(name).gr_gid
     except KeyError:
-        return ""
+        return None
