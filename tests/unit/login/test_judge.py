@@ -43,7 +43,16 @@ class Lab:
         self.told: list[str] = []
         self.tried: list[str] = []
         settings = LoginSettings(
-            kind, "www-data", "/key", "gateway", 300, 3600, Policy("slurm"), (PORTAL,), "/pam", {SUBJECT: "alice"}
+            kind,
+            "www-data",
+            "/key",
+            "slurm.example.org",
+            300,
+            3600,
+            Policy("slurm"),
+            (PORTAL,),
+            "/pam",
+            {SUBJECT: "alice"},
         )
         signer = UserTokens(KEY, 300, self.told.append)
         self.identity = Identity(settings, Sessions(3600), signer, self.password, self.told.append)
@@ -248,6 +257,25 @@ def test_a_certificate_that_nginx_verified() -> None:
     assert lab.check("POST", **own, Origin="https://evil.example.com").status == 403
     assert whose(lab.check("POST", **own, Origin=PORTAL)) == "alice"
     assert data(lab.ask("GET", "/auth/session", **own)) == {"user": "alice"}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("slurm.example.org", 204),
+        ("Slurm.example.org:8443", 204),
+        ("192.0.2.1:8443", 204),
+        ("[2001:db8::1]", 204),
+        ("pages.example.org", 403),
+        ("slurm.example.org.", 403),
+        ("[", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_under_another_name_of_this_address_is_not_the_gateway_s(host: str, status: int) -> None:
+    """Its owner gives the gateway's address that name after the page is there; the browser then sends certificates."""
+    own = {"X_Client_Verify": "SUCCESS", "X_Client_Subject": SUBJECT, "X_Own_Host": host, "Origin": f"https://{host}"}
+    assert Lab("mtls").check("POST", **own).status == status
 
 
 @pytest.mark.parametrize(

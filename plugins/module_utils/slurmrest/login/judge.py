@@ -7,7 +7,9 @@ the page has to prove that it is the gateway's own.
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 VERIFIED = "SUCCESS"
 REFUSED = "The login is refused."
 _JSON = "application/json"
+_PORT = re.compile(r":[0-9]+\Z")
 
 Password = Callable[[str, str], bool]
 Told = Callable[[str], None]
@@ -238,10 +241,19 @@ class Identity:
 
     def _same_origin(self, asked: Asked) -> None:
         """Refuse a page of an origin that is neither the gateway's own nor listed; programs send none."""
-        origin = asked.header("Origin")
-        own = f"https://{asked.header('X-Own-Host')}"
-        if origin and origin.lower() != own.lower() and origin not in self.settings.origins:
+        origin, host = asked.header("Origin").lower(), asked.header("X-Own-Host").lower()
+        own = {*self.settings.origins, self.settings.provider.get("url", "").lower()}
+        if self._is_own(_PORT.sub("", host)):
+            own.add(f"https://{host}")
+        if origin and origin not in own:
             raise NotAllowed(403, "Pages of this origin may not use the gateway.")
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a browser that asked for this asked the gateway: others can give its address a name of theirs."""
+        try:
+            return name == self.settings.name or bool(ipaddress.ip_address(name.strip("[]")))
+        except ValueError:
+            return False
 
     def _credentials(self, asked: Asked) -> tuple[str, str, bool]:
         """Name, password and kind of session. JSON only, which no form of another page can send."""
