@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from pathlib import Path
@@ -300,6 +301,24 @@ def test_a_get_that_changes_something_is_asked_for_as_a_change(identity: str, pa
     (check,) = re.findall(r"(?ms)^    location = /slurmrest-check \{\n(.*?)^    \}", text)
     assert "proxy_set_header X-Method $slurmrest_does;" in check
     assert text.index("set $slurmrest_does $request_method;") < text.index("auth_request /slurmrest-check;")
+
+
+@pytest.mark.parametrize("identity", ["pam", "oidc"])
+def test_logins_are_counted_by_the_network_of_an_ipv6_address(identity: str) -> None:
+    text = site(**LOGINS[identity])
+    assert "limit_req_zone $slurmrest_network zone=slurmrest_logins:" in text
+    (rules,) = re.findall(r"(?s)map \$binary_remote_addr \$slurmrest_network \{\n(.*?)\n\}", text)
+    assert "default $binary_remote_addr;" in rules
+    (rule,) = re.findall(r'"~(.*?)" \$slurmrest_half;', rules)
+    rule = rule.replace("(?<", "(?P<").replace("\\z", "\\Z")
+
+    def network(address: str) -> bytes | None:
+        match = re.search(rule.encode(), ipaddress.ip_address(address).packed)
+        return match and match[1]
+
+    assert network("2001:db8::1") == network("2001:db8::a0a:0:0:a") == bytes.fromhex("20010db800000000")
+    assert network("2001:db8:0:1::1") != network("2001:db8::1")
+    assert network("192.0.2.1") is None
 
 
 @pytest.mark.parametrize("identity", LOGINS)

@@ -21,7 +21,8 @@ ACCOUNTS = {
     "robert": (1002, 1002),
     "1002": (1003, 1003),
     "nobody": (65534, 65534),
-    "dynamic": (61_000_000, 61_000_000),
+    "directory": (1_234_501_105, 1_234_501_105),
+    "beyond": (2_147_483_648, 2_147_483_648),
 }
 GROUPS = {"root": 0, "alice": 1001, "bob": 1002, "sudo": 27, "admins": 27, "hpc": 500}
 MEMBERS = {"alice": [1001, 500], "bob": [1002, 27]}
@@ -57,7 +58,8 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
         ("1002", "could take the name for a uid"),
         ("www-data", "its uid 33 is below 1000"),
         ("nobody", "its uid 65534 is nobody's"),
-        ("dynamic", "is nobody's"),
+        ("directory", ""),
+        ("beyond", "is nobody's"),
     ],
 )
 def test_ordinary_users_and_no_others(name: str, said: str) -> None:

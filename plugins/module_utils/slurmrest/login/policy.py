@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LAST_UID = 60_000_000
-"""uids beyond belong to nobody, to containers or to systemd's own accounts."""
+LAST_UID = 2_147_483_647
+"""uids beyond are no ordinary user's: systemd reserves them. Those that SSSD makes of a directory's SIDs end before."""
 
 NOBODY = (65534, 65535)
 
