@@ -322,6 +322,26 @@ def test_logins_are_counted_by_the_network_of_an_ipv6_address(identity: str) -> 
 
 
 @pytest.mark.parametrize("identity", LOGINS)
+def test_what_is_said_of_an_error_has_its_status(identity: str) -> None:
+    """Without = it is the error's own, whatever the location that it leads to returns."""
+    for server in blocks(site(**LOGINS[identity]), "server"):
+        returned = dict(re.findall(r"location (@\w+) \{\s+return (\d+)", server))
+        pages = re.findall(r"error_page ((?:\d+ )+)(?:=(\d+) )?(@\w+);", server)
+        assert pages
+        assert [page for page in pages if returned[page[2]] not in ([page[1]] if page[1] else page[0].split())] == []
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+def test_a_login_that_the_service_does_not_answer_is_503(identity: str) -> None:
+    (front, *_) = blocks(site(**LOGINS[identity]), "server")
+    (auth,) = re.findall(r"(?ms)^    location /auth/ \{\n(.*?)^    \}", front)
+    assert "error_page 500 =503 @unknown;" in front
+    assert "error_page 502 504 =503 @unknown;" in auth
+    for code in ("403 @refused", "413 @large", "429 @busy"):
+        assert front.count(f"error_page {code};") == auth.count(f"error_page {code};") + 1 == 2
+
+
+@pytest.mark.parametrize("identity", LOGINS)
 def test_braces_of_logins(identity: str) -> None:
     text = site(**LOGINS[identity], slurmrest_gateway_origins=["https://a.example.org"])
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
