@@ -31,6 +31,8 @@ PEOPLE = "/etc/slurmrest-gateway/people.pem"
 SUBJECTS = {"CN=alice,O=Example": "alice", "CN=root,O=Example": "root"}
 FOREIGN = {"Origin": "https://foreign.example.org"}
 KEY = "/var/lib/slurmrest-identity/key.pem"
+# All of these log in from one address, more often than people do.
+PAM: dict[str, Any] = {"identity": "pam", "login_rate": 6000}
 
 
 def cookie(answer: Answer) -> dict[str, str]:
@@ -76,11 +78,11 @@ def by_password(gate: Gate) -> Iterator[Gate]:
     gate.live.ssh(gate.node, "id alice || useradd --uid 2000 alice")
     for user, password in PASSWORDS.items():
         gate.live.ssh(gate.node, f"echo '{user}:{password}' | chpasswd")
-    gate.deploy("--check", identity="pam").good()
-    gate.deploy(identity="pam").good()
-    assert gate.deploy(identity="pam").good().changed == 0
-    assert gate.play("--check", identity="pam").good().changed > 0
-    assert gate.play(identity="pam").good().changed > 0
+    gate.deploy("--check", **PAM).good()
+    gate.deploy(**PAM).good()
+    assert gate.deploy(**PAM).good().changed == 0
+    assert gate.play("--check", **PAM).good().changed > 0
+    assert gate.play(**PAM).good().changed > 0
     yield gate
     gate.deploy().good()
     assert gate.play().good().changed > 0
@@ -98,8 +100,8 @@ def by_password(gate: Gate) -> Iterator[Gate]:
 
 
 def test_a_second_run_with_logins_changes_nothing(by_password: Gate) -> None:
-    assert by_password.play("--check", identity="pam").good().changed == 0
-    assert by_password.play(identity="pam").good().changed == 0
+    assert by_password.play("--check", **PAM).good().changed == 0
+    assert by_password.play(**PAM).good().changed == 0
 
 
 def test_the_verification_proves_a_login(by_password: Gate, tmp_path: Path) -> None:
@@ -205,17 +207,17 @@ def test_accounts_that_are_over_are_refused(by_password: Gate) -> None:
 def test_who_is_listed_loses_what_he_has(by_password: Gate) -> None:
     own = bearer(by_password, "bob")
     assert by_password.ask(by_password.path("diag"), own).status == 200
-    assert by_password.play(identity="pam", users_denied=["bob"]).good().changed > 0
+    assert by_password.play(**PAM, users_denied=["bob"]).good().changed > 0
     assert by_password.log_in("bob", PASSWORDS["bob"]).status == 401
     assert by_password.ask(by_password.path("diag"), own).status == 401, "sessions ended with the service"
-    by_password.play(identity="pam").good()
+    by_password.play(**PAM).good()
     assert by_password.log_in("bob", PASSWORDS["bob"]).status == 200
 
 
 def test_attempts_from_one_address_are_few(by_password: Gate) -> None:
-    by_password.play(identity="pam", login_rate=1).good()
+    by_password.play(**{**PAM, "login_rate": 1}).good()
     answers = by_password.crowd(12, lambda _number: by_password.log_in("alice", "wrong"))
-    by_password.play(identity="pam").good()
+    by_password.play(**PAM).good()
     assert [answer.status for answer in answers].count(429) >= 6
     assert {answer.status for answer in answers} == {401, 429}
 
@@ -225,10 +227,10 @@ def test_the_key_is_replaced_alone(by_password: Gate) -> None:
     ssh, node = by_password.live.ssh, by_password.node
     before = ssh(node, f"sha256sum {KEY}")
     ssh(node, f"rm {KEY}")
-    by_password.deploy(identity="pam").good()
+    by_password.deploy(**PAM).good()
     assert ssh(node, f"sha256sum {KEY}") != before
-    assert by_password.play(identity="pam").good().changed > 0
-    assert by_password.play(identity="pam").good().changed == 0
+    assert by_password.play(**PAM).good().changed > 0
+    assert by_password.play(**PAM).good().changed == 0
     assert by_password.ask(by_password.path("diag"), bearer(by_password, "alice")).status == 200
     keys = json.loads(ssh(by_password.controller, "cat /var/lib/slurmrest-jwks/jwks.json"))["keys"]
     assert [key["kid"].rpartition("-")[0] for key in keys] == ["slurmrest-gateway"]
@@ -237,9 +239,12 @@ def test_the_key_is_replaced_alone(by_password: Gate) -> None:
 def test_without_the_identity_service_nobody_gets_in(by_password: Gate) -> None:
     own, ssh = bearer(by_password, "alice"), by_password.live.ssh
     ssh(by_password.node, "systemctl stop slurmrest-identity.service slurmrest-identity.socket")
-    answer = by_password.ask(by_password.path("diag"), own)
-    assert (answer.status, answer.json()["errors"][0]["source"]) == (503, "gateway")
+    asked = by_password.ask(by_password.path("diag"), own)
+    logged_in = by_password.log_in("alice", PASSWORDS["alice"])
     ssh(by_password.node, "systemctl start slurmrest-identity.socket slurmrest-identity.service")
+    for answer in (asked, logged_in):
+        assert (answer.status, answer.json()["errors"][0]["source"]) == (503, "gateway")
+        assert answer.json()["errors"][0]["description"] == "The identity service gives no answer."
     assert by_password.ask(by_password.path("diag"), bearer(by_password, "alice")).status == 200
 
 
@@ -284,11 +289,11 @@ def test_the_example_page_is_served_from_its_own_origin(by_password: Gate) -> No
     by_password.live.ssh(node, f"mkdir -p {pages}")
     for path in sorted((ROOT / "examples" / "web").iterdir()):
         by_password.live.ssh(node, f"cat >{pages}/{path.name} <<'END-OF-FILE'\n{path.read_text()}END-OF-FILE\n")
-    assert by_password.play(identity="pam", pages=pages).good().changed > 0
+    assert by_password.play(**PAM, pages=pages).good().changed > 0
     page, script = by_password.ask("/"), by_password.ask("/page.js")
     by_password.live.ssh(node, f"chmod o+w {pages}")
-    refused = by_password.play(identity="pam", pages=pages)
-    by_password.play(identity="pam").good()
+    refused = by_password.play(**PAM, pages=pages)
+    by_password.play(**PAM).good()
     assert (page.status, page.headers["content-type"]) == (200, "text/html")
     assert page.body == (ROOT / "examples" / "web" / "index.html").read_bytes()
     assert script.status == 200
@@ -351,7 +356,7 @@ def test_client_certificates(by_password: Gate) -> None:
     assert gate.ask(path, {"X-Client-Verify": "SUCCESS", "X-Client-Subject": "CN=alice,O=Example"}).status == 401
     assert json.loads(gate.ask(path).body)["errors"][0]["source"] == "gateway"
     assert TOKEN_HEADER.lower() not in alice.ask(path).headers
-    gate.play(identity="pam").good()
+    gate.play(**PAM).good()
 
 
 # --- an OpenID provider ----------------------------------------------------------------------------------------------
@@ -389,7 +394,7 @@ def test_an_openid_provider(by_password: Gate, tmp_path: Path) -> None:
         assert "login of alice from" in said
         assert "login of 'root' from" in said
         assert handed not in said
-        gate.play(identity="pam").good()
+        gate.play(**PAM).good()
 
 
 def through_the_provider(gate: Gate, provider: Provider, user: str) -> dict[str, str]:
