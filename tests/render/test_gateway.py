@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from slurmrest.gateway import signing
 from slurmrest.login.settings import LoginSettings
 
 from tests.render.exposure import exposure
-from tests.render.roles import evaluate
+from tests.render.roles import ROLES, evaluate
 
 SITE = "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
 NGINX = {
@@ -276,7 +277,10 @@ def test_what_the_identity_service_believes_comes_from_nginx(identity: str) -> N
 
 
 def test_a_certificate_counts_where_this_server_asked_for_it() -> None:
-    assert set(re.findall(r"X-Client-Verify (\S+);", site(**LOGINS["mtls"]))) == {"$ssl_client_verify"}
+    alone = site(**LOGINS["mtls"])
+    assert set(re.findall(r"X-Client-Verify (\S+);", alone)) == {"$ssl_client_verify"}
+    for authorities in ("ssl_client_certificate", "ssl_trusted_certificate"):
+        assert re.findall(rf"(?m)^    {authorities} (\S+);$", alone) == ["/etc/ssl/people.pem"]
     beside = {"nginx": {**NGINX, "alone": False}}
     text = site(**LOGINS["mtls"], __slurmrest_gateway_judgement=beside)
     (rules,) = re.findall(r'(?s)map "\$ssl_server_name \$ssl_client_verify" \$slurmrest_certified \{\n(.*?)\n\}', text)
@@ -382,6 +386,16 @@ def test_the_service_is_told_of_its_provider() -> None:
         json.loads(rendered("__slurmrest_gateway_login_files", "mtls")["/etc/slurmrest/identity.json"])["provider"]
         == {}
     )
+
+
+@pytest.mark.parametrize("identity", LOGINS)
+def test_the_provider_s_secret_stays_with_no_other_identity(identity: str) -> None:
+    tasks = yaml.safe_load((ROLES / "slurmrest_gateway/tasks/logins.yml").read_text())
+    (task,) = [one for one in tasks if one.get("slurmrest.toolkit.gateway_logins", {}).get("step") == "secret"]
+    assert "when" not in task, "without a path the secret of before is removed"
+    known = {**VARIABLES, **LOGINS["oidc"], **LOGINS[identity]}
+    path = evaluate("slurmrest_gateway", "__slurmrest_gateway_settings.logins.secret_file", known, KNOWN)
+    assert path == ("/etc/slurmrest/secret" if identity == "oidc" else "")
 
 
 def test_pam_is_asked_as_the_host_asks_it() -> None:

@@ -203,7 +203,9 @@ def test_its_program_answers_nothing_to_what_is_no_question(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("answer", "good"), [(b"yes\n", True), (b"no\n", False), (b"", False), (b"yes", False)])
-def test_the_service_asks_over_a_socket(tmp_path: Path, answer: bytes, good: bool) -> None:
+def test_the_service_asks_over_a_socket(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: bytes, good: bool
+) -> None:
     at = str(tmp_path / "pam.socket")
     seen = io.BytesIO()
     with socket.socket(socket.AF_UNIX) as listening:
@@ -221,6 +223,7 @@ def test_the_service_asks_over_a_socket(tmp_path: Path, answer: bytes, good: boo
         assert password_of_pam(at)("alice", "geheim") is good
         thread.join()
     assert pam.question(seen.getvalue()) == ("alice", "geheim")
+    assert ("PAM gave no answer" in capsys.readouterr().out) == (answer == b"")
 
 
 def test_without_pam_nobody_is_let_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

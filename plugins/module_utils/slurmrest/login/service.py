@@ -128,7 +128,10 @@ def password_of_pam(path: str) -> Any:
                 asked.settimeout(PAM_SECONDS)
                 asked.connect(path)
                 asked.sendall(line)
-                return asked.recv(8) == b"yes\n"
+                answer = asked.recv(8)
+                if not answer:
+                    tell("PAM gave no answer: too much is asked at once, or its process failed")
+                return answer == b"yes\n"
         except OSError as failure:
             tell(f"PAM cannot be asked: {failure}")
             return False
