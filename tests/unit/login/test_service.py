@@ -226,6 +226,38 @@ def test_the_service_asks_over_a_socket(
     assert ("PAM gave no answer" in capsys.readouterr().out) == (answer == b"")
 
 
+def test_passwords_wait_for_their_turn(tmp_path: Path) -> None:
+    """What is beyond the connections of the socket would be refused, whoever's password it is."""
+    at = str(tmp_path / "pam.socket")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(at)
+        listening.listen()
+        ask, good = password_of_pam(at, at_once=1), list[bool]()
+        threads = [threading.Thread(target=lambda: good.append(ask("alice", "geheim"))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            listening.settimeout(10)
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(4096)
+                listening.settimeout(0.3)
+                with pytest.raises(socket.timeout):
+                    listening.accept()
+                connection.sendall(b"yes\n")
+        for thread in threads:
+            thread.join()
+    assert good == [True, True]
+
+
+def test_when_too_many_passwords_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(service, "PAM_QUEUE_SECONDS", 0.01)
+    assert password_of_pam(str(tmp_path / "none"), at_once=0)("alice", "geheim") is False
+    assert capsys.readouterr().out == "PAM is not asked: too many logins at once\n"
+
+
 def test_without_pam_nobody_is_let_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert password_of_pam(str(tmp_path / "none"))("alice", "geheim") is False
     said = capsys.readouterr().out

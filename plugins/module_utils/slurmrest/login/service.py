@@ -34,6 +34,10 @@ FIRST_HANDED = 3
 MAXIMUM_BODY = 8192
 IDLE_SECONDS = 75.0
 PAM_SECONDS = 60.0
+PAM_AT_ONCE = 12
+"""Passwords that are tried at once, below MaxConnections= of slurmrest-pam.socket, which refuses what is beyond."""
+
+PAM_QUEUE_SECONDS = 5.0
 KEY_NAME = "slurmrest-gateway"
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred
 
@@ -118,10 +122,20 @@ class IdentityServer(socketserver.ThreadingMixIn, socketserver.BaseServer):
         request.close()
 
 
-def password_of_pam(path: str) -> Any:
-    """What asks the program of :mod:`.pam` behind a socket, a connection for each question."""
+def password_of_pam(path: str, at_once: int = PAM_AT_ONCE) -> Any:
+    """What asks the program of :mod:`.pam` behind a socket, a connection for each question, and so many at once."""
+    places = threading.BoundedSemaphore(at_once)
 
     def is_password(user: str, password: str) -> bool:
+        if not places.acquire(timeout=PAM_QUEUE_SECONDS):
+            tell("PAM is not asked: too many logins at once")
+            return False
+        try:
+            return ask(user, password)
+        finally:
+            places.release()
+
+    def ask(user: str, password: str) -> bool:
         line = json.dumps({"user": user, "password": password}).encode() + b"\n"
         try:
             with socket.socket(socket.AF_UNIX) as asked:
@@ -130,7 +144,7 @@ def password_of_pam(path: str) -> Any:
                 asked.sendall(line)
                 answer = asked.recv(8)
                 if not answer:
-                    tell("PAM gave no answer: too much is asked at once, or its process failed")
+                    tell("PAM gave no answer: see journalctl -u 'slurmrest-pam@*'")
                 return answer == b"yes\n"
         except OSError as failure:
             tell(f"PAM cannot be asked: {failure}")
