@@ -10,7 +10,7 @@ from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.support import sudo
-from slurmrest_toolkit.support.locks import state_directory
+from slurmrest_toolkit.support.locks import FAILED, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _TROUBLE = re.compile(r"error|fatal|fail|refus|denied|cannot|unable", re.IGNOREC
 
 def failure_directory(name: str) -> Path:
     """Where the logs of the last failed ``up`` of this name are kept until the next one."""
-    return state_directory() / "failed" / name
+    return state_directory() / FAILED / name
 
 
 def check(engine: Engine, nodes: Sequence[Node], units: Sequence[str], since: str | None) -> None:

@@ -12,7 +12,7 @@ from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def owned(name: str, patient: Progress | None = None) -> Iterator[None]:
         CannotRunError: another process holds it.
     """
     waiting = (lambda: patient.say(f"waiting for another process at work on {name}")) if patient else None
-    with locked(state_directory() / "locks" / f"{name}.lock", waiting=waiting) as held:
+    with locked(state_directory() / LOCKS / f"{name}.lock", waiting=waiting) as held:
         if not held:
             raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
         yield

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import state_directory
+from slurmrest_toolkit.support.locks import CLUSTERS, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -205,7 +205,7 @@ def check_conf(conf: Mapping[str, str]) -> None:
 
 def clusters_directory() -> Path:
     """Directory of all clusters of this user."""
-    return state_directory() / "clusters"
+    return state_directory() / CLUSTERS
 
 
 def cluster_directory(name: str) -> Path:

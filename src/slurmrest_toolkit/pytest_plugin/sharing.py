@@ -15,8 +15,9 @@ import re
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit import api
+from slurmrest_toolkit.clusters.state import cluster_directory
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, PYTEST, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ class NotStartedError(CannotRunError):
 
 def directory() -> Path:
     """Where the files of the clusters of test runs are."""
-    return state_directory() / "pytest"
+    return state_directory() / PYTEST
 
 
 def name_of(run: str, series: str, layout: str, nodes: int) -> str:
@@ -148,8 +149,8 @@ def _remove_unless_used(name: str, descriptor: int) -> None:
     try:
         down([name], Progress(quiet=True))
     except CannotRunError:
-        if (state_directory() / "clusters" / name).exists():  # a start of it still ends
+        if cluster_directory(name).exists():  # a start of it still ends
             return
     for suffix in (USERS, FAILED):
         (directory() / f"{name}{suffix}").unlink(missing_ok=True)
-    (state_directory() / "locks" / f"{name}.lock").unlink(missing_ok=True)  # no other run has a cluster of this name
+    (state_directory() / LOCKS / f"{name}.lock").unlink(missing_ok=True)  # no other run has a cluster of this name

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 NAME = "slurmrest"
 
-HANDED_OVER = ("clusters", "failed", "locks", "pytest")
+CLUSTERS, FAILED, LOCKS, PYTEST, BUILD = "clusters", "failed", "locks", "pytest", "build"
+"""Folders of the state directory."""
+
+HANDED_OVER = (CLUSTERS, FAILED, LOCKS, PYTEST)
 """Of the state directory, what belongs to the account that called sudo; images are built beside it."""
 
 
@@ -40,7 +43,7 @@ def hand_over_state() -> None:
         return
     for name in HANDED_OVER:
         sudo.hand_over(directory / name)
-    if {entry.name for entry in directory.iterdir()} <= {*HANDED_OVER, "build"}:
+    if {entry.name for entry in directory.iterdir()} <= {*HANDED_OVER, BUILD}:
         sudo.hand_over(directory, within=False)
 
 
