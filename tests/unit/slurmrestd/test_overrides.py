@@ -9,20 +9,10 @@ from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.contradictions import Contradiction, contradictions
 
 from tests.real.adopt.overrides import ACCOUNT, OVERRIDE, REFUSED
+from tests.unit.dropin import OURS
 
 FRAGMENT = "/usr/lib/systemd/system/slurmrestd.service"
 UNITS = sorted((Path(__file__).resolve().parents[2] / "render" / "units").glob("*.service"))
-OURS = """\
-[Service]
-User=slurmrestd
-Group=slurmrestd
-SupplementaryGroups=
-Environment=SLURM_JWT=daemon
-Environment="SLURMRESTD_LISTEN=127.0.0.1:6820"
-ExecStart=
-ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS -a rest_auth/jwt
-ExecReload=
-"""
 
 
 def blamed(vendor: Path, lines: str) -> list[Contradiction]:

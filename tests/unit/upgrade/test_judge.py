@@ -14,6 +14,8 @@ from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.transaction.set_aside import without_lines
 from slurmrest.upgrade.judge import Case, Consequence, UpgradeReport, report
 
+from tests.unit.dropin import OURS
+
 FRAGMENT = "/usr/lib/systemd/system/slurmrestd.service"
 OVERRIDE = "/etc/systemd/system/slurmrestd.service.d/override.conf"
 ENVIRONMENT = "/etc/default/slurmrestd"
@@ -25,17 +27,6 @@ EnvironmentFile=-/etc/default/slurmrestd
 ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS unix:/run/slurmrestd.socket 0.0.0.0:6820
 Environment="SLURM_JWT=daemon"
 ExecReload=/bin/kill -HUP $MAINPID
-"""
-OURS = """\
-[Service]
-User=slurmrestd
-Group=slurmrestd
-SupplementaryGroups=
-Environment=SLURM_JWT=daemon
-Environment="SLURMRESTD_LISTEN=127.0.0.1:6820"
-ExecStart=
-ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS -a rest_auth/jwt
-ExecReload=
 """
 MARKER = "# slurmrest.toolkit wrote this file\n"
 PAIRS = [(old.last_known, new.last_known) for old in RELEASES for new in RELEASES]
