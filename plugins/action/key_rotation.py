@@ -11,6 +11,7 @@ from ansible.utils.display import Display
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, RotationFailed, RotationOptions
 from ..plugin_utils.peer import result_on
+from ..plugin_utils.standby import nobody_standing_by
 
 MODULE = "slurmrest.toolkit.key_rotation"
 WATCH_MODULE = "slurmrest.toolkit.token_watch"
@@ -40,9 +41,19 @@ class ActionModule(ActionBase):
         if not self._rest_host:
             return {"failed": True, "msg": "The group slurmrestd is empty: without a REST host nothing can be proven."}
         without = arguments.get("without") or []
+        left: list[str] = []
         conductor = Conductor(
-            arguments["hosts"], self._primary, self._call, self._watch, Display().display, without=without
+            arguments["hosts"],
+            self._primary,
+            self._call,
+            self._watch,
+            Display().display,
+            without=without,
+            alone=lambda hosts: nobody_standing_by(self, hosts, self._variables, left),
         )
+        return _with_what_is_left(self._led(conductor, arguments), left)
+
+    def _led(self, conductor: Conductor, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             if arguments["step"] == "prepare":
                 return self._prepare(conductor, arguments)
@@ -110,3 +121,11 @@ class ActionModule(ActionBase):
         if result.get("failed"):
             raise SlurmrestError(f"{host}: {result.get('msg', 'failed without a message')}")
         return result
+
+
+def _with_what_is_left(result: dict[str, Any], left: list[str]) -> dict[str, Any]:
+    """A result that also says which controllers did not come back to stand by; it is a failure then."""
+    if not left:
+        return result
+    words = result.get("msg") or "The new key is in force and proven."
+    return {**result, "failed": True, "msg": "\n".join([words, *left])}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.peer import result_on, run_on
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ..plugin_utils.peer import run_on
+from ..plugin_utils.standby import nobody_standing_by
 
 MODULE = "slurmrest.toolkit.slurm_conf_merge"
 ORDER = ("slurmdbd", "slurmctld", "copy")
@@ -57,9 +54,10 @@ class ActionModule(ActionBase):
             return run_on(self, host, MODULE, {**plans[host]["request"], "parts": parts, **more}, variables)
 
         done: list[tuple[str, dict[str, Any]]] = []
+        left: list[str] = []
         for host, part in steps:
             try:
-                with self._nobody_standing_by(standing_by(plans, leader, host, part), variables):
+                with nobody_standing_by(self, standing_by(plans, leader, host, part), variables, left):
                     outcome = call(
                         host,
                         part,
@@ -69,27 +67,16 @@ class ActionModule(ActionBase):
                         wait=bool(part["obstacles"]),
                     )
             except AnsibleError as error:
-                raise AnsibleError(self._undone(str(error), [*done, (host, part)], call)) from None
+                words = self._undone(str(error), [*done, (host, part)], call)
+                raise AnsibleError("\n".join([words, *left])) from None
             done.append((host, part))
             result["restarted"] += [f"{unit} on {host}" for unit in outcome["restarted"]]
             result["recovered"] += [f"{host}:{path}" for path in outcome["recovered"]]
         if len(steps) > 1:
             for host, part in done:
                 call(host, part, step="commit")
-
-    @contextmanager
-    def _nobody_standing_by(self, hosts: list[str], variables: dict[str, Any]) -> Iterator[None]:
-        """Have these controllers stopped: a request that meets one of them waits for half of SlurmctldTimeout."""
-        away = [host for host in hosts if not self._command(host, "aside", variables).get("rc")]
-        try:
-            yield
-        finally:
-            for host in away:
-                self._command(host, "back", variables)
-
-    def _command(self, host: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """Run one of the two commands of the task; the result tells whether it failed."""
-        return result_on(self, host, "ansible.builtin.command", {"argv": self._task.args[name]}, variables)
+        if left:
+            result.update(failed=True, msg="\n".join(["The files are changed and in force.", *left]))
 
     @staticmethod
     def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:

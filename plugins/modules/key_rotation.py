@@ -52,6 +52,11 @@ options:
     type: list
     elements: str
     default: []
+  aside:
+    description: A command that stops a slurmctld that stands by (read by the action plugin).
+    type: list
+    elements: str
+  back: {description: The command that starts it again (likewise)., type: list, elements: str}
   user: {description: Administrator whose tokens prove the keys., type: str, default: root}
   rotation: {description: Name of the run; given by the action plugin., type: str}
   switch:
@@ -176,6 +181,8 @@ def main() -> None:
             "consent": no,
             "clusters": words,
             "without": words,
+            "aside": {"type": "list", "elements": "str"},
+            "back": {"type": "list", "elements": "str"},
             "user": {"type": "str", "default": "root"},
             "rotation": {"type": "str"},
             "switch": words,

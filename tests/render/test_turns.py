@@ -55,8 +55,8 @@ def test_who_is_not_part_of_the_run_is_left_alone() -> None:
 
 
 def test_a_killed_run_leaves_a_timer_that_brings_them_back() -> None:
-    *_shell, aside = evaluate("slurm_conf", "__slurm_conf_aside", {}, {})
-    *_shell, back = evaluate("slurm_conf", "__slurm_conf_back", {}, {})
+    *_shell, aside = evaluate("slurm_common", "__slurm_common_aside", {}, {})
+    *_shell, back = evaluate("slurm_common", "__slurm_common_back", {}, {})
     assert aside.index("systemd-run ") < aside.index("&& systemctl stop slurmctld")
     assert "--on-active=300 systemctl start slurmctld" in aside
     assert "systemctl stop slurmrest-standby.timer" in back

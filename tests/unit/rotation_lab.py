@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from slurmrest.slurm.commands import Slurm
 from slurmrest.transaction.specs import ServiceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -137,6 +138,8 @@ class Lab:
     slept: list[float] = field(default_factory=list)
     while_asleep: Callable[[], None] = lambda: None
     stopped: int = 0
+    away: list[tuple[str, bytes | None]] = field(default_factory=list)
+    timers: set[str] = field(default_factory=set)
 
     def tick(self, action: Callable[[], Any]) -> Any:
         """Do something that a killed controller would not have done, or have done as its last act."""
@@ -227,10 +230,31 @@ class Lab:
                 os.utime(host.journal, (then, then))
         self.while_asleep()
 
+    @contextmanager
+    def alone(self, hosts: Sequence[str]) -> Iterator[None]:
+        """Stop slurmctld there, as the action plugin does; ``away`` notes the key that it had."""
+        try:
+            for host in hosts:
+                self.away.append((host, self.hosts[host].loaded["slurmctld"]))
+                self.tick(lambda host=host: self.hosts[host].loaded.update(slurmctld=None))  # type: ignore[misc]
+            yield
+        except Killed:
+            self.timers.update(hosts)
+            raise
+        except SlurmrestError:
+            self.back(hosts)
+            raise
+        self.back(hosts)
+
+    def back(self, hosts: Sequence[str]) -> None:
+        """Start it again."""
+        for host in hosts:
+            self.hosts[host].load("slurmctld")
+
     def conductor(self) -> Conductor:
         """The controller's part of one task."""
         looks = {name: self.tick(lambda name=name: self.look(name)) for name in self.hosts}  # type: ignore[misc]
-        return Conductor(looks, self.primary, self.call, self.watch, self.said.append, self.sleep)
+        return Conductor(looks, self.primary, self.call, self.watch, self.said.append, self.sleep, alone=self.alone)
 
     def prepare(self, options: RotationOptions = GOOD, *, check: bool = False) -> dict[str, Any]:
         """The first task that leads."""
@@ -259,6 +283,8 @@ class Lab:
         self.kill_before = self.kill_after = None
         for host in self.hosts.values():
             host.kill_at = None
+        self.back(list(self.timers))  # by the timer of a killed run
+        self.timers.clear()
 
     def assert_one_key(self, content: bytes) -> None:
         """One key in every file and every daemon, and no trace of a rotation."""

@@ -11,6 +11,7 @@ import pytest
 from ansible.errors import AnsibleError
 
 merge = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_conf_merge")
+standby = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.standby")
 
 
 def part(kind: str, *, changed: bool = True, running: bool = True, obstacles: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -66,12 +67,12 @@ class Hosts:
         self, _action: object, host: str, _module: str, arguments: dict[str, Any], _vars: object
     ) -> dict[str, Any]:
         self.calls.append((host, *arguments["argv"], arguments))
-        return {"rc": int(host == self.cannot)}
+        return {"rc": int([host, *arguments["argv"]] == self.cannot.split()), "stderr": "no"}
 
 
 def run(hosts: Hosts, plans: dict[str, Any], monkeypatch: pytest.MonkeyPatch, leader: str = "") -> dict[str, Any]:
     monkeypatch.setattr(merge, "run_on", hosts.run_on)
-    monkeypatch.setattr(merge, "result_on", hosts.result_on)
+    monkeypatch.setattr(standby, "result_on", hosts.result_on)
     action = object.__new__(merge.ActionModule)
     action._task = SimpleNamespace(args={"aside": ["aside"], "back": ["back"]})
     result: dict[str, Any] = {"restarted": [], "recovered": []}
@@ -109,10 +110,26 @@ def test_nobody_stands_by_while_the_leader_restarts(monkeypatch: pytest.MonkeyPa
 
 
 def test_who_cannot_leave_is_not_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = Hosts(cannot="backup")
-    run(hosts, PLANS, monkeypatch, leader="primary")
+    hosts = Hosts(cannot="backup aside")
+    result = run(hosts, PLANS, monkeypatch, leader="primary")
     assert hosts.steps("aside") == ["backup"]
     assert hosts.steps("back") == []
+    assert not result.get("failed")
+
+
+def test_who_does_not_come_back_is_a_failure_that_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(cannot="backup back")
+    result = run(hosts, PLANS, monkeypatch, leader="primary")
+    assert result["failed"]
+    assert (
+        "slurmctld on backup, which was stopped while the one in charge restarted, does not start again"
+        in result["msg"]
+    )
+    assert hosts.steps("commit") == ORDER
+    assert hosts.steps("undo") == []
+    hosts = Hosts(refuses="primary slurmctld", cannot="backup back")
+    with pytest.raises(AnsibleError, match=r"fatal: no(.|\n)*slurmctld on backup"):
+        run(hosts, PLANS, monkeypatch, leader="primary")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.plugins.action import ActionBase
 
+standby = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.standby")
 rotation = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.key_rotation")
 
 
@@ -49,3 +51,52 @@ def test_the_service_of_this_cluster_is_asked(
     action._task = SimpleNamespace(args=arguments, check_mode=False)
     assert action.run(task_vars={"inventory_hostname": "ctl"})["changed"]
     assert seen == [("rest", "slurmrest.toolkit.token_watch", {"user": "root", "step": "start", **asked})]
+
+
+class Leading:
+    """A conductor that has one controller stopped while it works; the work may fail."""
+
+    fails = False
+
+    def __init__(self, *_words: object, alone: Any, **_more: object) -> None:
+        self.alone: Any = alone
+
+    def rotate(self) -> dict[str, Any]:
+        aside: AbstractContextManager[None] = self.alone(["ctl2"])
+        with aside:
+            if self.fails:
+                raise rotation.RotationFailed("the old key is back")
+        return {"changeover": 0.1, "gap": {}, "requests": 1}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_who_stood_aside_and_does_not_come_back_is_a_failure(
+    fails: bool, comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def result_on(_action: object, host: str, module: str, arguments: dict[str, Any], _variables: object) -> Any:
+        asked.append((host, module, *arguments["argv"]))
+        return {"rc": int(arguments["argv"] == ["back"] and not comes_back), "stderr": "not so"}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(Leading, "fails", fails)
+    monkeypatch.setattr(rotation, "Conductor", Leading)
+    monkeypatch.setattr(standby, "result_on", result_on)
+    action = object.__new__(rotation.ActionModule)
+    arguments = {
+        "step": "rotate",
+        "hosts": {},
+        "primary": "ctl",
+        "rest_host": "rest",
+        "aside": ["aside"],
+        "back": ["back"],
+    }
+    action._task = SimpleNamespace(args=arguments, check_mode=False)
+    result = action.run(task_vars={"inventory_hostname": "ctl"})
+    assert asked == [("ctl2", "ansible.builtin.command", word) for word in ("aside", "back")]
+    words = result.get("msg", "")
+    assert bool(result.get("failed")) is (fails or not comes_back)
+    assert ("the old key is back" in words) is fails
+    assert ("slurmctld on ctl2, which was stopped" in words) is not comes_back

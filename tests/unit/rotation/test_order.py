@@ -103,6 +103,43 @@ def test_a_rotation(tmp_path: Path, layout: Callable[..., Lab], rereads: bool) -
     assert lab.stopped == 1
 
 
+def test_nobody_stands_by_while_the_primary_restarts(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    seen = {}
+    ctl, backup = lab.hosts["ctl"], lab.hosts["ctl2"]
+    load, database = ctl.load, lab.hosts["db"].load
+    ctl.load = lambda name: (seen.update(ctl=backup.loaded[name]), load(name))[-1]  # type: ignore[method-assign]
+    lab.hosts["db"].load = lambda name: (seen.update(db=backup.loaded["slurmctld"]), database(name))[-1]  # type: ignore[method-assign]
+    lab.run()
+    assert lab.away == [("ctl2", NEW)], "it has shown before that it runs on the new key"
+    assert seen == {"ctl": None, "db": None}
+    lab.assert_one_key(NEW)
+
+
+def test_nobody_leaves_for_a_reconfigure(tmp_path: Path) -> None:
+    lab = split(tmp_path, rereads=True)
+    lab.run()
+    assert lab.away == []
+
+
+@pytest.mark.parametrize("name", ["db", "ctl"])
+def test_who_was_stopped_is_back_where_the_rotation_fails(tmp_path: Path, name: str) -> None:
+    lab = split(tmp_path)
+    lab.hosts[name].refuses = {NEW}
+    with pytest.raises(RotationFailed):
+        lab.run()
+    assert [host for host, _key in lab.away] == ["ctl2"]
+    lab.assert_one_key(OLD)
+
+
+def test_who_does_not_run_is_not_started(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    lab.hosts["ctl2"].loaded["slurmctld"] = None
+    lab.run()
+    assert lab.away == []
+    assert lab.hosts["ctl2"].loaded["slurmctld"] is None
+
+
 def test_without_confirmation_it_says_what_would_happen_and_does_nothing(tmp_path: Path) -> None:
     lab = split(tmp_path)
     with pytest.raises(Refused) as caught:
@@ -430,9 +467,9 @@ def test_a_lost_measurement_is_no_failure(tmp_path: Path) -> None:
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
-def complete(tmp_path: Path, layout: Callable[..., Lab]) -> int:
+def complete(tmp_path: Path, layout: Callable[..., Lab], *, rereads: bool = True) -> int:
     """Return how many moments a whole run has."""
-    lab = layout(folder(tmp_path, "complete"))
+    lab = layout(folder(tmp_path, "complete"), rereads=rereads)
     lab.run()
     return lab.ticks
 
@@ -457,12 +494,14 @@ def assert_sound(lab: Lab) -> None:
     assert lab.accepts(lab.tokens["old"])
 
 
-@each_layout
+@pytest.mark.parametrize(("layout", "rereads"), [(single, True), (split, True), (split, False)])
 @pytest.mark.parametrize("moment", ["kill_before", "kill_after"])
-def test_killed_at_any_step_the_second_run_repairs(tmp_path: Path, layout: Callable[..., Lab], moment: str) -> None:
+def test_killed_at_any_step_the_second_run_repairs(
+    tmp_path: Path, layout: Callable[..., Lab], rereads: bool, moment: str
+) -> None:
     outcomes = []
-    for tick in range(1, complete(tmp_path, layout) + 1):
-        lab = layout(folder(tmp_path, tick), rereads=True)
+    for tick in range(1, complete(tmp_path, layout, rereads=rereads) + 1):
+        lab = layout(folder(tmp_path, tick), rereads=rereads)
         assert killed(lab, NEW, **{moment: tick})
         outcomes.append(lab.run(THIRD)["repaired"])
         assert_sound(lab)

@@ -9,6 +9,7 @@ The hosts' steps are in :mod:`.host`, those of the REST host in :mod:`.acceptanc
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,9 @@ Call = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
 
 Watch = Callable[[str], Mapping[str, Any]]
 """``watch(step)``: sign, start, prove-old, prove-new or stop on the REST host; SlurmrestError when it fails."""
+
+Alone = Callable[[Sequence[str]], "contextlib.AbstractContextManager[None]"]
+"""``alone(hosts)``: while it lasts, slurmctld is stopped on these hosts."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,21 @@ def plan(looks: Mapping[str, Look], primary: str) -> list[Step]:
         else:
             steps.append(Step(host, daemons, gently))
     return steps
+
+
+def standing_by(looks: Mapping[str, Look], primary: str) -> list[str]:
+    """Who is to be stopped while the primary restarts: a request that meets one that stands by waits too long.
+
+    Nobody where it is reconfigured.
+    """
+    if looks[primary]["reconfigure"]:
+        return []
+    return [host for host, look in looks.items() if CONTROLLER in look["active"] and host != primary]
+
+
+def until_loaded(steps: Sequence[Step], backups: Sequence[str]) -> int:
+    """How many of the steps it takes until these controllers have shown that they run on the new key."""
+    return max((n for n, step in enumerate(steps, 1) if step.host in backups and CONTROLLER in step.daemons), default=0)
 
 
 def warning(steps: Sequence[Step]) -> str:
@@ -253,6 +272,7 @@ class Conductor:
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     without: Sequence[str] = ()
+    alone: Alone = contextlib.nullcontext
     rotation: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def prepare(self, options: RotationOptions, *, check: bool) -> dict[str, Any]:
@@ -296,15 +316,13 @@ class Conductor:
         times: dict[str, float] = {}
         try:
             self.call(self.primary, "begin", {"rotation": self.rotation})
-            for step in steps:
-                self.say(str(step))
-                begin = time.monotonic()
-                self.call(
-                    step.host,
-                    "switch",
-                    {"rotation": self.rotation, "daemons": list(step.daemons), "reconfigure": step.reconfigure},
-                )
-                times[str(step)] = round(time.monotonic() - begin, 3)
+            backups = standing_by(self.looks, self.primary)
+            first = until_loaded(steps, backups)
+            for step in steps[:first]:
+                times[str(step)] = self._switch(step)
+            with self.alone(backups):
+                for step in steps[first:]:
+                    times[str(step)] = self._switch(step)
             self.say("Proving over HTTP that a token of the old key is refused and one of the new key accepted")
             proof = self.watch("prove-new")
         except SlurmrestError as error:
@@ -320,6 +338,14 @@ class Conductor:
             ) from error
         self._keep()
         return {"proof": dict(proof), "steps": times, **measured}
+
+    def _switch(self, step: Step) -> float:
+        """Do one step; returns its seconds."""
+        self.say(str(step))
+        begin = time.monotonic()
+        what = {"rotation": self.rotation, "daemons": list(step.daemons), "reconfigure": step.reconfigure}
+        self.call(step.host, "switch", what)
+        return round(time.monotonic() - begin, 3)
 
     # -- going back and forth -----------------------------------------------------------------------------------------
 
