@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-AGO = 60.0
+AGO = 5.0
 
 
 class Host:
