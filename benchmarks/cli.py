@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest.errors import SlurmrestError
 
-from benchmarks import commands, compare, hosts, load, pairs, report, sizes
+from benchmarks import commands, compare, gateway, hosts, load, pairs, report, sizes
 from benchmarks.results import ROOT, Results, commit_of, machine
 from slurmrest_toolkit.clusters import running
 from slurmrest_toolkit.images.suites import SUITES
@@ -35,6 +35,8 @@ class Part:
     measure: Callable[..., None]
     minutes: float
     usual: bool = True
+    kinds: tuple[tuple[str, ...], ...] = ((), commands.SPLIT)
+    """Arguments of ``up`` whose images have to be there."""
 
 
 PARTS = {
@@ -44,6 +46,12 @@ PARTS = {
     "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
     "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
     "load": Part("requests a second and their times, with the defaults", load.measure, 6),
+    "gateway": Part(
+        "a gateway beside the daemon alone, and what it adds to a warm start",
+        gateway.measure,
+        6,
+        kinds=((), commands.GATEWAY),
+    ),
     "pairs": Part("this checkout and another one (--against) in turns", pairs.measure, 15, usual=False),
     "threads": Part("the same for several numbers of threads; not run unless named", load.choose, 6, usual=False),
 }
@@ -85,7 +93,8 @@ def run(options: argparse.Namespace, parts: Sequence[str], results: Results, pro
         engine = running.engine_of(None, progress)
         results.on(machine(engine))
         if set(parts) - {"deploy", "pairs"}:
-            commands.prepare(engine, options.slurm or list(SUITES), progress)
+            kinds = dict.fromkeys(kind for name in parts for kind in PARTS[name].kinds)
+            commands.prepare(engine, options.slurm or list(SUITES), list(kinds), progress)
         for number, name in enumerate(parts, 1):
             part = PARTS[name]
             commit = commit_of() + (f" against {commit_of(options.against)}" if name == "pairs" else "")

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 OURS = "bench"
 SINGLE = ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
 SPLIT = ("--layout", "split", "--nodes", "2")
-KINDS: Mapping[tuple[str, ...], tuple[str, int]] = {(): ("single", 1), SPLIT: ("split", 2)}
-"""Arguments of ``up``, and the layout and number of compute nodes that they mean."""
+GATEWAY = ("--gateway",)
+KINDS: Mapping[tuple[str, ...], tuple[str, int, bool]] = {
+    (): ("single", 1, False),
+    GATEWAY: ("single", 1, True),
+    SPLIT: ("split", 2, False),
+}
+"""Arguments of ``up``, and the layout, the number of compute nodes, and whether there is a gateway, as they mean."""
 
 
 class MeasurementError(Exception):
@@ -176,17 +181,17 @@ def second_deployment(cluster: str = OURS) -> Profile:
     return profile
 
 
-def prepare(engine: Engine, releases: Sequence[str], progress: Progress) -> None:
-    """Have the images that the measurements start from; made where they are missing, which takes minutes."""
+def prepare(engine: Engine, releases: Sequence[str], kinds: Sequence[tuple[str, ...]], progress: Progress) -> None:
+    """Have the images that measurements of some kinds start from; made where they are missing, which takes minutes."""
     for release in releases:
         plain = base.suite_name(release)
         installed = packages.installed_name(recipes.Image(plain, release), SINGLE, ROOT)
         missing: list[tuple[str, ...]] = [] if engine.image_labels(installed) else [("--no-cache",)]
-        missing += [
-            words
-            for words, (layout, nodes) in KINDS.items()
-            if warm.find(engine, warm.recipe(plain, layout, plan_nodes("any", layout, nodes), ROOT)) is None
-        ]
+        for words in kinds:
+            layout, nodes, gateway = KINDS[words]
+            planned = plan_nodes("any", layout, nodes, gateway=gateway)
+            if warm.find(engine, warm.recipe(plain, layout, planned, ROOT)) is None:
+                missing.append(words)
         for words in missing:
             progress.say(f"{release}: making images, which is not measured ({' '.join(words) or 'single'})")
             down(engine)

@@ -80,11 +80,11 @@ def choose(engine: Engine, records: Mapping[str, Record], _count: int, _deadline
 
 
 @contextmanager
-def service(engine: Engine, release: str, record: Record) -> Iterator[Service]:
-    """Start a single node whose partition starts no job, and remove it afterwards."""
+def service(engine: Engine, release: str, record: Record, *words: str) -> Iterator[Service]:
+    """Start a single node (``words`` are for ``up``) whose partition starts no job, and remove it afterwards."""
     record.listen()
     commands.down(engine)
-    commands.up(release)
+    commands.up(release, *words)
     try:
         found = Service(engine, record, commands.described())
         engine.execute(found.node, "sh", "-c", "cat >/run/load_client.py", text=CLIENT.read_text(encoding="utf-8"))
@@ -116,14 +116,29 @@ class Service:
         """The newest API version that the release serves."""
         return lookup(self.cluster.slurm_version).release.newest_api
 
-    def client(self, address: str, path: str, user: str, *numbers: float, body: str = "") -> dict[str, Any]:
-        """Run the clients (see load_client.py) and return what they print."""
+    def token(self, user: str) -> str:
+        """Return a token of a user; one for all questions."""
         if user not in self.tokens:
             self.tokens[user] = tokens.mint(self.engine, self.cluster, user, tokens.KEPT_LIFESPAN).reveal()
-        words = (address, f"/slurm/{self.version}/{path}", *map(str, numbers))
-        text = f"{user}\n{self.tokens[user]}\n{body}\n"
+        return self.tokens[user]
+
+    def client(
+        self, address: str, path: str, user: str, *more: object, body: str = "", words: str = ""
+    ) -> dict[str, Any]:
+        """Run the clients (see load_client.py) and return what they print.
+
+        Args:
+            address: where they ask.
+            path: what they ask, behind the version of the API.
+            user: as whom.
+            more: number of clients, seconds, and options.
+            body: of the requests.
+            words: tokens that they take in turns; by default the user's one.
+        """
+        arguments = (address, f"/slurm/{self.version}/{path}", *map(str, more))
+        text = f"{user}\n{words or self.token(user)}\n{body}\n"
         found: dict[str, Any] = json.loads(
-            self.engine.execute(self.node, "python3", "/run/load_client.py", *words, text=text)
+            self.engine.execute(self.node, "python3", "/run/load_client.py", *arguments, text=text)
         )
         return found
 
@@ -135,7 +150,7 @@ class Service:
                 api, name="waiting", script="#!/bin/sh\n", directory="/", environment={"PATH": "/bin"}
             )
             missing = jobs - self.jobs
-            limits = (SUBMITTERS, SETTLE_SECONDS, missing)
+            limits = (SUBMITTERS, SETTLE_SECONDS, "--most", missing)
             found = self.client(ADDRESSES["TCP"], "job/submit", inventory.ORDINARY_USER, *limits, body=json.dumps(job))
             if found["requests"] < missing:
                 raise commands.MeasurementError(f"Of {missing} jobs {found['requests']} were taken: {found['kinds']}")

@@ -1,23 +1,29 @@
 """Ask one path with many clients for some seconds; runs in the REST node with the standard library alone.
 
-Arguments: address (host:port or unix:/path), path, clients, seconds, and the number of requests after which to end even
-before that. Standard input: the user, the token, and a body, which makes the requests POST. Prints one JSON object:
-requests, failures and their kinds, seconds, and the 50th and 99th percentile of good answers in milliseconds.
+Arguments: see ``--help``. Standard input: the user, tokens with a blank between them, which the clients take in turns,
+and a body, which makes the requests POST. Prints one JSON object: requests, failures and their kinds, seconds, and the
+50th and 99th percentile of good answers in milliseconds.
 
 The sockets are read and written here, without an HTTP library: the clients share the processors with the daemon.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
 
 ANSWER_SECONDS = 20.0
+BUSY = "429"
+BUSY_SECONDS = 1.0
+"""How long whoever was told to come back waits, as gateways ask for with ``Retry-After: 1``."""
+
 PIECE = 1 << 18
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 LAST = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -32,10 +38,12 @@ class Gone(Refused):
 
 
 class Client:
-    """One connection at a time, kept as long as the daemon keeps it."""
+    """One connection at a time, kept as long as the daemon keeps it; over TLS where there is a context."""
 
-    def __init__(self, address: str, request: bytes) -> None:
-        self._address, self._request = address, request
+    def __init__(
+        self, address: str, request: bytes, patience: float = ANSWER_SECONDS, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._address, self._request, self._patience, self._tls = address, request, patience, tls
         self._link: socket.socket | None = None
 
     def ask(self) -> None:
@@ -89,13 +97,13 @@ class Client:
             link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             target = (host, int(port))
-        link.settimeout(ANSWER_SECONDS)
+        link.settimeout(self._patience)
         try:
             link.connect(target)
+            return self._tls.wrap_socket(link, server_hostname=target[0]) if self._tls else link
         except OSError:
             link.close()
             raise
-        return link
 
 
 def _read(link: socket.socket) -> bytes:
@@ -120,33 +128,52 @@ def run(client: Client, until: float, numbers: itertools.count[int], most: int) 
         except (OSError, Refused) as error:
             failed.append(str(error) if isinstance(error, Refused) else type(error).__name__)
             client.close()
+            if failed[-1] == BUSY:
+                time.sleep(BUSY_SECONDS)
     client.close()
     return taken, failed
 
 
-def request(path: str, user: str, token: str, body: str) -> bytes:
-    """Return a whole request."""
+def request(path: str, user: str, token: str, body: str, *, fresh: bool = False) -> bytes:
+    """Return a whole request; a fresh one is answered by slurmrestd, whatever a gateway has kept."""
     lines = [f"{'POST' if body else 'GET'} {path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
     lines += [f"X-SLURM-USER-NAME: {user}", f"X-SLURM-USER-TOKEN: {token}"]
+    if fresh:
+        lines += ["Cache-Control: no-cache"]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body.encode())}"]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def main() -> None:
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address", help="host:port or unix:/path")
+    parser.add_argument("path")
+    parser.add_argument("clients", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="requests after which to end even before that")
+    parser.add_argument("--patience", type=float, default=ANSWER_SECONDS, help="seconds after which a client gives up")
+    parser.add_argument("--fresh", action="store_true", help="ask slurmrestd, whatever a gateway has kept")
+    parser.add_argument("--cacert", help="speak TLS, with a certificate that this authority signed")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
     """Run the clients."""
-    address, path, clients, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-    most = int(sys.argv[5]) if len(sys.argv) > 5 else sys.maxsize
-    user, token, body = (sys.stdin.readline().strip() for _ in range(3))
-    asked = request(path, user, token, body)
+    how = arguments(argv)
+    tls = ssl.create_default_context(cafile=how.cacert) if how.cacert else None
+    user, words, body = (sys.stdin.readline().strip() for _ in range(3))
+    asked = [request(how.path, user, token, body, fresh=how.fresh) for token in words.split()]
     numbers = itertools.count()
     begin = time.monotonic()
     results: list[tuple[list[float], list[str]]] = []
 
-    def one() -> None:
-        results.append(run(Client(address, asked), begin + seconds, numbers, most))
+    def one(number: int) -> None:
+        client = Client(how.address, asked[number % len(asked)], how.patience, tls)
+        results.append(run(client, begin + how.seconds, numbers, how.most))
 
-    threads = [threading.Thread(target=one) for _ in range(clients)]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(how.clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -165,4 +192,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

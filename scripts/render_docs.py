@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(ROOT), str(ROOT / "src")]
 
 from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
 from slurmrest.slurm import releases  # noqa: E402  # found only through the path set above
 
+from benchmarks import capacity  # noqa: E402  # likewise
 from scripts import render_architecture  # noqa: E402  # likewise
 from tests.real.faults import faults, follow, healthy  # noqa: E402  # likewise
 from tests.real.faults.fault import ALL  # noqa: E402  # likewise
@@ -371,6 +372,9 @@ def documents() -> dict[Path, str]:
         found = json.loads(recorded.read_text())
         blocks = {"scores": scores_table(found["scores"]), "memory": memory_table(found["memory"])}
         made[page] = with_blocks(page.read_text(), blocks)
+    page, results = ROOT / "docs" / "gateway.md", ROOT / "docs" / "data" / "benchmarks.json"
+    if page.exists():
+        made[page] = with_blocks(page.read_text(), {"capacity": capacity.table(json.loads(results.read_text()))})
     page = ROOT / "docs" / "architecture.md"
     if page.exists():
         made[page] = with_blocks(page.read_text(), {"rooms": render_architecture.picture(ROOT)})

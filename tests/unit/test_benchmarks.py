@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -14,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import cli, commands, hosts, pairs, report, sizes
+from benchmarks import capacity, cli, commands, gateway, hosts, load_client, pairs, report, sizes
 from benchmarks.load_client import Client, Refused
 from benchmarks.results import Results, rounds
 from slurmrest_toolkit.support.progress import Progress
@@ -254,8 +256,11 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     answers = 0
+    asked: ClassVar[set[tuple[str, str | None]]] = set()
 
     def do_GET(self) -> None:
+        if self.path == "/slow":
+            time.sleep(1)
         self.answer(b"{}" * 200_000 if self.path == "/large" else b"{}")
 
     def do_POST(self) -> None:
@@ -263,8 +268,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(body)
 
     def answer(self, body: bytes) -> None:
+        Handler.asked.add((self.headers["X-SLURM-USER-TOKEN"], self.headers["Cache-Control"]))
         good = self.headers["X-SLURM-USER-TOKEN"] == "sesame" and self.headers["X-SLURM-USER-NAME"] == "alice"
-        self.send_response(200 if good and self.path != "/bad" else 401)
+        self.send_response(429 if self.path == "/busy" else 200 if good and self.path != "/bad" else 401)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -295,7 +301,7 @@ def a_daemon() -> Iterator[str]:
     ],
 )
 def test_load_client_counts_answers_and_failures(daemon: str, path: str, body: str, expected: str) -> None:
-    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, path, "2", "10", "20"]
+    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, path, "2", "10", "--most", "20"]
     done = subprocess.run(argv, input=f"alice\nsesame\n{body}\n", capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found[expected] == 20
@@ -303,6 +309,54 @@ def test_load_client_counts_answers_and_failures(daemon: str, path: str, body: s
     assert found["kinds"] == ([] if expected == "requests" else ["401"])
     assert (found["p50"] is None) == (expected == "failures")
     assert found["seconds"] < 10
+
+
+def clients(daemon: str, path: str, *more: str, words: str = "sesame") -> dict[str, Any]:
+    argv = [sys.executable, str(FOLDER / "load_client.py"), daemon, path, *more]
+    done = subprocess.run(argv, input=f"alice\n{words}\n\n", capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_load_clients_take_tokens_in_turns(daemon: str) -> None:
+    Handler.asked.clear()
+    found = clients(daemon, "/good", "2", "0.2", "--fresh", words="sesame thistle")
+    assert Handler.asked == {("sesame", "no-cache"), ("thistle", "no-cache")}
+    assert found["requests"] > 0
+    assert found["kinds"] == ["401"]
+
+
+def test_load_clients_come_back_when_they_are_told_to(daemon: str) -> None:
+    found = clients(daemon, "/busy", "1", "0.5")
+    assert (found["requests"], found["failures"], found["kinds"]) == (0, 1, ["429"])
+
+
+def test_load_clients_give_up(daemon: str) -> None:
+    found = clients(daemon, "/slow", "1", "0.3", "--patience", "0.2")
+    assert found["requests"] == 0
+    assert found["kinds"] == ["TimeoutError"]
+    assert found["seconds"] < 1
+
+
+def test_load_client_speaks_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-x509", "-days", "2")
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    argv = ["openssl", "req", *words, *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(argv, check=True, capture_output=True)
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.socket = served.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"localhost:{server.server_address[1]}"
+    trusted = clients(address, "/large", "2", "9", "--most", "6", "--cacert", str(certificate))
+    strange = clients(address, "/good", "1", "9", "--most", "1", "--cacert", "/etc/ssl/certs/ca-certificates.crt")
+    server.shutdown()
+    server.server_close()
+    assert (trusted["requests"], trusted["failures"]) == (6, 0)
+    assert strange["kinds"] == ["SSLCertVerificationError"]
 
 
 def test_load_client_ends_in_time(daemon: str) -> None:
@@ -337,8 +391,8 @@ def test_images_are_made_where_they_are_missing(monkeypatch: pytest.MonkeyPatch)
     made: list[tuple[str, ...]] = []
     monkeypatch.setattr(commands, "up", lambda release, *words: made.append((release, *words)))
     monkeypatch.setattr(commands, "down", lambda _engine: None)
-    commands.prepare(cast("Any", Engine()), ["24.11"], Progress(quiet=True))
-    assert made == [("24.11", "--no-cache"), ("24.11",), ("24.11", *commands.SPLIT)]
+    commands.prepare(cast("Any", Engine()), ["24.11"], [(), commands.GATEWAY], Progress(quiet=True))
+    assert made == [("24.11", "--no-cache"), ("24.11",), ("24.11", *commands.GATEWAY)]
 
 
 def test_pairs_are_ratios_with_spread_and_what_misses_its_bar_is_bold(tmp_path: Path) -> None:
@@ -403,3 +457,65 @@ def test_a_start_that_was_not_warm_is_no_measurement(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pairs.Side, "phases", lambda _side: {"job": 2.0, "deploy": 5.0})
     with pytest.raises(commands.MeasurementError, match="not warm"):
         list(pairs.start(engine, side, "24.11", "warm up"))
+
+
+def answers(requests: int, p50: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"requests": requests, "failures": 0, "seconds": 2.0, "p50": p50, "p99": 9.0, **more}
+
+
+def test_capacity_is_each_bar_beside_what_was_measured() -> None:
+    """Ratios are those of each round, and what misses its bar is bold."""
+    found = {
+        "uncached": {
+            "alone": [answers(1000, 2.0), answers(500, 4.0), answers(1000, 2.0)],
+            "gateway": [answers(900, 2.2), answers(450, 4.4), answers(100, 22.0)],
+        },
+        "diag": {"alone": [answers(1000)], "gateway": [answers(9000)]},
+        "crowd": {"alone": [answers(1, reached=900)], "gateway": [answers(1, reached=1)]},
+        "ping": {"alone": [answers(1, 17_000.0)], "gateway": [answers(40, 25.0)]},
+        "impatient": {
+            "alone": [answers(0, reached=84, ping=28_000.0)],
+            "gateway": [answers(590, reached=2, ping=34.0)],
+        },
+        "one": {"alone": [answers(1, peak_mib=100)]},
+        "memory": {"gateway": [answers(200, peak_mib=131)]},
+    }
+    seconds = {
+        "cluster up, warm, without a gateway": [3.0, 4.0],
+        "cluster up, warm, with a gateway": [3.3, 4.4],
+        "start of a gateway to its first 200": [0.1, 0.2, 0.3],
+    }
+    table = capacity.table({"parts": {"gateway": {"24.11": {**COMMON, "found": found, "seconds": seconds}}}})
+    cells = [line.split(" | ")[1:] for line in table.splitlines()[2:]]
+    assert cells == [
+        ["at least 0.7", "0.90 (500 → 225) |"],
+        ["at most 1.4", "1.10 (2.00 → 4.40) |"],
+        ["at least 15", "**9.00** (500 → 4500) |"],
+        ["at least 15", " |"],
+        ["at most 1", "0.50 (alone 450) |"],
+        ["at most 100", "25.0 (alone 17000) |"],
+        ["at most 0.05", "0.02 (84.0 → 2.00) |"],
+        ["at most 1", "0.03 (alone 28.0) |"],
+        ["at most 1.3", "**1.31** (100 → 131 MiB) |"],
+        ["at most 1", "0.20 |"],
+        ["at most 1.5", "1.10 (3.5 → 3.9 s) |"],
+    ]
+    assert capacity.table({"parts": {}}) == "Not measured yet."
+
+
+def test_a_gateway_is_asked_over_tls_and_the_daemon_is_not() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    class Asked:
+        def client(self, *words: object, **_more: object) -> None:
+            asked.append(words)
+
+    trial = gateway.Trial(cast("Any", Asked()), 1)
+    trial.ask(gateway.ALONE, "jobs", 16, 6.0)
+    trial.ask(gateway.GATEWAY, "jobs", 6, 4.0, "--patience", 0.3)
+    assert asked == [
+        ("127.0.0.1:6820", "jobs", "root", 16, 6.0, "--patience", 180.0),
+        ("localhost:443", "jobs", "root", 6, 4.0, "--patience", 0.3, "--cacert", gateway.AUTHORITY),
+    ]
+    for words in (asked[0], asked[1]):
+        load_client.arguments([str(words[0]), *map(str, words[1:2]), *map(str, words[3:])])
