@@ -54,6 +54,13 @@ def test_who_is_not_part_of_the_run_is_left_alone() -> None:
     assert evaluate("slurm_conf", "__slurm_conf_standing_by", variables, {}) == ["ctl3"]
 
 
+def test_who_failed_in_a_turn_is_known_in_the_next_one() -> None:
+    turns = {"ansible_loop": {"allitems": [["db"], ["ctl2"], ["ctl3"], ["ctl1"], ["c1"]]}}
+    assert evaluate("slurm_conf", "__slurm_conf_fallen", {**cluster(UP), **turns}, {}) == []
+    fallen = cluster(UP, ["ctl1", "ctl3", "db", "c1"])
+    assert evaluate("slurm_conf", "__slurm_conf_fallen", {**fallen, **turns}, {}) == ["ctl2"]
+
+
 def test_a_killed_run_leaves_a_timer_that_brings_them_back() -> None:
     *_shell, aside = evaluate("slurm_common", "__slurm_common_aside", {}, {})
     *_shell, back = evaluate("slurm_common", "__slurm_common_back", {}, {})
