@@ -15,7 +15,6 @@ from ..plugin_utils.standby import nobody_standing_by
 
 MODULE = "slurmrest.toolkit.key_rotation"
 WATCH_MODULE = "slurmrest.toolkit.token_watch"
-PASSED_ON = ("path", "reader", "daemons", "slurm_conf", "prefix", "user")
 
 
 class ActionModule(ActionBase):
@@ -31,7 +30,7 @@ class ActionModule(ActionBase):
         here = self._variables["inventory_hostname"]
         if arguments.get("step") not in ("prepare", "rotate"):
             return result_on(self, here, MODULE, arguments, self._variables)
-        self._arguments = {name: arguments[name] for name in PASSED_ON if arguments.get(name) is not None}
+        self._user = {"user": arguments["user"]} if arguments.get("user") else {}
         self._rest_host = arguments.get("rest_host") or ""
         # The unit of an instance says where its slurm.conf is, which is not where the primary controller has it.
         asked_by = ("user", "instance") if arguments.get("instance") else ("user", "slurm_conf")
@@ -88,10 +87,11 @@ class ActionModule(ActionBase):
         return result
 
     def _call(self, host: str, step: str, arguments: Any) -> dict[str, Any]:
-        """Run a step of the rotation on a host."""
+        """Run a step of the rotation on a host, with what that host itself was looked at with."""
         look = self._task.args["hosts"][host]
         given = {
-            **self._arguments,
+            **look["own"],
+            **self._user,
             "components": look["components"],
             "ports": look["ports"],
             "whole": host == self._primary,
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
             "step": step,
         }
         if "daemons" in arguments:
-            given.update(daemons=self._arguments["daemons"], switch=arguments["daemons"])
+            given.update(daemons=look["own"]["daemons"], switch=arguments["daemons"])
         result = self._result(host, MODULE, given)
         found: dict[str, Any] = result.get("look", result)
         return found

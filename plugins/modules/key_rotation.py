@@ -109,6 +109,9 @@ from ..module_utils.slurmrest.transaction.specs import ServiceSpec
 
 TOKEN_SECONDS = 900
 
+OWN = ("path", "reader", "daemons", "slurm_conf", "prefix")
+"""What may differ from host to host."""
+
 
 def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     """Everything the conductor has to know of this host."""
@@ -119,6 +122,7 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     return {
         **key.look(wanted["nonce"]),
         "path": key.path,
+        "own": {name: wanted[name] for name in OWN if wanted[name] is not None},
         "components": wanted["components"],
         "reconfigure": bool((facts["release"] or {}).get("reconfigure_rereads_key")),
         "configured": {name: expected_key(facts, name) for name in names},

@@ -53,6 +53,26 @@ def test_the_service_of_this_cluster_is_asked(
     assert seen == [("rest", "slurmrest.toolkit.token_watch", {"user": "root", "step": "start", **asked})]
 
 
+def test_each_host_is_told_of_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def result_on(_action: object, host: str, _module: str, arguments: dict[str, Any], _variables: object) -> Any:
+        seen.append((host, arguments["path"], arguments.get("slurm_conf"), arguments["daemons"]))
+        return {}
+
+    monkeypatch.setattr(rotation, "result_on", result_on)
+    action = object.__new__(rotation.ActionModule)
+    hosts = {
+        "ctl": {"own": {"path": "/key", "daemons": ["a"]}, "components": ["slurmctld"], "ports": {}},
+        "ctl2": {"own": {"path": "/own", "daemons": ["b"], "slurm_conf": "/opt/c"}, "components": [], "ports": {}},
+    }
+    action._task = SimpleNamespace(args={"step": "rotate", "hosts": hosts, "path": "/key", "daemons": ["a"]})
+    action._primary, action._user, action._variables = "ctl", {"user": "root"}, {}
+    for host in hosts:
+        action._call(host, "switch", {"daemons": ["slurmctld"]})
+    assert seen == [("ctl", "/key", None, ["a"]), ("ctl2", "/own", "/opt/c", ["b"])]
+
+
 class Leading:
     """A conductor that has one controller stopped while it works; the work may fail."""
 
