@@ -436,6 +436,22 @@ def test_differing_keys_of_a_backup_controller() -> None:
     assert "slurmctld on backup" in finding.evidence[-1]
 
 
+@pytest.mark.parametrize("differs", [True, False])
+def test_a_host_that_is_back_with_an_ended_key_is_named_with_what_to_do_there(differs: bool) -> None:
+    data = split()
+    backup = copy.deepcopy(data["hosts"]["ctl"])
+    data["hosts"]["backup"] = backup
+    for name in ("backup", "db"):
+        for key in data["hosts"][name]["keys"].values():
+            key.update(ended_without=["ctl"], **({"fingerprint": "the new one"} if differs else {}))
+    found = judge(data).findings
+    assert [(finding.id, finding.host) for finding in found] == ([("jwt-keys-differ", "ctl")] if differs else [])
+    if differs:
+        assert "ctl is back with the one that a rotation without it has ended" in found[0].cause
+        path = data["hosts"]["ctl"]["keys"]["slurmctld"]["path"]
+        assert f"systemctl stop slurmctld; rm {path} on ctl. Once a backup is in charge" in found[0].remedy
+
+
 def test_where_memory_cannot_be_looked_into_the_age_of_the_key_decides() -> None:
     data = evidence()
     host = data["hosts"]["node1"]

@@ -245,9 +245,11 @@ def test_without_a_controller_that_is_down_for_good_its_old_key_does_not_come_ba
         state = str(host.directory / "state")
         assert keys.is_retired(str(host.path), OLD, state) == ["ctl"]
         assert keys.is_retired(str(host.path), NEW, state) == []
+        assert keys.ended_without(str(host.path), state) == ["ctl"]
         assert OLD not in (host.directory / "state" / "retired-jwt.key.json").read_bytes()
         host.key().keep()
         assert keys.is_retired(str(host.path), OLD, state) == [], "a rotation of all hosts forgets it"
+        assert keys.ended_without(str(host.path), state) == []
     assert gone.path.read_bytes() == OLD
 
 

@@ -61,6 +61,12 @@ def is_retired(path: str, content: bytes, state_dir: str = STATE_DIR) -> list[st
     return [str(host) for note in notes if note["digest"] == digest for host in note["without"]]
 
 
+def ended_without(path: str, state_dir: str = STATE_DIR) -> list[str]:
+    """The hosts without which the key that was at ``path`` was ended last: they may bring it back."""
+    note = (load_record(retired_record(path, state_dir)) or {}).get(path) or {"without": []}
+    return [str(host) for host in note["without"]]
+
+
 def inspect(path: str) -> dict[str, Any]:
     """Facts of a key file and the directories above it, links resolved. JSON-able, without the content.
 

@@ -468,6 +468,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
             facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
             facts["readable"] = access.may(seen, account, 4)
             facts["rotating"] = os.path.exists(keys.rotation_record(path))
+            facts["ended_without"] = keys.ended_without(path)
             facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
     except (OSError, KeyError, UnsafePath) as error:
         facts["error"] = str(error)

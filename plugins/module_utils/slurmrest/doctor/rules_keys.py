@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -144,11 +145,27 @@ def _differ(cluster: Cluster) -> Iterator[Sign]:
     groups = [
         ", ".join(f"{daemon} on {host.name} ({key['path']})" for host, daemon, key in group) for group in found.values()
     ]
-    odd = min(found.values(), key=len)
+    evidence = [f"key {number}: {group}" for number, group in enumerate(groups, start=1)]
+    words = "The daemons check tokens with different keys, so a token that one makes is refused by another."
+    back = [
+        (host.name, key["path"])
+        for group, other in itertools.permutations(found.values(), 2)
+        for host, _daemon, key in group
+        if any(host.name in remembers.get("ended_without", ()) for _host, _daemon, remembers in other)
+    ]
+    if back:
+        name, path = back[0]
+        yield Sign(
+            name,
+            f"{words} {name} is back with the one that a rotation without it has ended.",
+            evidence,
+            f"systemctl stop slurmctld; rm {path} on {name}. Once a backup is in charge, {ROLE} gives it the new key.",
+        )
+        return
     yield Sign(
-        odd[0][0].name,
-        "The daemons check tokens with different keys, so a token that one makes is refused by another.",
-        [f"key {number}: {group}" for number, group in enumerate(groups, start=1)],
+        min(found.values(), key=len)[0][0].name,
+        words,
+        evidence,
         f"{ROLE} gives all of them the key of the primary controller; then {restart(cluster, 'slurmdbd', 'slurmctld')}",
     )
 
