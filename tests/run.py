@@ -24,6 +24,12 @@ RELEASES = tuple(SUITES)
 SHOWN_LINES = 3
 """Of the output of a command that passed, when several run side by side."""
 
+MINUTES = 70
+"""Of a run of everything that nobody bounded: hosted runners end theirs after 90."""
+
+BOUNDED = "containers"
+"""The stage of which no further part begins when the time is over."""
+
 HEARTBEAT = 30.0
 """Seconds between two lines that say what is running."""
 
@@ -37,6 +43,7 @@ class Options:
     keep: bool
     full: bool
     share: int | None = None  # which of the shares of what takes turns; None: none of them
+    minutes: float | None = None  # after which no further part of the containers begins; None: there is no bound
 
 
 @dataclass(frozen=True)
@@ -147,31 +154,39 @@ ON_REQUEST = ("faults",)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one command: seconds are wall-clock time, status is its exit status."""
+    """What became of one command: wall-clock seconds, and its exit status, None where it did not begin."""
 
     stage: str
     title: str
     seconds: float
-    status: int
+    status: int | None
 
     def __str__(self) -> str:
         """Return the line of the closing table."""
-        verdict = "passed" if self.status == 0 else f"FAILED (exit status {self.status})"
+        verdict = {0: "passed", None: "NOT RUN (the time was over)"}.get(
+            self.status, f"FAILED (exit status {self.status})"
+        )
         return f"{self.stage:<12}{self.title:<28}{self.seconds:>8.1f} s  {verdict}"
 
 
 class Progress:
     """What is running, what came of it, and how that is told: at once, or when it has ended."""
 
-    def __init__(self, logs: Path | None) -> None:
-        """Keep the output of each command in a file below ``logs``; None shows it as it comes."""
+    def __init__(self, logs: Path | None, minutes: float | None = None) -> None:
+        """Keep the output of each command in a file below ``logs``; None shows it as it comes.
+
+        After so many ``minutes`` no further part of the bounded stage begins.
+        """
         self.logs = logs
+        self.end = None if minutes is None else time.monotonic() + 60 * minutes
         self.running: list[tuple[str, float]] = []
         self.lock = Lock()
 
     def run(self, stage: str, command: Command) -> Outcome:
         """Run one command, and show its output at the end: all of it when it failed, else its last lines."""
         start = time.monotonic()
+        if stage == BOUNDED and self.end is not None and start > self.end:
+            return Outcome(stage, command.title, 0, None)
         self.running.append((command.title, start))
         self.say(f"==> {stage}: {command.title}")
         log = self.logs / f"{stage}-{command.title}.log".replace(" ", "-") if self.logs else None
@@ -213,7 +228,7 @@ def run(stages: Sequence[str], options: Options, jobs: int) -> list[Outcome]:
     logs = LOGS if min(jobs, sum(map(len, work.values()))) > 1 else None
     if logs:
         logs.mkdir(parents=True, exist_ok=True)
-    progress = Progress(logs)
+    progress = Progress(logs, options.minutes)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         pending = [
             pool.submit(progress.run, stage, command) for stage, commands in work.items() for command in commands
@@ -244,6 +259,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         help=f"which of the {parts.SHARES} shares of the parts that take turns (default: by {parts.RUN_NUMBER[0]} or "
         f"{parts.RUN_NUMBER[1]})",
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"begin no further container part after so many, and name what was not run (default: {MINUTES}; "
+        "none with --full or --scenario); a run that came to no part at all has failed",
+    )
     parser.add_argument("--record", action="store_true", help="keep the seconds of container parts that passed")
     arguments = parser.parse_args(argv)
     for stage in arguments.stages:
@@ -259,7 +280,8 @@ def main(argv: Sequence[str]) -> int:
     number = parts.run_number() if arguments.share is None else arguments.share
     share = None if number is None else number % parts.SHARES
     releases, scenarios = arguments.release or RELEASES, arguments.scenario or ()
-    options = Options(releases, scenarios, arguments.keep, arguments.full, share)
+    minutes = arguments.minutes or (None if arguments.full or scenarios else MINUTES)
+    options = Options(releases, scenarios, arguments.keep, arguments.full, share, minutes)
     if "containers" in stages:
         names = ", ".join(part.title for part in chosen(options) if not part.every) or "nothing"
         turn = "no share: this run has no number" if share is None else f"share {share} of 0 to {parts.SHARES - 1}"
@@ -276,9 +298,13 @@ def main(argv: Sequence[str]) -> int:
     print("\n" + "\n".join(map(str, outcomes)))
     if arguments.record:
         parts.record({done.title: done.seconds for done in outcomes if done.stage == "containers" and done.status == 0})
-    failed = sum(outcome.status != 0 for outcome in outcomes)
-    print(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - start:.0f} s")
-    return 1 if failed else 0
+    left = [outcome for outcome in outcomes if outcome.status is None]
+    passed = sum(outcome.status == 0 for outcome in outcomes)
+    failed = len(outcomes) - passed - len(left)
+    skipped = f", {len(left)} skipped" if left else ""
+    print(f"{passed} passed, {failed} failed{skipped} in {time.monotonic() - start:.0f} s")
+    none_ran = bool(left) and len(left) == sum(outcome.stage == BOUNDED for outcome in outcomes)
+    return 1 if failed or none_ran else 0
 
 
 if __name__ == "__main__":

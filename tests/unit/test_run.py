@@ -78,6 +78,43 @@ def test_status_of_the_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().out.splitlines()[-1].startswith("1 passed, 1 failed in ")
 
 
+def test_no_further_part_begins_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was not run is named and counted, other stages have no bound, and a run that came to no part has failed."""
+    stages = {
+        "unit": lambda _: iter([command("import time; time.sleep(0.3)")]),
+        "containers": lambda _: iter(replace(command("import time; time.sleep(0.5)"), title=title) for title in "abc"),
+    }
+    monkeypatch.setattr(run, "STAGES", stages)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("ANSIBLE_CONFIG", "")
+    assert run.main(["containers", "unit", "--jobs", "1", "--minutes", str(0.2 / 60)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1].startswith("2 passed, 0 failed, 2 skipped in ")
+    assert [line.split()[1] for line in out if "NOT RUN (the time was over)" in line] == ["b", "c"]
+    assert run.main(["unit", "containers", "--jobs", "1", "--minutes", str(0.1 / 60)]) == 1
+    assert "1 passed, 0 failed, 3 skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("argv", "minutes"), [([], run.MINUTES), (["--full"], None), (["--minutes", "9"], 9.0)])
+def test_a_run_of_everything_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], minutes: float | None
+) -> None:
+    """Unless somebody asked for all of it."""
+    asked: list[run.Options] = []
+
+    def note(_stages: object, options: run.Options, _jobs: int) -> list[run.Outcome]:
+        asked.append(options)
+        return []
+
+    monkeypatch.setattr(run, "run", note)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("ANSIBLE_CONFIG", "")
+    assert run.main(argv) == 0
+    assert asked[0].minutes == minutes
+
+
 @pytest.mark.parametrize("argv", [["speed"], ["--release", "19.05"], ["--scenario", "nowhere"]])
 def test_unknown_values_are_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The message names the value and what is allowed."""
