@@ -86,7 +86,18 @@ _slurmrest_need_packages() {
     }
 }
 
+# What the command line that follows takes of this host besides, asked with the interpreter $1: says what is missing, and
+# returns 2, or prints the packages alone where the first word is --packages.
+_slurmrest_needed() {
+    _needed_python=$1
+    shift
+    case " $* " in *' cluster up '*) ;; *) return 0 ;; esac
+    PYTHONPATH="$SLURMREST_ROOT/src:$SLURMREST_ROOT/plugins/module_utils" \
+        "$_needed_python" -P -m slurmrest_toolkit.containers.needed "$@"
+}
+
 # Like _slurmrest_pick_python, after installing what Debian ships separately. Returns 2 when there is no way.
+# The command line that follows says what else is asked for, in the same list.
 _slurmrest_python() {
     _python_code=0
     _python_found=$(_slurmrest_pick_python) || _python_code=$?
@@ -94,7 +105,10 @@ _slurmrest_python() {
         _slurmrest_say "SLURMREST_PYTHON=$SLURMREST_PYTHON does not run, is older than 3.11, or lacks ssl or venv"
         return 2
     elif [ "$_python_code" -eq 3 ]; then
-        _slurmrest_need_packages "${_python_found% *} lacks the venv module" "python${_python_found##* }-venv" || return 2
+        _python_more=$(_slurmrest_needed "${_python_found% *}" --packages "$@") || return 2
+        # shellcheck disable=SC2086 # one word for each package
+        _slurmrest_need_packages "${_python_found% *} lacks the venv module" \
+            "python${_python_found##* }-venv" $_python_more || return 2
     elif [ "$_python_code" -ne 0 ]; then
         _slurmrest_need_packages 'no Python 3.11 or later that runs was found on PATH' python3 python3-venv || return 2
     fi
@@ -147,10 +161,12 @@ _slurmrest_build() {
 }
 
 # Print the interpreter of the private environment of the kind $1 (run or test), making it first where needed.
-# Returns 2 when it cannot be made; the reason is on stderr.
+# Returns 2 when it cannot be made; the reason is on stderr. What follows the kind is the command line that it is for: what
+# that takes of this host is said before the environment is made.
 slurmrest_venv() (
     set -u
     _kind=$1
+    shift
     _base=$SLURMREST_ROOT/.slurmrest
     _hash=$(sha256sum <"$SLURMREST_ROOT/requirements/$_kind.txt") || return 2
     _hash=$(printf '%.12s' "$_hash")
@@ -162,9 +178,10 @@ slurmrest_venv() (
             fi
         done
     fi
-    _picked=$(_slurmrest_python) || return 2
+    _picked=$(_slurmrest_python "$@") || return 2
     _venv=$_base/venv-$_kind-${_picked##* }-$_hash
     if ! _slurmrest_ready "$_venv"; then
+        _slurmrest_needed "${_picked% *}" "$@" || return 2
         mkdir -p -- "$_base" 2>/dev/null
         [ -w "$_base" ] || {
             _slurmrest_say "$_base is not writable for $(id -un): its environment belongs into a clone of one's own"

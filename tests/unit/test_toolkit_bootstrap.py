@@ -86,6 +86,24 @@ def test_without_root_the_command_is_named(clone: Path, tmp_path: Path) -> None:
     assert "    sudo apt-get install python3.11-venv\n" in done.stderr
 
 
+def test_what_a_cluster_lacks_is_said_before_its_environment_is_made(clone: Path, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python3"
+    program(python, "case $* in *needed*) echo 'missing: podman' >&2; exit 2;; esac; echo 3.11")
+    done = shell(clone, "slurmrest_venv run cluster up --name x", tmp_path / "bin")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "missing: podman\n")
+    assert not (clone / ".slurmrest").exists()
+
+
+def test_the_venv_module_is_in_the_same_list(clone: Path, tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "python3", "case $* in *--packages*) echo podman curl; exit;; esac; echo 3.11; exit 3")
+    program(tmp_path / "bin" / "apt-get", "echo must not run; exit 1")
+    program(tmp_path / "bin" / "id", "echo 1000")
+    done = shell(clone, "slurmrest_venv run cluster up", tmp_path / "bin")
+    assert "    sudo apt-get install python3.11-venv podman curl\n" in done.stderr
+    done = shell(clone, "slurmrest_venv run verify", tmp_path / "bin")
+    assert "    sudo apt-get install python3.11-venv\n" in done.stderr
+
+
 def test_root_installs_what_debian_ships_separately(clone: Path, tmp_path: Path) -> None:
     python = tmp_path / "bin" / "python3"
     program(python, f"echo 3.11; test -e {tmp_path}/installed || exit 3")

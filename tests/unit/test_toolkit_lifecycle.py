@@ -103,7 +103,6 @@ def test_warm_images_of_an_ordinary_image_are_found_late() -> None:
 def a_host(monkeypatch: pytest.MonkeyPatch) -> Quiet:
     engine = Quiet()
     monkeypatch.setattr(lifecycle, "find_engine", lambda *_, **__: engine)
-    monkeypatch.setattr(lifecycle, "ensure_programs", lambda *_: None)
     monkeypatch.setattr(lifecycle, "find_kept", lambda *_: KEPT)
     return engine
 

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 import pytest
 from filelock import FileLock
 from slurmrest.auth import bearer, jwt
@@ -20,12 +19,12 @@ from slurmrest_toolkit.clusters import rest, running, tokens
 from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.containers import engine as engines
-from slurmrest_toolkit.containers import find, namespace, programs
+from slurmrest_toolkit.containers import find, namespace, needed, programs
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import base, carry
 from slurmrest_toolkit.images.archive import WARM
-from slurmrest_toolkit.support import locks, processes
+from slurmrest_toolkit.support import locks, processes, session
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
 from tests.unit.played_engine import PlayedEngine
@@ -247,8 +246,8 @@ def test_root_installs_what_is_missing_and_says_why(program: Program, capsys: py
     assert not log.exists()
     os.environ["PATH"] = str(log.parent)
     search = {"mmdebstrap-missing": ("mmdebstrap",)}
-    programs.PACKAGES.update(search)
-    programs.PURPOSES["mmdebstrap-missing"] = "to build base images"
+    needed.PACKAGES.update(search)
+    needed.PURPOSES["mmdebstrap-missing"] = "to build base images"
     try:
         programs.ensure_programs(["mmdebstrap-missing"], AWKWARD, Progress())
         assert "installing mmdebstrap with apt-get" in capsys.readouterr().err
@@ -263,7 +262,7 @@ def test_root_installs_what_is_missing_and_says_why(program: Program, capsys: py
         with pytest.raises(CannotRunError, match="package manager"):
             programs.ensure_programs(["mmdebstrap-missing"], AWKWARD, Progress())
     finally:
-        del programs.PACKAGES["mmdebstrap-missing"], programs.PURPOSES["mmdebstrap-missing"]
+        del needed.PACKAGES["mmdebstrap-missing"], needed.PURPOSES["mmdebstrap-missing"]
 
 
 def test_an_awkward_host_gets_a_namespace_of_its_own(program: Program, tmp_path: Path) -> None:
@@ -360,16 +359,13 @@ def test_one_waits_for_another_and_says_so(tmp_path: Path) -> None:
     assert said == ["waiting"]
 
 
-@pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", ""])
-def test_where_things_of_a_user_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_where_things_of_a_user_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, there: bool) -> None:
     tmp_path.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(platformdirs, "user_runtime_path", lambda name, **_: tmp_path / "run" / name)
+    monkeypatch.setattr(session, "directory", lambda: tmp_path / "run" if there else None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    if variable:
-        monkeypatch.setenv(variable, str(tmp_path / "run"))
-    assert locks.runtime_directory() == tmp_path / ("run" if variable else "cache") / "slurmrest"
+    assert locks.runtime_directory() == tmp_path / ("run" if there else "cache") / "slurmrest"
     assert locks.runtime_directory().stat().st_mode & 0o777 == 0o700
     monkeypatch.delenv("SLURMREST_STATE_DIR")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -110,7 +110,6 @@ def a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     for module in (base, packages, warm):
         monkeypatch.setattr(module, "runtime_directory", lambda: tmp_path)
     monkeypatch.setattr(lifecycle, "find_engine", lambda *_, **__: stage.engine)
-    monkeypatch.setattr(lifecycle, "ensure_programs", lambda *_: None)
     monkeypatch.setattr(base, "suite_name", lambda _series: BASE)
     monkeypatch.setattr(base, "suite_image", lambda *_, **__: Image(BASE, f"{VERSION}-4"))
     monkeypatch.setattr(playbooks, "run", stage.play)

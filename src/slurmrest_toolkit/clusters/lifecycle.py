@@ -19,7 +19,7 @@ from slurmrest_toolkit.clusters.running import owned, standing
 from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, check_conf, plan_nodes, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
-from slurmrest_toolkit.containers.programs import ensure_programs
+from slurmrest_toolkit.containers.needed import for_building
 from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.recipes import Image
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of
@@ -155,8 +155,8 @@ def up(request: Request, progress: Progress) -> Cluster:
             return there
         progress.phase("host", "this host and its container engine")
         host = Host.detect()
-        engine = find_engine(request.engine, host, progress, install=True)
-        ensure_programs(["ssh", "curl"], host, progress)
+        soon = [] if request.image else for_building(host)
+        engine = find_engine(request.engine, host, progress, install=True, soon=soon)
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
         cluster.capabilities, cluster.conf = [*request.capabilities], dict(request.conf)
         start = Start(request, host, engine, cluster, progress)

@@ -2,50 +2,73 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.namespace import awkward_podman
+from slurmrest_toolkit.containers.needed import CLIENTS, for_podman, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
+from slurmrest_toolkit.support import session
 from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slurmrest_toolkit.containers.host import Host
     from slurmrest_toolkit.support.progress import Progress
 
+SYSTEMD = Path("/run/systemd/system")
+"""Where systemd runs."""
 
-def find_engine(name: str | None, host: Host, progress: Progress, *, install: bool) -> Engine:
+
+def find_engine(name: str | None, host: Host, progress: Progress, *, install: bool, soon: Sequence[str] = ()) -> Engine:
     """Return a container engine that works here, preferring podman.
 
     Args:
         name: ``podman`` or ``docker`` to insist on one; None takes what works.
         host: the host as detected.
         progress: told what is installed.
-        install: whether what is missing may be installed.
+        install: whether what is missing may be installed; clients of a cluster are needed then, too.
+        soon: programs for later, which are in the same list where something is missing.
 
     Raises:
         NoEngineError: there is none, and none may be installed.
         CannotRunError: no engine can be used, with the reason.
     """
     if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
+        if install:
+            ensure_programs(CLIENTS, host, progress, soon=soon)
         return use_docker(host)
     if not host.root and host.cgroups != "v2":
         raise CannotRunError(
             f"Containers without root need cgroup v2, and this host has {host.cgroups}.", "Run as root."
         )
     if install:
-        needed = ["podman"]
-        if host.awkward:
-            needed.append("runc")
-        elif not host.root:
-            needed += ["newuidmap", *([] if shutil.which("pasta") else ["slirp4netns"])]
-        ensure_programs(needed, host, progress)
+        ensure_programs([*for_podman(host), *CLIENTS], host, progress, soon=soon)
     elif not shutil.which("podman"):
         raise NoEngineError("There is no container engine on this host, so there can be no cluster.")
     if host.awkward:
         return awkward_podman(host, progress)
-    return Engine("podman")
+    return Engine("podman") if host.root else own_podman()
+
+
+def own_podman() -> Engine:
+    """Return Podman without root, which has its containers where the account's systemd is.
+
+    Raises:
+        CannotRunError: there is none, or the account has no subordinate ids.
+    """
+    if lacks := refused():
+        raise CannotRunError(*lacks)
+    if session.directory() is None and SYSTEMD.is_dir():
+        raise CannotRunError(
+            "This account has no systemd session here: Podman would keep its containers elsewhere than from a login.",
+            f"Run: sudo loginctl enable-linger {os.geteuid()}",
+        )
+    return Engine("podman", environment=session.environment())
 
 
 def docker_answers() -> bool:

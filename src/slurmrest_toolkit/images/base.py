@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmrest_toolkit.containers.needed import for_building, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remove_old
 from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of
@@ -105,7 +106,9 @@ def suite_image(engine: Engine, host: Host, progress: Progress, series: str, *, 
         if labels is not None:
             check_series(labels[VERSION_LABEL], series, f"{suite} has moved on to")
             return Image(name, labels[VERSION_LABEL])
-        ensure_programs(["mmdebstrap", *([] if host.root else ["newuidmap"])], host, progress)
+        ensure_programs(for_building(host), host, progress)
+        if lacks := refused():
+            raise CannotRunError(*lacks)
         options = ('Acquire::Check-Valid-Until "false"',) if allow_stale else ()
         progress.update(f"building {suite} from the distribution's packages")
         version = build_suite(engine, series, options, name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 from filelock import FileLock, Timeout
 
-from slurmrest_toolkit.support import sudo
+from slurmrest_toolkit.support import session, sudo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,8 +54,8 @@ def runtime_directory() -> Path:
     """
     if os.geteuid() == 0:
         path = Path("/run", NAME)
-    elif os.environ.get("XDG_RUNTIME_DIR"):
-        path = platformdirs.user_runtime_path(NAME, appauthor=False)
+    elif own := session.directory():
+        path = own / NAME
     else:  # not in a temporary directory that belongs to all
         path = platformdirs.user_cache_path(NAME, appauthor=False)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
