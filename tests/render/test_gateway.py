@@ -150,6 +150,66 @@ def test_which_way_a_request_takes(path: str, way: str) -> None:
     assert "default slurmrest_changes;" in text
 
 
+CLUSTERS = {
+    "slurmrest_gateway_clusters": {"alpha": ["127.0.0.1:6821"], "alpha-2": ["127.0.0.1:6822", "127.0.0.1:6823"]}
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("GET /cluster/alpha/slurm/v0.0.42/jobs", "lists.alpha"),
+        ("GET /cluster/alpha-2/slurm/v0.0.42/jobs?update_time=1", "lists.alpha-2"),
+        ("GET /cluster/alpha/slurmdb/v0.0.42/users", "lists.alpha"),
+        ("GET /cluster/alpha/slurm/v0.0.42/node/a%2Fb", "answers.alpha"),
+        ("POST /cluster/alpha/slurm/v0.0.42/job/submit", "changes.alpha"),
+        ("DELETE /cluster/alpha-2/slurm/v0.0.42/job/7", "changes.alpha-2"),
+        ("GET /slurm/v0.0.42/jobs", "lists"),
+        ("GET /slurm/v0.0.42/job/7", "answers"),
+        ("POST /slurm/v0.0.42/job/submit", "changes"),
+    ],
+)
+def test_which_cluster_a_request_is_for(path: str, way: str) -> None:
+    text = site(**CLUSTERS)
+    (rules,) = re.findall(r'(?s)map "\$request_method \$request_uri" \$slurmrest_way \{(.*?)\n\}', text)
+    found = re.findall(r'"~(.*?)" slurmrest_([\w.-]+);', rules)
+    assert next((name for rule, name in found if re.search(rule, path)), "changes") == way
+    (place,) = re.findall(r"(?m)^    location ~ (\S+) \{$", text)
+    assert re.search(place, path.split()[1].partition("?")[0])
+    (rest,) = re.findall(r'(?s)map \$request_uri \$slurmrest_rest \{.*?"~(.*?)" \$slurmrest_path;', text)
+    match = re.search(rest.replace("(?<", "(?P<"), path.split()[1])
+    assert (match[1] if match else path.split()[1]) == "/slurm" + path.split()[1].partition("/slurm")[2]
+
+
+@pytest.mark.parametrize("path", ["/cluster/beta/slurm/v0.0.42/jobs", "/cluster/alpha", "/cluster/alpha/auth/login"])
+def test_what_is_no_cluster_is_not_there(path: str) -> None:
+    (place,) = re.findall(r"(?m)^    location ~ (\S+) \{$", site(**CLUSTERS))
+    assert not re.search(place, path)
+    assert not re.search(re.findall(r"(?m)^    location ~ (\S+) \{$", site())[0], "/cluster/alpha/slurm/v0.0.42/jobs")
+
+
+def test_each_cluster_has_hosts_and_limits_of_its_own() -> None:
+    text = site(**CLUSTERS)
+    upstreams = {
+        name: re.findall(r"server (\S+) max", body)
+        for name, body in re.findall(r"(?ms)^upstream (\S+) \{\n(.*?)^\}", text)
+    }
+    assert upstreams["slurmrest_hosts"] == upstreams["slurmrest_hosts_once"] == ["127.0.0.1:6820"]
+    assert upstreams["slurmrest_hosts.alpha"] == ["127.0.0.1:6821"]
+    assert upstreams["slurmrest_hosts_once.alpha-2"] == ["127.0.0.1:6822", "127.0.0.1:6823"]
+    servers = {re.findall(r"server_name (\S+);", server)[0]: server for server in blocks(text, "server")}
+    assert len(servers) == 2 + 3 * 3
+    lists = servers["slurmrest-gateway-lists.alpha-2"]
+    assert "listen unix:/run/slurmrest-gateway/lists.alpha-2.socket;" in lists
+    assert "proxy_pass http://slurmrest_hosts.alpha-2$slurmrest_rest;" in lists
+    assert "proxy_pass http://slurmrest_hosts_once.alpha$slurmrest_rest;" in servers["slurmrest-gateway-changes.alpha"]
+    assert "proxy_read_timeout 120s;" in servers["slurmrest-gateway-answers.alpha"]
+    assert "proxy_read_timeout 5s;" in servers["slurmrest-gateway-answers.alpha-2"]
+    assert "limit_conn_zone $server_name zone=slurmrest_lists:" in text
+    assert "limit_conn_zone $server_name$http_x_slurm_user_name zone=slurmrest_user_lists:" in text
+    assert "$slurmrest_rest" not in site()
+
+
 def test_pages_of_other_origins_are_listed() -> None:
     assert "Access-Control" not in site()
     text = site(slurmrest_gateway_origins=["https://portal.example.org"])

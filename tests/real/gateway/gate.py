@@ -112,7 +112,13 @@ class Gate:
         found = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, found, content, time.monotonic() - begin)
 
-    def submit(self, headers: Mapping[str, str] | Sequence[tuple[str, str]], name: str, script: str = "id") -> Answer:
+    def submit(
+        self,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]],
+        name: str,
+        script: str = "id",
+        family: str = "slurm",
+    ) -> Answer:
         """Submit a short job."""
         job = {
             "name": name,
@@ -126,7 +132,7 @@ class Gate:
         else:
             body = {"job": job}
         kind = ("Content-Type", "application/json")
-        return self.ask(self.path("job/submit"), [*in_pairs(headers), kind], "POST", json.dumps(body).encode())
+        return self.ask(self.path("job/submit", family), [*in_pairs(headers), kind], "POST", json.dumps(body).encode())
 
     def log_in(self, user: str, password: str, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
         """Log in by password."""

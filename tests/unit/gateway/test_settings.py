@@ -15,6 +15,7 @@ GOOD: dict[str, Any] = {
     "slurmrest_gateway_certificate_key": "/etc/ssl/private/slurm.example.org.key",
     "slurmrest_gateway_tls_min": "1.2",
     "slurmrest_gateway_upstreams": ["127.0.0.1:6820", "unix:/run/slurmrestd/slurmrestd.socket"],
+    "slurmrest_gateway_clusters": {},
     "slurmrest_gateway_plain_acknowledged": False,
     "slurmrest_gateway_identity": "token",
     "slurmrest_gateway_origins": ["https://portal.example.org", "http://localhost:8080"],
@@ -65,6 +66,41 @@ def test_good_values_arrive() -> None:
     assert found["hosts"] == ("127.0.0.1:6820", "unix:/run/slurmrestd/slurmrestd.socket")
     assert (found["burst"], found["tls"], found["answer_seconds"]) == (100, "TLSv1.2 TLSv1.3", 5)
     assert settled(upstreams=["127.0.0.1:6820"])["answer_seconds"] == 120, "with one host there is no other to ask"
+
+
+def test_further_clusters_have_hosts_and_patience_of_their_own() -> None:
+    told = {"alpha": ["127.0.0.1:6821"], "beta-2": ["127.0.0.1:6822", "unix:/run/beta/slurmrestd.socket"]}
+    found = settled(clusters=told)["clusters"]
+    assert [(one["name"], one["hosts"], one["answer_seconds"]) for one in found] == [
+        ("alpha", ("127.0.0.1:6821",), 120),
+        ("beta-2", ("127.0.0.1:6822", "unix:/run/beta/slurmrestd.socket"), 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "said"),
+    [
+        ([], "names of clusters"),
+        ({"Alpha": ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({"a/b": ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({"a.b": ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({"a|b": ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({"": ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({1: ["127.0.0.1:6821"]}, "lower-case letters"),
+        ({"alpha": []}, "slurmrest_gateway_clusters, alpha"),
+        ({"alpha": "127.0.0.1:6821"}, "slurmrest_gateway_clusters, alpha"),
+        ({"alpha": ["0.0.0.0:6821"]}, "slurmrest_gateway_clusters, alpha"),
+        ({"alpha": ["https://127.0.0.1:6821"]}, "slurmrest_gateway_clusters, alpha"),
+        ({"alpha": ["127.0.0.1:6820"]}, "one of the first cluster, too"),
+        ({"alpha": ["127.0.0.1:6821"], "beta": ["127.0.0.1:6821"]}, "one of alpha, too"),
+        ({"alpha": ["far.example.org:6820"]}, "slurmrest_gateway_plain_acknowledged"),
+    ],
+    ids=str,
+)
+def test_clusters_that_cannot_be_meant_are_refused(clusters: object, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        settled(clusters=clusters)
+    assert said in str(refused.value)
 
 
 def test_one_user_leaves_a_list_to_others() -> None:
@@ -140,8 +176,8 @@ def test_no_value_ends_a_directive(name: str, bad: Any) -> None:
     if name.endswith(("plain_acknowledged", "_url")):
         return  # the address is tested below: nothing is a good one
     by = next((kind for kind, names in NEEDED.items() if name in names), "token")
-    if name.endswith("_pages") and not bad:
-        return
+    if (name.endswith("_pages") and not bad) or (name.endswith("_clusters") and bad == {}):
+        return  # none of them
     for value in (bad, [bad], {bad: "alice"} if isinstance(bad, str) else bad, {"CN=a": bad}):
         with pytest.raises(InputError, match=name):
             settle({**GOOD, **LOGINS, "slurmrest_gateway_identity": by, name: value})

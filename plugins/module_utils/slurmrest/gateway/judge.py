@@ -135,7 +135,7 @@ def _limit_problems(nginx: Nginx) -> Iterator[InputError]:
 
 def _socket_problems(settings: Settings, nginx: Nginx) -> Iterator[InputError]:
     account = account_facts(nginx.user)
-    for host in settings.hosts:
+    for host in settings.all_hosts:
         if not host.startswith("unix:"):
             continue
         path = host[len("unix:") :]

@@ -30,6 +30,7 @@ PAGES = PREFIX + "pages"
 CLIENTS = PREFIX + "clients"
 LISTS = PREFIX + "lists_at_once"
 CACHE = PREFIX + "cache_seconds"
+CLUSTERS = PREFIX + "clusters"
 
 TLS_VERSIONS = {"1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
 LEAST_THREADS = 4
@@ -39,6 +40,16 @@ POOL = 64
 """Idle connections to slurmrestd that all workers together keep, about: some releases serve 124 and no more."""
 
 _BODY_LIMIT = 50 << 20
+_CLUSTER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class FurtherCluster:
+    """One more cluster, below ``/cluster/NAME``; the rest as in :class:`Settings`."""
+
+    name: str
+    hosts: tuple[str, ...]
+    answer_seconds: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Settings:
     """A gateway as its template needs it: ``hosts`` are what nginx calls servers of an upstream group, seconds are s.
 
     ``answer_seconds`` is the patience for an ordinary answer before another host is asked, ``list_seconds`` that for
-    lists, and for all where there is one host only.
+    lists, and for all where there is one host only. ``clusters`` are those beside the one that has no name here.
     """
 
     name: str
@@ -68,7 +79,13 @@ class Settings:
     body_size: str
     answer_seconds: int
     list_seconds: int
+    clusters: tuple[FurtherCluster, ...]
     logins: Logins
+
+    @property
+    def all_hosts(self) -> tuple[str, ...]:
+        """Those of all clusters."""
+        return tuple(host for served in (self, *self.clusters) for host in served.hosts)
 
 
 def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Settings:
@@ -83,13 +100,18 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
     """
     listen = several(variables, LISTEN, _listen)
     hosts = several(variables, UPSTREAMS, _upstream)
-    _acknowledge(hosts, variables.get(PLAIN))
+    further = _clusters(variables.get(CLUSTERS), hosts)
+    _acknowledge([host for served in (hosts, *further.values()) for host in served], variables.get(PLAIN))
     lists = number(variables, LISTS, 1, 1000)
     fewest = min((count or LEAST_THREADS for count in threads), default=LEAST_THREADS)
     if lists >= fewest:
         raise InputError(LISTS, lists, f"1 to {fewest - 1}", _starved(fewest))
     patience = number(variables, PREFIX + "list_timeout", 1, 3600)
     answer = number(variables, PREFIX + "timeout", 1, 3600)
+
+    def patience_of(served: Sequence[Listener]) -> int:
+        return answer if len(served) > 1 else patience
+
     return Settings(
         name=_name(variables.get(NAME)),
         listen=tuple(map(str, listen)),
@@ -108,8 +130,11 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
         user_lists=max(lists - 1, 1),
         connections=number(variables, PREFIX + "connections", 1, 60_000),
         body_size=size(variables, PREFIX + "body_size", _BODY_LIMIT, said=True),
-        answer_seconds=answer if len(hosts) > 1 else patience,
+        answer_seconds=patience_of(hosts),
         list_seconds=patience,
+        clusters=tuple(
+            FurtherCluster(name, tuple(map(str, told)), patience_of(told)) for name, told in further.items()
+        ),
         logins=logins(variables, _address(variables.get(NAME), listen[0])),
     )
 
@@ -154,13 +179,32 @@ def _reach(host: str, told: Sequence[str], *, own: bool) -> str:
     )
 
 
+def _clusters(value: object, first: Sequence[Listener]) -> dict[str, list[Listener]]:
+    """The hosts of further clusters by name. Raises InputError, also where an address is that of two clusters."""
+    if not isinstance(value, Mapping):
+        raise InputError(CLUSTERS, value, "names of clusters, each with the addresses of its REST hosts")
+    found: dict[str, list[Listener]] = {}
+    known = {str(host): "the first cluster" for host in first}
+    for name, told in value.items():
+        if not isinstance(name, str) or not _CLUSTER.fullmatch(name):
+            reason = "it is a part of the path for clients"
+            raise InputError(CLUSTERS, name, "names of lower-case letters, digits, _ and -", reason)
+        label = f"{CLUSTERS}, {name}"
+        found[name] = several({label: told}, label, _upstream)
+        for host in map(str, found[name]):
+            if host in known:
+                raise InputError(label, host, "addresses of its own", f"it is one of {known[host]}, too")
+            known[host] = name
+    return found
+
+
 def _acknowledge(hosts: Sequence[Listener], said: object) -> None:
     clear = [host.format() for host in hosts if host.is_public]
     if clear and said is not True:
         raise InputError(
             PLAIN,
             said,
-            f"true, or {UPSTREAMS} on loopback or a UNIX socket",
+            f"true, or {UPSTREAMS} and {CLUSTERS} on loopback or a UNIX socket",
             f"tokens travel to {', '.join(clear)} without TLS, for whoever listens on that network to read",
         )
 
