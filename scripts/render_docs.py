@@ -244,7 +244,13 @@ def faults_table(results: Mapping[str, Any]) -> str:
     count = f"{len(named)} of {len(cells)} rightly named; {cells.count('not run')} not run."
     if seconds:
         count += f" Mended in {statistics.median(seconds):.1f} s (median), {max(seconds):.1f} s at most."
-    return f"{count} {remedies_line(named)}\n\n{table(('Fault', 'Finding', *ALL), rows)}"
+    return f"{count} {remedies_line(named)}\n\n{table(('Fault', 'Finding', *ALL), rows)}\n\n{dashes()}"
+
+
+def dashes() -> str:
+    """Return why a fault cannot happen on some release, as a list."""
+    lines = [f"- {fault.text}: {fault.elsewhere}" for fault in faults.FAULTS if fault.elsewhere]
+    return "\n".join(["Why a fault cannot happen on a release:", "", *lines])
 
 
 def remedies_line(named: Sequence[str]) -> str:

@@ -199,3 +199,8 @@ def test_no_documented_score_is_above_the_bar() -> None:
     for found in recorded["scores"].values():
         assert found["ours"] <= 1.5
         assert found["vendor"] > 9
+
+
+def test_where_a_fault_cannot_happen_the_data_says_why() -> None:
+    odd = [f.name for f in render_docs.faults.FAULTS if (f.releases != render_docs.ALL) is not bool(f.elsewhere)]
+    assert odd == []

@@ -51,6 +51,7 @@ class Fault:
     undo: str = ""
     layout: str = "single"
     releases: tuple[str, ...] = ALL
+    elsewhere: str = ""  # why it cannot happen on the other releases
     privileged: bool = False
     client: Client | None = field(default=None)
     in_log: bool = False  # the log of a daemon that runs tells it

@@ -92,6 +92,7 @@ QUICK_START = (
         client=Client(user=""),
         restart=(),
         releases=("22.05",),
+        elsewhere="newer releases take the user from the token",
     ),
     Fault(
         "wrong-version",
@@ -214,6 +215,7 @@ START = (
         "plugin-unknown",
         "sed -i 's#-a rest_auth/jwt#-a rest_auth/jwt -d v0.0.39#' $DROPIN; again slurmrestd",
         releases=("24.11", "26.05"),
+        elsewhere="22.05 has no -d",
     ),
     Fault(
         "no-slurmdbd",
@@ -221,6 +223,7 @@ START = (
         "accounting-plugin",
         "sed -i '/^AccountingStorage/d' $CONF; again slurmrestd",
         releases=("22.05", "24.11"),
+        elsewhere="26.05 leaves that plugin out where there is no slurmdbd",
     ),
 )
 

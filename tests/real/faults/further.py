@@ -74,6 +74,7 @@ CONFIGURATION = (
         on="slurmctld",
         restart=("slurmctld",),
         releases=("24.11", "26.05"),
+        elsewhere="22.05 has select/cons_res still",
     ),
     Fault(
         "unit-masked",
@@ -147,6 +148,7 @@ ACCOUNTING = (
         undo="systemctl stop slurmctld slurmdbd; mariadb -e 'DROP DATABASE slurm_acct_db'\n"
         "mariadb < /root/accounts.sql; cp -p /root/clustername /var/lib/slurm/slurmctld/",
         releases=CHECKED_IDS,
+        elsewhere="22.05 does not compare the ids",
     ),
     Fault(
         "user-not-looked-up",
@@ -168,6 +170,7 @@ ACCOUNTING = (
         client=Client("GET /slurm/{api}/jobs", user="", owner="ghost"),
         restart=(),
         releases=("24.11", "26.05"),
+        elsewhere="22.05 refuses a token without a user header",
     ),
 )
 

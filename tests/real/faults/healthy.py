@@ -40,7 +40,6 @@ HEALTHY = (
         on="slurmctld",
         restart=("slurmctld",),
         undo="scontrol delete nodename=dynamic1",
-        releases=("24.11", "26.05"),
     ),
     Fault(
         "user-in-capitals",
