@@ -27,7 +27,9 @@ _FACTS = (
     *("slurmrestd", "version", "release_error", "unit", "slurm_conf", "slurmdbd_conf", "contradictions", "plugins"),
     *("plugin_dir", "slurm_user", "systemd", "units", "packaging", "os"),
 )
-_TELLING = re.compile(r"(?i)fatal|error|restart counter|stopped|unable|unrecognized|unshare|token|nobody|disk|space")
+_TELLING = re.compile(
+    r"(?i)fatal|error|restart counter|stopped|unable|unrecognized|unshare|token|nobody|disk|space|timed out|timeout"
+)
 
 
 def record(release: str, version: str, fault: Fault, healthy: Mapping[str, Any], broken: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def test_each_fault_has_one_cause(release: str, fault: str) -> None:
 def test_commands_name_the_instance_that_serves_here(release: str, fault: str) -> None:
     data = evidence(fault, release=release, layout=RECORDED[release]["faults"][fault]["layout"])
     plain = re.compile(
-        r"(systemctl|journalctl)[^;&]* slurmrestd(?![@\w-])|journal of slurmrestd:|start slurmrestd(?!@)"
+        r"(systemctl|journalctl)[^;&]* slurmrestd(?![@\w-])|journal of slurmrestd:|(start|maps of) slurmrestd(?!@)"
     )
     told = [[*found.evidence, *found.consequences, found.remedy] for found in judge(data).findings]
     for host in data["hosts"].values():
