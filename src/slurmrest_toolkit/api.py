@@ -217,6 +217,7 @@ def start(
     conf: Mapping[str, str] | None = None,
     reuse: bool = False,
     wait: bool = False,
+    patience: float = 600.0,
     quiet: bool = True,
 ) -> RunningCluster:
     """Start a cluster, prove that it works, and return it: what ``slurmrest cluster up`` does.
@@ -240,6 +241,7 @@ def start(
         conf: keys of slurm.conf and their values.
         reuse: take the cluster of that name where it stands already and is the same.
         wait: wait for another process that is at work on it.
+        patience: seconds after which a node or daemon that makes progress is given up.
         quiet: say nothing on standard error.
 
     Raises:
@@ -271,6 +273,7 @@ def start(
         conf=dict(conf or {}),
         reuse=reuse,
         wait=wait,
+        patience=patience,
     )
     return RunningCluster(up(request, progress), progress)
 

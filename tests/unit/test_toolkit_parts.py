@@ -221,14 +221,15 @@ def answers(*given: int | Exception) -> Callable[..., Response]:
 
 
 def test_it_is_waited_for_both_families(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    credentials = Credentials("root", bearer.Token("e30.e30.c2ln"))
+    engine, credentials = PlayedEngine(), Credentials("root", bearer.Token("e30.e30.c2ln"))
+    engine.failing.add("list-jobs")
     monkeypatch.setattr(rest, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(rest, "request", answers(ClientError("refused", "connect"), 503, 201, 200, 200))
-    rest.wait_until_served(cluster, credentials)
+    rest.wait_until_served(engine, cluster, credentials)
     monkeypatch.setattr(rest, "READY_SECONDS", 0.0)
-    monkeypatch.setattr(rest, "request", answers(200, 500))
-    with pytest.raises(ClusterFailedError, match=r"/slurmdb/v0\.0\.\d+/diag is not served after 0 s: 500 not yet"):
-        rest.wait_until_served(cluster, credentials)
+    monkeypatch.setattr(rest, "request", answers(200, 500, 500))
+    with pytest.raises(ClusterFailedError, match=r"/slurmdb/v0\.0\.\d+/diag is not served after [0-9]+ s: 500 not yet"):
+        rest.wait_until_served(engine, cluster, credentials)
 
 
 def test_a_bare_cluster_has_nothing_to_ask(cluster: Cluster) -> None:

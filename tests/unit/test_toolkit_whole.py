@@ -242,7 +242,7 @@ def test_logins_that_cannot_be(stage: Stage, asked: dict[str, Any], said: str) -
 def test_a_gateway_that_does_not_serve_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "READY_SECONDS", 0.0)
     monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: None})())
-    with pytest.raises(ClusterFailedError, match=r"https://127.0.0.1:[0-9]+/slurm/.*diag is not served after 0 s"):
+    with pytest.raises(ClusterFailedError, match=r"https://127.0.0.1:[0-9]+/slurm/.*diag is not served after"):
         stage.up("gate", gateway=True)
 
 
@@ -284,8 +284,10 @@ def test_several_controllers_share_a_volume_and_are_all_up_at_the_end(
 
 def test_a_backup_that_does_not_come_up_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controllers, "READY_SECONDS", 0.0)
-    stage.engine.pings.append(PRIMARY_UP)
-    with pytest.raises(ClusterFailedError, match=r"Not all controllers are up after 0 s: Slurmctld\(primary\) at ctl1"):
+    stage.engine.pings += [PRIMARY_UP] * 2
+    with pytest.raises(
+        ClusterFailedError, match=r"Not all controllers are up after [0-9]+ s: Slurmctld\(primary\) at ctl1"
+    ):
         stage.up("pair", layout="ha")
     assert stage.engine.volumes_there == []
 
@@ -343,7 +345,9 @@ def test_a_proof_that_fails_removes_the_cluster_and_keeps_its_journals(
     assert stage.engine.networks_there == []
 
 
-@pytest.mark.parametrize(("program", "words"), [("ssh", "does not answer over SSH: no route"), ("", "did not start")])
+@pytest.mark.parametrize(
+    ("program", "words"), [("ssh", "does not answer over SSH after .*: no route"), ("", "did not start")]
+)
 def test_a_node_that_does_not_come_is_named(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, program: str, words: str
 ) -> None:

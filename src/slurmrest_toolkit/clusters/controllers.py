@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from slurmrest.slurm.commands import states
 
+from slurmrest_toolkit.clusters.running import booting
 from slurmrest_toolkit.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def wait_until_up(engine: Engine, cluster: Cluster) -> None:
     """Wait until each controller answers ``scontrol ping``, a backup as one that stands by.
 
     Raises:
-        ClusterFailedError: one of them does not within a minute.
+        ClusterFailedError: one of them does not, and for a minute nothing got on.
     """
 
     def missing() -> str:
@@ -32,5 +32,11 @@ def wait_until_up(engine: Engine, cluster: Cluster) -> None:
             return ""
         return done.stdout.strip() or done.stderr.strip() or "scontrol ping says nothing"
 
-    deadline = time.monotonic() + READY_SECONDS
-    wait_until(missing, deadline, f"Not all controllers are up after {READY_SECONDS:g} s", PAUSE_SECONDS)
+    wait_until(
+        missing,
+        "Not all controllers are up",
+        PAUSE_SECONDS,
+        quiet=READY_SECONDS,
+        longest=cluster.patience,
+        busy=lambda: booting(engine, cluster),
+    )

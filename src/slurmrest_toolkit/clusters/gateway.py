@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from typing import TYPE_CHECKING, Any
 
 from slurmrest.errors import SlurmrestError
@@ -59,12 +58,12 @@ def wait_until_served(engine: Engine, cluster: Cluster, credentials: Credentials
     """Have the authority, and wait until slurmctld's statistics come over TLS from there.
 
     Raises:
-        ClusterFailedError: they do not within a minute; with the last answer.
+        ClusterFailedError: they do not, and for a minute nothing got on; with the last answer.
     """
     keep_authority(engine, cluster)
     context = Tls(cacert=str(ca_file(cluster))).context()
     path = f"/slurm/{lookup(cluster.slurm_version).release.newest_api}/diag"
-    rest.wait_for(str(cluster.gateway_url), path, credentials, time.monotonic() + rest.READY_SECONDS, context)
+    rest.wait_for(engine, cluster, f"{cluster.gateway_url}{path}", credentials, context)
 
 
 def wait_until_logged_in(cluster: Cluster) -> None:

@@ -24,6 +24,7 @@ from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.recipes import Image
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of
 from slurmrest_toolkit.nodes import start as nodes
+from slurmrest_toolkit.support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,6 +62,7 @@ class Request:
     conf: Mapping[str, str] = field(default_factory=dict)
     reuse: bool = False
     wait: bool = False
+    patience: float = LONGEST
 
     def nodes(self) -> list[Node]:
         """Return the nodes that there shall be.
@@ -159,6 +161,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         engine = find_engine(request.engine, host, progress, install=True, soon=soon)
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
         cluster.capabilities, cluster.conf = [*request.capabilities], dict(request.conf)
+        cluster.patience = request.patience
         start = Start(request, host, engine, cluster, progress)
         with ThreadPoolExecutor(max_workers=1) as beside:
             kept = beside.submit(find_kept, engine, request)
@@ -192,6 +195,8 @@ def check(request: Request) -> list[Node]:
     if request.identity != logins.IDENTITIES[0] and (not request.gateway or request.bare):
         raise InputError("--identity", request.identity, "with --gateway, and without --bare")
     users.check(request.users, tokens.USERS)
+    if request.patience <= 0:
+        raise InputError("--patience", request.patience, "seconds, more than 0")
     if request.verify not in LEVELS:
         raise InputError("--verify", request.verify, ", ".join(LEVELS))
     return planned
@@ -305,7 +310,7 @@ def serve(start: Start) -> None:
         made = [secrets.token(user, tokens.KEPT_LIFESPAN) for user in tokens.USERS]
         for user, token in zip(tokens.USERS, made, strict=True):
             tokens.keep(cluster, user, token)
-        rest.wait_until_served(cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
+        rest.wait_until_served(start.engine, cluster, Credentials(tokens.ADMINISTRATOR, made[0]))
         wait_for_backups(start)
         wait_for_gateway(start, made)
         start.progress.phase("verify", "requests from this host, and a job")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shlex
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 from slurmrest.rest.answers import is_good
@@ -15,6 +14,7 @@ from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.client import FAMILIES, complete_path
 from slurmrest_toolkit.clusters import tokens
+from slurmrest_toolkit.clusters.running import booting
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.waiting import wait_until
 
@@ -30,34 +30,38 @@ READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.03
 
 
-def wait_until_served(cluster: Cluster, credentials: Credentials) -> None:
+def wait_until_served(engine: Engine, cluster: Cluster, credentials: Credentials) -> None:
     """Wait until each REST host serves slurmctld's and slurmdbd's statistics: a family's ``diag`` answers with 200.
 
     Raises:
-        ClusterFailedError: one of them is not within a minute; with the last answer.
+        ClusterFailedError: one of them is not, and for a minute nothing got on; with the last answer.
     """
     version = lookup(cluster.slurm_version).release.newest_api
-    deadline = time.monotonic() + READY_SECONDS
     for url, family in itertools.product(cluster.base_urls, FAMILIES):
-        wait_for(url, f"/{family}/{version}/diag", credentials, deadline)
+        wait_for(engine, cluster, f"{url}/{family}/{version}/diag", credentials)
 
 
 def wait_for(
-    url: str, path: str, credentials: Credentials, deadline: float, context: ssl.SSLContext | None = None
+    engine: Engine,
+    cluster: Cluster,
+    address: str,
+    credentials: Credentials,
+    context: ssl.SSLContext | None = None,
 ) -> None:
     """Wait until a path has a good answer.
 
     Args:
-        url: where it is served.
-        path: what is asked for.
+        engine: the container engine.
+        cluster: whose nodes may be at work yet.
+        address: the path, with where it is served.
         credentials: as whom.
-        deadline: until when, by the monotonic clock, in seconds.
         context: whom to trust over TLS.
 
     Raises:
-        ClusterFailedError: it does not until then; with the last answer.
+        ClusterFailedError: it has none, and for a minute nothing got on; with the last answer.
     """
-    target = Target.parse(url)
+    url, slash, rest = address.partition("/slurm")
+    target, path = Target.parse(url), slash + rest
 
     def missing() -> str:
         try:
@@ -66,7 +70,14 @@ def wait_for(
             return str(error)
         return "" if is_good(response.status, payload_of(response)) else f"{response.status} {response.text}"
 
-    wait_until(missing, deadline, f"{url}{path} is not served after {READY_SECONDS:g} s", PAUSE_SECONDS)
+    wait_until(
+        missing,
+        f"{address} is not served",
+        PAUSE_SECONDS,
+        quiet=READY_SECONDS,
+        longest=cluster.patience,
+        busy=lambda: booting(engine, cluster),
+    )
 
 
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:

@@ -76,6 +76,15 @@ def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:
     return find_engine(cluster.engine if cluster else None, Host.detect(), progress, install=False)
 
 
+def booting(engine: Engine, cluster: Cluster) -> bool:
+    """Whether systemd starts something on one of the nodes."""
+    jobs = ("systemctl", "list-jobs", "--no-legend")
+    return any(
+        (done := engine.run("exec", node.container, *jobs)).returncode == 0 and done.stdout.strip()
+        for node in cluster.nodes
+    )
+
+
 def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
     """Ask the engine which nodes run, and follow their ports where those have changed.
 

@@ -14,6 +14,7 @@ from slurmrest.errors import InputError
 
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import CLUSTERS, state_directory
+from slurmrest_toolkit.support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,10 @@ class Machine:
 
 @dataclass
 class Cluster:
-    """What ``cluster.json`` holds; ``ready`` turns true as the last step of ``up``, and ``bare`` ones have no Slurm."""
+    """What ``cluster.json`` holds; ``ready`` turns true as the last step of ``up``, and ``bare`` ones have no Slurm.
+
+    ``patience`` is after how many seconds a wait of its start ends, whatever goes on.
+    """
 
     name: str
     slurm_version: str
@@ -85,6 +89,7 @@ class Cluster:
     ready: bool = False
     bare: bool = False
     identity: str = "token"
+    patience: float = LONGEST
     api_versions: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     verify: dict[str, Any] | None = None

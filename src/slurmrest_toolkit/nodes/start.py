@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from slurmrest_toolkit.containers.host import too_many_containers
 from slurmrest_toolkit.nodes import inventory
 from slurmrest_toolkit.support.errors import ClusterFailedError
 from slurmrest_toolkit.support.locks import state_directory
+from slurmrest_toolkit.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,16 +120,19 @@ def enrol(engine: Engine, node: Node, client_key: str, *options: str) -> str:
     """Give a starting node the client key and return its public host key; ``options`` are those of slurmrest-enrol.
 
     Raises:
-        ClusterFailedError: the node is not there within half a minute.
+        ClusterFailedError: the node is not there, and for half a minute nothing got on.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    keys: list[str] = []
+
+    def missing() -> str:
         try:
-            return engine.execute(node.container, "slurmrest-enrol", "--client-key", *options, text=client_key)
+            keys.append(engine.execute(node.container, "slurmrest-enrol", "--client-key", *options, text=client_key))
         except EngineError as error:
-            if time.monotonic() > deadline:
-                raise ClusterFailedError(f"The node {node.name} did not start: {error.message}") from error
-            time.sleep(POLL_SECONDS)
+            return error.message
+        return ""
+
+    wait_until(missing, f"The node {node.name} did not start", POLL_SECONDS, quiet=START_SECONDS)
+    return keys[-1]
 
 
 def ssh_command(cluster: Cluster, node: Node, user: str = inventory.USER) -> list[str]:
@@ -141,18 +144,16 @@ def wait_for_ssh(cluster: Cluster, node: Node) -> None:
     """Wait until a node answers over SSH.
 
     Raises:
-        ClusterFailedError: it does not within half a minute.
+        ClusterFailedError: it does not, and for half a minute nothing got on.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        done = subprocess.run(
-            [*ssh_command(cluster, node), "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return
-        if time.monotonic() > deadline:
-            raise ClusterFailedError(f"The node {node.name} does not answer over SSH: {done.stderr.strip()}")
-        time.sleep(POLL_SECONDS)
+
+    def missing() -> str:
+        argv = [*ssh_command(cluster, node), "true"]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"
+
+    failure = f"The node {node.name} does not answer over SSH"
+    wait_until(missing, failure, POLL_SECONDS, quiet=START_SECONDS, longest=cluster.patience)
 
 
 def wait_for_ssh_everywhere(cluster: Cluster) -> None:

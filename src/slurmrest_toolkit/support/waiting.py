@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a limit: nothing sleeps and hopes."""
+"""Waiting for a condition, with a limit: nothing sleeps and hopes, and nothing that makes progress is given up."""
 
 from __future__ import annotations
 
@@ -10,20 +10,41 @@ from slurmrest_toolkit.support.errors import ClusterFailedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST = 600.0
+"""Seconds after which a wait ends, whatever goes on, where nothing else was asked for."""
 
-def wait_until(missing: Callable[[], str], deadline: float, failure: str, pause: float) -> None:
-    """Ask until nothing is missing.
+
+def wait_until(
+    missing: Callable[[], str],
+    failure: str,
+    pause: float,
+    *,
+    quiet: float,
+    longest: float = LONGEST,
+    busy: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ask until nothing is missing, as long as there is progress: a new answer, or work that goes on.
 
     Args:
         missing: says what is missing, nothing once all is there.
-        deadline: until when, by the monotonic clock, in seconds.
-        failure: what is said where it is not there by then, before the last words.
+        failure: what is said where it is not there in time, before the seconds and the last words.
         pause: seconds between two questions.
+        quiet: seconds without progress after which it is given up.
+        longest: seconds after which it is given up in any case.
+        busy: whether work goes on; asked only when it was quiet for so long.
 
     Raises:
         ClusterFailedError: the time is over.
     """
+    began = moved = time.monotonic()
+    known: set[str] = set()
     while words := missing():
-        if time.monotonic() > deadline:
-            raise ClusterFailedError(f"{failure}: {words}")
+        now = time.monotonic()
+        if words not in known:
+            known.add(words)
+            moved = now
+        if now - began > longest or (now - moved > quiet and not busy()):
+            raise ClusterFailedError(f"{failure} after {now - began:.0f} s: {words}")
+        if now - moved > quiet:
+            moved = now
         time.sleep(pause)

@@ -13,6 +13,7 @@ from slurmrest_toolkit.clusters.state import DEFAULT_NAME
 from slurmrest_toolkit.command.cluster.options import as_json, kind, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
+from slurmrest_toolkit.support.waiting import LONGEST
 
 if TYPE_CHECKING:
     from slurmrest_toolkit.command.cluster.options import Actions
@@ -48,6 +49,13 @@ def add_command(actions: Actions) -> None:
         metavar="KEY=VALUE",
         type=pair,
         help="a key of slurm.conf; repeat it for more. The first start with it is a cold one",
+    )
+    up.add_argument(
+        "--patience",
+        type=float,
+        default=LONGEST,
+        metavar="SECONDS",
+        help="when to give up a node or daemon that is not there yet but makes progress (default: %(default)g)",
     )
     up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
     up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
@@ -100,6 +108,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         conf=dict(options.conf),
         reuse=options.reuse,
         wait=options.wait,
+        patience=options.patience,
     )
     cluster = lifecycle.up(request, progress)
     if options.json:

@@ -1,0 +1,73 @@
+"""What makes progress is not given up; what does not, is soon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slurmrest_toolkit.support import waiting
+from slurmrest_toolkit.support.errors import ClusterFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Clock:
+    """A clock that goes on by what is slept."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """Return the seconds slept so far."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that waiting looks at."""
+    clock = Clock()
+    monkeypatch.setattr(waiting, "time", clock)
+    return clock
+
+
+def saying(answers: Iterable[str]) -> Callable[[], str]:
+    left = iter(answers)
+    return lambda: next(left)
+
+
+def wait(missing: Callable[[], str], *, busy: Callable[[], bool] = lambda: False, longest: float = 600.0) -> None:
+    waiting.wait_until(missing, "it is not there", 1.0, quiet=60.0, longest=longest, busy=busy)
+
+
+def test_the_same_answer_for_too_long_is_the_end(clock: Clock) -> None:
+    with pytest.raises(ClusterFailedError, match="it is not there after 61 s: refused"):
+        wait(lambda: "refused")
+    assert clock.now == 61.0
+
+
+def test_each_new_answer_is_progress(clock: Clock) -> None:
+    wait(saying([*["refused"] * 50, *["500 slurmctld"] * 50, *["500 slurmdbd"] * 50, ""]))
+    assert clock.now == 150.0
+
+
+def test_answers_that_take_turns_are_none(clock: Clock) -> None:
+    with pytest.raises(ClusterFailedError, match="after 62 s"):
+        wait(saying(["refused", "500"] * 100))
+    assert clock.now < 63.0
+
+
+def test_what_is_at_work_is_waited_for_until_the_longest_wait(clock: Clock) -> None:
+    with pytest.raises(ClusterFailedError, match="after 301 s"):
+        wait(lambda: "refused", busy=lambda: True, longest=300.0)
+    assert clock.now == 301.0
+
+
+def test_work_that_has_ended_is_no_progress(clock: Clock) -> None:
+    with pytest.raises(ClusterFailedError, match="after 183 s"):
+        wait(lambda: "refused", busy=lambda: clock.now < 150.0)
