@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import os
 import ssl
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,17 +18,28 @@ from slurmrest.transaction.asking import REVISION_HEADER, probe_error
 from slurmrest.transaction.probes import Probe
 from slurmrest.verify.table import curl_line
 
+from slurmrest_toolkit import images
+
 from .fake_slurmrestd import STYLES, FakeSlurmrestd, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = "rest.example.org"
 
 
 def openssl(directory: Path, *words: str) -> None:
     subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+
+def test_the_certificate_of_a_test_cluster_is_good_for_strict_clients(tmp_path: Path) -> None:
+    """Python 3.13 asks for what many certificates leave out."""
+    script, place = Path(images.__file__).with_name("certify.sh"), tmp_path / "place"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run(["sh", str(script), str(place)], check=True, env=environment)
+    strict = ("verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "localhost")
+    openssl(place, *strict, "-CAfile", "authority.pem", "certificate.pem")
+    assert (place / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture(scope="module")
