@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
+from statistics import StatisticsError, median
 from typing import TYPE_CHECKING, Any
 
 from slurmrest_toolkit.images.suites import SUITES
@@ -31,7 +31,7 @@ class Bar:
         """Return what was measured, in bold where it misses the bar; empty where nothing was."""
         try:
             value, parts = self.measured(record)
-        except (KeyError, IndexError):
+        except (KeyError, IndexError, StatisticsError):
             return ""
         missed = value < self.limit if self.least else value > self.limit
         text = short(value)
@@ -59,6 +59,15 @@ def paired(name: str, of: Callable[[Mapping[str, Any]], float]) -> Callable[[Map
     return measured
 
 
+def work(record: Mapping[str, Any]) -> Shown:
+    """Return the processors' work for a request through the gateway in parts of that for one to the daemon alone."""
+    each = {
+        side: sum(result["worked"] for result in results) / sum(result["requests"] for result in results)
+        for side, results in record["found"]["uncached"].items()
+    }
+    return each["gateway"] / each["alone"], f"{1000 * each['alone']:.2f} → {1000 * each['gateway']:.2f} ms"
+
+
 def single(name: str, of: Callable[[Mapping[str, Any]], float]) -> Callable[[Mapping[str, Any]], Shown]:
     """Return a function that gives the gateway's value, with that of the daemon alone beside it."""
 
@@ -84,7 +93,8 @@ def start(record: Mapping[str, Any]) -> Shown:
 
 def warm(record: Mapping[str, Any]) -> Shown:
     """Return what a gateway adds to a warm start of a cluster, pair by pair."""
-    without, beside = (record["seconds"][f"cluster up, warm, {word} a gateway"] for word in ("without", "with"))
+    seconds = record["up"]["seconds"]
+    without, beside = (seconds[f"cluster up, warm, {word} a gateway"] for word in ("without", "with"))
     ratios = [ours / theirs for ours, theirs in zip(beside, without, strict=False)]
     return median(ratios), f"{median(without):.1f} → {median(beside):.1f} s"
 
@@ -92,6 +102,7 @@ def warm(record: Mapping[str, Any]) -> Shown:
 BARS = (
     Bar("diag, 16 clients, each request to slurmrestd: requests a second, ratio", 0.7, paired("uncached", rate), True),
     Bar("and their median milliseconds, ratio", 1.4, paired("uncached", lambda result: float(result["p50"]))),
+    Bar("and the processors' work for each (1 / 0.7), ratio", 1.43, work),
     Bar("diag, 16 clients of one user: requests a second, ratio", 15, paired("diag", rate), True),
     Bar("1000 jobs, 16 clients of one user: requests a second, ratio", 15, paired("jobs", rate), True),
     Bar(
@@ -114,8 +125,12 @@ BARS = (
 
 def table(results: Mapping[str, Any]) -> str:
     """Return the table of all bars by release, or that there is nothing yet."""
-    there = {release: found for release, found in results["parts"].get("gateway", {}).items() if release in SUITES}
-    known = {release: there[release] for release in SUITES if release in there}
+    parts = [results["parts"].get(name, {}) for name in ("gateway", "gateway_up")]
+    known = {
+        release: {**parts[0].get(release, {"seconds": {}, "found": {}}), "up": parts[1].get(release, {"seconds": {}})}
+        for release in SUITES
+        if any(release in part for part in parts)
+    }
     if not known:
         return "Not measured yet."
     lines = [("", "bar", *known), ("---",) * (2 + len(known))]

@@ -46,12 +46,8 @@ PARTS = {
     "first": Part("first deployment with packages from the network, and by hand", compare.first, 4),
     "sizes": Part("memory and images, and what carrying images costs", sizes.measure, 2),
     "load": Part("requests a second and their times, with the defaults", load.measure, 6),
-    "gateway": Part(
-        "a gateway beside the daemon alone, and what it adds to a warm start",
-        gateway.measure,
-        6,
-        kinds=((), commands.GATEWAY),
-    ),
+    "gateway": Part("a gateway beside the daemon alone", gateway.measure, 6, kinds=(commands.GATEWAY,)),
+    "gateway_up": Part("what a gateway adds to a warm start", gateway.starts, 4, kinds=((), commands.GATEWAY)),
     "pairs": Part("this checkout and another one (--against) in turns", pairs.measure, 15, usual=False),
     "threads": Part("the same for several numbers of threads; not run unless named", load.choose, 6, usual=False),
 }
@@ -76,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     parts = options.part or usual
     if "pairs" in parts and not (options.against and (options.against / "scripts" / "slurmrest").is_file()):
         parser.error(f"--part pairs needs --against DIR, another checkout of this project, not {options.against}")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where SIGINT is ignored, as under nohup
     progress = Progress()
     results = Results(RESULTS, progress)
     code = OK

@@ -36,6 +36,10 @@ USERS = (tokens.ADMINISTRATOR, inventory.ORDINARY_USER)
 FEW, MANY = 1000, 2000
 CLIENTS, CROWD, READERS, IMPATIENT = 16, 200, 12, 6
 SECONDS = 3
+SHORT_ROUNDS = 4
+"""How much more often what takes a second is measured."""
+
+DAEMONS = ("nginx", "slurmrestd", "slurmctld")
 LISTS_SECONDS = 6.0
 IMPATIENT_SECONDS, GIVEN_UP = 4.0, 0.3
 PATIENCE = 180.0
@@ -56,16 +60,23 @@ echo $(($(date +%s%N) - begin))
 SCRIPT = Path(__file__).with_name("load.lua")
 
 
-def measure(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:
-    """Measure starts of clusters with and without a gateway in turns, and then one of them under load."""
+def starts(engine: Engine, records: Mapping[str, Record], count: int, deadline: float) -> None:
+    """Measure warm starts of clusters without and with a gateway in turns."""
     for left, (release, record) in zip(range(len(records), 0, -1), records.items(), strict=True):
         now = time.monotonic()
-        for _ in rounds(count, now + (deadline - now) / left / 2):
+        for _ in rounds(count, now + (deadline - now) / left):
             record.listen()
-            for name, words in {"without": (), "with": ("--gateway",)}.items():
+            for name, words in {"without": (), "with": commands.GATEWAY}.items():
                 commands.down(engine)
                 record.add(f"cluster up, warm, {name} a gateway", commands.up(release, *words))
-        with load.service(engine, release, record, "--gateway") as service:
+        commands.down(engine)
+        record.finish()
+
+
+def measure(engine: Engine, records: Mapping[str, Record], count: int, _deadline: float) -> None:
+    """Measure one cluster under load, through its gateway and past it."""
+    for release, record in records.items():
+        with load.service(engine, release, record, *commands.GATEWAY) as service:
             commands.play("gateway.yml", arguments=["--extra-vars", json.dumps(UNLIMITED)])
             engine.execute(service.node, "sh", "-c", f"{WRK} >/dev/null 2>&1")
             engine.execute(service.node, "sh", "-c", "cat >/run/load.lua", text=SCRIPT.read_text(encoding="utf-8"))
@@ -83,10 +94,10 @@ class Trial:
     def run(self) -> None:
         """Measure all, with more and more jobs in the queue; what keeps the daemon busy for long comes last."""
         self.start()
-        for _ in range(self.count):
+        for _ in range(self.count * SHORT_ROUNDS):
             for side in SIDES:
-                self.short("uncached", side, CLIENTS, fresh=True)
-            self.service.record.listen()
+                self.short("uncached", side, CLIENTS, 1, fresh=True)
+        self.service.record.listen()
         for name, clients in (("diag", CLIENTS), ("crowd", CROWD)):
             for side in SIDES:
                 self.short(name, side, clients)
@@ -112,16 +123,21 @@ class Trial:
             nanoseconds = int(self.service.engine.execute(self.service.node, *words))
             self.service.record.add("start of a gateway to its first 200", nanoseconds / 1e9)
 
-    def short(self, name: str, side: str, clients: int, *, fresh: bool = False) -> None:
-        """Measure statistics, which are short answers, with clients that cost little themselves."""
+    def short(self, name: str, side: str, clients: int, seconds: int = SECONDS, *, fresh: bool = False) -> None:
+        """Measure statistics, which are short answers, with clients that cost little themselves.
+
+        What processors worked for it in nginx, slurmrestd and slurmctld is kept, too: others on the machine do not
+        change that much.
+        """
         self.headers(fresh=fresh)
         url = f"{URLS[side]}/slurm/{self.service.version}/diag"
-        words = ("wrk", "-t2", f"-c{clients}", f"-d{SECONDS}s", "--timeout", "60s", "-s", "/run/load.lua", url)
-        before = self.requests(STATISTICS)
+        words = ("wrk", "-t2", f"-c{clients}", f"-d{seconds}s", "--timeout", "60s", "-s", "/run/load.lua", url)
+        before, worked = self.requests(STATISTICS), self.worked()
         result = json.loads(self.service.engine.execute(self.service.node, *words).splitlines()[-1])
-        # Asking for the number is one more of them.
-        self.keep(name, side, {**result, "reached": self.requests(STATISTICS) - before - 1})
         self.service.settle()
+        worked, reached = self.worked() - worked, self.requests(STATISTICS)
+        # Asking for their number is one more of them, and so is asking whether it has settled.
+        self.keep(name, side, {**result, "reached": reached - before - 2, "worked": round(worked, 3)})
 
     def beside_readers(self, side: str) -> None:
         """Measure pings beside clients of two users that read lists of jobs, each with a token of its own."""
@@ -178,6 +194,13 @@ class Trial:
         """Run clients of one side (see ``Service.client``), which wait long where they are not told otherwise."""
         patience = () if "--patience" in more else ("--patience", PATIENCE)
         return self.service.client(ADDRESSES[side], path, user, *more, *patience, *TLS[side], words=words)
+
+    def worked(self) -> float:
+        """Return the seconds that processors have worked for what answers, as systemd counts them."""
+        shown = self.service.engine.execute(
+            self.service.node, "systemctl", "show", "--property=CPUUsageNSec", "--value", *DAEMONS
+        )
+        return sum(int(word) for word in shown.split()) / 1e9
 
     def requests(self, kind: str) -> int:
         """Return how many requests of a kind have reached slurmctld."""

@@ -467,8 +467,8 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
     """Ratios are those of each round, and what misses its bar is bold."""
     found = {
         "uncached": {
-            "alone": [answers(1000, 2.0), answers(500, 4.0), answers(1000, 2.0)],
-            "gateway": [answers(900, 2.2), answers(450, 4.4), answers(100, 22.0)],
+            "alone": [answers(1000, 2.0, worked=1), answers(500, 4.0, worked=1), answers(1000, 2.0, worked=0.5)],
+            "gateway": [answers(900, 2.2, worked=1), answers(450, 4.4, worked=1), answers(100, 22.0, worked=0.175)],
         },
         "diag": {"alone": [answers(1000)], "gateway": [answers(9000)]},
         "crowd": {"alone": [answers(1, reached=900)], "gateway": [answers(1, reached=1)]},
@@ -481,15 +481,16 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
         "memory": {"gateway": [answers(200, peak_mib=131)]},
     }
     seconds = {
-        "cluster up, warm, without a gateway": [3.0, 4.0],
-        "cluster up, warm, with a gateway": [3.3, 4.4],
         "start of a gateway to its first 200": [0.1, 0.2, 0.3],
     }
-    table = capacity.table({"parts": {"gateway": {"24.11": {**COMMON, "found": found, "seconds": seconds}}}})
+    up = {"cluster up, warm, without a gateway": [3.0, 4.0], "cluster up, warm, with a gateway": [3.3, 4.4]}
+    under_load = {"24.11": {**COMMON, "found": found, "seconds": seconds}}
+    table = capacity.table({"parts": {"gateway": under_load, "gateway_up": {"24.11": {**COMMON, "seconds": up}}}})
     cells = [line.split(" | ")[1:] for line in table.splitlines()[2:]]
     assert cells == [
         ["at least 0.7", "0.90 (500 → 225) |"],
         ["at most 1.4", "1.10 (2.00 → 4.40) |"],
+        ["at most 1.43", "**1.50** (1.00 → 1.50 ms) |"],
         ["at least 15", "**9.00** (500 → 4500) |"],
         ["at least 15", " |"],
         ["at most 1", "0.50 (alone 450) |"],
@@ -501,6 +502,9 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
         ["at most 1.5", "1.10 (3.5 → 3.9 s) |"],
     ]
     assert capacity.table({"parts": {}}) == "Not measured yet."
+    assert "| at most 1.5 | 1.10 (3.5 → 3.9 s) |" in capacity.table(
+        {"parts": {"gateway_up": {"24.11": {"seconds": up}}}}
+    )
 
 
 def test_a_gateway_is_asked_over_tls_and_the_daemon_is_not() -> None:
