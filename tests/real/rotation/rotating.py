@@ -59,10 +59,11 @@ class Rotating:
         content = self.live.inventory()
         content["all"]["children"]["slurmctld"]["hosts"][host] = {}
         self.inventory.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        self.live.playbook("cluster.yml").good()
-        # It waits for the heartbeat of the primary, which a site has on a file system that both share.
+        # It answers once it has the heartbeat of the primary, which a site has on a file system that both share.
         beat = base64.b64encode(self.live.fetch(self.primary, f"cat {STATE}/heartbeat")).decode()
-        self.live.ssh(host, f"echo {beat} | base64 -d > {STATE}/heartbeat; chown slurm:slurm {STATE}/heartbeat")
+        self.live.ssh(host, f"install -d -o slurm -g slurm {STATE}; echo {beat} | base64 -d > {STATE}/heartbeat")
+        self.live.ssh(host, f"chown slurm:slurm {STATE}/heartbeat")
+        self.live.playbook("cluster.yml").good()
         self.hosts.insert(1, host)
 
     def rotate(self, *words: str, whole: bool = False, **variables: Any) -> Play:

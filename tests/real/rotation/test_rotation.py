@@ -94,9 +94,13 @@ ExecStartPre=/bin/sh -c 'test $$(stat -c %%i {key}) = {inode}'
 END
 systemctl daemon-reload
 """
-TAKE_TIME_TO_START = """
+START_WHEN_ANOTHER_RUN_WAITS = r"""
 mkdir -p /etc/systemd/system/{unit}.service.d
-printf '[Service]\\nExecStartPre=/bin/sleep 10\\n' > /etc/systemd/system/{unit}.service.d/99-slow.conf
+cat > /etc/systemd/system/{unit}.service.d/99-slow.conf <<'END'
+[Service]
+ExecStartPre=+-/usr/bin/timeout 50 /bin/sh -c '\
+    until [ $$(find /proc/[0-9]*/fd -lname {lock} 2>/dev/null | wc -l) -gt 1 ]; do sleep 0.1; done'
+END
 systemctl daemon-reload
 """
 BE_GOOD = """
@@ -238,7 +242,7 @@ def test_the_command_rotates_and_renews_the_tokens_of_the_cluster(cluster: Rotat
 
 def test_a_run_whose_workers_outlive_it_comes_to_its_end(cluster: Rotating) -> None:
     old, host = cluster.key(), cluster.hosts[-1]
-    cluster.live.ssh(host, TAKE_TIME_TO_START.format(unit="slurmdbd"))
+    cluster.live.ssh(host, START_WHEN_ANOTHER_RUN_WAITS.format(unit="slurmdbd", lock="/var/lib/slurmrest/lock"))
     try:
         with cluster.process(SWITCHING) as (process, said):
             assert said
