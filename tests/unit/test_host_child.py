@@ -38,3 +38,14 @@ def test_an_account_that_stops_it_does_not_hold_us_up() -> None:
     begin = time.monotonic()
     assert holds_for(ME, stopped, seconds=0.2) is None
     assert time.monotonic() - begin < 5
+
+
+def test_root_who_may_not_become_the_account_knows_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox without CAP_SETGID: "no" would be taken for what the account may not do."""
+
+    def denied(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "initgroups", denied)
+    assert holds_for(ME, lambda: True) is None
