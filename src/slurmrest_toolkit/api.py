@@ -288,7 +288,7 @@ def attach(name: str | None = None) -> RunningCluster:
         CannotRunError: there is none, it has no REST API, or one of its nodes does not run.
         SlurmrestError: the container engine is gone.
     """
-    from slurmrest_toolkit.clusters.running import refresh
+    from slurmrest_toolkit.clusters.running import require
     from slurmrest_toolkit.clusters.state import choose
     from slurmrest_toolkit.support.errors import CannotRunError
     from slurmrest_toolkit.support.progress import Progress
@@ -297,7 +297,5 @@ def attach(name: str | None = None) -> RunningCluster:
     record = choose(name)
     if record.bare or not record.ready:
         raise CannotRunError(f"The cluster {record.name} has no REST API (it is bare, or was not finished).")
-    stopped = [node for node, runs in refresh(record, progress).items() if not runs]
-    if stopped:
-        raise CannotRunError(f"Of the cluster {record.name} these nodes do not run: {', '.join(stopped)}.")
+    require(record, progress)
     return RunningCluster(record, progress)

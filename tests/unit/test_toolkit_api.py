@@ -146,7 +146,7 @@ def test_journals_of_all_nodes_or_of_one(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ({"bare": True}, True, "no REST API"),
         ({"ready": False}, True, "no REST API"),
-        ({}, False, "these nodes do not run: ctl, db, rest, c1, c2"),
+        ({}, False, "The cluster .*: stopped"),
     ],
 )
 def test_what_cannot_be_attached_to(

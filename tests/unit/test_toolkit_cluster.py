@@ -130,6 +130,43 @@ def test_node_that_goes_while_it_is_looked_at_is_not_running(state: Path, monkey
 
 
 @pytest.mark.usefixtures("state")
+def test_a_cluster_that_stands_still_is_told_with_what_it_is_since(tmp_path: Path) -> None:
+    one = cluster()
+    one.save()
+    kernel = tmp_path / "stat"
+    kernel.write_text("cpu 1 2 3\nbtime 1\n", encoding="ascii")
+    assert running.standstill(one, {"a": True, "b": True}, kernel) is None
+    assert running.standstill(one, {"a": True, "b": False}, kernel) == "these nodes do not run: b"
+    assert running.standstill(one, {"a": False, "b": False}, kernel) == "stopped"
+    kernel.write_text("cpu 1 2 3\nbtime 99999999999\n", encoding="ascii")
+    assert running.standstill(one, {"a": False, "b": False}, kernel) == "stopped, since this host was rebooted"
+
+
+@pytest.mark.usefixtures("state")
+@pytest.mark.parametrize(
+    ("nodes", "whole", "refused"),
+    [
+        ({"a": True, "b": True}, True, ""),
+        ({"a": True, "b": False}, True, "these nodes do not run: b"),
+        ({"a": True, "b": False}, False, ""),
+        ({"a": False, "b": False}, False, "stopped"),
+    ],
+)
+def test_what_needs_a_cluster_that_runs(
+    monkeypatch: pytest.MonkeyPatch, nodes: dict[str, bool], *, whole: bool, refused: str
+) -> None:
+    one = cluster()
+    one.save()
+    monkeypatch.setattr(running, "refresh", lambda *_: nodes)
+    if not refused:
+        running.require(one, Progress(quiet=True), whole=whole)
+        return
+    with pytest.raises(CannotRunError, match=f"The cluster one: {refused}") as caught:
+        running.require(one, Progress(quiet=True), whole=whole)
+    assert caught.value.remedy == "Start it anew: slurmrest cluster up one"
+
+
+@pytest.mark.usefixtures("state")
 def test_removing_an_unknown_cluster_says_so_on_a_host_that_never_had_an_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

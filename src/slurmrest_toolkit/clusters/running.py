@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import users
@@ -15,7 +16,7 @@ from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import LOCKS, locked, state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from slurmrest_toolkit.clusters.lifecycle import Request
     from slurmrest_toolkit.clusters.state import Cluster
@@ -83,6 +84,38 @@ def booting(engine: Engine, cluster: Cluster) -> bool:
         (done := engine.run("exec", node.container, *jobs)).returncode == 0 and done.stdout.strip()
         for node in cluster.nodes
     )
+
+
+def standstill(cluster: Cluster, nodes: Mapping[str, bool], kernel: Path = Path("/proc/stat")) -> str | None:
+    """Say in a few words that a cluster, or some of its nodes, do not run; None where all do.
+
+    Args:
+        cluster: the cluster.
+        nodes: for each node's name whether it is running.
+        kernel: where the kernel tells when it was booted.
+    """
+    stopped = [name for name, runs in nodes.items() if not runs]
+    if not stopped:
+        return None
+    if len(stopped) < len(nodes):
+        return f"these nodes do not run: {', '.join(stopped)}"
+    times = (line.split() for line in kernel.read_text(encoding="ascii").splitlines())
+    booted = next((int(words[1]) for words in times if words[:1] == ["btime"]), 0)
+    rebooted = (cluster.directory / "cluster.json").stat().st_mtime < booted
+    return f"stopped{', since this host was rebooted' if rebooted else ''}"
+
+
+def require(cluster: Cluster, progress: Progress, *, whole: bool = True) -> None:
+    """Refuse to work on a cluster that does not run; where it need not be ``whole``, one node that runs is enough.
+
+    Raises:
+        CannotRunError: none of its nodes runs, or not all of them.
+    """
+    nodes = refresh(cluster, progress)
+    if (words := standstill(cluster, nodes)) and (whole or not any(nodes.values())):
+        raise CannotRunError(
+            f"The cluster {cluster.name}: {words}.", f"Start it anew: slurmrest cluster up {cluster.name}"
+        )
 
 
 def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:

@@ -35,7 +35,7 @@ def row(name: str, progress: Progress) -> dict[str, str]:
     nodes = running.refresh(cluster, progress)
     return {
         "name": name,
-        "state": "running" if all(nodes.values()) else f"{sum(nodes.values())} of {len(nodes)} nodes running",
+        "state": running.standstill(cluster, nodes) or "running",
         "slurm_version": cluster.slurm_version,
         "layout": cluster.layout,
         "base_url": "" if cluster.bare else cluster.base_url,

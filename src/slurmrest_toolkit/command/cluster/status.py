@@ -32,8 +32,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         print(json.dumps(describe.describe(cluster) | {"running": nodes}, indent=2))
     else:
         print(describe.summary(cluster))
-    stopped = [name for name, up in nodes.items() if not up]
-    if stopped:
-        progress.say(f"not running: {', '.join(stopped)}; start anew with: slurmrest cluster up {cluster.name}")
+    if words := running.standstill(cluster, nodes):
+        progress.say(f"{words}; start it anew: slurmrest cluster up {cluster.name}")
         return FAILED
     return OK
