@@ -140,6 +140,11 @@ def faults(options: Options) -> Iterator[Command]:
         yield python(f"faults {release}", "-m", "pytest", "tests/real/faults", "--full", f"--release={release}")
 
 
+def vm(_: Options) -> Iterator[Command]:
+    """Yield the cases on virtual machines, which have a table of their own."""
+    yield python("vm", "-m", "tests.vm")
+
+
 STAGES: dict[str, Callable[[Options], Iterator[Command]]] = {
     "lint": lint,
     "types": types,
@@ -147,9 +152,11 @@ STAGES: dict[str, Callable[[Options], Iterator[Command]]] = {
     "render": render,
     "containers": containers,
     "faults": faults,
+    "vm": vm,
 }
-ON_REQUEST = ("faults",)
-"""Stages that run when they are named: the containers have a bounded subset of them, or with --full all."""
+ON_REQUEST = ("faults", "vm")
+"""Stages that run when they are named: the containers have a bounded subset of faults, or with --full all of them, and
+virtual machines take hours."""
 
 
 @dataclass(frozen=True)
