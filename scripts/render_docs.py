@@ -104,6 +104,8 @@ def role_readme(role: Path) -> str:
     path = role / "defaults" / "main.yml"
     defaults = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
     parts = [NOTICE, f"# slurmrest.toolkit.{role.name}"]
+    if "main" not in specs(role):
+        parts.append(f"**{yaml.safe_load((role / 'meta' / 'main.yml').read_text())['galaxy_info']['description']}**")
     for name, spec in specs(role).items():
         if name != "main":
             parts.append(f"## Entry point `{name}`")

@@ -1,12 +1,23 @@
-"""Look on the host, and have done what is to be done: most runs find nothing, and the look takes few files along."""
+"""Look on the host, and have done what is to be done: most runs find nothing, and the look takes few files along.
+
+Where the host was just looked at anyway, and all was as it shall be, it is not even asked.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.transaction.comparison import Applied
+from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
+from ..module_utils.slurmrest.transaction.seen import SECONDS, Seen
 from ..plugin_utils.peer import result_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LOOK = "slurmrest.toolkit.host_transaction"
 CHANGE = "slurmrest.toolkit.host_change"
@@ -21,15 +32,31 @@ class ActionModule(ActionBase):
         """Return what was done, or what would be in check mode."""
         variables: dict[str, Any] = task_vars or {}
         super().run(tmp, variables)
-        result = self._run(LOOK, variables)
-        return result if result.pop("settled", True) else self._run(CHANGE, variables)
+        sight = self._task.args.pop("sight", None)
+        if sight and self._settled(sight, variables):
+            return {**result(Applied()), "seen": sight["digest"]}
+        found = self._run(LOOK, variables)
+        return found if found.pop("settled", True) else self._run(CHANGE, variables)
+
+    def _settled(self, sight: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
+        """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since."""
+        facts = variables.get("ansible_facts", {}).get("slurmrest", {})
+        if facts.get("digest") != sight["digest"] or not 0 <= time.time() - sight["at"] <= SECONDS:
+            return False
+        if self._task.args.get("set_aside"):
+            return False  # what is to be done depends on what these files hold
+        _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            return Seen(**wanted(arguments), sight=sight).settled()
+        except SlurmrestError:
+            return False  # the module refuses it, in its words
 
     def _run(self, module: str, variables: dict[str, Any]) -> dict[str, Any]:
         """Run a module on the task's host, in private where a file is for few."""
         if any(map(_is_for_few, self._task.args.get("files") or ())):
             return result_on(self, variables["inventory_hostname"], module, dict(self._task.args), variables)
-        result: dict[str, Any] = self._execute_module(module_name=module, task_vars=variables)
-        return result
+        found: dict[str, Any] = self._execute_module(module_name=module, task_vars=variables)
+        return found
 
 
 def _is_for_few(file: dict[str, Any]) -> bool:

@@ -35,4 +35,6 @@ class ActionModule(ActionBase):
         if result.get("failed") or result.get("unreachable"):
             return {"changed": False, "evidence": None, "why": str(result.get("msg") or "no message")}
         result["evidence"]["asked"] = [begin, time.time()]
+        if "sight" in result:
+            result["sight"].update(at=begin, digest=result["ansible_facts"]["slurmrest"]["digest"])
         return result

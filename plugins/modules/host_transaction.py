@@ -18,6 +18,12 @@ description:
     knows. Otherwise it fails and changes nothing, in check mode, too.
   - Holds a lock on the host and keeps a journal; what a killed run left half-way is undone by the next one.
 extends_documentation_fragment: [slurmrest.toolkit.transaction]
+options:
+  sight:
+    description:
+      - What M(slurmrest.toolkit.slurm_gather) saw of this host. Where by that nothing is to be done, the host is not
+        asked again (judged by the action plugin). It counts for five minutes, and as long as the facts stay the same.
+    type: dict
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Shows every change but secrets.}
@@ -43,6 +49,7 @@ restarted: {description: Units that were restarted., returned: success, type: li
 started: {description: Units that were started., returned: success, type: list, elements: str}
 recovered: {description: Files that a killed run had left half-way., returned: success, type: list, elements: str}
 seconds: {description: Duration., returned: success, type: float}
+seen: {description: The digest of the facts by which the host was not asked., returned: with O(sight), type: str}
 rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
 """
 
@@ -62,7 +69,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**ARGUMENTS, "sight": {"type": "dict"}}, supports_check_mode=True)
     finish(module, lambda: run(module))
 
 

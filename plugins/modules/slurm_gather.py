@@ -58,6 +58,10 @@ EXAMPLES = r"""
 RETURN = r"""
 evidence: {description: What was seen., returned: success, type: dict}
 ansible_facts: {description: The facts under the key C(slurmrest)., returned: with keep_facts, type: dict}
+sight:
+  description: How the files that the roles write are, by which M(slurmrest.toolkit.host_transaction) can tell.
+  returned: with keep_facts
+  type: dict
 seconds: {description: Duration., returned: success, type: float}
 """
 
@@ -66,6 +70,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.doctor.evidence import gather, look
+from ..module_utils.slurmrest.transaction.sight import sight
 
 
 def main() -> None:
@@ -90,7 +95,7 @@ def main() -> None:
     begin = time.monotonic()
     facts = look(module.params) if module.params["keep_facts"] else None
     evidence = gather(module.params, facts)
-    result = {"ansible_facts": {"slurmrest": facts}} if facts else {}
+    result = {"ansible_facts": {"slurmrest": facts}, "sight": sight(facts, evidence["service"])} if facts else {}
     if facts and facts["warning"]:
         module.warn(facts["warning"])
     module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3), **result)

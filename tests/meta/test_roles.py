@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from tests.meta import tree
 
@@ -162,5 +164,6 @@ def test_one_refusal_ends_a_deployment() -> None:
     """Where one of several REST hosts is refused, no controller is restarted for the others."""
     plays = tree.load(tree.ROOT / "playbooks" / "deploy.yml")
     refusing = [play for play in plays if play["name"].startswith("Refuse")]
-    assert len(refusing) == 3
-    assert {play.get("max_fail_percentage") for play in refusing} == {0}
+    assert len(refusing) == 1
+    said = trust_as_template(refusing[0]["max_fail_percentage"])
+    assert Templar(loader=DataLoader()).template(said) == 0

@@ -18,6 +18,7 @@ INSTANCE = {"{{ __slurm_common_slurmrestd }}": "slurmrestd", "{{ __slurmrestd_se
 PAIRS = [
     ("MARKER", "slurm_common", "__slurm_common_marker"),
     ("DROPIN", "slurmrestd_service", "__slurmrestd_service_dropin"),
+    ("TMPFILES", "slurmrestd_service", "__slurmrestd_service_tmpfiles_path"),
     ("NOTE", "slurmrestd_service", "__slurmrestd_service_note"),
     ("HOME", "slurmrest_token", "__slurmrest_token_home"),
     ("HOMES", "slurmrest_token", "__slurmrest_token_homes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,18 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 Answers = dict[str, dict[str, Any]]
+NOTHING: dict[str, Any] = {}
+TASK = {"name": "slurmrestd_service", "state": "absent"}
 HERE = "ansible_collections.slurmrest.toolkit.plugins.action"
 
 
-def run(name: str, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+def run(
+    name: str,
+    answers: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any] = TASK,
+    facts: dict[str, Any] = NOTHING,
+) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """Return the result, and which modules ran on the host, with the arguments that were not the task's."""
     plugin = importlib.import_module(f"{HERE}.{name}")
     ran: list[tuple[str, Any]] = []
@@ -26,8 +35,10 @@ def run(name: str, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> tuple[d
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(plugin.ActionModule, "_execute_module", execute)
     action = object.__new__(plugin.ActionModule)
-    action._task = SimpleNamespace(args={"name": "slurmrestd_service", "state": "absent"})
-    return action.run(task_vars={}), ran
+    action._task = SimpleNamespace(args=dict(arguments))
+    result: dict[str, Any] = action.run(task_vars={"ansible_facts": {"slurmrest": facts}})
+    assert "sight" not in action._task.args  # no host is told what was seen of it
+    return result, ran
 
 
 def test_a_host_that_is_as_it_shall_be_is_only_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +46,36 @@ def test_a_host_that_is_as_it_shall_be_is_only_looked_at(monkeypatch: pytest.Mon
     result, ran = run("host_transaction", {"host_transaction": seen}, monkeypatch)
     assert [module for module, _more in ran] == ["host_transaction"]
     assert result == {"changed": False, "diff": []}
+
+
+SIGHT = {"files": {}, "directories": {}, "units": {"slurmrestd": {"ActiveState": "active"}}, "unfinished": []}
+STARTED = {"name": "slurmrestd_service", "services": [{"name": "slurmrestd"}]}
+
+
+def sighted(monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0, digest: str = "d1", **other: Any) -> Any:
+    """Return the result, and the modules that ran, of a task that is given what was seen so many seconds ago."""
+    sight = {**SIGHT, "at": time.time() - seconds, "digest": "d1"}
+    seen: Answers = {"host_transaction": {"changed": False, "settled": True}}
+    result, ran = run("host_transaction", seen, monkeypatch, {**STARTED, "sight": sight, **other}, {"digest": digest})
+    return result, [module for module, _more in ran]
+
+
+def test_a_host_that_was_just_seen_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, ran = sighted(monkeypatch)
+    assert ran == []
+    assert (result["changed"], result["changed_paths"], result["seen"]) == (False, [], "d1")
+
+
+def test_a_host_is_asked_where_it_may_be_otherwise_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five minutes, where a clock was set back, where its facts have changed, where more has to be read."""
+    asked = ["host_transaction"]
+    assert sighted(monkeypatch, seconds=301)[1] == asked
+    assert sighted(monkeypatch, seconds=-60)[1] == asked
+    assert sighted(monkeypatch, digest="d2")[1] == asked
+    assert sighted(monkeypatch, set_aside=[{"path": "/etc/x", "lines": []}])[1] == asked
+    assert sighted(monkeypatch, services=[{"name": "slurmrestd", "state": "restarted"}])[1] == asked
+    assert sighted(monkeypatch, directories=[{"path": "/etc/x", "mode": "0999"}])[1] == asked
+    assert sighted(monkeypatch, sight={})[1] == asked
 
 
 def test_what_is_to_be_done_is_done_with_the_same_arguments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 
 OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
 
+TMPFILES = "/etc/tmpfiles.d/slurmrest.conf"
+
 _CONFIG_DIR = "slurm_common_config_dir"
 
 GONE = " (deleted)"
@@ -44,6 +46,7 @@ def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -
             "active": fields.get("ActiveState", "inactive"),
             "sub": fields.get("SubState", "dead"),
             "enabled": show.enabled(fields),
+            "unit_file_state": fields.get("UnitFileState", ""),
             "result": fields.get("Result", ""),
             "fragment": fields.get("FragmentPath", ""),
             "dropins": fields.get("DropInPaths", "").split(),
@@ -89,7 +92,8 @@ def unit_facts_of(
     dropin, own_unit = our_dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
     environment_file = _environment_file(vendor, names[0])
     stronger = f"{DEFAULT_ENVIRONMENT_FILE}-slurmrest".replace("slurmrestd", names[0].replace(".service", ""), 1)
-    ours = {dropin, own_unit, environment_file, stronger, *owned}
+    written = {dropin, own_unit, environment_file, stronger}
+    ours = {*written, *owned}
     others = [dropin for dropin in dropins if dropin not in ours]
 
     def as_wanted(path: str) -> str | None:
@@ -104,6 +108,7 @@ def unit_facts_of(
         "contradictions": [{**item.as_dict(), "text": str(item)} for item in against],
         "environment_file": _environment_file_facts(environment_file),
         "fragment_ours": fragment == own_unit and MARKER in readable_text(own_unit),
+        "written": sorted({*written, _tmpfiles(names[0])}),
     }
 
 
@@ -148,6 +153,12 @@ def _unproven(kept: Mapping[str, Any], stated: Sequence[str]) -> dict[str, Any]:
             found[_CONFIG_DIR] = ""
     there = [text for text in listen if not text.startswith("unix:") or os.path.lexists(text[len("unix:") :])]
     return {**found, LISTEN: there} if there != listen else found
+
+
+def _tmpfiles(unit: str) -> str:
+    """Where tmpfiles.d(5) reads of the directories of our sockets, which a foreign group enters."""
+    _, _, instance = unit.replace(".service", "").partition("@")
+    return TMPFILES.replace(".conf", f"-{instance}.conf") if instance else TMPFILES
 
 
 def _environment_file(vendor: units.EffectiveUnit, unit: str) -> str:

@@ -26,6 +26,7 @@ from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
 from ..host.places import read
+from ..host.present import read_present
 from ..host.programs import Run
 from ..host.reading import UnsafePath
 from ..slurm.commands import RECONFIGURE, Slurm
@@ -36,7 +37,6 @@ from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
 from ..transaction.comparison import Applied
 from ..transaction.judges import SLURM
-from ..transaction.present import read_present
 from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from ..transaction.transaction import Transaction
 from .sources import TIMEOUT, Source, read_all, sources

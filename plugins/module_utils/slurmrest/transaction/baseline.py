@@ -22,9 +22,9 @@ from ..host.files import load_record, save_record
 from ..host.identity import group_id
 from ..host.lock import host_lock
 from ..host.own import RETIRED_PREFIX, STATE_DIR
+from ..host.present import Present
 from ..host.programs import Run
 from ..systemd.show import running
-from .present import Present
 
 FILE = "origin.json"
 LOCK_PREFIX = "lock"

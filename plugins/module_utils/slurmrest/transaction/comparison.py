@@ -7,19 +7,19 @@ To look is all that most runs do, and it takes a few files; to write, to restart
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
 from ..errors import InputError
-from ..host import places, programs
-from ..host.identity import gid_for, group_name, owner_name, uid_for
+from ..host import programs
+from ..host.identity import gid_for, uid_for
 from ..host.own import STATE_DIR
+from ..host.present import Present, read_directory, read_present
 from ..host.programs import Run
 from ..systemd.show import running as runs
 from ..systemd.state import state
-from .present import Present, diff, read_present, same
+from .present import diff, same
 from .specs import DirectorySpec, FileSpec, ServiceSpec
 
 Pending = list[tuple[FileSpec, Optional[Present]]]
@@ -71,7 +71,7 @@ class Wanted:
         """Whether nothing is left to do: all is as it shall be, and no run was killed half-way."""
         outcome = Applied()
         self.plan(outcome, resolve_owners=False)
-        return not outcome.changed and not os.path.lexists(self.journal)
+        return not outcome.changed and not self._unfinished()
 
     def plan(self, outcome: Applied, *, resolve_owners: bool) -> Pending:
         """Note in ``outcome`` what is not as it shall be; returns the files to write, each with what is there now.
@@ -88,7 +88,7 @@ class Wanted:
         for spec in self.files:
             if resolve_owners and spec.state == "present":
                 uid_for(spec.owner), gid_for(spec.group)
-            now = read_present(spec.path)
+            now = self._present(spec)
             if not same(spec, now):
                 pending.append((spec, now))
                 outcome.changed_paths.append(spec.path)
@@ -99,7 +99,7 @@ class Wanted:
         return pending
 
     def _plan_service(self, service: ServiceSpec, files_change: bool, outcome: Applied) -> None:
-        now = state(self.run, service.name)
+        now = self._unit(service.name)
         running = runs(now)
         if service.state == "stopped":
             if running:
@@ -117,15 +117,19 @@ class Wanted:
             outcome.started.append(service.name)
             outcome.changed = True
 
-    @staticmethod
-    def _directory_is_right(spec: DirectorySpec) -> bool:
-        try:
-            status = os.stat(places.real(spec.path))
-        except FileNotFoundError:
-            return False
-        return (
-            stat.S_ISDIR(status.st_mode)
-            and owner_name(status.st_uid) == spec.owner
-            and group_name(status.st_gid) == spec.group
-            and stat.S_IMODE(status.st_mode) == spec.mode
-        )
+    def _directory_is_right(self, spec: DirectorySpec) -> bool:
+        return self._directory(spec.path) == (spec.owner, spec.group, spec.mode)
+
+    # -- how things are: on this host; :mod:`.seen` knows it otherwise -------------------------------------------------
+
+    def _present(self, spec: FileSpec) -> Present | None:
+        return read_present(spec.path)
+
+    def _directory(self, path: str) -> tuple[str, str, int] | None:
+        return read_directory(path)
+
+    def _unit(self, name: str) -> Mapping[str, str]:
+        return state(self.run, name)
+
+    def _unfinished(self) -> bool:
+        return os.path.lexists(self.journal)

@@ -1,35 +1,10 @@
-"""A file as it is, and how it differs from the one that is wanted."""
+"""How a file that is there differs from the one that is wanted."""
 
 from __future__ import annotations
 
-import stat
-from dataclasses import dataclass
-
-from ..host import places
-from ..host.identity import group_name, owner_name
+from ..host.present import Present
 from ..redaction import redacted
 from .specs import FileSpec
-
-
-@dataclass(frozen=True)
-class Present:
-    """A file as it is now."""
-
-    content: bytes
-    owner: str
-    group: str
-    mode: int
-
-
-def read_present(path: str) -> Present | None:
-    """Content, owner, group and mode of a file; None where there is none. Raises UnsafePath as :mod:`..host.places`."""
-    try:
-        content, status = places.read_with_status(path)
-    except FileNotFoundError:
-        return None
-    # Without bits that lend its owner's rights: no copy may have them.
-    mode = stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID)
-    return Present(content, owner_name(status.st_uid), group_name(status.st_gid), mode)
 
 
 def _described(owner: str, group: str, mode: int, content: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from ..errors import SlurmrestError
-from .present import read_present
+from ..host.present import read_present
 from .specs import FileSpec
 
 KEPT_SUFFIX = ".slurmrest-kept"

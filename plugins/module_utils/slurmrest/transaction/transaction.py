@@ -23,9 +23,9 @@ from ..host import files
 from ..host.files import load_record, save_record
 from ..host.identity import gid_for, uid_for
 from ..host.lock import host_lock
+from ..host.present import Present
 from ..systemd.systemctl import Systemd, refusal
 from .comparison import Applied, Pending, Wanted
-from .present import Present
 from .probes import plain_error
 from .services import Judges, restart, there_before, within
 from .specs import ServiceSpec
