@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.auth.bearer import Token
+from ..module_utils.slurmrest.auth.scontrol import of_issuers_alone
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
+from ..module_utils.slurmrest.facts.detection import columns
 from ..module_utils.slurmrest.verify.formats import render_junit, write_file
 from ..module_utils.slurmrest.verify.html import render_html
 from ..module_utils.slurmrest.verify.record import report_of
@@ -25,6 +28,13 @@ MODULE = "slurmrest.toolkit.slurmrestd_verify"
 TOKEN_SECONDS = 600
 SUFFIXES = ("html", "xml")
 """Of the documents of a host, which are named after it."""
+
+LOOK = "slurmrest.toolkit.slurm_facts"
+UNASKED = {
+    "tokens": "Nothing was asked: tokens of scontrol are not good here (slurm_common_hs256, slurm_conf_client_ids). "
+    "Get a token of an administrator from the issuer and name its file in slurmrest_verify_token_file.",
+    "stopped": "Nothing was asked: slurmrestd does not run, and check mode does not start it.",
+}
 
 
 class ActionModule(ActionBase):
@@ -38,6 +48,8 @@ class ActionModule(ActionBase):
         here = variables["inventory_hostname"]
         controllers = arguments.pop("controllers", None) or [arguments.get("controller") or here]
         token_file = arguments.pop("token_file", None)
+        if not token_file and not self._scontrols(controllers, arguments, variables):
+            return _unasked("tokens")
         if token_file:
             arguments.update(token=_token(Path(token_file)), job=False)
         elif controllers == [here]:
@@ -45,6 +57,8 @@ class ActionModule(ActionBase):
         else:
             arguments.update(self._mint(controllers, arguments, variables))
         result = result_on(self, here, MODULE, arguments, variables)
+        if "unasked" in result:
+            return _unasked(result["unasked"])
         record, sections = result.pop("record", None), result.pop("configuration", {})
         if record is None:
             return result
@@ -57,6 +71,23 @@ class ActionModule(ActionBase):
             _keep(Path(arguments["report_directory"]), here, documents)
         Display().display(f"{here}: {render_table(report)}")
         return result
+
+    def _scontrols(self, controllers: list[str], arguments: dict[str, Any], variables: dict[str, Any]) -> bool:
+        """Whether tokens of scontrol are good, as far as it is to be decided here: else this host's module does."""
+        here = variables["inventory_hostname"]
+        if arguments.get("scontrol") is not None:
+            return boolean(arguments["scontrol"])
+        known = variables.get("ansible_facts", {}).get("slurmrest")
+        if known is None and controllers != [here]:
+            asked = {"instance": arguments.get("instance") or "", "columns": columns()}
+            result = self._execute_module(module_name=LOOK, module_args=asked, task_vars=variables)
+            if "ansible_facts" not in result:
+                raise AnsibleError(str(result.get("msg") or "the host gave no facts"))
+            known = result["ansible_facts"]["slurmrest"]
+            variables["ansible_facts"] = {**variables.get("ansible_facts", {}), "slurmrest": known}
+        others = (variables["hostvars"].get(name) or {} for name in controllers[:1])
+        found = [known, *(other.get("ansible_facts", {}).get("slurmrest") for other in others)]
+        return not any(of_issuers_alone(facts["slurm_conf"]) for facts in found if facts)
 
     def _mint(self, controllers: list[str], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Ask other hosts for the tokens, by the parameters that take them; while none is to be had, say why."""
@@ -72,6 +103,12 @@ class ActionModule(ActionBase):
                 return {"tokenless": str(error), "job": False}
             raise
         return {parameter: tokens[user] for parameter, user in users.items()}
+
+
+def _unasked(why: str) -> dict[str, Any]:
+    """The result where nothing was asked; why is displayed."""
+    Display().display(UNASKED[why])
+    return {"changed": False, "msg": UNASKED[why]}
 
 
 def _token(file: Path) -> str:

@@ -30,6 +30,11 @@ options:
   tokenless:
     description: Why no controller makes tokens now; given by the action plugin. Only the listeners are asked then.
     type: str
+  scontrol:
+    description:
+      - Whether tokens that C(scontrol) makes are good. By default they are not where slurm.conf has a set of public
+        keys and no key. Without O(token_file) nothing is asked then, which is said.
+    type: bool
   user:
     description: "Administrator whose token is used: slurmdbd shows its statistics to no one else."
     type: str
@@ -78,7 +83,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: always, type: dict}
+report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: when asked, type: dict}
+unasked:
+  description: "Why nothing was asked: tokens, for there are none, or stopped, for check mode starts no slurmrestd."
+  returned: when nothing was asked
+  type: str
 """
 
 from dataclasses import replace
@@ -87,7 +96,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.auth.bearer import Token
-from ..module_utils.slurmrest.auth.scontrol import made, on_host
+from ..module_utils.slurmrest.auth.scontrol import made, of_issuers_alone, on_host
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.host.network import connect
@@ -140,6 +149,7 @@ def main() -> None:
             "controllers": {"type": "list", "elements": "str"},
             "controller": {"type": "str"},
             "tokenless": {"type": "str", "no_log": False},
+            "scontrol": {"type": "bool"},
             "user": {"type": "str", "default": "root"},
             "token": {"type": "str", "no_log": True},
             "token_file": {"type": "str", "no_log": False},
@@ -161,6 +171,10 @@ def main() -> None:
     job = wanted["job"] and not module.check_mode
     try:
         facts = detect({"instance": wanted["instance"]})
+        if module.check_mode and facts["units"]["slurmrestd"]["active"] != "active":
+            module.exit_json(changed=False, unasked="stopped")
+        if wanted["mint"] and wanted["scontrol"] is None and of_issuers_alone(facts["slurm_conf"]):
+            module.exit_json(changed=False, unasked="tokens")
         if wanted["mint"]:
             ask = on_host(Slurm.of(facts))
             wanted["token"] = made(wanted["user"], str(wanted["mint"]), ask).reveal()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..host import programs
@@ -50,6 +51,11 @@ def made(user: str | None, lifespan: str, ask: Ask) -> bearer.Token:
         words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
     return bearer.Token(value)
+
+
+def of_issuers_alone(conf: Mapping[str, Any]) -> bool:
+    """Whether by the facts of a slurm.conf there is no key to make tokens with, and there are issuers who do."""
+    return bool(conf["jwks"]) and not conf["jwt_key"]
 
 
 def on_host(slurm: Slurm) -> Ask:
