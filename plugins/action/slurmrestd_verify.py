@@ -80,7 +80,7 @@ class ActionModule(ActionBase):
         known = variables.get("ansible_facts", {}).get("slurmrest")
         if known is None and controllers != [here]:
             asked = {"instance": arguments.get("instance") or "", "columns": columns()}
-            result = self._execute_module(module_name=LOOK, module_args=asked, task_vars=variables)
+            result = result_on(self, here, LOOK, asked, variables)
             if "ansible_facts" not in result:
                 raise AnsibleError(str(result.get("msg") or "the host gave no facts"))
             known = result["ansible_facts"]["slurmrest"]
