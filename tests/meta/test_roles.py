@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from tests.meta import tree
 
@@ -165,5 +163,6 @@ def test_one_refusal_ends_a_deployment() -> None:
     plays = tree.load(tree.ROOT / "playbooks" / "deploy.yml")
     refusing = [play for play in plays if play["name"].startswith("Refuse")]
     assert len(refusing) == 1
-    said = trust_as_template(refusing[0]["max_fail_percentage"])
-    assert Templar(loader=DataLoader()).template(said) == 0
+    # Of no controller the filter makes an empty text (tests/unit/test_filter_serving.py).
+    none = "{{ [] | slurmrest.toolkit.serving_controller({}) | length }}"
+    assert [play["max_fail_percentage"] for play in refusing] == [none]
