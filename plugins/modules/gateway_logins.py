@@ -13,7 +13,7 @@ description:
   - C(judge) refuses a host without a key, a key that the cluster does not take, and what the variables name and the
     host does not have. It asks slurmrestd with a token of the account nobody, and changes nothing.
   - C(secret) has the secret in O(path) where the identity service reads it, or none.
-  - C(programs) writes the programs of logins, each of one file.
+  - C(programs) writes the programs of logins and the one that counts requests, each of one file.
 options:
   step: {description: What to do., type: str, required: true, choices: [key, judge, secret, programs]}
   account: {description: "For C(key) and C(secret): the account of the identity service.", type: str}
@@ -25,7 +25,7 @@ options:
     elements: int
     default: []
   programs:
-    description: "For C(programs): paths by the name of the program, C(login) and C(pam)."
+    description: "For C(programs): paths by the name of the program, C(login), C(pam) and C(counters)."
     type: dict
     default: {}
 attributes:
@@ -56,6 +56,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.gateway import counters  # noqa: F401 - Ansible brings what is imported, for the program
 from ..module_utils.slurmrest.gateway.judge_logins import judge_logins
 from ..module_utils.slurmrest.gateway.programs import have_programs
 from ..module_utils.slurmrest.gateway.settings import settle

@@ -36,6 +36,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+counters_left: {description: Whether the host has the unit that counts requests., returned: step judge, type: bool}
+log_group: {description: The group that may read the logs., returned: step trial, type: str}
 logins_left:
   description: Whether the host has a key that signs tokens of logins.
   returned: step judge
@@ -65,9 +67,10 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return {}
     nginx = demand()
     # Before nginx does, which would make them for everybody to read.
-    changed = have_logs(parameters["logs"], nginx.user, log_group())
+    group = log_group()
+    changed = have_logs(parameters["logs"], nginx.user, group)
     trial(nginx, parameters["content"])
-    return {"changed": changed}
+    return {"changed": changed, "log_group": group}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = {
-    "gateway_logins": 260,
+    "gateway_logins": 273,
     "host_change": 280,
     "host_former": 201,
     "host_origin": 78,

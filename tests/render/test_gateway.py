@@ -12,6 +12,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from slurmrest.gateway import signing
+from slurmrest.gateway.counters import Counters, kind_of
+from slurmrest.gateway.judge import COUNTERS
 from slurmrest.login.settings import LoginSettings
 
 from tests.render.exposure import exposure
@@ -474,9 +476,40 @@ def test_pam_is_asked_as_the_host_asks_it() -> None:
         assert "SocketUser=slurmrest-identity\nSocketGroup=root\n" in text["/etc/systemd/system/slurmrest-pam.socket"]
 
 
+COUNTING = {"__slurmrest_gateway_counters_result": RESULT, "__slurmrest_gateway_tried": {"log_group": "adm"}}
+
+
+def test_what_is_counted_is_the_log_as_it_is_written() -> None:
+    """The program reads members of its lines, and the kinds of requests as they are called there."""
+    more = {"slurmrest_gateway_status": "127.0.0.1:9820", **COUNTING}
+    ((path, text),) = rendered("__slurmrest_gateway_counters_files", "pam", **more).items()
+    assert path == COUNTERS
+    program, log = "/usr/local/lib/slurmrest/counters.pyz", "/var/log/nginx/slurmrest-gateway.access.log"
+    assert f"ExecStart=/usr/bin/python3 -I {program} {log} 127.0.0.1:9820\n" in text
+    assert "User=slurmrest-counters\n" in text
+    assert "SupplementaryGroups=adm\n" in text
+    assert "CapabilityBoundingSet=\n" in text
+    configuration = site(**CLUSTERS)
+    assert f"access_log {log} slurmrest_gateway;" in configuration
+    (form,) = re.findall(r"(?s)log_format slurmrest_gateway (.*?);\n", configuration)
+    line = re.sub(r"\$\w+", "1", "".join(re.findall(r"'(.*?)'", form)))
+    counted = Counters(0)
+    counted.add(line.encode())
+    assert counted.total("requests_total", **{"for": "other", "status": "1", "user": "known"}) == 1
+    ways = set(re.findall(r"\bslurmrest_(?:lists|answers|changes)[\w.-]*(?=;)", configuration.partition("upstream")[0]))
+    assert {kind_of("/slurm/v0.0.42/x", way) for way in ways} == {
+        (kind, cluster) for kind in ("lists", "answers", "changes") for cluster in ("", "alpha", "alpha-2")
+    }
+
+
 def test_systemd_finds_little_to_say_against_them(tmp_path: Path) -> None:
-    both = {**rendered("__slurmrest_gateway_login_files", "pam"), **rendered("__slurmrest_gateway_pam_files", "pam")}
+    both = {
+        **rendered("__slurmrest_gateway_login_files", "pam"),
+        **rendered("__slurmrest_gateway_pam_files", "pam"),
+        **rendered("__slurmrest_gateway_counters_files", "pam", **COUNTING),
+    }
     for path, text in both.items():
         (tmp_path / Path(path).name).write_text(text)
     assert exposure(tmp_path / "slurmrest-identity.service") <= 2.0
     assert exposure(tmp_path / "slurmrest-pam@.service") <= 3.0
+    assert exposure(tmp_path / "slurmrest-counters.service") <= 2.0

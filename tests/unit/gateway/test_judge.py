@@ -52,7 +52,7 @@ def test_a_good_host_tells_what_the_files_need(settings: Settings) -> None:
     assert found["site"] == "/etc/nginx/conf.d/zz-slurmrest-gateway.conf"
     assert (found["http2_directive"], found["workers"], found["user"]) == (True, 2, getpass.getuser())
     assert found["alone"]
-    assert judged(settings, None) == {"nginx": None, "logins_left": False}
+    assert judged(settings, None) == {"nginx": None, "logins_left": False, "counters_left": False}
 
 
 def test_a_port_of_somebody_else_is_named_with_its_process(settings: Settings) -> None:

@@ -19,6 +19,7 @@ GOOD: dict[str, Any] = {
     "slurmrest_gateway_plain_acknowledged": False,
     "slurmrest_gateway_identity": "token",
     "slurmrest_gateway_origins": ["https://portal.example.org", "http://localhost:8080"],
+    "slurmrest_gateway_status": "127.0.0.1:9820",
     "slurmrest_gateway_clients": ["192.0.2.0/24", "2001:db8::/32"],
     "slurmrest_gateway_cache_seconds": 1,
     "slurmrest_gateway_cache_size": "256m",
@@ -103,6 +104,10 @@ def test_clusters_that_cannot_be_meant_are_refused(clusters: object, said: str) 
     assert said in str(refused.value)
 
 
+def test_there_may_be_no_page_for_the_administrator() -> None:
+    assert [settled(status=value)["status"] for value in ("", "[::1]:9820")] == ["", "[::1]:9820"]
+
+
 def test_one_user_leaves_a_list_to_others() -> None:
     assert (settled()["lists"], settled()["user_lists"]) == (2, 1)
     assert settled(lists_at_once=1)["user_lists"] == 1
@@ -149,6 +154,12 @@ def test_one_user_leaves_a_list_to_others() -> None:
         ("clients", ["all"], "network"),
         ("clients", ["fe80::1%eth0"], "zone"),
         ("clients", ["fe80::1%a\nb"], "zone"),
+        ("status", "0.0.0.0:9820", "who is on this host"),
+        ("status", "192.0.2.1:9820", "who is on this host"),
+        ("status", "localhost:9820", "loopback address"),
+        ("status", "127.0.0.1", "loopback address"),
+        ("status", "unix:/run/status", "loopback address"),
+        ("status", "127.0.0.1:443", "clients have it"),
         ("cache_seconds", 11, "0 to 10"),
         ("cache_seconds", True, "0 to 10"),
         ("cache_seconds", "1s", "0 to 10"),
@@ -176,7 +187,7 @@ def test_no_value_ends_a_directive(name: str, bad: Any) -> None:
     if name.endswith(("plain_acknowledged", "_url")):
         return  # the address is tested below: nothing is a good one
     by = next((kind for kind, names in NEEDED.items() if name in names), "token")
-    if (name.endswith("_pages") and not bad) or (name.endswith("_clusters") and bad == {}):
+    if (name.endswith(("_pages", "_status")) and not bad) or (name.endswith("_clusters") and bad == {}):
         return  # none of them
     for value in (bad, [bad], {bad: "alice"} if isinstance(bad, str) else bad, {"CN=a": bad}):
         with pytest.raises(InputError, match=name):

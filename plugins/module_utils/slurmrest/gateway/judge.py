@@ -18,7 +18,10 @@ from ..slurmrestd import address, listeners
 from . import certificate
 from .logins import DIRECTORY as LOGINS_DIRECTORY
 from .nginx import LOGS, Nginx, look
-from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, PAGES, UPSTREAMS, Settings
+from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, PAGES, STATUS, UPSTREAMS, Settings
+
+COUNTERS = "/etc/systemd/system/slurmrest-counters.service"
+"""The unit that counts requests."""
 
 Sockets = Callable[..., "list[dict[str, Any]]"]
 
@@ -33,8 +36,11 @@ def judge(settings: Settings, run: Run = programs.run, sockets: Sockets = listen
     problems = [str(problem) for problem in _problems(settings, nginx, sockets)]
     if problems:
         raise SlurmrestError(" ".join(problems))
-    left = os.path.exists(LOGINS_DIRECTORY)
-    return {"nginx": None if nginx is None else _facts(nginx, settings), "logins_left": left}
+    return {
+        "nginx": None if nginx is None else _facts(nginx, settings),
+        "logins_left": os.path.exists(LOGINS_DIRECTORY),
+        "counters_left": os.path.exists(COUNTERS),
+    }
 
 
 def _facts(nginx: Nginx, settings: Settings) -> dict[str, Any]:
@@ -98,15 +104,17 @@ def _page_problems(settings: Settings) -> Iterator[InputError]:
 
 
 def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]:
-    wanted = [listeners.parse(text, LISTEN) for text in settings.listen]
-    for entry in sockets([one.port for one in wanted], ()):
-        if entry["program"] in ("nginx", None):
-            continue
+    wanted = [(LISTEN, listeners.parse(text, LISTEN)) for text in settings.listen]
+    wanted += [(STATUS, listeners.parse(settings.status, STATUS))] if settings.status else []
+    own = {LISTEN: ("nginx",), STATUS: ("python",)}
+    for entry in sockets([one.port for _variable, one in wanted], ()):
         theirs = address.Listener("http", entry["host"], entry["port"])
-        for one in wanted:
+        for variable, one in wanted:
+            if (entry["program"] or "").startswith(own[variable]) or entry["program"] is None:
+                continue
             if listeners.conflicts([one, theirs]):
                 reason = f"{entry['program']} (process {entry['pid']}) listens on {theirs} already"
-                yield InputError(LISTEN, str(one), "an address and port that nobody else has", reason)
+                yield InputError(variable, str(one), "an address and port that nobody else has", reason)
 
 
 def _neighbour_problems(settings: Settings, nginx: Nginx) -> Iterator[InputError]:

@@ -1,4 +1,4 @@
-"""The programs of a gateway's logins, kept on its host."""
+"""The programs of a gateway, kept on its host: those of logins, and the one that counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..transaction.baseline import Baseline
 from ..transaction.specs import FileSpec
 from ..transaction.transaction import Transaction
 
-ENTRIES = {"login": "login.service", "pam": "login.pam"}
+ENTRIES = {"login": "login.service", "pam": "login.pam", "counters": "gateway.counters"}
 TRANSACTION = "slurmrest_gateway-{}-program"
 """Under which it is remembered that each was not there."""
 

@@ -31,6 +31,7 @@ CLIENTS = PREFIX + "clients"
 LISTS = PREFIX + "lists_at_once"
 CACHE = PREFIX + "cache_seconds"
 CLUSTERS = PREFIX + "clusters"
+STATUS = PREFIX + "status"
 
 TLS_VERSIONS = {"1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
 LEAST_THREADS = 4
@@ -80,6 +81,7 @@ class Settings:
     answer_seconds: int
     list_seconds: int
     clusters: tuple[FurtherCluster, ...]
+    status: str
     logins: Logins
 
     @property
@@ -135,6 +137,7 @@ def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Setting
         clusters=tuple(
             FurtherCluster(name, tuple(map(str, told)), patience_of(told)) for name, told in further.items()
         ),
+        status=_status(variables.get(STATUS), listen),
         logins=logins(variables, _address(variables.get(NAME), listen[0])),
     )
 
@@ -222,6 +225,28 @@ def _listen(name: str, value: object) -> Listener:
     if found.kind != "tcp" or found.is_tls or found.address is None or found.host == "localhost":
         raise InputError(name, value, allowed, "a gateway speaks TLS on a TCP port of an address of this host")
     return found
+
+
+def _status(value: object, listen: Sequence[Listener]) -> str:
+    """Where the administrator's page is, on this host alone; empty where there is none."""
+    if value in ("", None):
+        return ""
+    allowed = "a loopback address and a port of its own, such as 127.0.0.1:9820"
+    try:
+        found = listeners.parse(value, STATUS)
+    except InputError as error:
+        raise InputError(STATUS, value, allowed, error.reason) from None
+    if (
+        found.kind != "tcp"
+        or found.is_tls
+        or found.address is None
+        or found.host == "localhost"
+        or not found.is_loopback
+    ):
+        raise InputError(STATUS, value, allowed, "it shows who is on this host how the gateway is used")
+    if any(listeners.conflicts([found, one]) for one in listen):
+        raise InputError(STATUS, value, allowed, f"clients have it, by {LISTEN}")
+    return str(found)
 
 
 def _upstream(name: str, value: object) -> Listener:
