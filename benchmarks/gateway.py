@@ -103,8 +103,10 @@ class Trial:
                 self.short(name, side, clients)
         self.service.fill(FEW)
         for side in reversed(SIDES):
-            self.keep("jobs", side, self.ask(side, "jobs", CLIENTS, LISTS_SECONDS))
+            worked = self.worked()
+            result = self.ask(side, "jobs", CLIENTS, LISTS_SECONDS)
             self.service.settle()
+            self.keep("jobs", side, {**result, "worked": round(self.worked() - worked, 3)})
         for side in reversed(SIDES):
             self.beside_readers(side)
         self.service.fill(MANY)

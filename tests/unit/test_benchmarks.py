@@ -470,7 +470,7 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
             "alone": [answers(1000, 2.0, worked=1), answers(500, 4.0, worked=1), answers(1000, 2.0, worked=0.5)],
             "gateway": [answers(900, 2.2, worked=1), answers(450, 4.4, worked=1), answers(100, 22.0, worked=0.175)],
         },
-        "diag": {"alone": [answers(1000)], "gateway": [answers(9000)]},
+        "diag": {"alone": [answers(1000, worked=1)], "gateway": [answers(9000, worked=0.45)]},
         "crowd": {"alone": [answers(1, reached=900)], "gateway": [answers(1, reached=1)]},
         "ping": {"alone": [answers(1, 17_000.0)], "gateway": [answers(40, 25.0)]},
         "impatient": {
@@ -492,7 +492,9 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
         ["at most 1.4", "1.10 (2.00 → 4.40) |"],
         ["at most 1.43", "**1.50** (1.00 → 1.50 ms) |"],
         ["at least 15", "**9.00** (500 → 4500) |"],
+        ["at most 0.067", "0.05 (1.00 → 0.05 ms) |"],
         ["at least 15", " |"],
+        ["at most 0.067", " |"],
         ["at most 1", "0.50 (alone 450) |"],
         ["at most 100", "25.0 (alone 17000) |"],
         ["at most 0.05", "0.02 (84.0 → 2.00) |"],
