@@ -190,6 +190,15 @@ def test_what_is_no_cluster_is_not_there(path: str) -> None:
     assert not re.search(re.findall(r"(?m)^    location ~ (\S+) \{$", site())[0], "/cluster/alpha/slurm/v0.0.42/jobs")
 
 
+def test_connections_are_kept_but_for_changes() -> None:
+    """One that is closed just when a change is sent would leave nobody knowing what became of it."""
+    found = dict(re.findall(r"(?ms)^upstream (\S+) \{\n(.*?)^\}", site(**CLUSTERS)))
+    without = {name for name, body in found.items() if "keepalive" not in body}
+    assert without == {
+        f"slurmrest_{name}{cluster}" for name in ("changes", "hosts_once") for cluster in ("", ".alpha", ".alpha-2")
+    }
+
+
 def test_each_cluster_has_hosts_and_limits_of_its_own() -> None:
     text = site(**CLUSTERS)
     upstreams = {
