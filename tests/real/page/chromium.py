@@ -44,6 +44,7 @@ class Chromium:
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--no-first-run",
+            "--window-size=900,760",
             "--remote-debugging-pipe",
             f"--user-data-dir={profile}",
             f"--ignore-certificate-errors-spki-list={trusted}",
@@ -106,7 +107,7 @@ class Chromium:
 
     def open(self, url: str) -> Tab:
         """Open a page, and wait until it has been loaded."""
-        target = self.call("Target.createTarget", url=url, width=900, height=760)["targetId"]
+        target = self.call("Target.createTarget", url=url)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = Tab(self, session)
         tab.until(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
