@@ -190,6 +190,25 @@ def test_what_is_no_cluster_is_not_there(path: str) -> None:
     assert not re.search(re.findall(r"(?m)^    location ~ (\S+) \{$", site())[0], "/cluster/alpha/slurm/v0.0.42/jobs")
 
 
+ZONES = {
+    "slurmrest_connections": "$binary_remote_addr",
+    "slurmrest_lists": "$server_name",
+    "slurmrest_lists_of_user": "$server_name$http_x_slurm_user_name",
+    "slurmrest_logins": "$slurmrest_network",
+    "slurmrest_requests": "$http_x_slurm_user_name$http_x_slurm_user_token",
+    "slurmrest_user_lists": "$http_x_slurm_user_name",
+}
+"""Each name that a zone of a released gateway has had, with its key."""
+
+
+@pytest.mark.parametrize("more", [{}, CLUSTERS, {"slurmrest_gateway_identity": "pam"}], ids=str)
+def test_a_zone_with_another_key_has_another_name(more: dict[str, Any]) -> None:
+    """Nginx refuses to be reloaded where a zone that it has gets another key; its trial does not see that."""
+    found = re.findall(r"(?m)^limit_(?:conn|req)_zone (\S+) zone=(\w+):", site(**more))
+    assert len(found) >= 4
+    assert [(key, ZONES[name]) for key, name in found if key != ZONES[name]] == []
+
+
 def test_connections_are_kept_but_for_changes() -> None:
     """One that is closed just when a change is sent would leave nobody knowing what became of it."""
     found = dict(re.findall(r"(?ms)^upstream (\S+) \{\n(.*?)^\}", site(**CLUSTERS)))
@@ -217,7 +236,7 @@ def test_each_cluster_has_hosts_and_limits_of_its_own() -> None:
     assert "proxy_read_timeout 120s;" in servers["slurmrest-gateway-answers.alpha"]
     assert "proxy_read_timeout 5s;" in servers["slurmrest-gateway-answers.alpha-2"]
     assert "limit_conn_zone $server_name zone=slurmrest_lists:" in text
-    assert "limit_conn_zone $server_name$http_x_slurm_user_name zone=slurmrest_user_lists:" in text
+    assert "limit_conn_zone $server_name$http_x_slurm_user_name zone=slurmrest_lists_of_user:" in text
     assert "$slurmrest_rest" not in site()
 
 
