@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
     if not options.render:
         code = run(options, parts, results, progress)
     render(results)
-    progress.say(f"written: {PAGE.relative_to(ROOT)}")
+    progress.say(f"written: {PAGE.relative_to(ROOT)}; scripts/render_docs.py has docs/gateway.md follow")
     return code
 
 
