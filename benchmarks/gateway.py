@@ -136,10 +136,10 @@ class Trial:
         words = ("wrk", "-t2", f"-c{clients}", f"-d{seconds}s", "--timeout", "60s", "-s", "/run/load.lua", url)
         before, worked = self.requests(STATISTICS), self.worked()
         result = json.loads(self.service.engine.execute(self.service.node, *words).splitlines()[-1])
+        worked, reached = self.worked() - worked, self.requests(STATISTICS) - before
+        # Asking for their number is one more of them.
+        self.keep(name, side, {**result, "reached": reached - 1, "worked": round(worked, 3)})
         self.service.settle()
-        worked, reached = self.worked() - worked, self.requests(STATISTICS)
-        # Asking for their number is one more of them, and so is asking whether it has settled.
-        self.keep(name, side, {**result, "reached": reached - before - 2, "worked": round(worked, 3)})
 
     def beside_readers(self, side: str) -> None:
         """Measure pings beside clients of two users that read lists of jobs, each with a token of its own."""
