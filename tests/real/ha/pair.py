@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import re
 import struct
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slurmrest.rest.client import ClientError, Target, request
 from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters import tokens
-from slurmrest_toolkit.clusters.running import engine_of
+from slurmrest_toolkit.clusters.running import engine_of, refresh
 from slurmrest_toolkit.clusters.state import STATE_SAVE_LOCATION, load
+from slurmrest_toolkit.nodes.start import wait_for_ssh
 from slurmrest_toolkit.support.progress import Progress
-from tests.real.clusters import LiveCluster, live_cluster
+from tests.real.clusters import LiveCluster, Play, live_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,13 @@ CONTROLLERS = ("ctl1", "ctl2")
 PATIENCE = 240.0
 PAUSE = 0.05
 STARTED = "systemctl show -p ExecMainStartTimestampMonotonic --value {}"
+KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
+SUM = f"sha256sum {KEY}"
+SOON = 15.0
+"""Seconds within which it is said what is going on, beyond what a run takes otherwise."""
+
+_CAUSE = re.compile(r"\[([a-z-]+)\] on (\S+)")
+_NAMES = "# names that stay"
 READ_HEARTBEAT = f"od -An -v -tx1 {STATE_SAVE_LOCATION}/heartbeat | tr -d ' \\n'"
 
 
@@ -62,7 +72,7 @@ class Pair:
 
     def ping(self, asked: str) -> str:
         """What ``scontrol ping`` says, within some seconds."""
-        return self.live.ssh(asked, "timeout 5 scontrol ping", check=False)
+        return self.live.ssh(asked, "timeout 20 scontrol ping", check=False)
 
     def wait(self, leader: str, *, silent: str = "") -> None:
         """Wait until this controller is in charge and answers, and all others but the silent one stand by."""
@@ -74,6 +84,13 @@ class Pair:
             if self.in_charge(asked) == leader and up == {*CONTROLLERS} - {silent} and self.answers():
                 return
             assert time.monotonic() < deadline, f"{leader} is not in charge after {PATIENCE:g} s: {said}"
+            time.sleep(0.5)
+
+    def wait_in_charge(self, leader: str) -> None:
+        """Wait until this controller writes the heartbeat, whatever it answers to whom."""
+        deadline = time.monotonic() + PATIENCE
+        while self.in_charge() != leader or f"at {leader} is UP" not in self.ping(leader):
+            assert time.monotonic() < deadline, f"{leader} is not in charge after {PATIENCE:g} s"
             time.sleep(0.5)
 
     def answers(self) -> bool:
@@ -92,6 +109,31 @@ class Pair:
         """Run a shell script on a node without SSH."""
         engine = engine_of(self.cluster, Progress(quiet=True))
         engine.execute(self.cluster.node(name).container, "sh", "-c", script)
+
+    def know_names(self) -> None:
+        """Have each node know the others by a hosts file: names of an engine go with their container."""
+        nodes = [node.name for node in self.cluster.nodes]
+        lines = [f"{self.live.ssh(name, 'hostname -I').split()[0]} {name} {_NAMES}" for name in nodes]
+        for name in nodes:
+            self.live.ssh(name, f"printf '%s\\n' {' '.join(map(repr, lines))} >> /etc/hosts")
+
+    def power_off(self, name: str) -> None:
+        """Have a node gone at once, with everything on it."""
+        engine_of(self.cluster, Progress(quiet=True)).call("kill", self.cluster.node(name).container)
+
+    def power_on(self, name: str) -> None:
+        """Boot it again, perhaps at another address: what the others' hosts files said is forgotten."""
+        for node in self.cluster.nodes:
+            if node.name != name:
+                self.live.ssh(node.name, f"grep -v '{_NAMES}' /etc/hosts > /run/hosts; cat /run/hosts > /etc/hosts")
+        engine_of(self.cluster, Progress(quiet=True)).call("start", self.cluster.node(name).container)
+        refresh(self.cluster, Progress(quiet=True))  # on other ports perhaps
+        wait_for_ssh(self.cluster, self.cluster.node(name))
+
+    def options(self, seconds: int) -> dict[str, Any]:
+        """What the inventory says of slurm.conf, with another SlurmctldTimeout."""
+        said: dict[str, Any] = self.live.inventory()["all"]["vars"]["slurm_conf_options"]
+        return {**said, "SlurmctldTimeout": seconds}
 
     def takes_over_after(self, seconds: int) -> None:
         """Have another SlurmctldTimeout in force, in whoever stands by too: it reads the file when it starts."""
@@ -158,3 +200,26 @@ def pair(release: str, name: str | None = None) -> Iterator[Pair]:
         return
     with live_cluster("real-ha", release, "--layout", "ha") as live:
         yield Pair(live)
+
+
+def say(words: str) -> None:
+    """Show a line to whoever watches the tests (pytest --capture=no)."""
+    sys.stdout.write(f"\n{words}\n")
+
+
+def causes(output: str) -> list[tuple[str, str]]:
+    """What the doctor names, and on which host."""
+    return [(match[1], match[2]) for match in _CAUSE.finditer(output)]
+
+
+def table(output: str) -> dict[str, str]:
+    """Outcome and detail of each check of the first REST host, by its id."""
+    lines = [line for line in output.splitlines() if re.match(r"  (?:ok|FAILED|skipped) ", line)]
+    return {line.split()[1]: " ".join(line.split()) for line in reversed(lines)}
+
+
+def timed(cluster: Pair, playbook: str) -> tuple[float, Play]:
+    """Run one and return its seconds with it."""
+    begin = time.monotonic()
+    play = cluster.live.playbook(playbook)
+    return time.monotonic() - begin, play

@@ -1,45 +1,20 @@
-"""Two controllers: deployments, a key, a kill, a take-back, a host that is gone, and what is said of each."""
+"""Two controllers: deployments, a key, a kill, a take-back, and what is said of each."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from slurmrest_toolkit.clusters.state import STATE_SAVE_LOCATION
 from tests.real.clusters import ROOT, slurmrest
-from tests.real.ha.pair import Gap, Pair, pair
+from tests.real.ha.pair import SOON, SUM, Gap, Pair, causes, say, table, timed
 from tests.real.rotation.measure import machine
 from tests.real.rotation.rotating import CONFIRM, MEASURED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-SOON = 15.0
-"""Seconds within which it is said what a takeover is about."""
-
 RECORDED = ROOT / "docs" / "data" / "controllers.json"
-
-KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
-SUM = f"sha256sum {KEY}"
-CAUSE = re.compile(r"\[([a-z-]+)\] on (\S+)")
-
-
-@pytest.fixture(scope="module", name="cluster")
-def a_pair(release: str, pytestconfig: pytest.Config) -> Iterator[Pair]:
-    with pair(release, pytestconfig.getoption("--cluster")) as one:
-        yield one
-
-
-def say(words: str) -> None:
-    """Show a line to whoever watches the tests (pytest --capture=no)."""
-    sys.stdout.write(f"\n{words}\n")
 
 
 def told(event: str, release: str, gap: Gap) -> None:
@@ -56,16 +31,6 @@ def record(event: str, release: str, seconds: float) -> None:
         data["machine"] = f"One run each, while others kept the machine busy. {machine()}"
         data["releases"].setdefault(release, {"gaps": {}})["gaps"][event] = round(seconds, 2)
         RECORDED.write_text(json.dumps(data, indent=1) + "\n")
-
-
-def causes(output: str) -> list[tuple[str, str]]:
-    return [(match[1], match[2]) for match in CAUSE.finditer(output)]
-
-
-def table(output: str) -> dict[str, str]:
-    """Outcome and detail of each check of the first REST host, by its id."""
-    lines = [line for line in output.splitlines() if re.match(r"  (?:ok|FAILED|skipped) ", line)]
-    return {line.split()[1]: " ".join(line.split()) for line in reversed(lines)}
 
 
 def test_a_second_deployment_changes_nothing_and_no_request_fails(cluster: Pair, release: str) -> None:
@@ -86,7 +51,7 @@ def test_a_second_deployment_changes_nothing_and_no_request_fails(cluster: Pair,
 def test_controllers_and_rest_hosts_restart_one_after_the_other(cluster: Pair, release: str) -> None:
     before = cluster.processes()
     with cluster.gap() as gap:
-        cluster.live.playbook("deploy.yml", variables={"slurm_conf_options": cluster_options(cluster, 12)}).good()
+        cluster.live.playbook("deploy.yml", variables={"slurm_conf_options": cluster.options(12)}).good()
     after = cluster.processes()
     assert [name for name in after if name.endswith("ctld") and after[name] == before[name]] == []
     told("deploy", release, gap)
@@ -97,12 +62,6 @@ def test_controllers_and_rest_hosts_restart_one_after_the_other(cluster: Pair, r
     assert "slurmrest-standby" not in standby
     cluster.live.playbook("deploy.yml").good()
     cluster.wait("ctl1")
-
-
-def cluster_options(cluster: Pair, seconds: int) -> dict[str, Any]:
-    """What the inventory says of slurm.conf, with another SlurmctldTimeout."""
-    said: dict[str, Any] = cluster.live.inventory()["all"]["vars"]["slurm_conf_options"]
-    return {**said, "SlurmctldTimeout": seconds}
 
 
 def test_a_new_key(cluster: Pair, release: str) -> None:
@@ -163,86 +122,19 @@ def test_a_migration_leaves_one_rest_host_serving(cluster: Pair, release: str) -
     assert cluster.live.playbook("upgrade.yml").good().changed == 0
 
 
-def test_what_a_backup_lacks_is_said_and_mended(cluster: Pair) -> None:
-    before = cluster.live.ssh("ctl2", f"{SUM} /etc/slurm/slurm.conf")
-    cluster.live.ssh("ctl2", f"rm {KEY}; sed -i '/^AuthAlt/d' /etc/slurm/slurm.conf")
-    said = causes(cluster.live.playbook("doctor.yml").output)
-    assert {host for _cause, host in said} == {"ctl2"}, said
-    announced = cluster.live.playbook("deploy.yml", "--check", "--diff")
-    assert "+AuthAltTypes=auth/jwt" in announced.output, announced.output
-    deployed = cluster.live.playbook("deploy.yml").good()
-    assert deployed.changed > 0
-    assert cluster.live.ssh("ctl2", f"{SUM} /etc/slurm/slurm.conf") == before
-    cluster.wait("ctl1")
-    again = cluster.live.playbook("deploy.yml", "doctor.yml").good()
-    assert again.changed == 0, again.output
-
-
-def test_state_that_is_not_shared_is_named_and_nothing_is_changed(cluster: Pair) -> None:
-    cluster.live.ssh("ctl2", "systemctl stop slurmctld")
-    cluster.live.privileged("ctl2", f"mount -t tmpfs tmpfs {STATE_SAVE_LOCATION} && chown slurm: {STATE_SAVE_LOCATION}")
-    try:
-        cluster.live.ssh("ctl2", "systemctl start slurmctld")
-        assert ("state-not-shared", "ctl2") in causes(cluster.live.playbook("doctor.yml").output)
-        before = cluster.processes()
-        deployed = cluster.live.playbook("deploy.yml", variables={"slurm_conf_options": cluster_options(cluster, 13)})
-        assert deployed.status != 0
-        assert "state-not-shared" in deployed.output
-        assert cluster.processes() == before
-    finally:
-        cluster.live.ssh("ctl2", "systemctl stop slurmctld")
-        cluster.live.privileged("ctl2", f"umount {STATE_SAVE_LOCATION}")
-        cluster.live.ssh("ctl2", "systemctl start slurmctld")
-    cluster.wait("ctl1")
-    cluster.live.playbook("deploy.yml", "doctor.yml").good()
-
-
-def test_a_host_that_cannot_be_reached(cluster: Pair) -> None:
-    cluster.kill("ctl1")
-    cluster.inside("ctl1", "systemctl stop ssh.socket ssh.service; pkill -x sshd-session; pkill -x sshd; true")
-    try:
-        cluster.wait("ctl2", silent="ctl1")
-        before = cluster.processes("ctl2", "db", "rest1", "rest2")
-        verified = cluster.live.playbook("verify.yml").good()
-        assert "WARNING  ctl2 is in charge" in verified.output
-        assert causes(cluster.live.playbook("doctor.yml").output) == [("host-unreachable", "ctl1")]
-        token = slurmrest("cluster", "token", "--name", cluster.live.name)
-        assert token.returncode == 0, token.stderr
-        deployed = cluster.live.playbook("deploy.yml")
-        assert deployed.status != 0
-        assert "nothing is changed on any of them. ctl2 is in charge" in deployed.words
-        assert "has no attribute" not in deployed.words
-        rotated = cluster.live.playbook("rotate_jwt_key.yml", variables=CONFIRM)
-        assert rotated.status != 0
-        assert "Nothing was changed: ctl1 cannot be reached" in rotated.words
-        assert cluster.processes("ctl2", "db", "rest1", "rest2") == before
-    finally:
-        cluster.inside("ctl1", "systemctl start ssh; systemctl reset-failed slurmctld; systemctl start slurmctld")
-    cluster.wait("ctl1")
-    cluster.live.playbook("deploy.yml", "doctor.yml").good()
-
-
 def test_what_a_takeover_is_about_is_said_soon(cluster: Pair) -> None:
     cluster.takes_over_after(120)
     try:
         usual = {name: timed(cluster, name)[0] for name in ("verify.yml", "doctor.yml")}
         cluster.kill("ctl1")
         for name in ("verify.yml", "doctor.yml"):
-            seconds, output = timed(cluster, name)
-            words = " ".join(output.split())
-            assert "ctl1 is gone and ctl2 takes over from it" in words, output
-            assert "SlurmctldTimeout 120 s" in words
-            assert "timed out" not in words
+            seconds, play = timed(cluster, name)
+            assert "ctl1 is gone and ctl2 takes over from it" in play.words, play.output
+            assert "SlurmctldTimeout 120 s" in play.words
+            assert "timed out" not in play.words
             assert seconds < usual[name] + SOON
             say(f"{name} during a takeover: {seconds:.1f} s, otherwise {usual[name]:.1f} s")
     finally:
         cluster.start("ctl1")
         cluster.wait("ctl1")
         cluster.takes_over_after(10)
-
-
-def timed(cluster: Pair, playbook: str) -> tuple[float, str]:
-    """Run one and return its seconds and what it said."""
-    begin = time.monotonic()
-    output = cluster.live.playbook(playbook).output
-    return time.monotonic() - begin, output
