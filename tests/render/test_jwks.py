@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.errors import AnsibleError
 from slurmrest.slurm.releases import RELEASES
 
+from tests.meta import tree
 from tests.render.roles import evaluate
 
 if TYPE_CHECKING:
@@ -133,6 +136,20 @@ def analyzed(folder: Path, *words: str) -> str:
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert analyzed(tmp_path, "verify") == ""
+
+
+LOOK = "from slurmrest.host.programs import run, whom; print(run(['id', '-u'], **whom(65534, 65534)).stdout)"
+"""What is done before a restart: a program of the daemon is run as the daemon's account."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_its_sandbox_lets_it_look_at_daemons_as_their_account() -> None:
+    rights = re.findall(r"^CapabilityBoundingSet=(.+)$", unit("service"), re.MULTILINE)[0].lower().split()
+    bounds = ",".join(["-all", *(f"+{right.removeprefix('cap_')}" for right in rights)])
+    command = ["setpriv", f"--bounding-set={bounds}", sys.executable, "-c", LOOK]
+    engine = {"PYTHONPATH": str(tree.ROOT / "plugins" / "module_utils")}
+    done = subprocess.run(command, env={**os.environ, **engine}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "65534"
 
 
 def test_the_timer_s_interval_and_patience_are_the_site_s() -> None:
