@@ -143,4 +143,11 @@ def table(results: Mapping[str, Any]) -> str:
     for bar in BARS:
         limit = f"{'at least' if bar.least else 'at most'} {bar.limit:g}"
         lines.append((bar.name, limit, *map(bar.cell, known.values())))
+    lines.append(("processors used by others meanwhile, median", "", *map(others, known.values())))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def others(record: Mapping[str, Any]) -> str:
+    """Return how much of the processors others had; empty where nobody looked."""
+    shares = record.get("others") or record["up"].get("others")
+    return f"{100 * median(shares):.0f} %" if shares else ""

@@ -40,7 +40,7 @@ SHORT_ROUNDS = 4
 """How much more often what takes a second is measured."""
 
 DAEMONS = ("nginx", "slurmrestd", "slurmctld")
-LISTS_SECONDS = 6.0
+LISTS_SECONDS, READING_SECONDS = 15.0, 6.0
 IMPATIENT_SECONDS, GIVEN_UP = 4.0, 0.3
 PATIENCE = 180.0
 LIST, STATISTICS = "REQUEST_JOB_INFO", "REQUEST_STATS_INFO"
@@ -146,11 +146,11 @@ class Trial:
         lists = [(user, self.several(user, READERS // len(USERS))) for user in USERS]
         with ThreadPoolExecutor() as pool:
             readers = [
-                pool.submit(self.ask, side, "jobs", READERS // len(USERS), LISTS_SECONDS, user=user, words=words)
+                pool.submit(self.ask, side, "jobs", READERS // len(USERS), READING_SECONDS, user=user, words=words)
                 for user, words in lists
             ]
             time.sleep(1.0)
-            pings = self.ask(side, "ping", 1, LISTS_SECONDS - 2.0, "--fresh")
+            pings = self.ask(side, "ping", 1, READING_SECONDS - 2.0, "--fresh")
             read = sum(reader.result()["requests"] for reader in readers)
         self.keep("ping", side, {**pings, "lists": read})
         self.service.settle()

@@ -502,6 +502,7 @@ def test_capacity_is_each_bar_beside_what_was_measured() -> None:
         ["at most 1.3", "**1.31** (100 → 131 MiB) |"],
         ["at most 1", "0.20 |"],
         ["at most 1.5", "1.10 (3.5 → 3.9 s) |"],
+        ["", "2 % |"],
     ]
     assert capacity.table({"parts": {}}) == "Not measured yet."
     assert "| at most 1.5 | 1.10 (3.5 → 3.9 s) |" in capacity.table(
