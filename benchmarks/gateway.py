@@ -166,7 +166,7 @@ class Trial:
         self.restart()
         before = self.requests(LIST)
         result = self.ask(side, "jobs", IMPATIENT, IMPATIENT_SECONDS, "--patience", GIVEN_UP)
-        after = self.ask(side, "ping", 1, 0.001, "--fresh")
+        after = self.ask(side, "ping", 1, PATIENCE, "--most", 1, "--fresh")
         self.service.settle()
         self.keep("impatient", side, {**result, "reached": self.requests(LIST) - before, "ping": after["p50"]})
 
