@@ -28,10 +28,10 @@ class Bar:
     least: bool = False
 
     def cell(self, record: Mapping[str, Any]) -> str:
-        """Return what was measured, in bold where it misses the bar; empty where nothing was."""
+        """Return what was measured, in bold where it misses the bar; empty where nothing was, or nothing answered."""
         try:
             value, parts = self.measured(record)
-        except (KeyError, IndexError, StatisticsError):
+        except (KeyError, IndexError, StatisticsError, TypeError, ZeroDivisionError):
             return ""
         missed = value < self.limit if self.least else value > self.limit
         text = short(value)
