@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmrest.rest import payloads
+from slurmrest.slurm.api_versions import api_version
 from slurmrest.slurm.releases import lookup
 
 from benchmarks import commands
@@ -145,7 +146,7 @@ class Service:
     def fill(self, jobs: int) -> None:
         """Bring the number of jobs in the queue up to ``jobs``, over REST, as the ordinary user."""
         if jobs > self.jobs:
-            api = payloads.api_version(self.version)
+            api = api_version(self.version)
             job = payloads.job_submission(
                 api, name="waiting", script="#!/bin/sh\n", directory="/", environment={"PATH": "/bin"}
             )

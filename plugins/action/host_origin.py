@@ -6,6 +6,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils.restarting import RESTARTING
+
 ORIGIN = "slurmrest.toolkit.host_origin"
 FORMER = "slurmrest.toolkit.host_former"
 
@@ -21,6 +23,6 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(module_name=ORIGIN, task_vars=task_vars)
         if not result.pop("remembered", False):
             return result
-        name = {"name": self._task.args["name"]}
+        name = {"name": self._task.args["name"], **RESTARTING}
         brought: dict[str, Any] = self._execute_module(module_name=FORMER, module_args=name, task_vars=task_vars)
         return brought

@@ -15,6 +15,7 @@ from ..module_utils.slurmrest.transaction.comparison import Applied
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
 from ..module_utils.slurmrest.transaction.seen import SECONDS, Seen
 from ..plugin_utils.peer import result_on
+from ..plugin_utils.restarting import RESTARTING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         if sight and self._settled(sight, variables):
             return {**result(Applied()), "seen": sight["digest"]}
         found = self._run(LOOK, variables)
-        return found if found.pop("settled", True) else self._run(CHANGE, variables)
+        return found if found.pop("settled", True) else self._run(CHANGE, variables, RESTARTING)
 
     def _settled(self, sight: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
         """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since."""
@@ -45,17 +46,19 @@ class ActionModule(ActionBase):
             return False
         if self._task.args.get("set_aside"):
             return False  # what is to be done depends on what these files hold
-        _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        validate: Any = self.validate_argument_spec  # which has no types
+        _, arguments = validate(argument_spec=ARGUMENTS)
         try:
             return Seen(**wanted(arguments), sight=sight).settled()
         except SlurmrestError:
             return False  # the module refuses it, in its words
 
-    def _run(self, module: str, variables: dict[str, Any]) -> dict[str, Any]:
+    def _run(self, module: str, variables: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run a module on the task's host, in private where a file is for few."""
+        arguments = {**self._task.args, **(more or {})}
         if any(map(_is_for_few, self._task.args.get("files") or ())):
-            return result_on(self, variables["inventory_hostname"], module, dict(self._task.args), variables)
-        found: dict[str, Any] = self._execute_module(module_name=module, task_vars=variables)
+            return result_on(self, variables["inventory_hostname"], module, arguments, variables)
+        found: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
         return found
 
 

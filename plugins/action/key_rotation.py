@@ -9,8 +9,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, RotationFailed, RotationOptions
+from ..module_utils.slurmrest.slurm.releases import RELEASES
+from ..module_utils.slurmrest.slurmrestd.listeners import parse
+from ..module_utils.slurmrest.slurmrestd.unit_places import unit_names
+from ..plugin_utils.facts import MODULE as FACTS_MODULE
 from ..plugin_utils.peer import result_on
+from ..plugin_utils.restarting import RESTARTING
 from ..plugin_utils.standby import nobody_standing_by
 
 MODULE = "slurmrest.toolkit.key_rotation"
@@ -29,13 +35,16 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         here = self._variables["inventory_hostname"]
         if arguments.get("step") not in ("prepare", "rotate"):
+            if arguments.get("step") == "look":
+                arguments.update(self._known(here, arguments.get("slurm_conf")))
             return result_on(self, here, MODULE, arguments, self._variables)
         self._user = {"user": arguments["user"]} if arguments.get("user") else {}
         self._rest_host = arguments.get("rest_host") or ""
         # The unit of an instance says where its slurm.conf is, which is not where the primary controller has it.
-        asked_by = ("user", "instance") if arguments.get("instance") else ("user", "slurm_conf")
-        self._asked = {name: arguments[name] for name in asked_by if arguments.get(name)}
+        asked_by = "instance" if arguments.get("instance") else "slurm_conf"
+        self._asked = {asked_by: arguments[asked_by]} if arguments.get(asked_by) else {}
         self._tokens: dict[str, str] = {}
+        self._service: dict[str, Any] = {}
         self._primary = arguments.get("primary") or here
         if not self._rest_host:
             return {"failed": True, "msg": "The group slurmrestd is empty: without a REST host nothing can be proven."}
@@ -100,6 +109,8 @@ class ActionModule(ActionBase):
         }
         if "daemons" in arguments:
             given.update(daemons=look["own"]["daemons"], switch=arguments["daemons"])
+        if step == "look":
+            given.update(self._known(host, given.get("slurm_conf")))
         result = self._result(host, MODULE, given)
         found: dict[str, Any] = result.get("look", result)
         return found
@@ -109,9 +120,35 @@ class ActionModule(ActionBase):
         if step == "sign":
             self._tokens = self._call(self._primary, "sign", {})["tokens"]
             return {}
-        result = self._result(self._rest_host, WATCH_MODULE, {**self._asked, **self._tokens, "step": step})
+        self._service = self._service or self._seen()
+        given = {**self._user, **self._service, **self._tokens, "step": step}
+        result = self._result(self._rest_host, WATCH_MODULE, given)
         found: dict[str, Any] = result.get("measurement") or result.get("paths") or {}
         return found
+
+    def _known(self, host: str, slurm_conf: str | None) -> dict[str, Any]:
+        """What a host is told for its look: its facts as of now, and what decides about restarts."""
+        where = {"slurm_conf": slurm_conf} if slurm_conf else {}
+        return {"facts": with_release(self._facts(host, where)), **RESTARTING}
+
+    def _facts(self, host: str, where: dict[str, Any]) -> dict[str, Any]:
+        result = self._result(host, FACTS_MODULE, {**where, "columns": columns()})
+        facts: dict[str, Any] = result["ansible_facts"]["slurmrest"]
+        return facts
+
+    def _seen(self) -> dict[str, Any]:
+        """What the REST host has of the service that is asked: where it listens, and whose it is."""
+        facts = self._facts(self._rest_host, self._asked)
+        listeners = facts["unit"]["listeners"]
+        if not listeners:
+            raise SlurmrestError(f"{self._rest_host}: the unit slurmrestd has no listener")
+        return {
+            "url": parse(listeners[0]["text"]).url,
+            "unit": unit_names(self._asked.get("instance") or "")[0],
+            "account": facts["unit"]["user"] or "",
+            "accounting": bool(facts["slurm_conf"]["accounting"]),
+            "lame": sorted({name for row in RELEASES for name in row.api_needs_accounting}),
+        }
 
     def _result(self, host: str, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -9,9 +9,13 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.peer import result_on, run_on
+from ..plugin_utils.peer import result_on
+from ..plugin_utils.restarting import RESTARTING
 
-MODULE = "slurmrest.toolkit.shared_key"
+LOOK = "slurmrest.toolkit.shared_key"
+CHANGE = "slurmrest.toolkit.shared_key_change"
+OWN = ("source", "source_path", "supplied", "source_named_by")
+"""Parameters that are read here."""
 
 
 class ActionModule(ActionBase):
@@ -40,11 +44,21 @@ class ActionModule(ActionBase):
                 "fetch": True,
                 "services": [],
             }
-            fetched = run_on(self, source, MODULE, there, variables)
+            fetched = self._placed(source, there, variables)
+            if fetched.get("failed"):
+                raise AnsibleError(f"{LOOK} on {source}: {fetched.get('msg', 'failed without a message')}")
             if self._task.check_mode and fetched.get("changed"):
                 # The source would make its key in the real run: there is nothing to compare with yet.
                 return {"changed": True, "replaced": False, "restarted": []}
             arguments["content"] = fetched["content"]
-        result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
+        result = self._placed(variables["inventory_hostname"], arguments, variables)
         result.pop("content", None)
         return result
+
+    def _placed(self, host: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Have a host look, and where something is to be done, do it; its result, which may be a failure."""
+        result = result_on(self, host, LOOK, arguments, variables)
+        if result.get("failed") or result.pop("settled", True):
+            return result
+        given = {name: value for name, value in arguments.items() if name not in OWN}
+        return result_on(self, host, CHANGE, {**given, **RESTARTING}, variables)

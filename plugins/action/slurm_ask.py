@@ -8,7 +8,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
-from ..module_utils.slurmrest.slurmrestd.address import read
+from ..module_utils.slurmrest.slurmrestd.spelling import read
 from ..plugin_utils.client import client_token
 from ..plugin_utils.minting import NoTokens, minted
 from ..plugin_utils.peer import result_on

@@ -8,6 +8,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.peer import run_on
+from ..plugin_utils.restarting import RESTARTING
 from ..plugin_utils.standby import nobody_standing_by
 
 MODULE = "slurmrest.toolkit.slurm_conf_merge"
@@ -23,7 +24,9 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         plans = self._task.args.get("plans")
         if plans is None:
-            alone: dict[str, Any] = self._execute_module(module_name=MODULE, task_vars=variables)
+            alone: dict[str, Any] = self._execute_module(
+                module_name=MODULE, module_args={**self._task.args, **RESTARTING}, task_vars=variables
+            )
             return alone
         steps = in_order(plans)
         result: dict[str, Any] = {
@@ -51,7 +54,9 @@ class ActionModule(ActionBase):
     ) -> None:
         def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
             parts = [{"kind": part["kind"], "path": part["path"]}]
-            return run_on(self, host, MODULE, {**plans[host]["request"], "parts": parts, **more}, variables)
+            return run_on(
+                self, host, MODULE, {**plans[host]["request"], **RESTARTING, "parts": parts, **more}, variables
+            )
 
         done: list[tuple[str, dict[str, Any]]] = []
         left: list[str] = []

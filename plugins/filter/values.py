@@ -9,7 +9,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.slurmrest.errors import InputError
 from ..module_utils.slurmrest.slurm import values
-from ..module_utils.slurmrest.slurmrestd.unit import unit_names
+from ..module_utils.slurmrest.slurmrestd.unit_places import unit_names
 from ..module_utils.slurmrest.systemd.values import no_directive, no_environment_value, quoted
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def _users(variable: str, value: Any) -> Iterator[InputError]:
 
 
 _EXTRA = partial(values.judge_options, inside_record=True)
-_NODE = {
+_NODE: Mapping[str, Judge] = {
     "name": values.NODES.judge,
     "cpus": values.NUMBER.judge,
     "real_memory": values.NUMBER.judge,
     "extra": _EXTRA,
 }
-_PARTITION = {"name": values.NAME.judge, "nodes": values.NODES.judge, "extra": _EXTRA}
+_PARTITION: Mapping[str, Judge] = {"name": values.NAME.judge, "nodes": values.NODES.judge, "extra": _EXTRA}
 
 JUDGES: dict[str, Judge] = {
     "slurm_common_auth_type": _one_of("auth/munge", "auth/slurm"),

@@ -11,7 +11,7 @@ short_description: Do what host_transaction has found to be done
 description:
   - For M(slurmrest.toolkit.host_transaction), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which the look does not need.
-extends_documentation_fragment: [slurmrest.toolkit.transaction]
+extends_documentation_fragment: [slurmrest.toolkit.transaction, slurmrest.toolkit.restarting]
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Shows every change but secrets.}
@@ -45,17 +45,17 @@ from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.transaction.asking import probe_error
 from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
-from ..module_utils.slurmrest.transaction.judges import SLURM
+from ..module_utils.slurmrest.transaction.judges import judges
 from ..module_utils.slurmrest.transaction.probes import KINDS
+from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
 from ..module_utils.slurmrest.transaction.transaction import Transaction
-
-JUDGES = replace(SLURM, ask=probe_error, kinds=KINDS)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Apply it; SlurmrestError when it cannot be done."""
     origin = Baseline() if module.params["remember"] else None
-    outcome = Transaction(**wanted(module.params), judges=JUDGES, origin=origin).apply(check=module.check_mode)
+    known = replace(judges(module.params["columns"]), ask=probe_error, kinds=KINDS)
+    outcome = Transaction(**wanted(module.params), judges=known, origin=origin).apply(check=module.check_mode)
     if outcome.recovered:
         module.warn("An earlier run was killed half-way; undone first: {}".format(", ".join(outcome.recovered)))
     return result(outcome)
@@ -63,7 +63,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**ARGUMENTS, **ARGUMENT}, supports_check_mode=True)
     finish(module, lambda: run(module))
 
 

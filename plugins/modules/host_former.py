@@ -11,6 +11,7 @@ short_description: Bring back what host_origin remembers
 description:
   - For M(slurmrest.toolkit.host_origin), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which remembering does not need.
+extends_documentation_fragment: [slurmrest.toolkit.restarting]
 options:
   name: {description: Name of the role or transaction., type: str, required: true}
 attributes:
@@ -37,16 +38,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.slurm.version import Excerpt
 from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.former import bring_back
-from ..module_utils.slurmrest.transaction.judges import SLURM
+from ..module_utils.slurmrest.transaction.judges import judges
+from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
 
 
-def run(name: str, *, check: bool) -> dict[str, Any]:
+def run(name: str, table: Excerpt, *, check: bool) -> dict[str, Any]:
     """Bring it back; SlurmrestError when that cannot be done."""
     origin = Baseline()
     packages = sorted(origin.remembered(name).get("packages", {}))
-    outcome = bring_back(origin, name, check=check, judges=SLURM)
+    outcome = bring_back(origin, name, check=check, judges=judges(table))
     return {
         "changed": outcome.changed,
         "diff": outcome.diff,
@@ -59,8 +62,10 @@ def run(name: str, *, check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
-    finish(module, lambda: run(module.params["name"], check=module.check_mode))
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "str", "required": True}, **ARGUMENT}, supports_check_mode=True
+    )
+    finish(module, lambda: run(module.params["name"], module.params["columns"], check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ options:
     type: list
     elements: dict
     default: []
+  facts: {description: Those of this host; given by the action plugin for C(look)., type: dict}
+  columns:
+    description: Of the release table what decides about restarts; given by the action plugin for C(look).
+    type: list
+    elements: list
+    default: []
   ports: {description: Where each daemon listens; given by the action plugin., type: dict, default: {}}
   prefix: {description: "Where Slurm is installed, for its programs.", type: path}
   whole: {description: "Also look at the whole cluster, on its primary controller.", type: bool, default: false}
@@ -99,7 +105,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expected_key, named_hosts, written_by_us
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded import of_host
@@ -115,7 +120,7 @@ OWN = ("path", "reader", "daemons", "slurm_conf", "prefix")
 
 def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     """Everything the conductor has to know of this host."""
-    facts = detect({"slurm_conf": wanted["slurm_conf"]})
+    facts = wanted["facts"]
     names = [service.name for service in key.services]
     slurm = Slurm.of(facts, key.run)
     edited = of_host(facts, names, slurm=slurm, systemd=Systemd(key.run))
@@ -128,7 +133,7 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "configured": {name: expected_key(facts, name) for name in names},
         "ports": {name: daemon_ports(facts, name) for name in names},
         "newer": {name: str(edit) for name, edit in edited.items()},
-        "restart": refusals(key.services, key.run),
+        "restart": refusals(key.services, key.run, wanted["columns"]),
         "ours": written_by_us(facts, names),
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
@@ -174,6 +179,8 @@ def main() -> None:
             "daemons": {"type": "list", "elements": "dict", "default": []},
             "ports": {"type": "dict", "default": {}},
             "slurm_conf": {"type": "path"},
+            "facts": {"type": "dict"},
+            "columns": {"type": "list", "elements": "list", "default": []},
             "prefix": {"type": "path"},
             "whole": no,
             "primary": {"type": "str"},

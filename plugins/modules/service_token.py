@@ -35,6 +35,13 @@ options:
     default: []
   slurm_user: {description: "For C(controller): SlurmUser.", type: str, default: slurm}
   program: {description: "For C(program): where the program that fetches is to be.", type: path}
+  parameters:
+    description: "For C(controller): AuthAltParameters of slurm.conf by name. Looked at by the action plugin."
+    type: dict
+    default: {}
+  content:
+    description: "For C(program): the program in base64. Made by the action plugin, which has all of its sources."
+    type: str
   demand: {description: "For C(renew): also when the token in place is fresh.", type: bool, default: false}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
@@ -56,12 +63,12 @@ withdrawn: {description: Files of keys that nobody uses., returned: step control
 lifetime: {description: Seconds that the token in place lives., returned: step renew, type: int}
 """
 
+import base64
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.bundle import bundle
 from ..module_utils.slurmrest.service_token import hosts
 from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.specs import FileSpec
@@ -77,7 +84,7 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
         made, public_key = hosts.key_pair(wanted["account"], check=check)
         return {"changed": made, "public_key": public_key}
     if wanted["step"] == "program":
-        file = FileSpec(wanted["program"], bundle("service_token.fetch"), mode=0o755, shown=False)
+        file = FileSpec(wanted["program"], base64.b64decode(wanted["content"]), mode=0o755, shown=False)
         outcome = Transaction("slurmrest_token-program", files=[file], origin=Baseline()).apply(check=check)
         return {"changed": outcome.changed, "diff": outcome.diff}
     if wanted["step"] == "renew":
@@ -86,7 +93,7 @@ def run(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     consumers = wanted["consumers"]
     users = [consumer["user"] for consumer in consumers]
     sshd = hosts.sshd_settings(users[0] if users else "root")
-    hosts.refuse(hosts.controller_problems(consumers, wanted["slurm_user"], wanted["slurm_conf"], sshd))
+    hosts.refuse(hosts.controller_problems(consumers, wanted["slurm_user"], wanted["parameters"], sshd))
     seen = [consumer["name"] for consumer in consumers]
     kept = hosts.kept(name for name in wanted["members"] if name not in seen)
     return {
@@ -112,10 +119,12 @@ def main() -> None:
             "slurm_user": {"type": "str", "default": "slurm"},
             "slurm_conf": {"type": "path"},
             "program": {"type": "path"},
+            "parameters": {"type": "dict", "default": {}},
+            "content": {"type": "str"},
             "demand": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
-        required_if=[("step", "program", ("program",))],
+        required_if=[("step", "program", ("program", "content"))],
     )
     finish(module, lambda: run(module.params, check=module.check_mode))
 

@@ -73,7 +73,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.bearer import Token
 from ..module_utils.slurmrest.doctor.inquiry import inquire
-from ..module_utils.slurmrest.rest.client import Target, Tls
+from ..module_utils.slurmrest.rest.client import Target
+from ..module_utils.slurmrest.rest.tls import Tls
 from ..module_utils.slurmrest.slurmrestd.strangers import accounts_of, strangers
 
 

@@ -17,6 +17,7 @@ description:
     words.
   - The action plugin of the same name takes O(plans) and does this over several hosts, so that either all of them
     change or none does, slurmdbd first and the primary controller last.
+extends_documentation_fragment: [slurmrest.toolkit.restarting]
 options:
   parts:
     description: The configurations of this host.
@@ -104,6 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.merge.host import KINDS, Look, MergeRequest, Part, advice
+from ..module_utils.slurmrest.transaction.restarting import ARGUMENT as COLUMNS
 
 REQUEST = (
     "parts",
@@ -136,6 +138,7 @@ def _parts(parameters: dict[str, Any]) -> list[Part]:
                 communication=tuple(parameters["communication"]),
                 prefix=parameters["prefix"],
                 allow_state_loss=parameters["allow_state_loss"],
+                table=parameters["columns"],
             )
         )
         for part in parameters["parts"]
@@ -207,6 +210,7 @@ def main() -> None:
             "prefix": {"type": "path", "default": "/usr"},
             "allow_state_loss": {"type": "bool", "default": False},
             "plans": {"type": "dict"},
+            **COLUMNS,
             "leader": {"type": "str"},
             "aside": {"type": "list", "elements": "str"},
             "back": {"type": "list", "elements": "str"},

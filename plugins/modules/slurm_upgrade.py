@@ -10,8 +10,8 @@ module: slurm_upgrade
 short_description: Say what another release of Slurm means for the REST service, before anything is touched
 description:
   - Without O(looks) it looks at one host. With the looks of all hosts of the cluster it judges what the release that is
-    installed, or is about to be, means for the REST host that it runs on. Changes nothing, and does not fail for what
-    it finds.
+    installed, or is about to be, means for the REST host that it runs on, which the action plugin does on the
+    controller. Changes nothing, and does not fail for what it finds.
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
   - slurmrest.toolkit.instance
@@ -23,6 +23,16 @@ options:
   looks: {description: What this module saw on each host., type: dict}
   host: {description: Inventory name of this host., type: str}
   variables: {description: The variables of the roles by name., type: dict, default: {}}
+  columns:
+    description: Of the release table what decides how a configuration is read. The action plugin says it.
+    type: list
+    elements: list
+    default: []
+  protocols:
+    description: "Series of slurmctld by the number of its protocol. The action plugin says it."
+    type: dict
+    default: {}
+  read: {description: Files to read instead. The action plugin says it., type: list, elements: path, default: []}
   accept: {description: Ids of findings that shall not stop the run., type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -49,10 +59,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.host.reading import UnsafePath, read_site
-from ..module_utils.slurmrest.upgrade.judge import Case, report
 from ..module_utils.slurmrest.upgrade.look import look
 
 
@@ -64,22 +71,10 @@ def _text(path: str) -> str:
 
 
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Look, or judge; SlurmrestError for a release or an acceptance that is not known."""
-    if parameters["looks"] is None:
-        return {"look": look(parameters)}
-    facts = detect(
-        {
-            "account": parameters["variables"].get("slurm_common_slurmrestd_user"),
-            "slurmrestd": parameters["slurmrestd"],
-            "slurm_conf": parameters["slurm_conf"],
-            "instance": parameters["instance"],
-        }
-    )
-    if not facts["version"]:
-        raise SlurmrestError("There is no Slurm on this host.", "Run playbooks/deploy.yml to have slurmrestd.")
-    texts = {path: _text(path) for path in facts["unit"]["dropins"]}
-    case = Case(parameters["host"], facts, parameters["looks"], parameters["variables"], texts)
-    return {"report": report(case, parameters["accept"]).as_dict()}
+    """Look, or read; SlurmrestError where apt cannot tell what it would do."""
+    if parameters["read"]:
+        return {"texts": {path: _text(path) for path in parameters["read"]}}
+    return {"look": look(parameters)}
 
 
 def main() -> None:
@@ -96,6 +91,9 @@ def main() -> None:
             "host": {"type": "str"},
             "variables": {"type": "dict", "default": {}},
             "accept": {"type": "list", "elements": "str", "default": []},
+            "columns": {"type": "list", "elements": "list", "default": []},
+            "protocols": {"type": "dict", "default": {}},
+            "read": {"type": "list", "elements": "path", "default": []},
         },
         required_together=[("looks", "host")],
         supports_check_mode=True,

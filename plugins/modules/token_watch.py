@@ -12,9 +12,6 @@ description:
   - Runs on a host of slurmrestd. M(slurmrest.toolkit.key_rotation) is its caller and keeps the tokens in memory.
   - C(start) proves that only the old token is accepted and leaves a process behind that samples both until C(stop);
     without one it ends by itself after five minutes.
-extends_documentation_fragment:
-  - slurmrest.toolkit.slurm_conf
-  - slurmrest.toolkit.instance
 options:
   step:
     description: What to do.
@@ -24,6 +21,11 @@ options:
   user: {description: Whose tokens these are., type: str, default: root}
   old: {description: A token of the key that is in force., type: str}
   new: {description: A token of the key that is to come., type: str}
+  url: {description: The listener that is asked., type: str}
+  unit: {description: The service., type: str, default: slurmrestd.service}
+  account: {description: That of the service; empty for root., type: str, default: ""}
+  accounting: {description: Whether there is a slurmdbd., type: bool, default: false}
+  lame: {description: API versions that fail without one., type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full, description: Asks only.}
 author: slurmrest-toolkit contributors (!UNKNOWN)
@@ -46,29 +48,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.bearer import Token
-from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.detection import detect
 from ..module_utils.slurmrest.rest.client import Credentials, Target
 from ..module_utils.slurmrest.rotation.acceptance import NEW, OLD, Sampler, prove, routes
 from ..module_utils.slurmrest.slurmrestd import strangers
-from ..module_utils.slurmrest.slurmrestd.listeners import parse
-from ..module_utils.slurmrest.slurmrestd.unit import unit_names
 
 
 def run(wanted: dict[str, Any]) -> dict[str, Any]:
     """Do one step."""
     if wanted["step"] == "stop":
         return {"measurement": Sampler().stop()}
-    facts = detect({"slurm_conf": wanted["slurm_conf"], "instance": wanted["instance"]})
-    listeners = facts["unit"]["listeners"]
-    if not listeners:
-        raise SlurmrestError("the unit slurmrestd has no listener")
     tokens = {name: Credentials(wanted["user"], Token(wanted[name])) for name in (OLD, NEW) if wanted[name]}
     good, bad = (NEW, OLD) if wanted["step"] == "prove-new" else (OLD, NEW)
-    target = Target.parse(parse(listeners[0]["text"]).url)
-    unit = unit_names(wanted["instance"] or "")[0]
-    strangers.refuse([target], strangers.accounts_of(unit, facts["unit"]["user"] or ""))
-    where = routes(target, tokens[good], accounting=facts["slurm_conf"]["accounting"])
+    target = Target.parse(wanted["url"] or "")
+    strangers.refuse([target], strangers.accounts_of(wanted["unit"], wanted["account"]))
+    where = routes(target, tokens[good], accounting=wanted["accounting"], lame=wanted["lame"])
     found = prove(where, tokens[good], tokens.get(bad))
     if wanted["step"] == "start":
         Sampler().start(where, tokens)
@@ -83,8 +76,11 @@ def main() -> None:
             "user": {"type": "str", "default": "root"},
             "old": {"type": "str", "no_log": True},
             "new": {"type": "str", "no_log": True},
-            "slurm_conf": {"type": "path"},
-            "instance": {"type": "str"},
+            "url": {"type": "str"},
+            "unit": {"type": "str", "default": "slurmrestd.service"},
+            "account": {"type": "str", "default": ""},
+            "accounting": {"type": "bool", "default": False},
+            "lame": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError
 
 from ..module_utils.slurmrest.auth.bearer import Token, TokenError
-from ..module_utils.slurmrest.auth.jwt import owner
+from ..module_utils.slurmrest.auth.claims import owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

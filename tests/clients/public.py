@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmrest.rest.payloads import api_version, job_submission
+from slurmrest.rest.payloads import job_submission
+from slurmrest.slurm.api_versions import api_version
 
 import slurmrest_toolkit
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from ansible.template import Templar, trust_as_template
 if TYPE_CHECKING:
     from types import CodeType
 
+# What was imported of the collection before, as plain Python does it, has no metadata, and Ansible asks for that.
+for _name in [name for name in sys.modules if name.partition(".")[0] == "ansible_collections"]:
+    del sys.modules[_name]
 init_plugin_loader()
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

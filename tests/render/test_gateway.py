@@ -509,7 +509,7 @@ COUNTING = {"__slurmrest_gateway_counters_result": RESULT, "__slurmrest_gateway_
 
 def test_what_is_counted_is_the_log_as_it_is_written() -> None:
     """The program reads members of its lines, and the kinds of requests as they are called there."""
-    more = {"slurmrest_gateway_status": "127.0.0.1:9820", **COUNTING}
+    more: dict[str, Any] = {"slurmrest_gateway_status": "127.0.0.1:9820", **COUNTING}
     ((path, text),) = rendered("__slurmrest_gateway_counters_files", "pam", **more).items()
     assert path == COUNTERS
     program, log = "/usr/local/lib/slurmrest/counters.pyz", "/var/log/nginx/slurmrest-gateway.access.log"

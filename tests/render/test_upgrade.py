@@ -9,6 +9,7 @@ import pytest
 from slurmrest.slurmrestd import preflight
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.contradictions import contradictions
+from slurmrest.systemd import environment_files
 from slurmrest.transaction.set_aside import without_lines
 from slurmrest.upgrade.judge import Case, set_aside
 
@@ -37,7 +38,7 @@ def facts(host: Host) -> dict[str, Any]:
         "environment_file": {
             "path": own,
             "ours": "slurmrest.toolkit wrote this file" in text,
-            "variables": [item.name for item in units.parse_environment_file(text, own)],
+            "variables": [item.name for item in environment_files.parse_environment_file(text, own)],
         },
     }
 

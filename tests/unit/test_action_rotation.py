@@ -14,6 +14,13 @@ standby = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins
 rotation = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.key_rotation")
 
 
+FACTS = {
+    "unit": {"listeners": [{"text": "127.0.0.1:6820"}], "user": "slurmrestd"},
+    "slurm_conf": {"accounting": True},
+}
+"""Of the REST host."""
+
+
 class Asking:
     """A conductor that asks the REST host once."""
 
@@ -41,7 +48,7 @@ def test_the_service_of_this_cluster_is_asked(
 
     def result_on(_action: object, host: str, module: str, arguments: dict[str, Any], _variables: object) -> Any:
         seen.append((host, module, arguments))
-        return {"paths": {}}
+        return {"ansible_facts": {"slurmrest": FACTS}} if module == rotation.FACTS_MODULE else {"paths": {}}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(rotation, "Conductor", Asking)
@@ -50,7 +57,13 @@ def test_the_service_of_this_cluster_is_asked(
     arguments = {"step": "rotate", "hosts": {}, "primary": "ctl", "rest_host": "rest", "user": "root", **given}
     action._task = SimpleNamespace(args=arguments, check_mode=False)
     assert action.run(task_vars={"inventory_hostname": "ctl"})["changed"]
-    assert seen == [("rest", "slurmrest.toolkit.token_watch", {"user": "root", "step": "start", **asked})]
+    service = {"url": "http://127.0.0.1:6820", "account": "slurmrestd", "accounting": True}
+    (_host, module, looked), (host, watching, told) = seen
+    assert (module, {name: looked[name] for name in looked if name != "columns"}) == (rotation.FACTS_MODULE, asked)
+    assert (host, watching) == ("rest", "slurmrest.toolkit.token_watch")
+    assert told.pop("lame") == ["v0.0.39"]
+    assert told.pop("unit") == ("slurmrestd@beta.service" if "instance" in asked else "slurmrestd.service")
+    assert told == {"user": "root", "step": "start", **service}
 
 
 def test_each_host_is_told_of_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:

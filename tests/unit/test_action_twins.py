@@ -14,6 +14,7 @@ Answers = dict[str, dict[str, Any]]
 NOTHING: dict[str, Any] = {}
 TASK = {"name": "slurmrestd_service", "state": "absent"}
 HERE = "ansible_collections.slurmrest.toolkit.plugins.action"
+RESTARTING = importlib.import_module(f"{HERE.rpartition('.')[0]}.plugin_utils.restarting").RESTARTING
 
 
 def run(
@@ -82,7 +83,8 @@ def test_what_is_to_be_done_is_done_with_the_same_arguments(monkeypatch: pytest.
     done = {"changed": True, "restarted": ["slurmctld"]}
     answers: Answers = {"host_transaction": {"changed": False, "settled": False}, "host_change": done}
     result, ran = run("host_transaction", answers, monkeypatch)
-    assert ran == [("host_transaction", None), ("host_change", None)]
+    task = {"name": "slurmrestd_service", "state": "absent"}
+    assert ran == [("host_transaction", task), ("host_change", {**task, **RESTARTING})]
     assert result == done
 
 
@@ -102,4 +104,30 @@ def test_only_what_is_remembered_is_brought_back(monkeypatch: pytest.MonkeyPatch
     answers: Answers = {"host_origin": {"changed": False, "remembered": True}, "host_former": back}
     result, ran = run("host_origin", answers, monkeypatch)
     assert result == back
-    assert ran == [("host_origin", None), ("host_former", {"name": "slurmrestd_service"})]
+    assert ran == [("host_origin", None), ("host_former", {"name": "slurmrestd_service", **RESTARTING})]
+
+
+KEY = {"path": "/key", "owner": "slurm", "group": "slurm", "source": "ctl1"}
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_key_is_placed_only_where_it_is_not_in_place(settled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = importlib.import_module(f"{HERE}.shared_key")
+    ran: list[tuple[str, str, set[str]]] = []
+
+    def result_on(_action: object, host: str, module: str, arguments: dict[str, Any], _variables: object) -> Any:
+        ran.append((host, module.removeprefix("slurmrest.toolkit."), set(arguments)))
+        there = {"changed": False, "content": "a2V5"}
+        if module == plugin.CHANGE:
+            return {**there, "changed": True}
+        return {**there, "settled": settled} if settled else {"changed": False, "settled": False}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(plugin, "result_on", result_on)
+    action = object.__new__(plugin.ActionModule)
+    action._task = SimpleNamespace(args=KEY, check_mode=False)
+    result = action.run(task_vars={"inventory_hostname": "ctl2"})
+    modules = ["shared_key"] if settled else ["shared_key", "shared_key_change"]
+    assert [(host, module) for host, module, _given in ran] == [(h, m) for h in ("ctl1", "ctl2") for m in modules]
+    assert result == {"changed": not settled}
+    assert all("source" not in given and "columns" in given for _h, module, given in ran if module.endswith("change"))

@@ -21,16 +21,17 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.host import access, files, reading
 from slurmrest.host import acl as access_lists
 from slurmrest.host.lock import host_lock
+from slurmrest.host.present import read_present
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
-from slurmrest.transaction.present import read_present
 from slurmrest.transaction.specs import DirectorySpec, FileSpec
 from slurmrest.transaction.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-shared_key = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.modules.shared_key")
+shared_key = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.modules.shared_key_change")
+key_place = importlib.import_module(f"{shared_key.placing.__module__}")
 
 OTHER = 65534
 THIRD = 65533
@@ -358,8 +359,8 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
     assert fetch.read_record(settings) is None
     key = tmp_path / "jwt.key"
     os.mkfifo(key)
-    with pytest.raises(shared_key.SlurmrestError, match="FIFO"):
-        shared_key._present(str(key))
+    with pytest.raises(key_place.SlurmrestError, match="FIFO"):
+        key_place._present(str(key))
     with pytest.raises(reading.UnsafePath, match="FIFO"):
         rotation.KeyOnHost(str(key), "root", state_dir=str(tmp_path / "state")).sign("root", 60)
     assert (
@@ -460,15 +461,15 @@ def test_a_key_that_is_a_link_of_slurm_users_is_not_made(
     theirs_link(theirs / "jwt.key", outside / "made")
     state = str(tmp_path / "state")
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
-    monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
+    monkeypatch.setattr(key_place, "_refuse_unsafe", lambda *_arguments, **_more: None)
     monkeypatch.setattr(shared_key, "Baseline", lambda: None)
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     wanted = {
         "path": str(theirs / "jwt.key"), "owner": str(OTHER), "group": str(OTHER), "mode": "0600",
         "directory_mode": "0700", "content": base64.b64encode(b"k" * 32).decode(), "size": 32,
-        "services": [], "allow_restart": True, "fetch": False, "named_by": "",
+        "services": [], "allow_restart": True, "fetch": False, "named_by": "", "columns": [],
     }  # fmt: skip
-    with pytest.raises(shared_key.SlurmrestError, match="symbolic link"):
+    with pytest.raises(key_place.SlurmrestError, match="symbolic link"):
         shared_key.place(wanted, check=False)
     assert not (outside / "made").exists()
 
@@ -479,20 +480,20 @@ def test_what_slurmdbd_conf_alone_names_is_not_made(
 ) -> None:
     state, key = str(tmp_path / "state"), tmp_path / "made"
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
-    monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
+    monkeypatch.setattr(key_place, "_refuse_unsafe", lambda *_arguments, **_more: None)
     monkeypatch.setattr(shared_key, "Baseline", lambda: None)
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     wanted = {
         "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
         "content": "", "size": 32, "services": [], "allow_restart": True, "fetch": False,
-        "named_by": "/etc/slurm/slurmdbd.conf:7",
+        "columns": [], "named_by": "/etc/slurm/slurmdbd.conf:7",
     }  # fmt: skip
     if there:
         key.write_bytes(b"k" * 32)
         assert not shared_key.place(wanted, check=False)["changed"]
         return
     for check in (True, False):
-        with pytest.raises(shared_key.InputError, match=r"made'.*slurmdbd\.conf:7 alone names it.*Allowed"):
+        with pytest.raises(key_place.InputError, match=r"made'.*slurmdbd\.conf:7 alone names it.*Allowed"):
             shared_key.place(wanted, check=check)
     assert not key.exists()
     assert shared_key.place({**wanted, "named_by": ""}, check=False)["changed"]
@@ -503,9 +504,9 @@ def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, mon
     files.have_directory(state)
     note = {"digest": hashlib.sha256(ended).hexdigest(), "without": ["ctl1"]}
     files.save_record(keys.retired_record(str(key), state), {str(key): note})
-    monkeypatch.setattr(shared_key, "is_retired", functools.partial(keys.is_retired, state_dir=state))
+    monkeypatch.setattr(key_place, "is_retired", functools.partial(keys.is_retired, state_dir=state))
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
-    monkeypatch.setattr(shared_key, "_refuse_unsafe", lambda *_arguments: None)
+    monkeypatch.setattr(key_place, "_refuse_unsafe", lambda *_arguments, **_more: None)
     monkeypatch.setattr(shared_key, "Baseline", lambda: None)
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     key.write_bytes(b"n" * 32)
@@ -513,9 +514,9 @@ def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, mon
     wanted = {
         "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
         "content": base64.b64encode(ended).decode(), "size": 32, "services": [], "allow_restart": True,
-        "fetch": False, "named_by": "",
+        "fetch": False, "named_by": "", "columns": [],
     }  # fmt: skip
-    with pytest.raises(shared_key.SlurmrestError, match=r"a rotation without ctl1 has ended.*rm .*jwt\.key"):
+    with pytest.raises(key_place.SlurmrestError, match=r"a rotation without ctl1 has ended.*rm .*jwt\.key"):
         shared_key.place(wanted, check=False)
     assert key.read_bytes() == b"n" * 32
     assert shared_key.place({**wanted, "content": base64.b64encode(b"m" * 32).decode()}, check=False)["changed"]

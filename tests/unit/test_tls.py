@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.doctor import inquiry
-from slurmrest.rest.client import ClientError, Target, Tls, request
+from slurmrest.rest.client import ClientError, Target, request
 from slurmrest.rest.session import Exchange
+from slurmrest.rest.tls import Tls
 from slurmrest.transaction.asking import REVISION_HEADER, probe_error
 from slurmrest.transaction.probes import Probe
 from slurmrest.verify.table import curl_line

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from slurmrest.auth import jwt
-from slurmrest.verify.checks import CHECKS
-from slurmrest.verify.run import Report, Result
+from slurmrest.verify.run import CHECKS, Report, Result
 
 from slurmrest_toolkit.clusters import prove
 from slurmrest_toolkit.clusters.state import Machine, Node, plan_nodes
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slurmrest.rest.session import Session
-    from slurmrest.verify.checks import Check
+    from slurmrest.verify.check import Check
 
     from slurmrest_toolkit.containers.engine import Engine
 

@@ -7,7 +7,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from slurmrest.errors import SlurmrestError
-from slurmrest.rest.client import Target, Tls
+from slurmrest.rest.client import Target
+from slurmrest.rest.tls import Tls
 from slurmrest.slurm.releases import lookup
 from slurmrest.verify.login import credentials_of
 

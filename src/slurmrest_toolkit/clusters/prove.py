@@ -14,7 +14,7 @@ from slurmrest.rest.client import Credentials, Target
 from slurmrest.rest.session import Outcome
 from slurmrest.slurm.releases import lookup
 from slurmrest.verify import run as verify
-from slurmrest.verify.checks import CHECKS, Check
+from slurmrest.verify.check import Check
 from slurmrest.verify.table import render_table
 
 from slurmrest_toolkit.clusters import tokens
@@ -81,8 +81,8 @@ def prove(engine: Engine, cluster: Cluster, made: Sequence[Token], key: Key, lev
         )
 
     newest = lookup(cluster.slurm_version).release.newest_api
-    report, waited = both(ask, newest) if full else (ask(CHECKS), 0.0)
-    cluster.verify = report.as_dict()
+    report, waited = both(ask, newest) if full else (ask(verify.CHECKS), 0.0)
+    cluster.verify = verify.as_dict(report)
     cluster.api_versions = list(report.api_versions)
     if not all(check.ok or (check.ok is None and not full) for check in report.checks):
         raise ClusterFailedError(f"the verification did not prove everything\n{render_table(report)}")
@@ -105,10 +105,10 @@ def both(ask: Callable[[Sequence[Check]], Report], newest: str) -> tuple[Report,
         session.api_version = newest
         return Outcome(ok=True, detail=newest)
 
-    known = {check.id: check for check in CHECKS} | {VERSIONS: Check(VERSIONS, "", assume, needs_api=False)}
+    known = {check.id: check for check in verify.CHECKS} | {VERSIONS: Check(VERSIONS, "", assume, needs_api=False)}
     with ThreadPoolExecutor(max_workers=1) as beside:
         jobs = beside.submit(ask, [known[name] for name in (*FIRST, *JOBS)])
-        others = ask([check for check in CHECKS if check.id not in JOBS])
+        others = ask([check for check in verify.CHECKS if check.id not in JOBS])
         begin = time.monotonic()
         found = jobs.result()
     waited = time.monotonic() - begin

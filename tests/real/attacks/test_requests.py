@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.rest.client import ClientError, open_idle
+from slurmrest.rest.client import ClientError
+from slurmrest.rest.idle import open_idle
 
 from tests.real.attacks.conftest import ROOT, Attacked
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import bearer, jwt
 from slurmrest.rest.client import ClientError
-from slurmrest.rest.payloads import api_version, job_submission
+from slurmrest.rest.payloads import job_submission
+from slurmrest.slurm.api_versions import api_version
 
 from slurmrest_toolkit.clusters.state import load
 from tests.real.attacks.conftest import KEY, NODE, ORDINARY, ROOT, Attacked, refused

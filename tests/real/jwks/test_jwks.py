@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth.bearer import Token
 from slurmrest.auth.jwt import with_forged_signature, with_other_claims, without_signature
-from slurmrest.rest import answers
+from slurmrest.rest import answers, job_answers
 from slurmrest.rest.payloads import job_submission
 
 from tests.real.jwks.conftest import JWKS, LAYOUTS, USER, Issued, eventually, takes_any_type
@@ -75,7 +75,7 @@ def assert_refused(issued: Issued, token: str, what: str) -> None:
 def test_a_token_of_the_login_flow_lists_nodes_and_runs_a_job(issued: Issued) -> None:
     token = issued.provider.login(USER)
     nodes = issued.ask(token, "nodes")
-    assert issued.having("slurmd") in [name for name, _states in answers.nodes(nodes.json())], nodes.text
+    assert issued.having("slurmd") in [name for name, _states in job_answers.nodes(nodes.json())], nodes.text
     body = job_submission(
         issued.api,
         name="from-the-portal",
@@ -88,7 +88,7 @@ def test_a_token_of_the_login_flow_lists_nodes_and_runs_a_job(issued: Issued) ->
     assert answers.errors_of(submitted) == []
     job = submitted["job_id"]
     done = eventually(
-        lambda: (status := answers.job_status(issued.ask(token, f"job/{job}").json())).completed and status,
+        lambda: (status := job_answers.job_status(issued.ask(token, f"job/{job}").json())).completed and status,
         f"job {job} to end",
     )
     assert not done.failed

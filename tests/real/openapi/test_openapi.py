@@ -11,7 +11,8 @@ from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
-from slurmrest.rest.payloads import api_version, job_submission
+from slurmrest.rest.payloads import job_submission
+from slurmrest.slurm.api_versions import api_version
 
 import slurmrest_toolkit
 from tests.real.clusters import live_cluster, slurmrest

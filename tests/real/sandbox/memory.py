@@ -14,6 +14,7 @@ from typing import Any
 
 from slurmrest.auth.jwt import Key, claims_for, encode
 from slurmrest.rest import payloads
+from slurmrest.slurm.api_versions import api_version
 
 from benchmarks.load import CLIENT, PEAK
 from slurmrest_toolkit.clusters.state import load
@@ -62,7 +63,7 @@ class Service:
     def fill(self, jobs: int) -> None:
         """Submit jobs that wait."""
         job = payloads.job_submission(
-            payloads.api_version(self.api),
+            api_version(self.api),
             name="waiting",
             script="#!/bin/sh\n",
             directory="/",

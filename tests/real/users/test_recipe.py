@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth.bearer import Token
-from slurmrest.rest import answers
+from slurmrest.rest import answers, job_answers
 from slurmrest.rest.client import Credentials, Response, request
 
 from tests.real.users.conftest import CONTROLLER, USER
@@ -89,7 +89,7 @@ def test_recipe_works_with_its_gaps_filled(login: LoginHost, packages: Path, key
     assert (answer.status, bool(job_id)) == (200, True), answer.text
     for _try in range(60):
         shown = request(login.target, "GET", f"/slurm/{login.newest_api}/job/{job_id}", headers=credentials.headers())
-        if answers.job_status(shown.json()).completed:
+        if job_answers.job_status(shown.json()).completed:
             break
         time.sleep(0.5)
     assert login.run("cat recipe.out").stdout == "c1\nhello world444\n"

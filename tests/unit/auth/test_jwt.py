@@ -12,7 +12,7 @@ import jwt as pyjwt
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from slurmrest.auth import bearer, jwt
+from slurmrest.auth import bearer, jwt, minting
 
 KEY_BYTES = bytes(range(32))
 KEY = jwt.Key(KEY_BYTES)
@@ -156,7 +156,7 @@ def test_a_time_long_ago_is_no_fault_of_form(exp: int) -> None:
     ],
 )
 def test_times_that_slurm_takes_and_that_are_odd(claims: dict[str, Any], said: list[str]) -> None:
-    remarks = jwt.inspect(jwt.encode({"sun": "alice", **claims}, KEY)).remarks(1000.0)
+    remarks = minting.remarks(jwt.inspect(jwt.encode({"sun": "alice", **claims}, KEY)), 1000.0)
     assert len(remarks) == len(said)
     assert all(remark.startswith(begin) for remark, begin in zip(remarks, said, strict=True))
 

@@ -19,8 +19,7 @@ from slurmrest.doctor import diagnosis
 from slurmrest.doctor.diagnosis import SCHEMA, Diagnosis, catalogue, diagnose, rules_by_id
 from slurmrest.doctor.model import Cluster
 from slurmrest.doctor.render import render_text
-from slurmrest.slurmrestd import running
-from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd import running, unit_places
 
 from tests.real.faults.record import apply
 
@@ -332,7 +331,7 @@ def test_a_unit_that_had_to_be_killed_is_told_while_it_would_happen_again(
 
 def test_two_faults_are_two_findings_and_the_weightier_comes_first() -> None:
     data = evidence("slurmctld-stopped")
-    data["hosts"]["node1"]["files"][units.DROPIN]["account_writes"] = True
+    data["hosts"]["node1"]["files"][unit_places.DROPIN]["account_writes"] = True
     report = judge(data)
     assert ids(report) == ["slurmctld-stopped", "dropin-writable"]
     assert report.findings[0].consequences

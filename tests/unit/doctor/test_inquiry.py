@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import bearer, jwt
 from slurmrest.doctor import inquiry
-from slurmrest.rest.client import Response, Tls
+from slurmrest.rest.client import Response
+from slurmrest.rest.tls import Tls
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 

@@ -26,8 +26,7 @@ from slurmrest.host.access import describe
 from slurmrest.host.own import MARKER
 from slurmrest.slurm import conf as slurmconf
 from slurmrest.slurm.daemons import DAEMONS
-from slurmrest.slurmrestd import adoption
-from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd import adoption, unit_places
 
 UNITS = Path(__file__).resolve().parents[2] / "render" / "units"
 SHOW = """\
@@ -73,9 +72,9 @@ class Host:
         monkeypatch.setattr(installation, "NOBODY", 0)  # who cannot enter the directory of a test
         monkeypatch.setattr(installation, "DPKG", str(root / "dpkg"))
         monkeypatch.setattr(module, "OS_RELEASE", (str(root / "os-release"),))
-        monkeypatch.setattr(facts_units, "OWN_UNIT", str(self.admin / units.UNIT))
-        monkeypatch.setattr(units, "UNIT_PATHS", places)
-        monkeypatch.setattr(units, "DROPIN", str(self.admin / "slurmrestd.service.d/50-slurmrest.conf"))
+        monkeypatch.setattr(facts_units, "OWN_UNIT", str(self.admin / unit_places.UNIT))
+        monkeypatch.setattr(unit_places, "UNIT_PATHS", places)
+        monkeypatch.setattr(unit_places, "DROPIN", str(self.admin / "slurmrestd.service.d/50-slurmrest.conf"))
 
     def write(self, path: Path | str, text: str, mode: int = 0o644) -> Path:
         target = self.root / path
@@ -98,7 +97,7 @@ class Host:
         text = (UNITS / f"{name}.service").read_text()
         for before, after in replacements.items():
             text = text.replace(before, after)
-        return self.write(self.vendor / units.UNIT, text.replace("/etc/default/", f"{self.root}/etc/default/"))
+        return self.write(self.vendor / unit_places.UNIT, text.replace("/etc/default/", f"{self.root}/etc/default/"))
 
     def detect(self, **options: Any) -> dict[str, Any]:
         facts = detect({"slurm_conf": str(self.conf), **options})
@@ -272,7 +271,7 @@ def test_the_unit_is_read_from_disk_where_systemd_is_not_there(host: Host) -> No
 def test_with_and_without_our_dropin(host: Host) -> None:
     host.unit("debian-24.11")
     host.write(
-        units.DROPIN, "[Service]\nUser=slurmrestd\nExecStart=\nExecStart=/usr/sbin/slurmrestd -f /x/slurm.conf\n"
+        unit_places.DROPIN, "[Service]\nUser=slurmrestd\nExecStart=\nExecStart=/usr/sbin/slurmrestd -f /x/slurm.conf\n"
     )
     facts = host.detect()
     assert facts["unit"]["exec_start"] == [["/usr/sbin/slurmrestd", "-f", "/x/slurm.conf"]]
@@ -291,7 +290,7 @@ def test_what_would_beat_our_dropin_is_known_before_and_after_it_is_written(host
     earlier = host.write("etc/sysconfig/slurmrestd", "# x\nSLURMRESTD_LISTEN=:6820\n")
     host.write("etc/default/slurmrestd", f"# {MARKER}\nSLURMRESTD_LISTEN=127.0.0.1:6820\n")
     if ours_is_there:
-        host.write(units.DROPIN, "[Service]\nUser=slurmrestd\n")
+        host.write(unit_places.DROPIN, "[Service]\nUser=slurmrestd\n")
     found = {(item["setting"], item["file"], item["line"]) for item in host.detect()["contradictions"]}
     # The file that is ours to write does not count: it will not say what it says now.
     assert found == {("User", str(later), 2), ("SLURMRESTD_LISTEN", str(earlier), 2)}
@@ -332,7 +331,7 @@ def test_the_environment_file_that_is_ours_to_write(host: Host) -> None:
 
 
 def test_a_unit_of_the_administrator_is_not_ours(host: Host) -> None:
-    own = host.admin / units.UNIT
+    own = host.admin / unit_places.UNIT
     host.write(own, "[Service]\nExecStart=/usr/sbin/slurmrestd\n")
     facts = host.detect()
     assert (facts["units"]["slurmrestd"]["fragment"], facts["fragment_ours"]) == (str(own), False)
@@ -431,7 +430,7 @@ def test_where_slurm_conf_is(host: Host, place: str) -> None:
         "condition": f"[Unit]\nConditionPathExists={conf}\n",
         "prefix": "[Unit]\nConditionPathExists=/not/there/slurm.conf\n",
     }
-    host.write(host.vendor / units.UNIT, lines[place])
+    host.write(host.vendor / unit_places.UNIT, lines[place])
     restd = host.program("opt/slurm/sbin/slurmrestd", "slurm 24.11.5")
     facts = detect({"slurmrestd": str(restd)})
     assert facts["slurm_conf"]["path"] == str(conf)
@@ -449,7 +448,7 @@ def test_a_configuration_of_slurmrestd_s_own_is_not_the_cluster_s(host: Host, pl
         "option": f"[Service]\nExecStart=/usr/sbin/slurmrestd -f {own} -s slurmctld\n",
         "environment": f"[Service]\nEnvironment=SLURM_CONF={own}\nExecStart=/usr/sbin/slurmrestd\n",
     }
-    host.write(host.vendor / units.UNIT, lines[place])
+    host.write(host.vendor / unit_places.UNIT, lines[place])
     facts = detect({"slurmrestd": str(host.program("opt/slurm/sbin/slurmrestd", "slurm 24.11.5"))})
     assert facts["slurm_conf"]["path"] == str(conf)
     assert facts["slurm_conf"]["auth_type"] == "auth/munge"
@@ -460,7 +459,7 @@ def test_a_configuration_of_slurmrestd_s_own_is_not_the_cluster_s(host: Host, pl
 def test_on_a_controller_the_file_of_slurmctld_counts(host: Host, line: str) -> None:
     conf = host.write("ctl/slurm.conf", "ClusterName=here\n")
     other = host.write("rest/slurm.conf", "ClusterName=here\n")
-    host.write(host.vendor / units.UNIT, f"[Service]\nExecStart=/usr/sbin/slurmrestd -f {other}\n")
+    host.write(host.vendor / unit_places.UNIT, f"[Service]\nExecStart=/usr/sbin/slurmrestd -f {other}\n")
     controller = host.write(host.vendor / "slurmctld.service", f"[Service]\n{line.format(conf)}\n")
     shown = f"Id=slurmctld.service\nLoadState=loaded\nActiveState=active\nFragmentPath={controller}\nDropInPaths="
     host.program("bin/systemctl", shown)
@@ -547,7 +546,7 @@ def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
     with subprocess.Popen(command, env={"SLURM_JWT": "daemon", "SLURM_CONF": "/opt/slurm/etc/slurm.conf"}) as process:
         try:
             wait_for_command(process.pid)
-            kept = facts_units.adopted_of(units.DROPIN, process.pid, "nobody-else", {})["adopted"]
+            kept = facts_units.adopted_of(unit_places.DROPIN, process.pid, "nobody-else", {})["adopted"]
         finally:
             process.kill()
     assert kept["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
@@ -569,8 +568,8 @@ def test_what_a_process_only_says_of_itself_is_not_adopted(tmp_path: Path) -> No
     with subprocess.Popen(command, env=said, cwd="/", user=65534, group=65534, extra_groups=[]) as process:
         try:
             wait_for_command(process.pid)
-            found = facts_units.adopted_of(units.DROPIN, process.pid, "slurm", {})
-            stated = facts_units.adopted_of(units.DROPIN, process.pid, "slurm", {}, [said["SLURM_CONF"]])
+            found = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {})
+            stated = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {}, [said["SLURM_CONF"]])
         finally:
             process.kill()
     assert found["adopted"]["slurmrestd_service_listen"] == ["127.0.0.1:6899"]

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slurmrest.rest import answers
-from slurmrest.rest.payloads import api_version
-from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.rest import answers, job_answers
+from slurmrest.slurm.api_versions import API_VERSIONS, api_version
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -35,8 +34,8 @@ def test_no_json_raises(payload: Any) -> None:
     assert isinstance(answers.slurm_version(payload), (str, type(None)))
     served = answers.served_versions(payload)
     assert all(name.startswith("v") for name in served.slurm + served.slurmdb)
-    assert isinstance(str(answers.job_status(payload)), str)
-    assert all(isinstance(name, str) for name, _states in answers.nodes(payload))
+    assert isinstance(str(job_answers.job_status(payload)), str)
+    assert all(isinstance(name, str) for name, _states in job_answers.nodes(payload))
     for api in API_VERSIONS.values():
         assert all(isinstance(up, bool) for _host, up in answers.controllers(payload, api))
 
@@ -114,7 +113,7 @@ def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
 def test_nodes() -> None:
     old = {"name": "a", "state": "idle", "state_flags": ["DRAIN"]}
     payload = {"nodes": [old, {"name": "b", "state": ["MIXED", "CLOUD"]}, {}, 7]}
-    assert answers.nodes(payload) == [("a", ("IDLE", "DRAIN")), ("b", ("MIXED", "CLOUD")), ("?", ())]
+    assert job_answers.nodes(payload) == [("a", ("IDLE", "DRAIN")), ("b", ("MIXED", "CLOUD")), ("?", ())]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_nodes() -> None:
     ],
 )  # fmt: skip
 def test_job(job: dict[str, Any], completed: bool, failed: bool, shown: str) -> None:
-    status = answers.job_status({"jobs": [job]})
+    status = job_answers.job_status({"jobs": [job]})
     assert (status.completed, status.failed, str(status)) == (completed, failed, shown)
 
 

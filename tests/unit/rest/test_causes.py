@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from slurmrest.rest.answers import ApiError
 from slurmrest.rest.causes import Circumstances, expired, explain
-from slurmrest.slurm.releases import lookup
+from slurmrest.rest.whole_table import TABLE
 
 AUTH = ApiError(1007, "Protocol authentication error")
 CTLD = ApiError(1800, "Unable to contact slurm controller (connect failure)")
@@ -78,7 +78,7 @@ NOWHERE = {"elsewhere": False}
     ],
 )
 def test_causes(version: str, status: int, errors: list[ApiError], known: dict[str, Any], cause: str) -> None:
-    found = explain(status, errors, lookup(version).release, Circumstances(**known))
+    found = explain(status, errors, TABLE.at(version)[0], Circumstances(**known))
     assert cause in found.text
     assert bool(found.text) == bool(cause)
     assert ("AuthAltTypes" in found.text) == cause.endswith("is missing")
@@ -87,6 +87,6 @@ def test_causes(version: str, status: int, errors: list[ApiError], known: dict[s
 
 
 def test_without_a_known_cause_there_is_still_somewhere_to_look() -> None:
-    found = explain(418, [], lookup("24.11.5").release, Circumstances())
+    found = explain(418, [], TABLE.at("24.11.5")[0], Circumstances())
     assert (found.id, found.text) == ("unknown", "")
     assert "journalctl" in found.remedy

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.rest.payloads import UNLIMITED, api_version, job_submission, number
-from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.rest.payloads import UNLIMITED, job_submission, number
+from slurmrest.slurm.api_versions import API_VERSIONS, api_version
 from slurmrest.users.batch import OPTIONS
 
 OLD = ("v0.0.35", "v0.0.36", "v0.0.37", "v0.0.38")

@@ -40,7 +40,7 @@ def test_the_newest_version_is_asked(series: str) -> None:
 def test_without_accounting_a_version_that_needs_it_is_passed_over() -> None:
     style = replace(STYLES["22.05"], apis=("v0.0.38", "v0.0.39"))
     with serving(FakeSlurmrestd(style, accounting=False)) as target:
-        assert routes(target, TOKENS[OLD], accounting=False).paths == {"slurm": "/slurm/v0.0.38/diag"}
+        assert routes(target, TOKENS[OLD], accounting=False, lame=["v0.0.39"]).paths == {"slurm": "/slurm/v0.0.38/diag"}
 
 
 def test_accounting_that_is_not_served_is_an_error() -> None:

@@ -105,7 +105,7 @@ def test_a_rotation(tmp_path: Path, layout: Callable[..., Lab], rereads: bool) -
 
 def test_nobody_stands_by_while_the_primary_restarts(tmp_path: Path) -> None:
     lab = split(tmp_path)
-    seen = {}
+    seen: dict[str, object] = {}
     ctl, backup = lab.hosts["ctl"], lab.hosts["ctl2"]
     load, database = ctl.load, lab.hosts["db"].load
     ctl.load = lambda name: (seen.update(ctl=backup.loaded[name]), load(name))[-1]  # type: ignore[method-assign]

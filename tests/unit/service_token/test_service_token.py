@@ -22,7 +22,7 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
 from slurmrest.service_token import fetch, hosts
 from slurmrest.service_token.fetch import Controller, FetchSettings, NotRenewed, Record
-from slurmrest.systemd import sandbox as confinement
+from slurmrest.systemd import security
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -303,12 +303,9 @@ def test_a_host_without_ssh_is_refused(good: dict[str, Any], monkeypatch: pytest
     assert [problem.variable for problem in hosts.consumer_problems(good)] == ["ssh"]
 
 
-def controller(
-    monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str | None], sshd: dict[str, list[str]], **consumer: Any
-) -> list[str]:
-    monkeypatch.setattr(hosts, "detect", lambda _: {"slurm_conf": {"auth_alt_parameters": parameters}})
+def controller(parameters: dict[str, str | None], sshd: dict[str, list[str]], **consumer: Any) -> list[str]:
     consumers = [{"name": "web", "user": "portal", "lifespan": 3600, **consumer}]
-    return [problem.variable for problem in hosts.controller_problems(consumers, "slurmadm", None, sshd)]
+    return [problem.variable for problem in hosts.controller_problems(consumers, "slurmadm", parameters, sshd)]
 
 
 SSHD = {"pubkeyauthentication": ["yes"], "authorizedkeysfile": [".ssh/authorized_keys .ssh/authorized_keys2"]}
@@ -334,23 +331,22 @@ SSHD = {"pubkeyauthentication": ["yes"], "authorizedkeysfile": [".ssh/authorized
 )
 @pytest.mark.usefixtures("good")
 def test_a_controller_that_cannot_serve_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
     parameters: dict[str, str | None],
     sshd: dict[str, list[str]],
     consumer: dict[str, Any],
     expected: list[str],
 ) -> None:
-    assert controller(monkeypatch, parameters, {**SSHD, **sshd}, **consumer) == expected
+    assert controller(parameters, {**SSHD, **sshd}, **consumer) == expected
 
 
 @pytest.mark.usefixtures("good")
-def test_an_account_that_could_lift_its_restriction_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_that_could_lift_its_restriction_is_refused() -> None:
     home = Path(hosts.HOMES) / "portal"
     home.mkdir(parents=True)
     if os.geteuid() == 0:
-        assert controller(monkeypatch, {}, SSHD) == []
+        assert controller({}, SSHD) == []
     home.chmod(0o777)
-    assert controller(monkeypatch, {}, SSHD) == ["slurmrest_token_user"]
+    assert controller({}, SSHD) == ["slurmrest_token_user"]
 
 
 @pytest.mark.usefixtures("good")
@@ -388,14 +384,14 @@ def test_a_key_pair_is_made_once() -> None:
 
 @pytest.mark.usefixtures("good")
 def test_in_fips_mode_the_key_is_of_a_kind_that_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "host", lambda: confinement.HostSecurity(fips=True))
+    monkeypatch.setattr(security, "security", lambda: security.HostSecurity(fips=True))
     assert hosts.key_pair(ME)[1].startswith("ecdsa-sha2-nistp256 ")
 
 
 def test_selinux_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "host", confinement.HostSecurity)
+    monkeypatch.setattr(security, "security", security.HostSecurity)
     assert hosts.labels_needed() == ""
-    monkeypatch.setattr(confinement, "host", lambda: confinement.HostSecurity(selinux="enforcing"))
+    monkeypatch.setattr(security, "security", lambda: security.HostSecurity(selinux="enforcing"))
     said = hosts.labels_needed()
     assert said.startswith("SELinux is enforcing")
     assert f"ssh_home_t '{hosts.HOMES}/[^/]+/.ssh(/.*)?'" in said
@@ -460,11 +456,11 @@ def test_a_link_in_the_place_of_the_demand_is_not_written_through(foreign: Path,
 
 @pytest.mark.parametrize("key", ["", "ssh-ed25519 AAAA\nssh-ed25519 BBBB evil", 'command="id" ssh-ed25519', "x y"])
 @pytest.mark.usefixtures("good")
-def test_a_host_that_gives_something_else_than_a_key_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_host_that_gives_something_else_than_a_key_is_refused(key: str) -> None:
     """What a host says ends in a file of the controller: it must not bring a line of its own."""
     expected = [] if key == "" else ["public_key"]  # in check mode there may be none yet
-    assert controller(monkeypatch, {}, SSHD, public_key=key) == expected
-    assert controller(monkeypatch, {}, SSHD, public_key=f"ssh-ed25519 {'A' * 68}") == []
+    assert controller({}, SSHD, public_key=key) == expected
+    assert controller({}, SSHD, public_key=f"ssh-ed25519 {'A' * 68}") == []
 
 
 class Unit:

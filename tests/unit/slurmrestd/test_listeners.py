@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.errors import InputError
-from slurmrest.slurmrestd.address import SUN_PATH_MAX, Listener, read
+from slurmrest.slurmrestd.address import SUN_PATH_MAX, Listener
 from slurmrest.slurmrestd.listeners import conflicts, covers, parse, parse_all, port_range
+from slurmrest.slurmrestd.spelling import read
 
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,5})?", fullmatch=True)
 HOSTS = st.one_of(st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(lambda ip: f"[{ip}]"), NAMES)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd import unit_places
 from slurmrest.slurmrestd.contradictions import Contradiction, contradictions
 
 from tests.real.adopt.overrides import ACCOUNT, OVERRIDE, REFUSED
@@ -16,9 +17,9 @@ UNITS = sorted((Path(__file__).resolve().parents[2] / "render" / "units").glob("
 
 
 def blamed(vendor: Path, lines: str) -> list[Contradiction]:
-    files = {FRAGMENT: vendor.read_text(), units.DROPIN: OURS, OVERRIDE: f"[Service]\n{lines}\n"}
-    unit = units.effective(FRAGMENT, [units.DROPIN, OVERRIDE], files.get, lambda _pattern: [])
-    return contradictions(unit, {units.DROPIN})
+    files = {FRAGMENT: vendor.read_text(), unit_places.DROPIN: OURS, OVERRIDE: f"[Service]\n{lines}\n"}
+    unit = units.effective(FRAGMENT, [unit_places.DROPIN, OVERRIDE], files.get, lambda _pattern: [])
+    return contradictions(unit, {unit_places.DROPIN})
 
 
 @pytest.mark.parametrize("name", REFUSED)

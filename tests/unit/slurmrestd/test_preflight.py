@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from slurmrest.slurm.releases import lookup
 from slurmrest.slurmrestd.preflight import (
-    Problem,
     groups_of_interest,
     installation_problems,
     is_evidence,
@@ -16,6 +15,7 @@ from slurmrest.slurmrestd.preflight import (
     verdict,
     warnings,
 )
+from slurmrest.slurmrestd.problem import Problem
 
 LISTEN = "slurmrestd_service_listen"
 SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
@@ -430,13 +430,6 @@ def test_a_key_path_that_is_in_force_is_never_refused() -> None:
         known = facts()
         known[name] = {**known[name], "jwt_key_path": path}
         assert problems({"slurm_common_jwt_key_path": path}, known) == []
-
-
-def test_a_key_that_is_there_is_judged() -> None:
-    path = "/var/lib/slurm/jwt/jwt_hs256.key"
-    key = {"path": path, "real_path": path, "exists": True, "regular": True, "size": 8, "uid": 64030, "gid": 64030}
-    known = facts(key={**key, "mode": 0o600, "directories": []})
-    assert "has 8 bytes" in only({}, known).reason
 
 
 # --- unit and installation -------------------------------------------------------------------------------------------

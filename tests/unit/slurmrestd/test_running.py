@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.redaction import REDACTED
-from slurmrest.slurmrestd import running
+from slurmrest.slurmrestd import running, unit_places
 from slurmrest.slurmrestd import unit as units
-from slurmrest.slurmrestd.unit import effective, order_dropins
+from slurmrest.slurmrestd.unit import effective
+from slurmrest.slurmrestd.unit_places import order_dropins
 from slurmrest.transaction.asking import probe_error
 from slurmrest.transaction.probes import Probe
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 UNITS = Path(__file__).resolve().parents[2] / "render" / "units"
 VENDORS = sorted(path.stem for path in UNITS.glob("*.service"))
 FRAGMENT = "/usr/lib/systemd/system/slurmrestd.service"
-DROPIN = units.DROPIN
+DROPIN = unit_places.DROPIN
 OVERRIDE = "/etc/systemd/system/slurmrestd.service.d/override.conf"
 USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 OURS = f"""\
@@ -138,8 +139,8 @@ class Systemctl:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host whose slurmrestd is this very test, and units in a directory."""
-    monkeypatch.setattr(units, "UNIT_PATHS", (str(tmp_path),))
-    monkeypatch.setattr(units, "DROPIN", f"{tmp_path}/slurmrestd.service.d/50-slurmrest.conf")
+    monkeypatch.setattr(unit_places, "UNIT_PATHS", (str(tmp_path),))
+    monkeypatch.setattr(unit_places, "DROPIN", f"{tmp_path}/slurmrestd.service.d/50-slurmrest.conf")
     (tmp_path / "slurmrestd.service.d").mkdir()
     (tmp_path / "slurmrestd.service").write_text("[Service]\nExecStart=/usr/sbin/slurmrestd\n")
     return tmp_path

@@ -14,17 +14,10 @@ from hypothesis import strategies as st
 from slurmrest.redaction import REDACTED
 from slurmrest.slurm.releases import RELEASES, lookup
 from slurmrest.slurmrestd.contradictions import contradictions
-from slurmrest.slurmrestd.unit import (
-    DROPIN,
-    EffectiveUnit,
-    Place,
-    effective,
-    order_dropins,
-    parse_environment_file,
-    parse_unit,
-    specifiers,
-    split_words,
-)
+from slurmrest.slurmrestd.unit import EffectiveUnit, effective, specifiers
+from slurmrest.slurmrestd.unit_places import DROPIN, order_dropins
+from slurmrest.systemd.environment_files import parse_environment_file
+from slurmrest.systemd.unit_files import Place, parse_unit, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from slurmrest.host import programs
-from slurmrest.systemd import sandbox as confinement
-from slurmrest.systemd.sandbox import ConfinedProcess, Confinement, HostSecurity, mounts
+from slurmrest.systemd import confined, sandbox
+from slurmrest.systemd.confined import ConfinedProcess, Confinement, mounts
+from slurmrest.systemd.security import HostSecurity
 
 FIRST = """\
 20 1 0:20 / / rw,relatime - overlay overlay rw,lowerdir=/a
@@ -70,9 +71,9 @@ def changed(**process: Any) -> Confinement:
 
 
 def test_all_that_is_asked_for_is_in_force() -> None:
-    assert dict.fromkeys(GOOD.verdicts().values()) == {True: None}
-    assert set(GOOD.verdicts()) == set(WANTED)
-    assert GOOD.warnings() == []
+    assert dict.fromkeys(sandbox.verdicts(GOOD).values()) == {True: None}
+    assert set(sandbox.verdicts(GOOD)) == set(WANTED)
+    assert sandbox.warnings(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_all_that_is_asked_for_is_in_force() -> None:
 )
 def test_a_mount_that_may_be_written_is_seen(line: str, directive: str) -> None:
     seen = changed(mounts=mounts(CONFINED.replace(line, line.replace("ro,", "rw,", 1))))
-    assert [name for name, value in seen.verdicts().items() if not value] == [directive]
+    assert [name for name, value in sandbox.verdicts(seen).items() if not value] == [directive]
 
 
 @pytest.mark.parametrize(
@@ -98,14 +99,14 @@ def test_a_mount_that_may_be_written_is_seen(line: str, directive: str) -> None:
 )
 def test_a_mount_that_is_not_there_is_seen(number: str, directives: list[str]) -> None:
     text = "".join(line for line in CONFINED.splitlines(keepends=True) if not line.startswith(number))
-    assert [name for name, value in changed(mounts=mounts(text)).verdicts().items() if not value] == directives
+    assert [name for name, value in sandbox.verdicts(changed(mounts=mounts(text))).items() if not value] == directives
 
 
 @pytest.mark.parametrize(("kind", "directive"), [("mnt", "PrivateMounts"), ("user", "PrivateUsers"),
                                                  ("uts", "ProtectHostname")])  # fmt: skip
 def test_a_namespace_of_all_is_seen(kind: str, directive: str) -> None:
     seen = changed(namespaces={**GOOD.process.namespaces, kind: INIT.namespaces[kind]})
-    assert [name for name, value in seen.verdicts().items() if not value] == [directive]
+    assert [name for name, value in sandbox.verdicts(seen).items() if not value] == [directive]
 
 
 @pytest.mark.parametrize(
@@ -118,19 +119,19 @@ def test_a_namespace_of_all_is_seen(kind: str, directive: str) -> None:
 )
 def test_rights_that_are_left_are_seen(status: dict[str, str], directive: str) -> None:
     seen = changed(status={**GOOD.process.status, **status})
-    assert [name for name, value in seen.verdicts().items() if not value] == [directive]
+    assert [name for name, value in sandbox.verdicts(seen).items() if not value] == [directive]
 
 
 def test_a_container_s_own_filter_of_system_calls_does_not_count() -> None:
     first = replace(INIT, status={**INIT.status, "Seccomp": "2", "Seccomp_filters": "1"})
     seen = replace(changed(status={**GOOD.process.status, "Seccomp_filters": "1"}), init=first)
-    assert seen.verdicts()["SystemCallFilter"] is False
+    assert sandbox.verdicts(seen)["SystemCallFilter"] is False
 
 
 def test_a_container_that_may_nothing_is_told_from_a_kernel_without_control_groups() -> None:
     first = replace(INIT, status={**INIT.status, "CapBnd": "00000000a80425fb"})
     seen = replace(changed(mounts=mounts(FIRST)), init=first, room={"MemoryMax": None, "TasksMax": 84}, filters=0)
-    mounted, limits, packets = seen.warnings()
+    mounted, limits, packets = sandbox.warnings(seen)
     assert "ProtectSystem" in mounted
     assert "PrivateUsers" not in mounted
     assert "no CAP_SYS_ADMIN in this container" in mounted
@@ -140,7 +141,7 @@ def test_a_container_that_may_nothing_is_told_from_a_kernel_without_control_grou
 
 def test_what_nobody_may_see_is_not_taken_for_good() -> None:
     seen = changed(mounts={}, namespaces={})
-    (warning,) = seen.warnings()
+    (warning,) = sandbox.warnings(seen)
     assert "Nobody here may see" in warning
     assert "PrivateUsers" in warning
     assert "NoNewPrivileges" not in warning
@@ -154,8 +155,8 @@ def test_what_is_not_asked_for_is_not_missed() -> None:
         "CapabilityBoundingSet": "cap_chown",
     }
     seen = Confinement(nothing, INIT, INIT)
-    assert seen.verdicts() == {}
-    assert seen.warnings() == []
+    assert sandbox.verdicts(seen) == {}
+    assert sandbox.warnings(seen) == []
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_what_is_not_asked_for_is_not_missed() -> None:
     ],
 )
 def test_security_modules_are_named(host: HostSecurity, label: str, words: str | None) -> None:
-    notes = list(replace(changed(label=label), host=host).notes())
+    notes = list(sandbox.notes(replace(changed(label=label), host=host)))
     assert [words in note for note in notes if words] == ([True] if words else notes)
 
 
@@ -186,15 +187,17 @@ def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch
     answers = {"show": f"{shown}MainPID={os.getpid()}\nControlGroup=/none\n", "cat": f"{cat}#ProtectNothing=yes\n"}
     monkeypatch.setattr(programs, "start", lambda words, **_: words[1] if words[0] == "systemctl" else "")
     monkeypatch.setattr(programs, "finish", lambda word, *_: programs.Done([], 0, answers.get(word, ""), ""))
-    seen = confinement.look("slurmrestd.service")
+    seen = confined.look("slurmrestd.service")
     assert seen is not None
     assert seen.process.status["Pid"] == str(os.getpid())
-    assert seen.verdicts()["NoNewPrivileges"] is (seen.process.status["NoNewPrivs"] == "1")
+    assert sandbox.verdicts(seen)["NoNewPrivileges"] is (seen.process.status["NoNewPrivs"] == "1")
     for name in ("ProtectSystem", "PrivateTmp", "PrivateDevices", "MemoryMax"):
-        assert not seen.verdicts()[name], name
-    assert any(line.startswith("This systemd does not know ProcSubset, ProtectProc,") for line in seen.warnings())
+        assert not sandbox.verdicts(seen)[name], name
+    assert any(
+        line.startswith("This systemd does not know ProcSubset, ProtectProc,") for line in sandbox.warnings(seen)
+    )
 
 
 def test_a_unit_that_does_not_run_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "start", lambda words, **_: programs.Done(words, programs.MISSING, "", ""))
-    assert confinement.look("slurmrestd.service") is None
+    assert confined.look("slurmrestd.service") is None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slurmrest.slurmrestd.unit import parse_environment_file, parse_unit
 from slurmrest.systemd import values
+from slurmrest.systemd.environment_files import parse_environment_file
+from slurmrest.systemd.unit_files import parse_unit
 
 TEXT = st.one_of(st.text(alphabet="aB1 \t\\\"'`$%#;=[]\n\r\0\x1b", max_size=12), st.text(max_size=12))
 

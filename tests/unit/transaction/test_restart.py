@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from slurmrest.slurm.conf import SlurmConf, read
-from slurmrest.slurm.releases import lookup
+from slurmrest.slurm.releases import excerpt
 from slurmrest.transaction.restart import (
     ALLOW,
     Evidence,
@@ -19,6 +19,7 @@ from slurmrest.transaction.restart import (
     records,
     standing,
 )
+from slurmrest.transaction.restarting import COLUMNS, row_of
 
 CONF = """\
 ClusterName=One
@@ -54,7 +55,7 @@ def healthy(release: str = "24.11.5", **changes: Any) -> Evidence:
     """A controller with nothing to fear from a restart, but for `changes`."""
     seen = Evidence(
         "slurmctld",
-        release=lookup(release).release,
+        release=row_of(excerpt(*COLUMNS), release),
         conf=conf(),
         loaded=conf(),
         user="slurm",

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.slurm.releases import excerpt
 from slurmrest.transaction import restart_look
-from slurmrest.transaction.judges import SLURM
+from slurmrest.transaction.judges import judges
 from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahead, refusals
+from slurmrest.transaction.restarting import COLUMNS
 from slurmrest.transaction.specs import FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction
 
@@ -19,6 +21,8 @@ from tests.unit.accounts import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+TABLE = excerpt(*COLUMNS)
 
 CONFIG = """\
 Configuration data as of now
@@ -74,12 +78,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def reasons(host: Host, **texts: str | None) -> list[str]:
-    return refusals([ServiceSpec("slurmctld")], host, {str(host.conf): texts["conf"]} if texts else None)
+    return refusals([ServiceSpec("slurmctld")], host, TABLE, {str(host.conf): texts["conf"]} if texts else None)
 
 
 def test_a_healthy_controller(host: Host) -> None:
     assert reasons(host) == []
-    seen = gather("slurmctld", host.pid, host, {})
+    seen = gather("slurmctld", host.pid, host, TABLE, {})
     assert seen.running_version == seen.program_version == "24.11.5"
     assert seen.clusters == {"one": ("10.0.0.1", "0")}
     assert set(seen.plugins.values()) == {str(path) for path in host.plugins.iterdir()}
@@ -87,7 +91,7 @@ def test_a_healthy_controller(host: Host) -> None:
 
 def test_others_and_what_does_not_run_are_passed_over(host: Host) -> None:
     host.said["cluster"] = "one||0\n"
-    assert refusals([ServiceSpec("slurmrestd"), ServiceSpec("slurmd")], host) == []
+    assert refusals([ServiceSpec("slurmrestd"), ServiceSpec("slurmd")], host, TABLE) == []
     host.pid = 0
     assert reasons(host) == []
 
@@ -127,7 +131,7 @@ def test_jobs_and_memory(host: Host) -> None:
     jobs, memory = reasons(host)
     assert "job 7 of alice (asks for gone1)" in jobs
     assert "partition main has MaxTime=01:00:00" in memory
-    assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host) == []
+    assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_jobs_and_memory(host: Host) -> None:
 )
 def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
     host.said["cluster"], host.code = said, 1
-    assert bool(refusals([ServiceSpec("slurmdbd")], host)) == found
+    assert bool(refusals([ServiceSpec("slurmdbd")], host, TABLE)) == found
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_a_transaction_asks_before_it_writes(host: Host, tmp_path: Path, check: 
     owner = FileSpec(str(file), b"new\n", owner=str(os.geteuid()), group=str(os.getegid()))
     lib = str(tmp_path / "lib")
     services = [ServiceSpec("slurmctld")]
-    transaction = Transaction("t", files=[owner], services=services, state_dir=lib, run=host, judges=SLURM)
+    transaction = Transaction("t", files=[owner], services=services, state_dir=lib, run=host, judges=judges(TABLE))
     with pytest.raises(WouldNotReturn, match="Nothing was changed") as caught:
         transaction.apply(check=check)
     assert "CLUSTER ID MISMATCH" in str(caught.value.details["restart"])
@@ -174,7 +178,7 @@ def test_a_transaction_asks_before_it_writes(host: Host, tmp_path: Path, check: 
 def test_several_are_named(host: Host) -> None:
     host.said["cluster"] = "one||0\n"
     with pytest.raises(WouldNotReturn, match="slurmdbd and slurmctld not restarted"):
-        look_ahead([ServiceSpec("slurmdbd"), ServiceSpec("slurmctld")], host)
+        look_ahead([ServiceSpec("slurmdbd"), ServiceSpec("slurmctld")], host, TABLE)
 
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that another account could borrow")
@@ -198,7 +202,7 @@ def test_what_a_process_names_is_run_as_its_account(
     theirs = {"SLURM_CONF": str(host.conf), "LD_LIBRARY_PATH": str(place)}
     with subprocess.Popen([str(sleeping), "60"], env=theirs, user=65534, group=65534, extra_groups=[]) as process:
         host.pid = process.pid
-        refusals([ServiceSpec("slurmctld")], run)
+        refusals([ServiceSpec("slurmctld")], run, TABLE)
         process.kill()
     named = [(argv, how) for argv, how in ran if argv[0] != "systemctl"]
     assert any(str(sleeping) in argv for argv, _how in named)
@@ -214,7 +218,7 @@ def test_another_program_of_roots_in_the_daemons_place_has_no_rights_to_lend(hos
         users.extend([] if argv[0] == "systemctl" else [how.get("user")])
         return host(argv, **how)
 
-    refusals([ServiceSpec("slurmctld")], run)
+    refusals([ServiceSpec("slurmctld")], run, TABLE)
     assert set(users) == {65534}
 
 
@@ -226,4 +230,4 @@ def test_the_file_of_the_clusters_name_is_no_link_to_another_one(host: Host, tmp
     name.symlink_to(tmp_path / "private")
     for path in (host.state, name):
         os.lchown(path, 65534, 65534)
-    assert gather("slurmctld", host.pid, host, {}).clustername is None
+    assert gather("slurmctld", host.pid, host, TABLE, {}).clustername is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slurmrest.slurmrestd import unit as units
+from slurmrest.systemd import unit_files
 from slurmrest.transaction.set_aside import KEPT_SUFFIX, aside, without_lines
 from slurmrest.transaction.specs import FileSpec
 
@@ -42,9 +42,9 @@ ENTRIES = st.lists(st.tuples(KEYS, VALUES, st.sampled_from(["\n", " \\\n  more\n
 @given(ENTRIES, st.data())
 def test_the_other_assignments_stay(entries: list[tuple[str, str, str]], data: st.DataObject) -> None:
     text = "[Service]\n" + "".join(f"{key}={value}{end}" for key, value, end in entries)
-    before = units.parse_unit(text, "f")
+    before = unit_files.parse_unit(text, "f")
     going = data.draw(st.sets(st.sampled_from([entry.origin.line for entry in before]))) if before else set()
-    after = units.parse_unit(without_lines(text, going), "f")
+    after = unit_files.parse_unit(without_lines(text, going), "f")
     assert [(e.key, e.value) for e in after] == [(e.key, e.value) for e in before if e.origin.line not in going]
 
 

@@ -8,9 +8,10 @@ import pytest
 from slurmrest.errors import InputError
 from slurmrest.slurm.releases import RELEASES, lookup
 from slurmrest.slurm.version import Version
-from slurmrest.slurmrestd import preflight
+from slurmrest.slurmrestd import preflight, unit_places
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.contradictions import contradictions
+from slurmrest.systemd import environment_files, unit_files
 from slurmrest.transaction.set_aside import without_lines
 from slurmrest.upgrade.judge import Case, Consequence, UpgradeReport, report
 
@@ -36,11 +37,11 @@ class Site:
     """One REST host with its controller and slurmdbd, and the files of its unit."""
 
     def __init__(self, old: str = "24.11.5", new: str = "26.05.5", **files: str) -> None:
-        self.files = {FRAGMENT: VENDOR, units.DROPIN: OURS, ENVIRONMENT: MARKER, **files}
+        self.files = {FRAGMENT: VENDOR, unit_places.DROPIN: OURS, ENVIRONMENT: MARKER, **files}
         self.variables: dict[str, Any] = {"slurmrestd_service_listen": ["127.0.0.1:6820"]}
-        self.owned = {units.DROPIN, ENVIRONMENT} if MARKER in self.files[ENVIRONMENT] else {units.DROPIN}
+        self.owned = {unit_places.DROPIN, ENVIRONMENT} if MARKER in self.files[ENVIRONMENT] else {unit_places.DROPIN}
         self.active = "active"
-        self.dropin = units.DROPIN
+        self.dropin = unit_places.DROPIN
         self.new = new
         self.rest = self.look("slurmrestd", versions={"slurmrestd": new}, upgraded_from=old)
         self.ctl = self.look("slurmctld", versions={"slurmctld": new}, state={"series": Version.parse(new).series})
@@ -81,7 +82,9 @@ class Site:
             "environment_file": {
                 "path": ENVIRONMENT,
                 "ours": MARKER in text,
-                "variables": sorted({item.name for item in units.parse_environment_file(text, ENVIRONMENT)}),
+                "variables": sorted(
+                    {item.name for item in environment_files.parse_environment_file(text, ENVIRONMENT)}
+                ),
             },
             "units": {"slurmrestd": {"active": self.active}},
             "plugins": {"openapi": ["slurmctld", "slurmdbd", "util"], "data_parser": list(row.api_versions)},
@@ -286,7 +289,7 @@ def test_an_override_is_set_aside_and_ours_is_in_force(text: str, stays: list[st
     unit = site.migrated()
     assert len(unit.exec_start) == 1
     assert [entry.text for entry in unit.listeners] == ["127.0.0.1:6820"]
-    left = [entry.key for entry in units.parse_unit(site.files.get(OVERRIDE, ""), OVERRIDE)]
+    left = [entry.key for entry in unit_files.parse_unit(site.files.get(OVERRIDE, ""), OVERRIDE)]
     assert left == stays
     assert "override-harmful" not in site.ids()
     assert site.report().aside == ()
@@ -308,7 +311,7 @@ def test_its_listeners_are_not_lost_unseen() -> None:
 
 def test_listeners_of_a_vendor_s_unit_that_never_ran_are_nobody_s() -> None:
     site = Site()
-    del site.files[units.DROPIN]
+    del site.files[unit_places.DROPIN]
     site.active = "failed"
     assert site.found("listener-lost") == []
     site.active = "active"
@@ -323,7 +326,7 @@ def test_plugins_of_an_override_that_goes_do_not_stop() -> None:
 
 def test_plugins_of_the_inventory_do() -> None:
     pinned = OURS.replace("rest_auth/jwt", "rest_auth/jwt -d v0.0.40")
-    site = Site(**{units.DROPIN: pinned})
+    site = Site(**{unit_places.DROPIN: pinned})
     (finding,) = site.found("plugin-gone")
     assert not finding.blocking, "the inventory does not state it any more"
     site.variables["slurmrestd_service_data_parsers"] = ["v0.0.40+fast"]
@@ -363,10 +366,10 @@ def test_variables_that_the_inventory_does_not_state_stop() -> None:
 
 
 def test_an_instance_is_judged_by_its_own_drop_in() -> None:
-    dropin = units.DROPIN.replace("slurmrestd.service", "slurmrestd@beta.service")
+    dropin = unit_places.DROPIN.replace("slurmrestd.service", "slurmrestd@beta.service")
     override = dropin.replace("50-slurmrest", "override")
     site = Site(**{dropin: OURS, override: OF_22_05})
-    del site.files[units.DROPIN]
+    del site.files[unit_places.DROPIN]
     site.dropin = dropin
     assert [(item.path, item.lines) for item in site.report().aside] == [(override, (3, 4, 5, 6, 7))]
 
@@ -384,7 +387,7 @@ def test_a_drop_in_that_is_not_of_this_unit_alone_stops(path: str, text: str) ->
     site = Site(**{path: text, "/etc/site/rest": "SLURM_JWT=other\n"})
     (finding,) = site.found("override-elsewhere")
     assert finding.blocking
-    assert f"site.conf in {units.DROPIN.rpartition('/')[0]}" in finding.remedy
+    assert f"site.conf in {unit_places.DROPIN.rpartition('/')[0]}" in finding.remedy
     assert site.report().aside == ()
     assert site.found("override-harmful") == []
 
@@ -440,7 +443,7 @@ def test_what_says_the_same_as_ours_is_needless() -> None:
 )
 def test_options_that_end_the_daemon(new: str, options: str, environment: str, said: str) -> None:
     text = OURS.replace("rest_auth/jwt", f"rest_auth/jwt {options}")
-    site = Site(new, new, **{units.DROPIN: f"{text}Environment={environment}\n"})
+    site = Site(new, new, **{unit_places.DROPIN: f"{text}Environment={environment}\n"})
     found = site.found("option-gone")
     assert [said in finding.what for finding in found] == ([True] if said else [])
     assert all(finding.blocking for finding in found)

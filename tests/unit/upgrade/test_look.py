@@ -70,26 +70,29 @@ def head(number: int) -> bytes:
     return struct.pack("!I", len(text)) + text + struct.pack("!H", number) + b"rest"
 
 
+PROTOCOLS = {str(row.protocol_version): row.series for row in RELEASES}
+
+
 @pytest.mark.parametrize("row", RELEASES, ids=lambda row: row.series)
 def test_state_names_its_series(row: object, tmp_path: Path) -> None:
     series, number = row.series, row.protocol_version  # type: ignore[attr-defined]
     (tmp_path / "job_state").write_bytes(head(number))
-    assert state(str(tmp_path)) == {"series": series, "path": str(tmp_path / "job_state")}
+    assert state(str(tmp_path), PROTOCOLS) == {"series": series, "path": str(tmp_path / "job_state")}
 
 
 def test_the_newest_state_file_counts(tmp_path: Path) -> None:
     (tmp_path / "job_state").write_bytes(head(42 << 8))
     (tmp_path / "last_config_lite").write_bytes(head(45 << 8))
     os.utime(tmp_path / "job_state", (1, 1))
-    assert state(str(tmp_path))["series"] == "26.05"
+    assert state(str(tmp_path), PROTOCOLS)["series"] == "26.05"
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0\x11PROTOCOL", head(7), b"x" * 64])
 def test_what_is_no_state(data: bytes, tmp_path: Path) -> None:
-    assert protocol_series(data) is None
+    assert protocol_series(data, PROTOCOLS) is None
     (tmp_path / "job_state").write_bytes(data)
-    assert state(str(tmp_path)) == {}
-    assert state(str(tmp_path / "gone")) == {}
+    assert state(str(tmp_path), PROTOCOLS) == {}
+    assert state(str(tmp_path / "gone"), PROTOCOLS) == {}
 
 
 def test_what_apt_would_upgrade() -> None:

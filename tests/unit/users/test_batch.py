@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.rest.payloads import UNLIMITED, api_version
-from slurmrest.slurm.api_versions import API_VERSIONS
+from slurmrest.rest.payloads import UNLIMITED
+from slurmrest.slurm.api_versions import API_VERSIONS, api_version
 from slurmrest.users import batch
 
 from tests.unit.sbatch_corpus import CORPUS, as_sbatch_says

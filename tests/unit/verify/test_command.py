@@ -475,8 +475,9 @@ def test_root_sends_no_token_to_another_account(
         return programs.Done(list(argv), 0, unit, "")
 
     held = [{"kind": "tcp", "host": "127.0.0.1", "uid": 4321}]
-    monkeypatch.setattr(strangers, "Systemd", lambda: systemd.Systemd(systemctl))
-    monkeypatch.setattr(strangers, "listening_sockets", lambda *_which: held)
+    monkeypatch.setattr(cli, "Systemd", lambda: systemd.Systemd(systemctl))
+    monkeypatch.setattr(programs, "run", systemctl)
+    monkeypatch.setattr(strangers, "listening_ports", lambda *_which: held)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert cli.main(["--url", target.url, "--token-file", token_file]) == code
     assert bool(daemon.requests) is (code == cli.OK)

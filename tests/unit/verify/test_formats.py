@@ -19,7 +19,7 @@ from slurmrest.rest.client import Target
 from slurmrest.rest.session import TOKEN, Exchange
 from slurmrest.verify import formats
 from slurmrest.verify import html as report_html
-from slurmrest.verify.record import configuration
+from slurmrest.verify.received import configuration
 from slurmrest.verify.run import INSECURE, Report, Result
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \\ | ]]> 100 %"
@@ -280,7 +280,7 @@ def test_any_samples_are_drawn_inside_the_plot(samples: list[float]) -> None:
     assert samples.index(max(samples)) == bars.index(tallest) or len(samples) > 120
 
 
-def facts() -> dict[str, Any]:
+def facts() -> Any:
     return {
         "version": "24.11.5",
         "unit": {

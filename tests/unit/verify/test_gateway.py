@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
-from slurmrest.rest.client import CertificateCredentials, Credentials, SessionCredentials, Target, Tls
+from slurmrest.rest.client import Credentials, Target
+from slurmrest.rest.logins import CertificateCredentials, SessionCredentials
 from slurmrest.rest.session import Failed
+from slurmrest.rest.tls import Tls
 from slurmrest.verify import gateway
 from slurmrest.verify.gateway import FOREIGN, GATEWAY_CHECKS, LOGIN_PATH, SESSION_PATH
 from slurmrest.verify.login import credentials_of

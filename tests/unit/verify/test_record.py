@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from slurmrest.verify.formats import render_junit
 from slurmrest.verify.html import render_html
-from slurmrest.verify.record import recorded, report_of
+from slurmrest.verify.received import report_of
+from slurmrest.verify.record import recorded
+from slurmrest.verify.run import as_dict
 from slurmrest.verify.table import render_table
 
 from tests.unit.verify.test_formats import REPORT
@@ -20,7 +22,7 @@ def test_what_is_shown_is_the_same_after_the_way() -> None:
     assert render_table(there) == render_table(REPORT)
     assert render_html(there, now=0) == render_html(REPORT, now=0)
     assert render_junit(there) == render_junit(REPORT)
-    assert there.as_dict() == REPORT.as_dict()
+    assert as_dict(there) == as_dict(REPORT)
 
 
 def test_what_requests_sent_stays_on_the_host() -> None:

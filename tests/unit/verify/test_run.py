@@ -23,6 +23,7 @@ from slurmrest.rest.session import NOT_ORDINARY
 from slurmrest.verify import capacity as checks_capacity
 from slurmrest.verify import jobs as checks_jobs
 from slurmrest.verify import run as verify
+from slurmrest.verify.checks import LISTENERS
 from slurmrest.verify.run import CHECKS, JobOptions, Options, Report, Result, with_process
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
@@ -67,7 +68,7 @@ def test_a_healthy_daemon_passes_every_check(release: str, tmp_path: Path) -> No
 
 @every_release
 def test_the_report_says_the_same_to_programs(release: str) -> None:
-    report = run(FakeSlurmrestd(STYLES[release])).as_dict()
+    report = verify.as_dict(run(FakeSlurmrestd(STYLES[release])))
     keys = ["schema", "ok", "url", "slurm_version", "api_versions", "checks", "warnings", "limitations"]
     assert list(report) == keys
     assert report["warnings"] == []
@@ -424,7 +425,7 @@ def test_while_nobody_is_in_charge_the_report_says_so_and_comes_soon(
 def test_without_a_controller_only_the_listeners_are_asked_and_the_reason_is_a_failed_check() -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"])
     with serving(daemon) as tcp:
-        report = verify.verify([tcp], Credentials("root", bearer.Token("none")), Options(), checks=verify.LISTENERS)
+        report = verify.verify([tcp], Credentials("root", bearer.Token("none")), Options(), checks=LISTENERS)
     assert verify.without_controller(report, "") is report
     told = verify.without_controller(report, "ctl1 is gone and ctl2 takes over from it")
     assert [(result.id, result.ok) for result in told.checks] == [("reach", True), ("controllers", False)]
@@ -974,7 +975,7 @@ def test_a_daemon_that_repeats_the_token_does_not_get_it_printed() -> None:
     report = run(daemon)
     assert "rejected <token>" in check(report, "slurm-diag").detail
     assert secret not in repr(report)
-    assert secret not in str(report.as_dict())
+    assert secret not in str(verify.as_dict(report))
 
 
 def test_no_target() -> None:

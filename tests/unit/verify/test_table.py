@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 from slurmrest.auth import bearer, jwt
-from slurmrest.rest.client import Credentials, Tls
-from slurmrest.verify.run import LIMITATIONS, JobOptions, Options, Report, Result, verify
+from slurmrest.rest.client import Credentials
+from slurmrest.rest.tls import Tls
+from slurmrest.verify.report import LIMITATIONS
+from slurmrest.verify.run import JobOptions, Options, Report, Result, as_dict, verify
 from slurmrest.verify.table import TokenSource, curl_line, render_curl, render_json, render_table
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
@@ -76,7 +78,7 @@ def test_colour_only_when_asked_and_without_changing_the_text() -> None:
 def test_the_json() -> None:
     text = render_json(REPORT)
     assert text.endswith("}\n")
-    assert json.loads(text) == REPORT.as_dict()
+    assert json.loads(text) == as_dict(REPORT)
     assert json.loads(text)["checks"][1] == {
         "id": "slurm-diag",
         "ok": False,

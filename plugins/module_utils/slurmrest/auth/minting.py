@@ -13,7 +13,7 @@ from ..host.login import of_the_user
 from ..host.programs import Done
 from ..slurm import conf as slurmconf
 from ..slurm.releases import first_with, lookup
-from . import bearer, jwt, keys
+from . import bearer, claims, jwt, keys
 from .bearer import TOKEN_HEADER, USER_HEADER
 from .scontrol import PATIENCE, Ask, NoTokenError, account, answered, made
 
@@ -37,6 +37,9 @@ LONGEST = 86400  # seconds that a token is given without being asked twice
 INFINITE = 2**31 - 2  # seconds; what scontrol makes of lifespan=infinite (scontrol.c)
 FORMS = ("export", "plain", "header")
 _CONFIGURATIONS = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/local/etc/slurm.conf")
+
+_MILLISECONDS = 1e11  # what is later than the year 5000 in seconds is a time of our days in milliseconds
+_CLOCKS = 60.0  # seconds by which clocks may differ without a word
 
 
 def lifespan(text: str, *, long: bool = False) -> int | None:
@@ -152,14 +155,14 @@ def inspection(token: bearer.Token, key: jwt.Key | None = None, now: float | Non
     expired = remaining is None or remaining < 0
     return {
         "algorithm": found.algorithm,
-        "foreign_type": found.foreign_type,
+        "foreign_type": foreign_type(found),
         "user": found.user,
         "claims": dict(found.claims),
         "expires": found.expires,
         "remaining": None if remaining is None else round(remaining),
         "expired": expired,
         "expiry_fault": found.expiry_fault,
-        "remarks": found.remarks(instant),
+        "remarks": remarks(found, instant),
         "signature": signature,
         "usable": bool(found.user) and not expired and signature != "bad",
     }
@@ -181,3 +184,26 @@ def _content(path: str) -> str | None:
         return reading.read_if_there(path)
     except PermissionError:
         return None
+
+
+def foreign_type(found: claims.Inspected) -> str:
+    """The ``typ`` of the header where it is another than JWT: libjwt before 1.12 refuses such a token."""
+    kind = claims.text(found.header.get("typ"))
+    return "" if kind.upper() == "JWT" else kind
+
+
+def remarks(found: claims.Inspected, now: float) -> list[str]:
+    """What is odd about its times, though Slurm takes it."""
+    said = []
+    if found.expires is not None and found.expires >= _MILLISECONDS:
+        said.append(
+            f"exp is {found.expires:.0f}: so many seconds are over in thousands of years. It was given in "
+            "milliseconds; Slurm takes such a token, and it does not expire."
+        )
+    issued = claims.number(found.claims.get("iat"))
+    if issued is not None and issued > now + _CLOCKS:
+        said.append(
+            f"iat lies {issued - now:.0f} s in the future: the clock of who made the token, or of this host, is "
+            "wrong, or iat was given in milliseconds. Slurm does not look at it."
+        )
+    return said

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..auth.bearer import TOKEN_HEADER, Token, TokenError
-from ..auth.jwt import inspect
+from ..auth.claims import inspect
 from ..errors import SlurmrestError
 
 _MAX_SECRET = 65536  # bytes of a token or key file

@@ -40,7 +40,9 @@ from ..slurm import controllers
 from ..slurm.commands import Slurm
 from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
-from ..slurmrestd.address import DEFAULT_PORT, read
+from ..slurmrestd import unit_places
+from ..slurmrestd.address import DEFAULT_PORT
+from ..slurmrestd.spelling import read
 from ..systemd import show
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
             listeners. ``quick``: without journals, and without waiting for units that are on their way.
     """
     quick = options.get("quick") or False
-    slurmrestd = units.unit_names(options.get("instance") or "")[0]
+    slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
     units_now = _units(slurmrestd) if quick else _settled_units(slurmrestd)
     told_of = [] if quick else [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
     journals = {name: _journal(slurmrestd if name == "slurmrestd" else name) for name in told_of}
@@ -161,7 +163,7 @@ _LOG_KEYS = (("slurmctld", "slurm_conf", "slurmctldlogfile"), ("slurmdbd", "slur
 # --- units and processes ---------------------------------------------------------------------------------------------
 
 
-def _settled_units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
+def _settled_units(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
     """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -180,7 +182,7 @@ def _moving(fields: Mapping[str, Any]) -> bool:
     return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
 
 
-def _units(slurmrestd: str = units.UNIT) -> dict[str, dict[str, Any]]:
+def _units(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
     names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
     output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
     found = {}

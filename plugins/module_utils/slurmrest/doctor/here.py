@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..auth import minting
-from ..auth.jwt import owner
+from ..auth.claims import owner
 from ..errors import InputError, SlurmrestError
-from ..slurmrestd.address import read
+from ..slurmrestd.spelling import read
 from ..slurmrestd.strangers import accounts_of, strangers
 from .diagnosis import diagnose
 from .evidence import gather

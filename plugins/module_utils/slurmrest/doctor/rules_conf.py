@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..slurmrestd import address, listeners
+from ..slurmrestd import listeners, spelling
 from .model import Cluster, Host, Rule, Sign
 from .remedies import everywhere, restart, start_again, without
 from .rules_units import DOWN
@@ -163,7 +163,7 @@ def _ports(host: Host) -> Iterator[tuple[str, range, str]]:
     if (host.facts.get("units") or {}).get("slurmd", {}).get("active") == "active" and slurm["readable"]:
         yield from _port("slurmd", slurm["slurmd_port"], host.line("slurm_conf", "SlurmdPort"))
     for entry in host.unit["listeners"] if "slurmrestd" in host.roles else ():
-        listener = address.read(entry["text"])
+        listener = spelling.read(entry["text"])
         if listener and listener.kind == "tcp":
             yield "slurmrestd", range(listener.port, listener.port + 1), f"{entry['origin']}: {listener}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..slurm.package_plan import parts
-from ..slurmrestd import address, listeners
+from ..slurmrestd import address, listeners, spelling
 from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
@@ -222,7 +222,7 @@ def _plugin_not_named(cluster: Cluster) -> Iterator[Sign]:
 
 
 def _told(host: Host) -> list[tuple[address.Listener, str]]:
-    found = [(address.read(entry["text"]), entry["origin"]) for entry in host.unit["listeners"]]
+    found = [(spelling.read(entry["text"]), entry["origin"]) for entry in host.unit["listeners"]]
     return [(listener, origin) for listener, origin in found if listener]
 
 
@@ -254,7 +254,7 @@ def _listen(wanted: Iterable[address.Listener]) -> str:
 def _taken(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         own = host["units"].get("slurmrestd", {}).get("pid")
-        wanted = [read for read in map(address.read, host.expected) if read]
+        wanted = [read for read in map(spelling.read, host.expected) if read]
         # A deployment may be what moves slurmrestd away from where it is told to listen now.
         wanted += [] if cluster.preflight else [listener for listener, _ in _told(host)]
         for entry in host["listening"]:
@@ -361,7 +361,7 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
             continue
         there = [entry for entry in host["listening"] if entry["program"] in ("slurmrestd", None)]
         for text in host.expected if there else ():
-            wanted = address.read(text)
+            wanted = spelling.read(text)
             if wanted and not any(_covers(entry, wanted) for entry in there):
                 actual = [listener.format() for listener, _ in _told(host)]
                 yield Sign(

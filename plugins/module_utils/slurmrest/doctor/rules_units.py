@@ -5,8 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ..slurmrestd import running
-from ..slurmrestd import unit as units
+from ..slurmrestd import running, unit_places
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, unmasked, without
 
@@ -105,11 +104,11 @@ def _writable(cluster: Cluster) -> Iterator[Sign]:
 
 def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
-        if host.facts.get("dropin", units.DROPIN) not in host.unit["dropins"]:
+        if host.facts.get("dropin", unit_places.DROPIN) not in host.unit["dropins"]:
             continue
         files: dict[str, list[Mapping[str, Any]]] = {}
         for item in host.facts["contradictions"]:
-            if item["file"] in host.unit["dropins"] and item["file"] != host.facts.get("dropin", units.DROPIN):
+            if item["file"] in host.unit["dropins"] and item["file"] != host.facts.get("dropin", unit_places.DROPIN):
                 files.setdefault(item["file"], []).append(item)
         for path, items in files.items():
             places = [f"{path}:{item['line']}" for item in items]
@@ -205,7 +204,7 @@ def _redirected(cluster: Cluster) -> Iterator[Sign]:
         origin = unit["environment_origins"]["SLURM_CONF"]
         there = host.facts["slurm_conf"]
         missing = path == there["path"] and not there["exists"]
-        ours = host.facts.get("dropin", units.DROPIN) in unit["dropins"]
+        ours = host.facts.get("dropin", unit_places.DROPIN) in unit["dropins"]
         if not missing and not (ours and posixpath.basename(path) == "slurm.conf"):
             continue  # a site that has it there, or a file of its own for slurmrestd, and runs well
         yield Sign(

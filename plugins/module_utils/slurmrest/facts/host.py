@@ -17,9 +17,10 @@ from ..host.programs import finish
 from ..host.reading import read_if_there
 from ..slurm.daemons import DAEMONS
 from ..slurm.version import columns_of
-from ..slurmrestd import running
+from ..slurmrestd import running, unit_places
 from ..slurmrestd import unit as units
 from ..slurmrestd.running import glob_files, our_dropin, unit_files
+from ..systemd import environment_files
 from .conf import exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurm_user_facts, slurmdbd_conf_facts, told
 from .installation import (
     daemon_of,
@@ -59,7 +60,7 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
     Raises:
         InputError: an instance that can be none.
     """
-    names = units.unit_names(options.get("instance") or "")
+    names = unit_places.unit_names(options.get("instance") or "")
     binaries = find_binaries(options.get("slurmrestd"))
     started = start_programs(binaries, names[0])
     account = account_facts(options.get("account") or "slurmrestd")
@@ -125,7 +126,7 @@ def _systemd_version(answer: str) -> int | None:
 def _os_release() -> dict[str, str]:
     """Which distribution: ``family`` is Debian, RedHat, Suse or empty."""
     text = next(filter(None, map(read_if_there, OS_RELEASE)), "")
-    fields = {item.name: item.value for item in units.parse_environment_file(text, OS_RELEASE[0])}
+    fields = {item.name: item.value for item in environment_files.parse_environment_file(text, OS_RELEASE[0])}
     kin = {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()}
     families = (("Debian", {"debian", "ubuntu"}), ("RedHat", {"rhel", "fedora", "centos"}), ("Suse", {"suse", "sles"}))
     return {

@@ -13,19 +13,19 @@ from ..host.own import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..host.trust import roots_alone
 from ..slurm.daemons import DAEMONS
-from ..slurmrestd import adoption
+from ..slurmrestd import adoption, unit_places
 from ..slurmrestd import unit as units
 from ..slurmrestd.address import VARIABLE as LISTEN
 from ..slurmrestd.contradictions import contradictions
 from ..slurmrestd.running import glob_files, our_dropin
-from ..systemd import show
+from ..systemd import environment_files, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 DEFAULT_ENVIRONMENT_FILE = "/etc/default/slurmrestd"
 
-OWN_UNIT = f"/etc/systemd/system/{units.UNIT}"
+OWN_UNIT = f"/etc/systemd/system/{unit_places.UNIT}"
 
 TMPFILES = "/etc/tmpfiles.d/slurmrest.conf"
 
@@ -89,7 +89,7 @@ def unit_facts_of(
     """The vendor's unit alone, the one without our drop-in, and what contradicts the one that is wanted."""
     path = fragment or None
     vendor = units.effective(path, [], read_if_there, glob_files)
-    dropin, own_unit = our_dropin(names), OWN_UNIT.replace(units.UNIT, names[-1])
+    dropin, own_unit = our_dropin(names), OWN_UNIT.replace(unit_places.UNIT, names[-1])
     environment_file = _environment_file(vendor, names[0])
     stronger = f"{DEFAULT_ENVIRONMENT_FILE}-slurmrest".replace("slurmrestd", names[0].replace(".service", ""), 1)
     written = {dropin, own_unit, environment_file, stronger}
@@ -170,7 +170,7 @@ def _environment_file(vendor: units.EffectiveUnit, unit: str) -> str:
 def _environment_file_facts(path: str) -> dict[str, Any]:
     """Whether the environment file that is ours to write holds somebody else's variables (names only)."""
     text = readable_text(path)
-    names = sorted({variable.name for variable in units.parse_environment_file(text, path)})
+    names = sorted({variable.name for variable in environment_files.parse_environment_file(text, path)})
     return {"path": path, "ours": MARKER in text, "variables": names}
 
 
@@ -189,7 +189,7 @@ def wanted_dropin(account: Mapping[str, Any], conf: str) -> str:
             "Environment=SLURM_JWT=daemon",
             "Environment=SLURMRESTD_LISTEN=",
             "ExecStart=",
-            f"ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS -a rest_auth/{units.OUR_COMMAND} {conf}",
+            f"ExecStart=/usr/sbin/slurmrestd $SLURMRESTD_OPTIONS -a rest_auth/{unit_places.OUR_COMMAND} {conf}",
             "ExecReload=",
         ]
     )

@@ -87,7 +87,7 @@ class Settings:
     @property
     def all_hosts(self) -> tuple[str, ...]:
         """Those of all clusters."""
-        return tuple(host for served in (self, *self.clusters) for host in served.hosts)
+        return (*self.hosts, *(host for cluster in self.clusters for host in cluster.hosts))
 
 
 def settle(variables: Mapping[str, Any], threads: Iterable[int] = ()) -> Settings:

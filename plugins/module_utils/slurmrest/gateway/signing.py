@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..auth.jwks import KeySet
-from ..auth.jwt import claims_for, encode
 from ..auth.rs256 import PrivateKey
+from ..auth.signing import claims_for, encode
 from ..errors import InputError, SlurmrestError
-from ..host import files, programs
-from ..host.identity import account_facts, uid_for
+from ..host import demanded, files, programs
+from ..host.identity import account_facts
+from ..host.owners import uid_for
 from ..host.programs import Run
 from ..host.reading import UnsafePath
 from ..login.service import KEY_NAME
@@ -60,7 +61,7 @@ def have_key(account: str, *, check: bool = False, run: Run = programs.run) -> M
     if known is None:
         if programs.find("openssl") is None:
             raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
-        pem = programs.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
+        pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
         made = PrivateKey.load(pem, KEY_NAME)
         owner, group = uid_for(account), account_facts(account)["gid"]
         files.make_directory(DIRECTORY, 0, 0, 0o755)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..errors import SlurmrestError
 from ..host import files, programs
-from ..host.identity import gid_for, uid_for
+from ..host.owners import gid_for, uid_for
 from ..host.programs import Run
 from .nginx import RUN, Nginx, main_text, with_candidate
 

@@ -21,8 +21,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, Union
 
-from ..errors import SlurmrestError
-
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for: what root has of a system that nobody has touched."""
 
@@ -64,10 +62,6 @@ class Run(Protocol):
         self, argv: Sequence[str], *, limit: float = ..., environment: Mapping[str, str] | None = ...
     ) -> Done[str]:
         """Run it to its end."""
-
-
-class ProgramFailed(SlurmrestError):
-    """A program did not do what it was run for, in its own words."""
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -203,13 +197,6 @@ def whom(uid: int, gid: int, groups: Sequence[int] = ()) -> dict[str, Any]:
 def words(done: Done[str]) -> str:
     """What a program said: its errors, else its output, else its exit code."""
     return (done.stderr or done.stdout or "").strip() or f"exit {done.returncode}"
-
-
-def demand(done: Done[str]) -> str:
-    """The output of a program. Raises ProgramFailed with its own words where it failed."""
-    if done.returncode != 0:
-        raise ProgramFailed(f"{named(done.args)}: {words(done)}")
-    return str(done.stdout)
 
 
 def bare(argv: Sequence[str]) -> list[str]:

@@ -7,18 +7,15 @@ import glob
 import os
 import posixpath
 import re
-import socket
-import sys
 from typing import TYPE_CHECKING, Any
 
 from . import programs
+from .ports import listening_ports
 from .proc import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-
-_LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
 _SOCKET = re.compile(
@@ -30,31 +27,12 @@ _SOCKET = re.compile(
 
 def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[str, Any]]:
     """Who listens on these ports and socket paths: ``pid`` and ``program`` are None where nobody can tell."""
-    wanted_ports, wanted_paths = set(ports), set(paths)
-    found = [entry for entry in _tcp() if entry["port"] in wanted_ports]
-    found += [entry for entry in _unix() if entry["path"] in wanted_paths]
+    wanted = set(paths)
+    found = [*listening_ports(ports), *(entry for entry in _unix() if entry["path"] in wanted)]
     owners = _owners({entry["inode"] for entry in found}, {entry["uid"] for entry in found})
     for entry in found:
         entry["pid"], entry["program"] = owners.get(entry.pop("inode"), (None, None))
     return found
-
-
-def _tcp() -> Iterator[dict[str, Any]]:
-    for family in ("tcp", "tcp6"):
-        for line in (read_text(f"/proc/net/{family}") or "").splitlines()[1:]:
-            fields = line.split()
-            if len(fields) > 9 and fields[3] == _LISTEN:
-                host, _, port = fields[1].partition(":")
-                where = {"kind": "tcp", "host": _address(host), "port": int(port, 16), "path": ""}
-                yield {**where, "uid": int(fields[7]), "inode": int(fields[9])}
-
-
-def _address(text: str) -> str:
-    """An address of /proc/net/tcp: 32-bit words in the byte order of the host."""
-    raw = bytes.fromhex(text)
-    if sys.byteorder == "little":
-        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
-    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 
 def _unix() -> Iterator[dict[str, Any]]:

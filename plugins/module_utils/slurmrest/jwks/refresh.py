@@ -31,12 +31,14 @@ from ..host.programs import Run
 from ..host.reading import UnsafePath
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
+from ..slurm.releases import excerpt
 from ..systemd.loaded import of_host
 from ..systemd.show import running
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
 from ..transaction.comparison import Applied
-from ..transaction.judges import SLURM
+from ..transaction.judges import judges
+from ..transaction.restarting import COLUMNS
 from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from ..transaction.transaction import Transaction
 from .sources import TIMEOUT, Source, read_all, sources
@@ -176,7 +178,7 @@ def _transaction(
         services=daemons,
         run=run,
         state_dir=state_dir,
-        judges=SLURM,
+        judges=judges(excerpt(*COLUMNS)),
     )
 
 

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from ..auth import jwks
 from ..errors import InputError
-from ..rest.client import ClientError, Target, Tls, request
+from ..rest.client import ClientError, Target, request
+from ..rest.tls import Tls
 
 VARIABLE = "slurm_jwks_issuers"
 TIMEOUT = 15.0

@@ -25,7 +25,8 @@ from ..auth.bearer import Token, TokenError
 from ..auth.jwt import inspect, signed_parts
 from ..errors import InputError, SlurmrestError
 from ..host.network import is_https
-from ..rest.client import ClientError, Target, Tls, request
+from ..rest.client import ClientError, Target, request
+from ..rest.tls import Tls
 
 PENDING_SECONDS = 600.0
 PENDING = 10_000

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from ..auth.bearer import Token
-from ..auth.jwt import claims_for, encode
 from ..auth.rs256 import PrivateKey
+from ..auth.signing import claims_for, encode
 
 ALGORITHM = "RS256"
 KEPT = 1000

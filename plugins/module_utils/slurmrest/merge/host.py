@@ -42,10 +42,11 @@ from ..slurm.conf import SlurmConf, lines, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..slurm.conf_secrets import without_secrets
 from ..slurm.daemons import DEFAULT_KEY
+from ..slurm.version import Excerpt
 from ..systemd.loaded import read_text, unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
-from ..transaction.judges import SLURM
+from ..transaction.judges import judges
 from ..transaction.ping import ping_error
 from ..transaction.probes import Probe
 from ..transaction.restart_look import refusals
@@ -81,7 +82,8 @@ class MergeRequest:
     such as ``jwks=/path``; ``auth_alt_items`` is the release's column of that name. ``communication`` are items that
     CommunicationParameters of slurm.conf shall have. ``bare_jwt`` says that the release
     takes ``jwt`` for ``auth/jwt``. ``state`` is present or absent. ``prefix`` is where Slurm is installed, for its
-    programs. With ``allow_state_loss`` the restart may take what only slurmctld's memory has.
+    programs. With ``allow_state_loss`` the restart may take what only slurmctld's memory has. ``table`` is what
+    :func:`..transaction.judges.judges` is given.
     """
 
     kind: str
@@ -96,6 +98,7 @@ class MergeRequest:
     communication: tuple[str, ...] = ()
     prefix: str = "/usr"
     allow_state_loss: bool = False
+    table: Excerpt = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -216,7 +219,9 @@ class Part:
             )
         if edit.texts:
             look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
-            look.restart = refusals([self._service()], self.run, dict(edit.texts)) if look.running else []
+            look.restart = (
+                refusals([self._service()], self.run, self.request.table, dict(edit.texts)) if look.running else []
+            )
             stands = (self._unloaded(look), self._refusal(edit), *look.restart)
             look.problems = [problem for problem in stands if problem]
         return look
@@ -463,7 +468,7 @@ class Part:
             services=[self._service(force=force)] if self.unit else [],
             run=self.run,
             state_dir=self.state_dir,
-            judges=SLURM,
+            judges=judges(self.request.table),
         )
 
     def _file(self, path: str, text: str) -> FileSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..slurm.releases import Release
+from .answering import Answering
 from .answers import ApiError
 
 PATIENCE = 2.0  # seconds; a refusal takes milliseconds, a slurmctld that is down is tried for nine seconds
@@ -42,7 +42,7 @@ class Circumstances:
     unreached: str | None = None
 
 
-def explain(status: int, errors: Iterable[ApiError], release: Release, known: Circumstances) -> Cause:
+def explain(status: int, errors: Iterable[ApiError], release: Answering, known: Circumstances) -> Cause:
     """The cause of an answer that should have been good. Its text is empty where none is known."""
     numbers = {error.number for error in errors}
     words = " ".join(error.text for error in errors).lower()
@@ -98,7 +98,7 @@ _ACTIVATE = (
 )
 
 
-def _refused(status: int, release: Release, known: Circumstances) -> Cause:
+def _refused(status: int, release: Answering, known: Circumstances) -> Cause:
     if known.token_fault:
         return known.token_fault
     if known.elsewhere:

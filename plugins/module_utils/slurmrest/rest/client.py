@@ -16,8 +16,8 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from dataclasses import dataclass, field
+from typing import Any, Callable, ClassVar
 from urllib.parse import urlsplit
 
 from ..auth.bearer import TOKEN_HEADER, USER_HEADER, Token
@@ -141,6 +141,9 @@ class Credentials:
     user: str
     token: Token
 
+    kind: ClassVar[str] = "token"
+    """``token``, or what a gateway knows somebody by: ``session`` or ``certificate``."""
+
     def __post_init__(self) -> None:
         if not _USER.match(self.user):
             raise InputError("user", self.user, "a user name of printable ASCII characters")
@@ -150,66 +153,19 @@ class Credentials:
         return {USER_HEADER: self.user, TOKEN_HEADER: self.token.reveal()}
 
 
-@dataclass(frozen=True)
-class SessionCredentials(Credentials):
-    """Who has logged in at a gateway: ``token`` is the session's, and the name beside it is for people only."""
+def trusting(cacert: str | None) -> ssl.SSLContext:
+    """A context for :func:`request` that trusts these authorities, those of the host where none are named.
 
-    def headers(self) -> dict[str, str]:
-        """The header, with the session in clear."""
-        return {"Authorization": f"Bearer {self.token.reveal()}"}
-
-
-@dataclass(frozen=True)
-class CertificateCredentials(Credentials):
-    """Whom a gateway knows by the client certificate of the connection; ``token`` is never sent."""
-
-    def headers(self) -> dict[str, str]:
-        """Nothing: the certificate says it all."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Tls:
-    """How to speak https. `cacert` holds the authorities to trust instead of the host's, `cert` a client certificate.
-
-    `key` is the private key of `cert`, where it is in a file of its own. `insecure` checks no certificate. `name` is
-    what the server's certificate must say, where that is not the host that is asked.
+    Raises InputError for a file that cannot be used.
     """
-
-    cacert: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    insecure: bool = False
-    name: str = ""
-
-    def target(self, url: str) -> Target:
-        """A target whose certificate is checked for this name. Raises InputError as :meth:`Target.parse` does."""
-        return replace(Target.parse(url), name=self.name)
-
-    def context(self) -> ssl.SSLContext:
-        """A context for :func:`request`. Raises InputError for a file that cannot be used."""
-        try:
-            context = ssl.create_default_context(cafile=self.cacert)
-        except (OSError, ValueError) as error:
-            raise InputError("--cacert", self.cacert, "a file of PEM certificates", _why(error)) from None
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self.cert is not None:
-            try:
-                context.load_cert_chain(self.cert, self.key, password=_no_password)
-            except (OSError, ValueError) as error:
-                given = self.cert if self.key is None else f"{self.cert} {self.key}"
-                allowed = "a PEM certificate and its private key, which no passphrase protects"
-                raise InputError("--cert/--key", given, allowed, _why(error)) from None
-        return context
+    try:
+        return ssl.create_default_context(cafile=cacert)
+    except (OSError, ValueError) as error:
+        raise InputError("--cacert", cacert, "a file of PEM certificates", why(error)) from None
 
 
-def _no_password() -> str:
-    raise ValueError("a passphrase protects the private key")
-
-
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What is wrong with a file of certificates."""
     if isinstance(error, ssl.SSLError):
         return error.reason or "no certificate, or no key, in PEM"
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -262,17 +218,17 @@ def request(
     Raises ClientError when there is no complete HTTP answer.
     """
     begin = time.monotonic()
-    connection = _connection(target, timeout, context)
+    connection = connection_to(target, timeout, context)
     try:
         connection.connect()
         tls = _tls_seen(connection.sock)
-        with _cut_off(connection.sock, timeout - (time.monotonic() - begin)) as cut:
+        with cut_off(connection.sock, timeout - (time.monotonic() - begin)) as cut:
             try:
                 connection.request(
                     method, path, body, {"Accept": "application/json", "Connection": "close", **(headers or {})}
                 )
                 with contextlib.closing(connection.getresponse()) as answer:
-                    data = _read(answer, max_body, sink if answer.status == 200 else None)
+                    data = read_answer(answer, max_body, sink if answer.status == 200 else None)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if cut.is_set():
                     raise TimeoutError(0, "cut off") from error
@@ -280,7 +236,7 @@ def request(
             if cut.is_set():
                 raise TimeoutError(0, "cut off")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _client_error(error, target, timeout) from None
+        raise client_error(error, target, timeout) from None
     finally:
         connection.close()
     if len(data) > max_body:
@@ -295,35 +251,6 @@ def _tls_seen(sock: socket.socket) -> str:
         return ""
     until = (sock.getpeercert() or {}).get("notAfter")
     return f"{sock.version()}, certificate {f'valid until {until}' if until else 'not checked'}"
-
-
-def open_idle(
-    target: Target,
-    path: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    timeout: float = DEFAULT_TIMEOUT,
-    context: ssl.SSLContext | None = None,
-) -> http.client.HTTPConnection:
-    """Ask once with keep-alive, read the answer, and leave the connection open for the caller to close.
-
-    Its ``sock`` is None where the server did not want to keep it. Raises ClientError.
-    """
-    connection = _connection(target, timeout, context)
-    try:
-        connection.connect()
-        with _cut_off(connection.sock, timeout) as cut:
-            try:
-                connection.request("GET", path, None, {"Connection": "keep-alive", **(headers or {})})
-                _read(connection.getresponse(), MAX_BODY)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                if cut.is_set():
-                    raise TimeoutError(0, "cut off") from error
-                raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        connection.close()
-        raise _client_error(error, target, timeout) from None
-    return connection
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -353,7 +280,8 @@ class _TlsConnection(http.client.HTTPConnection):
         self.sock = self._context.wrap_socket(self.sock, server_hostname=self._name)
 
 
-def _connection(target: Target, timeout: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+def connection_to(target: Target, timeout: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    """A connection that is still to be made."""
     if target.scheme == "unix":
         return _UnixConnection(target.path, timeout)
     if target.scheme == "https":
@@ -362,7 +290,7 @@ def _connection(target: Target, timeout: float, context: ssl.SSLContext | None) 
 
 
 @contextlib.contextmanager
-def _cut_off(sock: socket.socket, seconds: float) -> Any:
+def cut_off(sock: socket.socket, seconds: float) -> Any:
     """Shut the socket down after `seconds`; yields the event that is set then."""
     cut = threading.Event()
 
@@ -381,7 +309,7 @@ def _cut_off(sock: socket.socket, seconds: float) -> Any:
         timer.join()  # the caller closes the socket next, and its number will be another one's
 
 
-def _read(answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], None] | None = None) -> bytes:
+def read_answer(answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], None] | None = None) -> bytes:
     """The body, or a little more than `bound` bytes of it. In pieces: Python 3.9 clears as many as are asked for."""
     data = bytearray()
     while len(data) <= bound:
@@ -397,7 +325,7 @@ def _read(answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], 
     return bytes(data)
 
 
-def _client_error(error: Exception, target: Target, timeout: float) -> ClientError:
+def client_error(error: Exception, target: Target, timeout: float) -> ClientError:
     """What went wrong, told apart. The order matters: several of these are OSErrors."""
     if isinstance(error, (socket.timeout, TimeoutError)):
         return ClientError("timeout", f"no answer from {target} within {timeout:g} s")

@@ -1,4 +1,4 @@
-"""Request bodies in the shape that an API version wants (columns of ``api_versions.API_VERSIONS``). Pure."""
+"""Request bodies in the shape that an API version wants (:mod:`..slurm.api_versions`). Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InputError
-from ..slurm.api_versions import API_VERSIONS, ApiVersion
+from ..slurm.api_versions import ApiVersion
 
 UNLIMITED = -1  # a number that means without a limit
-
-
-def api_version(name: str) -> ApiVersion:
-    """The facts of an API version. One newer than the table is treated like the newest; InputError for an older one."""
-    known = API_VERSIONS.get(name)
-    if known is not None:
-        return known
-    newest = list(API_VERSIONS.values())[-1]
-    number = name.rpartition(".")[2]
-    if name.startswith("v0.0.") and number.isdigit() and int(number) > int(newest.name.rpartition(".")[2]):
-        return newest
-    raise InputError("API version", name, " ".join(API_VERSIONS))
 
 
 def job_submission(

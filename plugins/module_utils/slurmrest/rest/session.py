@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -13,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ..auth.bearer import USER_HEADER, Token, TokenError
-from ..auth.jwt import Key, claims_for, encode, expired, inspect, with_forged_signature, without_signature
+from ..auth.claims import inspect
+from ..auth.compact import Signer
 from ..errors import InputError
-from ..slurm.api_versions import ApiVersion
-from ..slurm.releases import RELEASES, Row, lookup
-from ..slurm.version import Version
-from . import answers, causes, payloads
+from ..slurm.api_versions import ApiVersion, api_version
+from . import answers, causes
+from .answering import Answering, Table
 from .causes import Cause
 from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request
 
@@ -26,20 +24,13 @@ OPENAPI = "/openapi/v3"
 NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
 GARBAGE = Token("not-a-token")
 
-# Who a request is made as. Everything but TOKEN, JOB and NONE is made on purpose to be refused: from the token, or, for
-# EXPIRED and USERLESS, signed with the key itself.
+# Who a request is made as. Everything but TOKEN, JOB and NONE is to be refused; the check that asks makes that token.
 TOKEN, JOB, NONE, BAD_GARBAGE, BAD_FORGED = "token", "job", "none", "garbage", "forged"
 ALG_NONE, EXPIRED, USERLESS = "alg-none", "expired", "userless"
-EXPIRED_AGO = 3600  # seconds; clocks that are a little apart must not make the token good
-SPOILT_LIFESPAN = 600  # seconds
 
-_API_VERSION = re.compile(r"v\d+\.\d+\.\d+\Z")
 _MAX_WORDS = 400  # characters of a daemon's own words in a report
 TAKEOVER_TIMEOUT = 8.0
 """Seconds, more than slurmrestd takes to get from a controller that is gone to the one in charge."""
-
-MAX_IDLE_CLIENTS = 1000
-MAX_SAMPLES = 10000
 
 
 @dataclass(frozen=True)
@@ -53,12 +44,12 @@ class JobOptions:
 
 
 @dataclass(frozen=True)
-class Options:
+class Wishes:
     """What to verify. `accounting`: True demands slurmdbd, False skips it, None asks where it is served.
 
     `timeout` (seconds) bounds each request; `job` None means that no job is submitted. `samples` is how many answers
     the latency is taken from, `idle_clients` how many connections are held open to see whether others are answered
-    still (0: none). `unit` is the service that remedies name. InputError for a bad value.
+    still (0: none). `unit` is the service that remedies name. :class:`.options.Options` are judged ones.
     """
 
     timeout: float = DEFAULT_TIMEOUT
@@ -68,20 +59,6 @@ class Options:
     samples: int = 10
     idle_clients: int = 0
     unit: str = "slurmrestd"
-
-    def __post_init__(self) -> None:
-        if self.api_version is not None and not _API_VERSION.match(self.api_version):
-            raise InputError("api_version", self.api_version, "a version such as v0.0.42")
-        if not self.timeout > 0:
-            raise InputError("timeout", self.timeout, "seconds, more than 0")
-        if not 1 <= self.samples <= MAX_SAMPLES:
-            raise InputError("samples", self.samples, f"1 to {MAX_SAMPLES}")
-        if not 0 <= self.idle_clients <= MAX_IDLE_CLIENTS:
-            raise InputError("idle clients", self.idle_clients, f"0 to {MAX_IDLE_CLIENTS}")
-        if self.job and not self.job.timeout > 0:
-            raise InputError("job timeout", self.job.timeout, "seconds, more than 0")
-        if self.job and not os.path.isabs(self.job.directory):
-            raise InputError("job directory", self.job.directory, "an absolute path on the compute nodes")
 
 
 @dataclass(frozen=True)
@@ -124,7 +101,9 @@ class Failed(Exception):
 class Session:
     """What the checks share: where to ask, as whom, and what is already known. Answers to GET are kept for the run.
 
-    `key` signs tokens that must be refused, where the caller may read it. `reach_slurmdbd` says why slurmdbd cannot be
+    `key` signs tokens that must be refused, where the caller may read it; `made` are tokens that a check has made, by
+    how they are sent. `table` has the rows of all releases, `release` that of the daemon, as far as it is known, and
+    `unlisted` what is to be said where it has none. `reach_slurmdbd` says why slurmdbd cannot be
     connected to from the host of slurmrestd (empty: it can), where this runs there. `latency` is filled by its check,
     in seconds.
     `controllers` are slurmctld's hosts, the primary first, each with whether it answers slurmrestd.
@@ -133,12 +112,15 @@ class Session:
     target: Target
     credentials: Credentials
     job_credentials: Credentials
-    options: Options
+    options: Wishes
+    table: Table
     context: ssl.SSLContext | None = None
-    key: Key | None = None
+    key: Signer | None = None
     api_version: str | None = None
     served: answers.Served = field(default_factory=lambda: answers.Served((), ()))
-    row: Row = field(default_factory=lambda: assumed_row(()))
+    release: Answering = field(init=False)
+    unlisted: str | None = None
+    made: dict[str, Token] = field(default_factory=lambda: {BAD_GARBAGE: GARBAGE}, repr=False)
     slurm_version: str | None = None
     outcomes: dict[tuple[str, Target], Outcome] = field(default_factory=dict)
     requests: int = 0
@@ -152,6 +134,13 @@ class Session:
     reach_slurmdbd: Callable[[], str] | None = None
     _sent: set[str] = field(default_factory=set, repr=False)
     _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.assume(())
+
+    def assume(self, served: tuple[str, ...]) -> None:
+        """Take the release for one that serves these API versions, until the daemon has named its own."""
+        self.release, self.unlisted = self.table.serving(served), None
 
     @property
     def silent(self) -> list[str]:
@@ -167,7 +156,7 @@ class Session:
     @property
     def api(self) -> ApiVersion:
         """Facts of the API version in use."""
-        return payloads.api_version(self.api_version or self.row.release.newest_api)
+        return api_version(self.api_version or self.release.newest_api)
 
     def ask(
         self,
@@ -256,7 +245,7 @@ class Session:
             self._slurmctld_accepts() if daemon == "slurmdbd" else self._slurmdbd_accepts(),
             self.reach_slurmdbd() if self.reach_slurmdbd and daemon == "slurmdbd" else None,
         )
-        cause = causes.explain(response.status, errors, self.row.release, known)
+        cause = causes.explain(response.status, errors, self.release, known)
         return Failed(f"{response.status}: {short(words)}", cause)
 
     def _slurmctld_accepts(self) -> bool | None:
@@ -312,7 +301,7 @@ class Session:
         if self.slurm_version is None and version is not None:
             self.slurm_version = version
             with contextlib.suppress(InputError):
-                self.row = lookup(version)
+                self.release, self.unlisted = self.table.at(version)
 
     def clean(self, words: str) -> str:
         """Words for a terminal: one line, no control characters, and no token even where a daemon repeats it."""
@@ -334,19 +323,7 @@ class Session:
     def _token(self, sent_as: str) -> Token:
         if sent_as in (TOKEN, JOB):
             return (self.job_credentials if sent_as == JOB else self.credentials).token
-        if sent_as == BAD_GARBAGE:
-            return GARBAGE
-        if sent_as == BAD_FORGED:
-            return with_forged_signature(self.credentials.token)
-        if sent_as == ALG_NONE:
-            return without_signature(self.credentials.token)
-        if self.key is None:
-            raise ValueError(f"no key to sign with for {sent_as}")
-        if sent_as == EXPIRED:
-            return expired(self.credentials.user, self.key, EXPIRED_AGO)
-        claims = claims_for("", SPOILT_LIFESPAN)
-        del claims["sun"]
-        return encode(claims, self.key)
+        return self.made[sent_as]
 
 
 def payload_of(response: Response) -> Mapping[str, Any] | None:
@@ -361,13 +338,6 @@ def payload_of(response: Response) -> Mapping[str, Any] | None:
 def short(words: str) -> str:
     """A daemon's own words, cut to what a report can bear."""
     return words if len(words) <= _MAX_WORDS else words[: _MAX_WORDS - 1] + "…"
-
-
-def assumed_row(served: tuple[str, ...]) -> Row:
-    """The row of the release that serves these versions, or the newest: until the daemon has named its version."""
-    same = [row for row in RELEASES if served and row.api_versions == served]
-    release = (same or RELEASES)[-1]
-    return Row(release.at(Version.parse(release.last_known)), release.last_known)
 
 
 def _token_fault(credentials: Credentials) -> Cause | None:

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ from ..host import files
 from ..host.files import load_record, save_record
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Target, request
-from ..slurm.releases import RELEASES
 
 RUN_DIR = "/run/slurmrest-watch"
 PAUSE_SECONDS = 0.02
@@ -42,15 +41,17 @@ class Routes:
     paths: Mapping[str, str]
 
 
-def routes(target: Target, credentials: Credentials, *, accounting: bool) -> Routes:
-    """Find the newest API version that is served. Raises SlurmrestError for none, ClientError for no answer."""
+def routes(target: Target, credentials: Credentials, *, accounting: bool, lame: Collection[str] = ()) -> Routes:
+    """Find the newest API version that is served. Raises SlurmrestError for none, ClientError for no answer.
+
+    Without `accounting` those that are `lame` fail.
+    """
     response = request(target, "GET", "/openapi/v3", headers=credentials.headers(), timeout=REQUEST_SECONDS)
     try:
         served = answers.served_versions(response.json())
     except ValueError:
         served = answers.Served((), ())
-    needs_accounting = {name for row in RELEASES for name in row.api_needs_accounting}
-    usable = [name for name in served.slurm if accounting or name not in needs_accounting]
+    usable = [name for name in served.slurm if accounting or name not in lame]
     if not usable or (accounting and not served.slurmdb):
         missing = "/slurmdb/" if usable else "/slurm/"
         raise SlurmrestError(f"{target} serves nothing below {missing} (its OpenAPI document: {response.status})")

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..auth import jwt, keys
+from ..auth import keys, signing
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.child import holds_for
@@ -148,7 +148,9 @@ class KeyOnHost:
         tokens = {}
         for name, path in (("old", self._real), ("new", self._next)):
             with contextlib.suppress(FileNotFoundError):
-                tokens[name] = jwt.encode(jwt.claims_for(user, lifespan), jwt.Key(files.read(path))).reveal()
+                tokens[name] = signing.encode(
+                    signing.claims_for(user, lifespan), signing.Key(files.read(path))
+                ).reveal()
         return tokens
 
     # -- doing --------------------------------------------------------------------------------------------------------

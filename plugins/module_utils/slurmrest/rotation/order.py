@@ -272,7 +272,7 @@ class Conductor:
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     without: Sequence[str] = ()
-    alone: Alone = contextlib.nullcontext
+    alone: Alone = lambda _stand_by: contextlib.nullcontext()
     rotation: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def prepare(self, options: RotationOptions, *, check: bool) -> dict[str, Any]:

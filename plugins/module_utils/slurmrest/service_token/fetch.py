@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 
-from ..auth import bearer, jwt
+from ..auth import bearer, claims
 from ..errors import SlurmrestError
 from ..host import acl, files, programs, reading
 from ..redaction import redacted
@@ -146,14 +146,14 @@ def ask(settings: FetchSettings, controller: Controller) -> str:
     return done.stdout
 
 
-def accepted(answer: str, user: str) -> tuple[bearer.Token, jwt.Inspected]:
+def accepted(answer: str, user: str) -> tuple[bearer.Token, claims.Inspected]:
     """The token in an answer. Raises NotRenewed when it is none, is another user's, or has no life."""
     name, _equals, value = answer.strip().partition("=")
     if name != "SLURM_JWT":
         raise NotRenewed("the answer is no token")
     try:
         token = bearer.Token(value)
-        found = jwt.inspect(token)
+        found = claims.inspect(token)
     except bearer.TokenError as error:
         raise NotRenewed(error.message) from None
     if found.user != user:
@@ -163,7 +163,7 @@ def accepted(answer: str, user: str) -> tuple[bearer.Token, jwt.Inspected]:
     return token, found
 
 
-def lifetime(found: jwt.Inspected) -> float | None:
+def lifetime(found: claims.Inspected) -> float | None:
     """Seconds from ``iat`` to ``exp``: both are of the controller's clock, so this host's does not matter."""
     issued = found.claims.get("iat")
     if found.expires is None or isinstance(issued, bool) or not isinstance(issued, (int, float)):

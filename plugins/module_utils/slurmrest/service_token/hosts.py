@@ -15,12 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import SlurmrestError
-from ..facts.detection import detect
 from ..host import files, programs
 from ..host.identity import account_facts
 from ..host.programs import Run
-from ..slurmrestd.preflight import HIDDEN_DIRECTORIES, Problem, sandbox_problems
-from ..systemd import sandbox as confinement
+from ..slurmrestd.problem import HIDDEN_DIRECTORIES, Problem, sandbox_problems
+from ..systemd import security
 from ..systemd.systemctl import Systemd
 from . import fetch
 
@@ -65,17 +64,19 @@ def consumer_problems(variables: Mapping[str, Any]) -> list[Problem]:
 
 
 def controller_problems(
-    consumers: Sequence[Mapping[str, Any]], slurm_user: str, slurm_conf: str | None, sshd: Mapping[str, Sequence[str]]
+    consumers: Sequence[Mapping[str, Any]],
+    slurm_user: str,
+    parameters: Mapping[str, str | None],
+    sshd: Mapping[str, Sequence[str]],
 ) -> list[Problem]:
     """Why this controller cannot serve tokens for these consumers.
 
     Args:
         consumers: ``name``, ``user``, ``lifespan`` (seconds) and ``public_key`` of each.
         slurm_user: SlurmUser.
-        slurm_conf: path of slurm.conf where it is not at a usual place.
+        parameters: AuthAltParameters of slurm.conf, by name.
         sshd: what :func:`sshd_settings` gave.
     """
-    parameters = detect({"slurm_conf": slurm_conf})["slurm_conf"]["auth_alt_parameters"]
     found = list(_sshd_problems(sshd))
     if "disable_token_creation" in parameters:
         found.append(
@@ -141,7 +142,7 @@ def key_pair(account: str, *, check: bool = False) -> tuple[bool, str]:
         return not line, line
     entry = pwd.getpwnam(account)
     files.make_directory(HOME, entry.pw_uid, entry.pw_gid, _mode(HOME))
-    kind = "ecdsa" if confinement.host().fips else "ed25519"
+    kind = "ecdsa" if security.security().fips else "ed25519"
     code, output, errors = _as(account, ["sh", "-c", _MAKE_KEY, kind, account, path])
     line = _public_key(account, path)
     if code or not line:
@@ -179,7 +180,7 @@ def _as(account: str, command: Sequence[str]) -> tuple[int, str, str]:
 
 def labels_needed() -> str:
     """What is to be said of a controller with SELinux: sshd reads keys only under a label that homes elsewhere have."""
-    selinux = confinement.host().selinux
+    selinux = security.security().selinux
     pattern = f"{HOMES}/[^/]+/{posixpath.dirname(AUTHORIZED_KEYS)}(/.*)?"
     return selinux and (
         f"SELinux is {selinux}: sshd reads the keys below {HOMES} when they have its label. Once: semanage fcontext -a "

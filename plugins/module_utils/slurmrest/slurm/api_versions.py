@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,14 @@ API_VERSIONS: dict[str, ApiVersion] = {
 }
 """Facts of each API version, oldest first. Source: submission, ping and errors, run on a release of every series."""
 
-URL_PATH = "A-Za-z0-9._~/-"
-URL_QUERY = "A-Za-z0-9._~+;-"
-"""What a path, and a name or value in a query, may hold unescaped, the same on every release; what else is ASCII is
-refused with 400, 404 or 500. Source: each punctuation mark was sent to 22.05.8, 24.11.5 and 26.05.5."""
+
+def api_version(name: str) -> ApiVersion:
+    """The facts of an API version. One newer than the table is treated like the newest; InputError for an older one."""
+    known = API_VERSIONS.get(name)
+    if known is not None:
+        return known
+    newest = list(API_VERSIONS.values())[-1]
+    number = name.rpartition(".")[2]
+    if name.startswith("v0.0.") and number.isdigit() and int(number) > int(newest.name.rpartition(".")[2]):
+        return newest
+    raise InputError("API version", name, " ".join(API_VERSIONS))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InputError
 from .api_versions import API_VERSIONS
+from .unlisted import unlisted
 from .version import Version
 
 if TYPE_CHECKING:
@@ -602,8 +603,5 @@ def lookup(version: str, variable: str = "slurm version") -> Row:
     row = at_or_below[-1]
     warning = None
     if row.series != wanted.series:
-        warning = (
-            f"Slurm {wanted} is not in the release table ({RELEASES[0].series} to {RELEASES[-1].series}): "
-            f"treated like {row.series}. Check the result, and look for a newer slurmrest-toolkit."
-        )
+        warning = unlisted(wanted, RELEASES[0].series, RELEASES[-1].series, row.series)
     return Row(row.at(wanted), str(wanted), warning)

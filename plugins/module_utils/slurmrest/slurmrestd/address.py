@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import posixpath
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +14,6 @@ DEFAULT_PORT = 6820
 
 SUN_PATH_MAX = 107
 """Longest path of a UNIX socket in bytes: sockaddr_un.sun_path has 108, the last is the terminating zero (unix(7))."""
-
-_TCP = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -106,33 +103,3 @@ class Listener:
     def directory(self) -> str:
         """The directory of a UNIX socket, which decides who can reach it; empty for TCP."""
         return posixpath.dirname(self.path)
-
-
-def read(text: str) -> Listener | None:
-    """What slurmrestd would make of ``text``, in any spelling that some release takes; None if it is no listener."""
-    text, scheme = text.strip(), "http"
-    for prefix in ("http", "https"):
-        if text.startswith(f"{prefix}://"):
-            text, scheme = text[len(f"{prefix}://") :].rstrip("/"), prefix
-    if text.startswith("unix:"):
-        path = text[len("unix:") :]
-        return Listener("unix", path=re.sub("^/+", "/", path)) if path.startswith("/") else None
-    match = _TCP.fullmatch(text)
-    if match is None or not 0 < int(match["port"]) <= 65535:
-        return None
-    return Listener(
-        scheme, host=_canonical(match["v6"] if match["v6"] is not None else match["host"]), port=int(match["port"])
-    )
-
-
-def _canonical(host: str) -> str:
-    """Addresses in their shortest form, names in lower case."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host.lower()
-
-
-def _real(path: str) -> str:
-    """/var/run is a link to /run wherever there is systemd."""
-    return path[len("/var") :] if path.startswith("/var/run/") else path

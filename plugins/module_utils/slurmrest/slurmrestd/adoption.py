@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import address
-from .unit import Option, Place, Word, command_line
+from ..systemd.unit_files import Place
+from . import address, spelling
+from .unit import Option, Word, command_line
 
 NOTE = "# slurmrest.toolkit keeps of the service that ran here before: "
 """Start of the line in our drop-in; variables of the roles as one JSON object follow."""
@@ -69,7 +70,7 @@ class Process:
 
 def bound(texts: Iterable[str]) -> list[address.Listener]:
     """What slurmrestd binds for these texts, each once; an empty host is the same as ``[::]`` on every release."""
-    read = filter(None, (address.read(text) for text in texts))
+    read = filter(None, (spelling.read(text) for text in texts))
     named = (replace(item, host="::") if item.kind == "tcp" and not item.host else item for item in read)
     return list(dict.fromkeys(named))
 

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .unit import EffectiveUnit, Place, Setting, Variable, merge, unset_by, words_of
+from ..systemd.environment_files import Variable
+from ..systemd.unit_files import Place, Setting, merge
+from .unit import EffectiveUnit, unset_by, words_of
 
 _DECIDES_IDENTITY = ("User", "Group", "DynamicUser", "SupplementaryGroups", "ExecStart", "ExecReload")
 _LISTS = ("SupplementaryGroups", "ExecStart", "ExecReload")

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .address import _TCP, SUN_PATH_MAX, VARIABLE, Listener, _canonical, _real
+from .address import SUN_PATH_MAX, VARIABLE, Listener
+from .spelling import TCP, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -144,7 +145,7 @@ def _parse_unix(text: str, variable: str) -> Listener:
 
 def _parse_tcp(text: str, variable: str) -> Listener:
     scheme = "https" if text.startswith("https://") else "http"
-    match = _TCP.fullmatch(text.removeprefix("https://"))
+    match = TCP.fullmatch(text.removeprefix("https://"))
     host = "" if match is None else match["v6"] if match["v6"] is not None else match["host"]
     reason = None
     if "://" in text.removeprefix("https://"):
@@ -160,7 +161,7 @@ def _parse_tcp(text: str, variable: str) -> Listener:
         reason = f"{host!r} is neither an IP address nor a host name"
     if reason is not None or match is None:
         raise InputError(variable, text, ALLOWED, reason=reason)
-    return Listener(scheme, host=_canonical(host), port=int(match["port"]))
+    return Listener(scheme, host=canonical(host), port=int(match["port"]))
 
 
 def _valid_host(host: str, *, bracketed: bool) -> bool:
@@ -191,3 +192,8 @@ def _conflict(first: Listener, second: Listener) -> str | None:
         ):
             return f"{any_} takes port {any_.port} of every address, so {other} cannot be bound"
     return None
+
+
+def _real(path: str) -> str:
+    """/var/run is a link to /run wherever there is systemd."""
+    return path[len("/var") :] if path.startswith("/var/run/") else path

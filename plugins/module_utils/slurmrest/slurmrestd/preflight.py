@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ..auth import keys
 from ..errors import InputError
 from ..redaction import REDACTED
 from ..slurm.package_plan import parts
 from ..slurm.releases import RELEASES, first_with
-from ..systemd.values import no_directive, no_environment_value
+from ..systemd import unit_files
+from ..systemd.values import no_environment_value
 from . import account as accounts
-from . import address, adoption, listeners
+from . import address, adoption, listeners, spelling, unit_places
 from . import unit as units
+from .host_facts import ExistingPathFacts, HostFacts
+from .problem import HIDDEN_DIRECTORIES, Problem, sandbox_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    Judge = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator["Problem"]]
+    Judge = Callable[[Mapping[str, Any], HostFacts], Iterator["Problem"]]
 
 PRIVILEGED_PORTS = range(1, 1024)
 """Only root, or a process with CAP_NET_BIND_SERVICE, binds these (capabilities(7))."""
@@ -46,7 +47,6 @@ CLIENTS = "slurmrestd_service_clients"
 SANDBOX = "slurmrestd_service_sandbox"
 KEY_PATH = "slurm_common_jwt_key_path"
 
-HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/home", "/root", "/run/user", "/dev", "/proc", "/sys")  # noqa: S108
 _RUN = ("/run/", "/var/run/")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -84,31 +84,6 @@ _CONSEQUENCES = {
     "SLURM_CONF": ": slurmrestd would serve the cluster of another slurm.conf",
     "SLURM_CONF_SERVER": ": slurmrestd would take its configuration from that controller",
 }
-_OWNED_DIRECTIVES = frozenset(
-    (
-        *("User", "Group", "SupplementaryGroups", "DynamicUser", "ExecStart", "ExecReload", "Environment"),
-        *("EnvironmentFile", "UnsetEnvironment", "PassEnvironment", "RuntimeDirectory", "ReadWritePaths", "Type"),
-    )
-)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that cannot work: names the variable (or the unit), its value and what is allowed."""
-
-    variable: str
-    value: Any
-    allowed: str
-    reason: str
-    remedy: str | None = None
-
-    def __str__(self) -> str:
-        return str(InputError(self.variable, self.value, self.allowed, self.reason, self.remedy))
-
-    @classmethod
-    def of(cls, error: InputError) -> Problem:
-        """The same as an error."""
-        return cls(error.variable, error.value, error.allowed, error.reason or "it is not understood", error.remedy)
 
 
 def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installed: bool = False) -> list[Problem]:
@@ -138,7 +113,8 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
         _key_path,
         _unit,
     ]
-    found = [problem for judge in judges for problem in judge(variables, facts)]
+    seen = cast("HostFacts", facts)
+    found = [problem for judge in judges for problem in judge(variables, seen)]
     return found + (installation_problems(facts, auth=variables.get(AUTH, "jwt")) if installed else [])
 
 
@@ -238,14 +214,14 @@ def installation_problems(facts: Mapping[str, Any], auth: str = "jwt") -> list[P
 # --- identity --------------------------------------------------------------------------------------------------------
 
 
-def _release(_: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _release(_: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if facts.get("release_error"):
         allowed = f"Slurm {RELEASES[0].series} to {RELEASES[-1].series}, and newer with a warning"
         reason = "the release table does not go back that far"
         yield Problem("installed Slurm", facts["version"], allowed, reason, "Upgrade Slurm first.")
 
 
-def _account(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _account(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     user, group = variables.get(accounts.USER_VARIABLE), variables.get(accounts.GROUP_VARIABLE)
     if accounts.USER_VARIABLE not in variables and accounts.GROUP_VARIABLE not in variables:
         return
@@ -269,8 +245,11 @@ def _account(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
     if variables.get("slurmrestd_user_manage") is False and account is None:
         allowed = "an account that exists, where slurmrestd_user_manage is false"
         yield Problem(accounts.USER_VARIABLE, user, allowed, "there is no such account on this host")
-    for variable, key in (("slurmrestd_user_uid", "uid"), ("slurmrestd_user_gid", "gid")):
-        yield from _fixed_id(variable, variables.get(variable), account and account[key])
+    for variable, now in (
+        ("slurmrestd_user_uid", account and account["uid"]),
+        ("slurmrestd_user_gid", account and account["gid"]),
+    ):
+        yield from _fixed_id(variable, variables.get(variable), now)
 
 
 def _fixed_id(variable: str, value: Any, now: int | None) -> Iterator[Problem]:
@@ -293,12 +272,12 @@ def _parsed(variables: Mapping[str, Any]) -> list[address.Listener]:
     found = []
     texts = variables.get(LISTEN)
     for text in texts if isinstance(texts, (list, tuple)) else ():
-        listener = address.read(text) if isinstance(text, str) else None
+        listener = spelling.read(text) if isinstance(text, str) else None
         found += [listener] if listener else []
     return found
 
 
-def _listen(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _listen(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if LISTEN not in variables:
         return
     texts = variables[LISTEN]
@@ -323,7 +302,7 @@ def _judged(text: object) -> address.Listener | Problem:
         return Problem.of(error)
 
 
-def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if listener.port in PRIVILEGED_PORTS:
         reason = "the service account may not bind a port below 1024"
         yield Problem(LISTEN, str(listener), "a port from 1024 to 65535", reason, "Put a proxy in front of it.")
@@ -340,19 +319,19 @@ def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: Mappin
         yield Problem(LISTEN, str(listener), "unix:/absolute/path", reason)
 
 
-def _tls_variables(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _tls_variables(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     """How verification knows the daemon's certificate."""
     path, name = variables.get(TLS_CACERT) or "", variables.get(TLS_NAME) or ""
     if path and (not isinstance(path, str) or not posixpath.isabs(path)):
         yield Problem(TLS_CACERT, path, "an absolute path on the REST host, or empty", "it is none")
-    elif path and not facts["paths"].get(path, {}).get("exists", True):
+    elif path and path in facts["paths"] and not facts["paths"][path]["exists"]:
         allowed = "a file of PEM certificates on the REST host, or empty"
         yield Problem(TLS_CACERT, path, allowed, "there is no such file on this host")
     if name and (not isinstance(name, str) or not listeners.is_host(name)):
         yield Problem(TLS_NAME, name, "a host name or an address, or empty", "no certificate can be for it")
 
 
-def _tls(listener: address.Listener, facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _tls(listener: address.Listener, facts: HostFacts) -> Iterator[Problem]:
     """Without a plugin or a usable certificate the daemon ends: it does not fall back to plain HTTP."""
     if not _release_value(facts, "slurmrestd_https", default=True):
         since = first_with("slurmrestd_https")
@@ -377,11 +356,11 @@ def _tls(listener: address.Listener, facts: Mapping[str, Any]) -> Iterator[Probl
             yield Problem(LISTEN, str(listener), "a listener with certificate and key", reason, remedy)
 
 
-def _no_ipv6(facts: Mapping[str, Any]) -> bool:
+def _no_ipv6(facts: HostFacts) -> bool:
     return bool(facts["slurm_conf"]["readable"] and not facts["slurm_conf"]["ipv6"])
 
 
-def _slurm_ports(facts: Mapping[str, Any]) -> Iterator[tuple[str, range]]:
+def _slurm_ports(facts: HostFacts) -> Iterator[tuple[str, range]]:
     """SlurmctldPort always, since every host of a cluster knows it; those of other daemons where they are installed."""
     yield "SlurmctldPort", _ports(facts["slurm_conf"]["slurmctld_port"])
     if facts["slurmd"]["path"]:
@@ -402,7 +381,7 @@ def _spoken(ports: range) -> str:
     return f"{ports[0]}" if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
 
 
-def _sockets(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _sockets(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     user = variables.get(accounts.USER_VARIABLE, facts["account"]["name"])
     for listener in _parsed(variables):
         if listener.kind != "unix" or listener.path not in facts["paths"]:
@@ -417,7 +396,7 @@ def _sockets(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
             yield Problem(LISTEN, str(listener), "a socket in a directory that the service can use", unusable, remedy)
 
 
-def _directory(path: str, facts: Mapping[str, Any], user: str) -> str | None:
+def _directory(path: str, facts: ExistingPathFacts, user: str) -> str | None:
     """Why the service cannot have a socket in this directory. Those below /run are made when it starts."""
     if any(path == hidden or path.startswith(f"{hidden}/") for hidden in HIDDEN_DIRECTORIES):
         return f"{path} is hidden from the service by its sandbox, or from its clients"
@@ -434,7 +413,7 @@ def _directory(path: str, facts: Mapping[str, Any], user: str) -> str | None:
     return None
 
 
-def _socket_group(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _socket_group(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if SOCKET_GROUP not in variables:
         return
     group = variables[SOCKET_GROUP]
@@ -455,11 +434,12 @@ def _number(value: Any) -> int | None:
     return int(value)
 
 
-def _release_value(facts: Mapping[str, Any], column: str, default: Any = None) -> Any:
-    return facts["release"][column] if facts.get("release") else default
+def _release_value(facts: HostFacts, column: str, default: Any = None) -> Any:
+    release = facts.get("release")
+    return release[column] if release else default
 
 
-def _threads(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _threads(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     value = variables.get(THREADS)
     low, high = _release_value(facts, "min_threads", 2), _release_value(facts, "max_threads", 1024)
     if value not in (None, "") and _number(value) not in (0, *range(low, high + 1)):
@@ -468,7 +448,7 @@ def _threads(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
         )
 
 
-def _connections(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _connections(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     value = variables.get(CONNECTIONS)
     number = _number(value)
     if value in (None, "") or number == 0:
@@ -481,12 +461,12 @@ def _connections(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iter
         yield Problem(CONNECTIONS, value, "0, on this release", reason)
 
 
-def _auth(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
+def _auth(variables: Mapping[str, Any], _: HostFacts) -> Iterator[Problem]:
     if AUTH in variables and variables[AUTH] not in ("jwt", "local"):
         yield Problem(AUTH, variables[AUTH], "jwt or local", "one instance serves one kind of authentication")
 
 
-def _debug(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _debug(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     value = variables.get(DEBUG)
     levels = _release_value(facts, "debug_levels")
     if value in (None, ""):
@@ -500,7 +480,7 @@ def _debug(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[P
         yield Problem(DEBUG, value, allowed, f"slurmrestd {facts['version']} ends at any other level")
 
 
-def _plugins(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _plugins(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     yield from _plugin_list(OPENAPI, variables, facts["plugins"]["openapi"], "openapi/")
     accounting = variables.get("slurmrestd_service_accounting", "auto")
     without = accounting is False or (accounting == "auto" and facts["slurm_conf"]["readable"])
@@ -538,7 +518,7 @@ def _plugin_list(variable: str, variables: Mapping[str, Any], there: Iterable[st
             yield Problem(variable, name, allowed, "there is no such plugin, and the daemon ends when it misses one")
 
 
-def _extra_options(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
+def _extra_options(variables: Mapping[str, Any], _: HostFacts) -> Iterator[Problem]:
     value = variables.get(EXTRA_OPTIONS)
     if not value:
         return
@@ -547,8 +527,8 @@ def _extra_options(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterat
     if reason is not None:
         yield Problem(EXTRA_OPTIONS, value, allowed, reason)
         return
-    origin = units.Place(EXTRA_OPTIONS, 1)
-    words = [units.Word(word, origin) for word in ["slurmrestd", *units.split_words(value)]]
+    origin = unit_files.Place(EXTRA_OPTIONS, 1)
+    words = [units.Word(word, origin) for word in ["slurmrestd", *unit_files.split_words(value)]]
     options, positional = units.command_line(words)
     for word in positional:
         yield Problem(EXTRA_OPTIONS, word.text, allowed, f"it would be a further listener: use {LISTEN}")
@@ -564,7 +544,7 @@ def _extra_options(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterat
 # --- environment, sandbox and key ------------------------------------------------------------------------------------
 
 
-def _environment(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _environment(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     given = variables.get(ENVIRONMENT)
     if given is None:
         return
@@ -588,7 +568,7 @@ def _environment(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iter
         yield from _environment_value(name, value, facts)
 
 
-def _environment_value(name: str, value: Any, facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _environment_value(name: str, value: Any, facts: HostFacts) -> Iterator[Problem]:
     reason = no_environment_value(value)
     if reason is not None:
         # Not shown: it may be anything.
@@ -602,7 +582,7 @@ def _environment_value(name: str, value: Any, facts: Mapping[str, Any]) -> Itera
                 yield Problem(f"{ENVIRONMENT}.{name}", word, ", ".join(allowed) or "nothing, on this release", reason)
 
 
-def _clients(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
+def _clients(variables: Mapping[str, Any], _: HostFacts) -> Iterator[Problem]:
     given = variables.get(CLIENTS)
     allowed = "a list of addresses and networks, such as 192.0.2.7 and 2001:db8::/32"
     if given is not None and not isinstance(given, (list, tuple)):
@@ -614,56 +594,36 @@ def _clients(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Pro
             yield Problem(CLIENTS, text, allowed, reason)
 
 
-def _sandbox(variables: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[Problem]:
+def _sandbox(variables: Mapping[str, Any], _: HostFacts) -> Iterator[Problem]:
     if variables.get(SANDBOX) is not None:
         yield from sandbox_problems(SANDBOX, variables[SANDBOX])
 
 
-def sandbox_problems(variable: str, given: object) -> Iterator[Problem]:
-    """What is wrong with directives that a site gives for a unit of ours: they must not say who runs what."""
-    if not isinstance(given, dict):
-        yield Problem(variable, given, "a dictionary of systemd directives", "it is none")
-        return
-    for name, value in given.items():
-        if name in _OWNED_DIRECTIVES:
-            yield Problem(variable, name, "directives of the sandbox", "other variables decide about this directive")
-        elif not isinstance(name, str) or not re.fullmatch(r"[A-Z][A-Za-z0-9]+", name):
-            yield Problem(variable, name, "directives of the sandbox", "it is no name of a systemd directive")
-        elif value is not None and (reason := no_directive(value)) is not None:
-            quoted = f"'{'yes' if value else 'no'}', quoted"
-            allowed = quoted if isinstance(value, bool) else "one line of text, or null to leave it out"
-            yield Problem(f"{variable}.{name}", value, allowed, reason)
-
-
-def _key_path(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _key_path(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if KEY_PATH not in variables:
         return
     path = variables[KEY_PATH]
     allowed = "an absolute path without spaces and commas, such as /var/lib/slurm/jwt/jwt_hs256.key"
-    in_force = [facts.get(name, {}).get("jwt_key_path") for name in ("slurm_conf", "slurmdbd_conf")]
+    in_force = [facts["slurm_conf"].get("jwt_key_path"), facts["slurmdbd_conf"].get("jwt_key_path")]
     if path and path in in_force:
-        # Slurm reads it already, whatever it looks like.
-        pass
-    elif not isinstance(path, str) or not _KEY_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        return  # Slurm reads it already, whatever it looks like
+    if not isinstance(path, str) or not _KEY_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         yield Problem(KEY_PATH, path, allowed, "AuthAltParameters cannot carry it")
-        return
-    key, slurm = facts.get("key"), facts.get("slurm_user")
-    if key and slurm and slurm["exists"] and key["path"] == path:
-        for reason in keys.refusals(key, slurm):
-            yield Problem(KEY_PATH, path, keys.ALLOWED, reason)
 
 
 # --- the unit --------------------------------------------------------------------------------------------------------
 
 
-def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Problem]:
+def _unit(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     """What would beat our drop-in. Judged with the listeners: it is the service's concern, not the account's."""
     if LISTEN not in variables:
         return
     state = facts.get("units", {}).get("slurmrestd", {})
     if state.get("load") == "masked":
         reason = f"{state['fragment'] or 'it'} is a link to /dev/null (systemctl mask): systemd starts it for nobody"
-        yield Problem("the unit", units.UNIT, "a unit that systemd may start", reason, "systemctl unmask slurmrestd")
+        yield Problem(
+            "the unit", unit_places.UNIT, "a unit that systemd may start", reason, "systemctl unmask slurmrestd"
+        )
     adopted, file = facts.get("adopted"), facts["environment_file"]
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
@@ -673,19 +633,21 @@ def _unit(variables: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Pr
         shown = item["value"] if len(item["value"]) <= _LONG_VALUE else f"{item['value'][:_LONG_VALUE]}…"
         reason = f"line {item['line']} of {item['file']} decides {item['setting']} over our drop-in"
         reason += _CONSEQUENCES.get(item["setting"], "")
-        remedy = f"Remove that line (systemctl cat {units.UNIT} shows all of it)."
+        remedy = f"Remove that line (systemctl cat {unit_places.UNIT} shows all of it)."
         if adopted:
             remedy += " What the running service listens on and runs as is kept as long as it runs."
-        yield Problem(units.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy)
+        yield Problem(
+            unit_places.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy
+        )
     if file["variables"] and not file["ours"] and not adopted:
         reason = f"it holds {', '.join(file['variables'])}, which this toolkit did not write and would overwrite"
         remedy = f"Say the same with {ENVIRONMENT} and {EXTRA_OPTIONS}, and move the file away."
         yield Problem("EnvironmentFile", file["path"], "a file that this toolkit may write", reason, remedy)
-    for file in facts["unit"]["environment_files"]:
-        if file["sectioned"]:
+    for read in facts["unit"]["environment_files"]:
+        if read["sectioned"]:
             allowed = "lines of NAME=value"
             reason = "it has a [Section] like a unit file, and what is below it does not do what it says"
-            yield Problem("EnvironmentFile", file["path"], allowed, reason, "Move its directives to a drop-in.")
+            yield Problem("EnvironmentFile", read["path"], allowed, reason, "Move its directives to a drop-in.")
 
 
 def _kept(item: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:

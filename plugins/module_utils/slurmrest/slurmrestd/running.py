@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..host import proc as processes
 from ..host.reading import read_if_there
-from . import adoption
+from ..systemd import environment_files
+from ..systemd.unit_files import Place
+from . import adoption, unit_places
 from . import unit as units
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def _found(
         yield Difference("listeners", ",".join(wanted), ",".join(running), place)
     beats = {name for flag, name in _COMPARED_OPTIONS.items() if flag in running_options}
     for name in _VARIABLES:
-        has = units.shown(name, environment.get(name, ""))
+        has = environment_files.shown(name, environment.get(name, ""))
         if name not in beats and has != told.get(name, ""):
             source = all_files.environment.get(name)
             place = str(source.origin) if source is not None and source.value == has else NOWHERE
@@ -121,12 +123,12 @@ def _found(
 
 def _options(command: Sequence[str]) -> dict[str, str]:
     """The options of a command line that are compared; of one that is given twice the last counts."""
-    options = units.command_line([units.Word(word, units.Place("", 0)) for word in command])[0]
-    return {option.flag: units.shown(option.flag, option.value or "") for option in options}
+    options = units.command_line([units.Word(word, Place("", 0)) for word in command])[0]
+    return {option.flag: environment_files.shown(option.flag, option.value or "") for option in options}
 
 
 def _listeners(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    words = units.command_line([units.Word(word, units.Place("", 0)) for word in command])[1]
+    words = units.command_line([units.Word(word, Place("", 0)) for word in command])[1]
     texts: Iterable[str] = [*environment.get("SLURMRESTD_LISTEN", "").split(","), *(word.text for word in words)]
     return [str(item) for item in adoption.bound(texts)]
 
@@ -176,15 +178,17 @@ def look(names: Sequence[str], pid: int) -> list[Difference]:
 
 def unit_files(names: Sequence[str]) -> tuple[str, list[str]]:
     """Fragment and drop-ins of slurmrestd as they are on disk, loaded or not."""
-    fragments = (f"{directory}/{name}" for name in names for directory in units.UNIT_PATHS)
+    fragments = (f"{directory}/{name}" for name in names for directory in unit_places.UNIT_PATHS)
     fragment = next((path for path in fragments if os.path.lexists(path)), "")
-    dropins = (f"{directory}/{name}" for directory in units.dropin_directories(names) for name in _names(directory))
-    return fragment, units.order_dropins(dropins)
+    dropins = (
+        f"{directory}/{name}" for directory in unit_places.dropin_directories(names) for name in _names(directory)
+    )
+    return fragment, unit_places.order_dropins(dropins)
 
 
 def our_dropin(names: Sequence[str]) -> str:
     """Our drop-in of this unit."""
-    return units.DROPIN.replace(units.UNIT, names[0])
+    return unit_places.DROPIN.replace(unit_places.UNIT, names[0])
 
 
 def glob_files(pattern: str) -> list[str]:

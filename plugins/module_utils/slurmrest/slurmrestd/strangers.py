@@ -12,11 +12,12 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..errors import SlurmrestError
+from ..host import programs
 from ..host.identity import account_facts, owner_name
+from ..host.ports import listening_ports
 from ..host.proc import whose
-from ..host.sockets import listening_sockets
 from ..systemd.show import number
-from ..systemd.systemctl import Systemd
+from ..systemd.state import state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,18 +35,9 @@ def accounts_of(unit: str, user: str) -> set[int]:
         unit: its name, such as ``slurmrestd.service``.
         user: its account by its files; empty for root.
     """
-    main = whose(number(Systemd().show(unit), "MainPID"))
+    main = whose(number(state(programs.run, unit, "MainPID"), "MainPID"))
     own = account_facts(user or "root")["uid"]
     return {0, os.geteuid(), *(uid for uid in (own, main[0] if main else None) if uid is not None)}
-
-
-def accounts_here() -> set[int]:
-    """The same of every slurmrestd of this host, also of instances; none where this host has no unit of it."""
-    found: set[int] = set()
-    for unit, state in Systemd().show_all(["slurmrestd.service", "slurmrestd@*.service"], "LoadState,User").items():
-        if state.get("LoadState") == "loaded":
-            found |= accounts_of(unit, state.get("User", ""))
-    return found
 
 
 def strangers(targets: Iterable[Listener], accounts: Collection[int]) -> dict[str, str]:
@@ -79,8 +71,8 @@ def _holders(target: Listener) -> set[int]:
     addresses = _addresses(target)
     return {
         entry["uid"]
-        for entry in listening_sockets([target.port], ())
-        if entry["kind"] == "tcp" and (entry["host"] in addresses or (entry["host"] in _ANY and _is_here(addresses)))
+        for entry in listening_ports([target.port])
+        if entry["host"] in addresses or (entry["host"] in _ANY and _is_here(addresses))
     }
 
 

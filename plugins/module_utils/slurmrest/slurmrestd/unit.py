@@ -1,11 +1,11 @@
-"""A model of systemd units, enough to know what slurmrestd will really run as and listen on.
+"""A model of slurmrestd's unit, enough to know what it will really run as and listen on.
 
 Several files make one unit: the vendor's fragment, then drop-ins. What a daemon gets out of them differs from what
 each file says: lists add up, an empty assignment resets, a drop-in whose name sorts later wins, and an environment file
 beats ``Environment=``. Everything here remembers the file and line that decided.
 
-Sources: systemd.unit(5), systemd.syntax(7), systemd.service(5), systemd.exec(5) and the parsers they describe;
-``src/slurmrestd/slurmrestd.c`` for the options that take a value and the order of listeners.
+Sources: systemd.service(5), systemd.exec(5) and the parsers they describe; ``src/slurmrestd/slurmrestd.c`` for the
+options that take a value and the order of listeners.
 """
 
 from __future__ import annotations
@@ -15,48 +15,17 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..errors import InputError
-from ..redaction import REDACTED, redacted
-from . import address
+from ..redaction import redacted
+from ..systemd.environment_files import NAME, Variable, parse_environment_file, variable_of
+from ..systemd.unit_files import WORD, Assignment, Place, Setting, merge, parse_unit, split_words, unquote
+from . import address, spelling
+from .unit_places import UNIT, order_dropins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-UNIT = "slurmrestd.service"
-DROPIN = f"/etc/systemd/system/{UNIT}.d/50-slurmrest.conf"
-"""Our drop-in. Its name sorts before ``override.conf``, which is what ``systemctl edit`` writes."""
-
-OUR_COMMAND = "slurmrest-toolkit"
-"""A word that stands in the pretended command of our drop-in, and in no command of a site."""
-
-_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-
-UNIT_PATHS = (
-    "/etc/systemd/system.control",
-    "/run/systemd/system.control",
-    "/run/systemd/transient",
-    "/run/systemd/generator.early",
-    "/etc/systemd/system",
-    "/etc/systemd/system.attached",
-    "/run/systemd/system",
-    "/run/systemd/system.attached",
-    "/run/systemd/generator",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-    "/run/systemd/generator.late",
-)
-"""Where systemd looks for units, the first wins (systemd.unit(5))."""
-
-_SECRET_NAME = re.compile(r"JWT|TOKEN|PASS|SECRET|KEY", re.IGNORECASE)
-_NOT_SECRET = ("", "daemon")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECTION_LINE = re.compile(r"^[ \t]*\[[A-Za-z][\w-]*\][ \t]*$", re.MULTILINE)
-_WORD = re.compile(r"""(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)+""", re.DOTALL)
-_PIECE = re.compile(
-    r"""\\(?P<escape>x[0-9a-fA-F]{2}|[0-7]{3}|u[0-9a-fA-F]{4}|.)|(?P<quote>["'])|(?P<plain>[^\\"']+|\\)""", re.DOTALL
-)
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " "}
+
 _SPECIFIERS = {
     "t": "/run",
     "S": "/var/lib",
@@ -71,46 +40,10 @@ _SPECIFIERS = {
     "I": "",
     "%": "%",
 }
+
 _OPTIONS_WITH_VALUE = frozenset("adfgstu")
+
 _LONG_OPTIONS_WITH_VALUE = frozenset({"max-connections", "autocomplete"})
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place that decided something: a file and a line, counted from 1."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One ``Key=Value`` of a unit file; the value as written, with continued lines joined."""
-
-    section: str
-    key: str
-    value: str = field(repr=False)
-    origin: Place
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all files together say of one key: the values since the last reset, and where that reset was."""
-
-    values: tuple[Assignment, ...] = ()
-    reset: Place | None = None
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One variable of the daemon's environment. Values that may be secrets are never kept."""
-
-    name: str
-    value: str
-    origin: Place
 
 
 @dataclass(frozen=True)
@@ -226,95 +159,6 @@ class EffectiveUnit:
         }
 
 
-def parse_unit(text: str, path: str) -> list[Assignment]:
-    """The assignments of one unit file, in order. What systemd ignores (with a warning in the journal) is left out."""
-    found: list[Assignment] = []
-    section = ""
-    for number, line in _logical_lines(text):
-        if line.startswith("["):
-            section = line[1:-1] if line.endswith("]") else ""
-            continue
-        key, equals, value = line.partition("=")
-        if equals and section and key.strip():
-            found.append(Assignment(section, key.strip(), value.strip(), Place(path, number)))
-    return found
-
-
-def merge(assignments: Iterable[Assignment]) -> dict[tuple[str, str], Setting]:
-    """Add up what several files say, in the order given: an empty value forgets all before it."""
-    settings: dict[tuple[str, str], Setting] = {}
-    for entry in assignments:
-        key = (entry.section, entry.key)
-        before = settings.get(key, Setting())
-        if entry.value:
-            settings[key] = Setting((*before.values, entry), before.reset)
-        else:
-            settings[key] = Setting((), entry.origin)
-    return settings
-
-
-def order_dropins(paths: Iterable[str]) -> list[str]:
-    """The drop-ins that count, in the order they are applied.
-
-    Sorted by file name whatever the directory; of equal names the one in the unit's own directory and the earlier place
-    of :data:`UNIT_PATHS` hides the others.
-    """
-    best: dict[str, str] = {}
-    for path in sorted(paths, key=_precedence):
-        name = posixpath.basename(path)
-        if name.endswith(".conf"):
-            best.setdefault(name, path)
-    return [best[name] for name in sorted(best, key=lambda name: name.encode(errors="surrogateescape"))]
-
-
-def unit_names(instance: str = "") -> list[str]:
-    """The unit that serves, and behind it the template that it comes from where it is one of several instances.
-
-    Raises:
-        InputError: an instance that cannot be part of a unit's name.
-    """
-    if not instance:
-        return [UNIT]
-    if not _INSTANCE.fullmatch(instance):
-        raise InputError("slurm_common_slurmrestd_instance", instance, "letters, digits, '_', '.' and '-', at most 63")
-    return [UNIT.replace(".", f"@{instance}.", 1), UNIT.replace(".", "@.", 1)]
-
-
-def dropin_directories(names: Sequence[str] = (UNIT,)) -> list[str]:
-    """Every directory that may hold drop-ins of a unit of these names (see :func:`unit_names`), by precedence."""
-    return [f"{path}/{name}.d" for name in (*names, "service") for path in UNIT_PATHS]
-
-
-def parse_environment_file(text: str, path: str) -> list[Variable]:
-    """The variables of an environment file as systemd reads it: no expansion, later beats earlier.
-
-    Lines without ``=``, comments (``#``, ``;``) and names that are none (``export A=b``) are ignored.
-    """
-    found: list[Variable] = []
-    position = 0
-    while position < len(text) and (match := _ENTRY.match(text, position)):  # which always matches
-        position = match.end()
-        key = match["key"]
-        if key is None or match["equals"] is None:
-            continue
-        value, position = _environment_value(text, position)
-        name = key.strip()
-        if _NAME.fullmatch(name):
-            found.append(_variable(name, value, Place(path, text.count("\n", 0, match.start("key")) + 1)))
-    return found
-
-
-def split_words(text: str) -> list[str]:
-    """Split a value at white space; quotes hold words together and C escapes are resolved (systemd.syntax(7))."""
-    return [_unquote(match.group()) for match in _WORD.finditer(text)]
-
-
-def shown(name: str, value: str) -> str:
-    """The value of a variable or option without what may be a secret."""
-    hide = _SECRET_NAME.search(name) is not None and value not in _NOT_SECRET
-    return REDACTED if hide else redacted(value)
-
-
 def specifiers(text: str) -> str:
     """Resolve the specifiers that are the same on every host."""
     return re.sub(r"%(.)", lambda match: _SPECIFIERS.get(match[1], match[0]), text)
@@ -382,112 +226,10 @@ def effective(
         exec_start=commands,
         environment=environment,
         environment_files=tuple(files),
-        listeners=tuple(ListenerAt(word.text, address.read(word.text), word.origin) for word in told),
+        listeners=tuple(ListenerAt(word.text, spelling.read(word.text), word.origin) for word in told),
         options=tuple(options),
         unreadable=tuple(unreadable),
     )
-
-
-# --- unit files ------------------------------------------------------------------------------------------------------
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their number: continued ones joined by a space, comments (also inside them) and blanks dropped."""
-    pending = ""
-    first = 0
-    for number, raw in enumerate(re.split(r"\r\n|[\r\n]", text), start=1):
-        line = raw.lstrip(" \t")
-        if line.startswith(("#", ";")):
-            continue
-        if not pending:
-            first = number
-        pending += line
-        if re.search(r"(?<!\\)(?:\\\\)*\\$", line):
-            pending = pending[:-1] + " "
-            continue
-        if pending.strip():
-            yield first, pending.strip()
-        pending = ""
-    if pending.strip():
-        yield first, pending.strip()
-
-
-def _precedence(path: str) -> tuple[int, int, str]:
-    directory = posixpath.dirname(path)
-    name = posixpath.basename(directory)
-    general = 2 if name == "service.d" else int(name.endswith("@.service.d"))
-    place = posixpath.dirname(directory)
-    return general, UNIT_PATHS.index(place) if place in UNIT_PATHS else len(UNIT_PATHS), path
-
-
-def _unquote(word: str, *, c_escapes: bool = True) -> str:
-    """Remove quotes and resolve escapes of one word."""
-    result: list[str] = []
-    quote = ""
-    for match in _PIECE.finditer(word):
-        mark, escape = match["quote"], match["escape"]
-        if mark and (not quote or mark == quote):
-            quote = "" if quote else mark
-        elif escape is not None:
-            result.append(_escaped(escape) if c_escapes else escape)
-        else:
-            result.append(match.group())
-    return "".join(result)
-
-
-def _escaped(escape: str) -> str:
-    if len(escape) > 1:
-        return chr(int(escape[1:], 16) if escape[0] in "xu" else int(escape, 8))
-    return _ESCAPES.get(escape, escape if escape in "\\\"'" else f"\\{escape}")
-
-
-# --- environment -----------------------------------------------------------------------------------------------------
-
-_ENTRY = re.compile(r"[ \t\r\n]*(?:[#;][^\r\n]*|(?P<key>[^ \t\r\n][^=\r\n]*)(?P<equals>=)?)?")
-_VALUE_PIECE = re.compile(
-    r"""(?P<space>[ \t]+)|'(?P<single>[^']*)'?|"(?P<double>(?:[^"\\]|\\.)*)\\?"?|(?P<plain>(?:[^\\\r\n]|\\.|\\$)+)""",
-    re.DOTALL,
-)
-
-
-def _environment_value(text: str, position: int) -> tuple[str, int]:
-    """The value that starts at ``position``, and where it ends."""
-    parts: list[str] = []
-    while True:
-        match = _VALUE_PIECE.match(text, position)
-        if match is None:
-            return "".join(parts), position
-        position = match.end()
-        if match["single"] is not None:
-            parts.append(match["single"])
-        elif match["double"] is not None:
-            parts.append(re.sub(r"\\(.)", _in_double_quotes, match["double"], flags=re.DOTALL))
-        elif match["plain"] is not None:
-            parts.append(re.sub(r"\\(.?)", _in_plain_value, _without_trailing_space(match["plain"]), flags=re.DOTALL))
-            return "".join(parts), position
-
-
-def _without_trailing_space(raw: str) -> str:
-    """White space at the end does not count, unless it is escaped."""
-    stripped = raw.rstrip(" \t")
-    backslashes = len(stripped) - len(stripped.rstrip("\\"))
-    return raw[: len(stripped) + backslashes % 2]
-
-
-def _in_plain_value(match: re.Match[str]) -> str:
-    """Any character may be escaped, an escaped line end is a continuation."""
-    return match[1].strip("\n")
-
-
-def _in_double_quotes(match: re.Match[str]) -> str:
-    """As a shell: only these are escaped, an escaped line end is a continuation."""
-    if match[1] in '"\\`$':
-        return match[1]
-    return "" if match[1] == "\n" else match[0]
-
-
-def _variable(name: str, value: str, origin: Place) -> Variable:
-    return Variable(name, shown(name, value), origin)
 
 
 def _environment(
@@ -498,8 +240,8 @@ def _environment(
     for entry in unit.setting("Environment").values:
         for word in words_of(entry):
             name, equals, value = word.partition("=")
-            if equals and _NAME.fullmatch(name):
-                variables[name] = _variable(name, value, entry.origin)
+            if equals and NAME.fullmatch(name):
+                variables[name] = variable_of(name, value, entry.origin)
     files: list[EnvironmentFile] = []
     for entry in unit.setting("EnvironmentFile").values:
         optional = entry.value.startswith("-")
@@ -515,19 +257,16 @@ def _environment(
     return variables, files
 
 
-# --- command lines ---------------------------------------------------------------------------------------------------
-
-
 def _commands(entry: Assignment) -> Iterator[list[Word]]:
     """The commands of one ``Exec…=``: a lone ';' separates several."""
     command: list[Word] = []
-    for match in _WORD.finditer(entry.value):
+    for match in WORD.finditer(entry.value):
         if match.group() == ";":
             if command:
                 yield command
             command = []
             continue
-        text = ";" if match.group() == "\\;" else _unquote(match.group())
+        text = ";" if match.group() == "\\;" else unquote(match.group())
         command.append(Word(specifiers(text), entry.origin))
     if command:
         yield command
@@ -544,8 +283,8 @@ def _expand(command: Sequence[Word], environment: Mapping[str, Variable]) -> Ite
         elif re.match(r"\$[^{$]", word.text):
             variable = environment.get(word.text[1:])
             if variable is not None:
-                for match in _WORD.finditer(variable.value):
-                    yield Word(_unquote(match.group(), c_escapes=False), variable.origin)
+                for match in WORD.finditer(variable.value):
+                    yield Word(unquote(match.group(), c_escapes=False), variable.origin)
         else:
             yield Word(re.sub(r"\$\$|\$\{(\w+)\}", lambda found: _braced(found, environment), word.text), word.origin)
 

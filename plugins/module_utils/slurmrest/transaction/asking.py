@@ -9,8 +9,7 @@ from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..errors import SlurmrestError
 from ..host import programs
 from ..host.programs import Run
-from ..slurmrestd import listeners, running
-from ..slurmrestd import unit as units
+from ..slurmrestd import listeners, running, unit_places
 from .ping import ping_error
 from .probes import PROBE_TIMEOUT, Probe
 
@@ -34,7 +33,8 @@ def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
     """
     deadline = time.monotonic() + limit
     if probe.kind == "listeners":
-        from ..rest.client import ClientError, Target, Tls, request  # noqa: PLC0415 - loading HTTP takes long, asking is rare
+        from ..rest.client import ClientError, Target, request  # noqa: PLC0415 - loading HTTP takes long, asking is rare
+        from ..rest.tls import Tls  # noqa: PLC0415 - loading HTTP takes long, asking is rare
 
         try:
             for listener in map(listeners.parse, probe.target):
@@ -53,7 +53,8 @@ def probe_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
 
 def _gateway_error(address: str, name: str, revision: str, *, limit: float) -> str | None:
     """None when a gateway's present configuration answers under its name, and a slurmrestd behind it."""
-    from ..rest.client import ClientError, Target, Tls, request  # noqa: PLC0415 - as above
+    from ..rest.client import ClientError, Target, request  # noqa: PLC0415 - as above
+    from ..rest.tls import Tls  # noqa: PLC0415 - as above
 
     target = replace(Target.parse(listeners.parse(f"https://{address}").url), name=name)
     headers = {USER_HEADER: "nobody", TOKEN_HEADER: _UNSIGNED, "Host": name}
@@ -79,7 +80,7 @@ def _running_error(unit: str, run: Run, limit: float) -> str | None:
     """None when the process is what our drop-in asks for; until systemd's child has become slurmrestd, not yet."""
     name, _, instance = unit.removesuffix(".service").partition("@")
     pid = run(["systemctl", "show", "-p", "MainPID", "--value", unit], limit=limit).stdout.strip()
-    names, main = units.unit_names(instance), int(pid) if pid.isdigit() else 0
+    names, main = unit_places.unit_names(instance), int(pid) if pid.isdigit() else 0
     found = running.look(names, main)
     if found and not any(item.setting == "program" for item in found):
         # The account may have been read before systemd's child became the daemon, and its command line after that.

@@ -19,9 +19,9 @@ from typing import Any
 from ..host import files as host_files
 from ..host import programs
 from ..host.files import load_record, save_record
-from ..host.identity import group_id
 from ..host.lock import host_lock
 from ..host.own import RETIRED_PREFIX, STATE_DIR
+from ..host.owners import group_id
 from ..host.present import Present
 from ..host.programs import Run
 from ..systemd.show import running

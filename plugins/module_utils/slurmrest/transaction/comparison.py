@@ -13,8 +13,8 @@ from typing import Optional
 
 from ..errors import InputError
 from ..host import programs
-from ..host.identity import gid_for, uid_for
 from ..host.own import STATE_DIR
+from ..host.owners import gid_for, uid_for
 from ..host.present import Present, read_directory, read_present
 from ..host.programs import Run
 from ..systemd.show import running as runs

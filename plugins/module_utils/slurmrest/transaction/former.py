@@ -9,9 +9,9 @@ import stat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable
 
-from ..host import files, programs
-from ..host.identity import group_id
+from ..host import demanded, files
 from ..host.lock import host_lock
+from ..host.owners import group_id
 from ..host.programs import Run
 from .baseline import Baseline, has_user
 from .comparison import Applied
@@ -67,7 +67,7 @@ def _accounts(own: Mapping[str, Any], run: Run) -> list[tuple[str, Callable[[], 
 def _remove(run: Run, program: str, name: str) -> None:
     if program == "groupdel" and group_id(name) is None:
         return  # it went with its only member
-    programs.demand(run([program, name]))
+    demanded.demand(run([program, name]))
 
 
 def _step(function: Callable[..., None], *arguments: Any) -> Callable[[], None]:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from ..slurm.version import Excerpt
 from .ping import KINDS, ping_error
 from .restart_look import look_ahead
 from .services import Judges
 
-SLURM = Judges(look_ahead, ping_error, KINDS)
+
+def judges(table: Excerpt) -> Judges:
+    """Services restarted, and asked until they answer.
+
+    Args:
+        table: :data:`.restarting.COLUMNS` of the release table.
+    """
+    return Judges(lambda services, run, texts: look_ahead(services, run, table, texts), ping_error, KINDS)

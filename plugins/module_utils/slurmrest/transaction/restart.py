@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ..slurm.conf import Entry, SlurmConf
-from ..slurm.releases import Release
+from .restarting import Restarting
 
 CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
 
@@ -76,7 +76,7 @@ class Evidence:
     """What is known of one running daemon. What could not be found out is None or empty, and no problem by that."""
 
     daemon: str
-    release: Release | None = None
+    release: Restarting | None = None
     conf: SlurmConf | None = None  # as it will be read by the restarted daemon
     loaded: SlurmConf | None = None  # as the files are now
     shown: Mapping[str, str] = field(default_factory=dict)  # what the daemon has in force; keys in lower case

@@ -25,12 +25,13 @@ from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
-from ..slurm.releases import Release, lookup
 from ..slurm.version import Version
 from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
+from .restarting import Restarting, row_of
 
 if TYPE_CHECKING:
     from ..host.programs import Run
+    from ..slurm.version import Excerpt
     from .specs import ServiceSpec
 
 DAEMONS = (DATABASE, CONTROLLER)
@@ -47,9 +48,11 @@ class WouldNotReturn(SlurmrestError):
     """A daemon that runs would not come back from a restart, or would forget something: nothing was changed."""
 
 
-def look_ahead(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, str | None] | None = None) -> None:
+def look_ahead(
+    services: Sequence[ServiceSpec], run: Run, table: Excerpt, texts: Mapping[str, str | None] | None = None
+) -> None:
     """Raise WouldNotReturn when :func:`refusals` has reasons not to restart one of the services."""
-    found = refusals(services, run, texts)
+    found = refusals(services, run, table, texts)
     if found:
         daemons = " and ".join(service.name for service in services)
         error = WouldNotReturn(f"Nothing was changed, and {daemons} not restarted:\n- " + "\n- ".join(found))
@@ -57,12 +60,15 @@ def look_ahead(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, st
         raise error
 
 
-def refusals(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, str | None] | None = None) -> list[str]:
+def refusals(
+    services: Sequence[ServiceSpec], run: Run, table: Excerpt, texts: Mapping[str, str | None] | None = None
+) -> list[str]:
     """Why services that run are better not restarted or reconfigured; none for one that does not run.
 
     Args:
         services: units; others than slurmctld and slurmdbd are passed over.
         run: runs a program.
+        table: :data:`.restarting.COLUMNS` of the release table.
         texts: files as they will be, by path; None for one that will be gone.
     """
     found: list[str] = []
@@ -70,12 +76,14 @@ def refusals(services: Sequence[ServiceSpec], run: Run, texts: Mapping[str, str 
         daemon = service.name.partition(".")[0]
         pid = _pid(daemon, run) if daemon in DAEMONS else 0
         if pid:
-            problems = judge(gather(daemon, pid, run, texts or {}, replacing=service.replacing))
+            problems = judge(gather(daemon, pid, run, table, texts or {}, replacing=service.replacing))
             found += map(str, standing(problems, allow_loss=service.allow_state_loss))
     return found
 
 
-def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, replacing: bool = False) -> Evidence:
+def gather(
+    daemon: str, pid: int, run: Run, table: Excerpt, texts: Mapping[str, str | None], *, replacing: bool = False
+) -> Evidence:
     """Look at a daemon that runs as process `pid`."""
     running = process(pid)
     path = _conf_path(running)
@@ -86,7 +94,7 @@ def gather(daemon: str, pid: int, run: Run, texts: Mapping[str, str | None], *, 
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
     version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
-    release = _release(installed or version)  # of what would start
+    release = row_of(table, installed or version)  # of what would start
     conf, loaded = _conf(main, texts, release), _conf(main, {}, release)
     named = named_plugins(daemon, conf, shown)
     directories = ((conf.get("PluginDir") if conf else None) or shown.get("plugindir") or _plugin_dir(running)).split(
@@ -193,14 +201,7 @@ def _words_version(text: str) -> str:
         return ""
 
 
-def _release(version: str) -> Release | None:
-    try:
-        return lookup(version).release if version else None
-    except InputError:
-        return None
-
-
-def _conf(path: str, texts: Mapping[str, str | None], release: Release | None) -> slurmconf.SlurmConf | None:
+def _conf(path: str, texts: Mapping[str, str | None], release: Restarting | None) -> slurmconf.SlurmConf | None:
     def text(name: str) -> str | None:
         if name in texts:
             return texts[name]

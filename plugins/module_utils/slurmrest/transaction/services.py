@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ..errors import SlurmrestError
-from ..host import programs
+from ..host import demanded
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Run
 from ..slurm.daemons import CONTROLLER, DATABASE
@@ -38,7 +38,7 @@ LOOKED_AT = (DATABASE, CONTROLLER)
 
 @dataclass(frozen=True)
 class Judges:
-    """What is known of Slurm's daemons (:data:`.judges.SLURM`): a transaction that needs no such knowledge has none."""
+    """What is known of Slurm's daemons (:mod:`.judges`); a transaction that needs no such knowledge has none."""
 
     look_ahead: LookAhead
     ask: Ask
@@ -66,7 +66,7 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, ask: Ask, instead:
     # A unit that failed before may have used up its start limit; this also sets its count of restarts to 0.
     systemd.attempt("reset-failed", service.name)
     if instead:
-        programs.demand(run(instead, limit=INSTEAD_SECONDS))
+        demanded.demand(run(instead, limit=INSTEAD_SECONDS))
     else:
         systemd.command("restart", service.name)
     deadline = time.monotonic() + service.timeout

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 from ..errors import SlurmrestError
 from ..host import files
 from ..host.files import load_record, save_record
-from ..host.identity import gid_for, uid_for
 from ..host.lock import host_lock
+from ..host.owners import gid_for, uid_for
 from ..host.present import Present
 from ..systemd.systemctl import Systemd, refusal
 from .comparison import Applied, Pending, Wanted

@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import InputError
 from ..slurm.releases import RELEASES, Release, lookup
 from ..slurm.version import Version
-from ..slurmrestd import address, listeners, plugins
-from ..slurmrestd import unit as units
+from ..slurmrestd import listeners, plugins, spelling
+from ..systemd import unit_files
 from ..transaction.set_aside import KEPT_SUFFIX
 
 BACKUP_HOURS = 24
@@ -398,7 +398,7 @@ def set_aside(case: Case) -> list[Aside]:
             whole.append(path)
     found = [Aside(path) for path in whole]
     for path, going in lines.items():
-        stated = {entry.origin.line for entry in units.parse_unit(case.texts.get(path, ""), path)}
+        stated = {entry.origin.line for entry in unit_files.parse_unit(case.texts.get(path, ""), path)}
         found.append(Aside(path, () if going >= stated else tuple(sorted(going))))
     return found
 
@@ -413,7 +413,7 @@ def _identity_lines(case: Case, path: str) -> list[int]:
     """Every line of a drop-in about identity, listeners and authentication."""
     return [
         entry.origin.line
-        for entry in units.parse_unit(case.texts.get(path, ""), path)
+        for entry in unit_files.parse_unit(case.texts.get(path, ""), path)
         if entry.section == "Service" and (entry.key in IDENTITY or _sets(entry.value, entry.key))
     ]
 
@@ -422,7 +422,7 @@ def _sets(value: str, key: str) -> bool:
     """Whether an ``Environment=`` states a variable that is ours to state."""
     if key not in ("Environment", "UnsetEnvironment"):
         return False
-    return any(word.partition("=")[0] in _OWNED_VARIABLES for word in units.split_words(value))
+    return any(word.partition("=")[0] in _OWNED_VARIABLES for word in unit_files.split_words(value))
 
 
 def _overrides(case: Case) -> Iterator[Consequence]:
@@ -454,7 +454,7 @@ def _overrides(case: Case) -> Iterator[Consequence]:
     for path in _foreign(case):
         if path in _harm(case):
             continue
-        keys = [entry.key for entry in units.parse_unit(case.texts.get(path, ""), path)]
+        keys = [entry.key for entry in unit_files.parse_unit(case.texts.get(path, ""), path)]
         needless = [key for key in dict.fromkeys(keys) if key in IDENTITY]
         if needless:
             yield Consequence(
@@ -505,12 +505,12 @@ def _listeners(case: Case) -> Iterator[Consequence]:
     texts = case.variables.get("slurmrestd_service_listen")
     if not texts:
         return
-    wanted = [found for found in map(address.read, texts) if found]
+    wanted = [found for found in map(spelling.read, texts) if found]
     running = case.facts["units"]["slurmrestd"]["active"] == "active"
     fragment = case.facts["unit"]["fragment"]
     lost = []
     for entry in case.facts["unit"]["listeners"]:
-        told = address.read(entry["text"])
+        told = spelling.read(entry["text"])
         stated = entry["origin"].rpartition(":")[0] != fragment
         if told and (running or stated) and not any(listeners.covers(one, told) for one in wanted):
             lost.append(f"{told} ({entry['origin']})")

@@ -11,15 +11,14 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..facts.detection import detect
+from ..facts.host import look as look_at_host
 from ..facts.units import outdated
 from ..host import programs
 from ..host.programs import Run
 from ..host.reading import read_beginning, read_if_there
 from ..packages.manager import Apt, PackageRequest, settle
 from ..slurm.package_plan import refusal, refused
-from ..slurm.releases import RELEASES
-from ..slurmrestd.unit import unit_names
+from ..slurmrestd.unit_places import unit_names
 from ..systemd.systemctl import Systemd
 
 USAGE_DAYS = 30
@@ -42,7 +41,9 @@ def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
 
     Args:
         options: ``components``: daemons that this host is there for. ``backups``: path by daemon. ``packages``: whether
-            its packages are to be upgraded. ``slurm_conf``, ``slurmrestd`` and ``instance`` as for :func:`detect`.
+            its packages are to be upgraded. ``slurm_conf``, ``slurmrestd`` and ``instance`` as for
+            :func:`..facts.host.look`, which gets ``columns``. ``protocols``: the series of each version of
+            slurmctld's protocol, by its number in decimal.
         run: runs a program.
 
     Raises:
@@ -50,7 +51,9 @@ def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
     """
     if options.get("packages"):
         settle()
-    facts = detect({name: options.get(name) for name in ("slurmrestd", "slurm_conf", "instance")})
+    facts = look_at_host(
+        {name: options.get(name) for name in ("slurmrestd", "slurm_conf", "instance")}, options["columns"]
+    )
     unit = unit_names(options.get("instance") or "")[0]
     components = list(options.get("components") or ())
     names = [name for name in facts["packages"] if "slurm" in name]
@@ -70,7 +73,7 @@ def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
         "others": others(run, unit) if "slurmrestd" in components else {},
     }
     if "slurmctld" in components:
-        seen["state"] = state(facts["slurm_conf"]["state_save_location"] or "")
+        seen["state"] = state(facts["slurm_conf"]["state_save_location"] or "", options["protocols"])
     if "slurmdbd" in components and (
         facts["units"]["slurmdbd"]["active"] != "active" or "slurmdbd" in seen["outdated"]
     ):
@@ -112,7 +115,7 @@ def others(run: Run, unit: str) -> dict[str, bool]:
     }
 
 
-def state(directory: str) -> dict[str, Any]:
+def state(directory: str, protocols: Mapping[str, str]) -> dict[str, Any]:
     """The series whose slurmctld wrote the state last: each file of it begins with the version of its protocol."""
     written = []
     for name in STATE_FILES:
@@ -122,18 +125,18 @@ def state(directory: str) -> dict[str, Any]:
             with contextlib.suppress(FileNotFoundError):
                 written.append((os.stat(path).st_mtime, path, head))
     for _time, path, head in sorted(written, reverse=True):
-        series = protocol_series(head)
+        series = protocol_series(head, protocols)
         if series:
             return {"series": series, "path": path}
     return {}
 
 
-def protocol_series(head: bytes) -> str | None:
+def protocol_series(head: bytes, protocols: Mapping[str, str]) -> str | None:
     """The series of the first bytes of a state file (length, PROTOCOL_VERSION, number), None where it is none."""
     if len(head) < 4 + len(_MAGIC) + 2 or head[4 : 4 + len(_MAGIC)] != _MAGIC:
         return None
     number = struct.unpack_from("!H", head, 4 + len(_MAGIC))[0]
-    return next((row.series for row in RELEASES if row.protocol_version == number), None)
+    return protocols.get(str(number))
 
 
 def backup(path: str) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..rest import answers
+from ..rest.answering import Answering
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target
-from ..rest.session import Failed, Options, Session, assumed_row, payload_of
+from ..rest.options import Options
+from ..rest.session import Failed, Session, payload_of
 from ..rest.stream import Records
+from ..rest.whole_table import TABLE
 from ..slurm.api_versions import ApiVersion
-from ..slurm.releases import Release
 
 _OPENAPI = "/openapi/v3"
 
@@ -72,7 +74,7 @@ class Access:
 
     def __post_init__(self) -> None:
         options = Options(self.timeout, self.wanted)
-        self._session = Session(self.target, self.credentials, self.credentials, options)
+        self._session = Session(self.target, self.credentials, self.credentials, options, TABLE)
 
     @property
     def user(self) -> str:
@@ -98,9 +100,9 @@ class Access:
         return self.served
 
     @property
-    def release(self) -> Release:
+    def release(self) -> Answering:
         """The row of the release table for the daemon, as far as it is known."""
-        return self._session.row.release
+        return self._session.release
 
     def _discover(self) -> None:
         session = self._session
@@ -108,7 +110,7 @@ class Access:
             answers.Served(self.served, self.served) if self.served else answers.served_versions(self.document())
         )
         self.served = served = session.served.slurm
-        session.row = assumed_row(served)
+        session.assume(served)
         if not served:
             raise RefusedError(f"{self.target} lists no path below /slurm/ in its OpenAPI document")
         if self.wanted is not None and self.wanted not in served:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..errors import InputError
-from ..rest import answers
+from ..rest import answers, job_answers
 from ..rest.client import ClientError
 from .access import Access, RefusedError, meaning
 
@@ -81,7 +81,7 @@ class Job:
         0 for COMPLETED, the script's own code, 128 and the number of the signal that ended it, 124 when its time was
         up, 125 for every other end (cancelled, node failure, out of memory, could not be launched).
         """
-        if answers.COMPLETED in self.states:
+        if job_answers.COMPLETED in self.states:
             return 0
         if not _OVER_TIME.isdisjoint(self.states):
             return EXIT_TIMEOUT
@@ -141,14 +141,14 @@ class Submitted:
 
 def is_over(states: tuple[str, ...]) -> bool:
     """Whether these are the states of a job that has ended; one that is still cleaning up has not."""
-    ended = answers.COMPLETED in states or not answers.TERMINAL_FAILURES.isdisjoint(states)
+    ended = job_answers.COMPLETED in states or not job_answers.TERMINAL_FAILURES.isdisjoint(states)
     return ended and "COMPLETING" not in states
 
 
 def job_of(fields: Mapping[str, Any]) -> Job:
     """Read a job from an answer, in the shape of any API version."""
     code, signal = _ended_with(fields.get("exit_code"))
-    states = answers.states_of(fields.get("job_state"))
+    states = job_answers.states_of(fields.get("job_state"))
     over = is_over(
         states
     )  # before, Slurm says 0 for the exit code, and when the time limit will be reached for the end
@@ -216,10 +216,10 @@ def _whose(access: Access, job_id: int) -> str:
         found = answers.objects(access.get(f"job/{job_id}").get("jobs"))
     except (RefusedError, ClientError):
         return ""
-    if not any(answers.job_status({"jobs": [job]}).of_nobody for job in found):
+    if not any(job_answers.job_status({"jobs": [job]}).of_nobody for job in found):
         return ""
     return (
-        f"slurmctld does not know {access.user} and took the job for nobody (uid {answers.NOBODY}): it is held, or "
+        f"slurmctld does not know {access.user} and took the job for nobody (uid {job_answers.NOBODY}): it is held, or "
         "runs as nobody. Ask the staff: the controller must know every user."
     )
 

@@ -1,19 +1,16 @@
-"""The checks, in the order of the report. Each asks through a session and says what it found; see :class:`Check`."""
+"""The checks of what is served. Each asks through a session and says what it found; see :class:`.check.Check`."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from ..rest import answers
 from ..rest.causes import Cause
 from ..rest.client import ClientError
-from ..rest.session import NONE, OPENAPI, Failed, Outcome, Session, assumed_row, payload_of
-from .capacity import idle_clients, latency
-from .jobs import cancelled_job, completed_job, job_output
-from .refusals import alg_none, bad_token, escaping, expired, no_token, other_user, unknown_url, userless
+from ..rest.session import NONE, OPENAPI, Failed, Outcome, Session, payload_of
+from .check import Check
 
 _NO_PING = Cause(
     "slurmctld-down",
@@ -24,23 +21,6 @@ _NO_PING = Cause(
 
 TAKEOVER = "takeover"
 """Id of the cause that no controller is in charge while one of them answers."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing to prove; `run` raises Failed or ClientError, or returns what it found.
-
-    `needs_api`: it asks below /slurm/<version>. `needs_token`: it proves nothing while slurm-diag fails, and is skipped
-    then. `every_listener`: it is done on each target. `minor`: the daemon is of use even when it fails.
-    """
-
-    id: str
-    title: str
-    run: Callable[[Session], Outcome]
-    needs_api: bool = True
-    needs_token: bool = False
-    every_listener: bool = False
-    minor: bool = False
 
 
 def _reach(session: Session) -> Outcome:
@@ -76,7 +56,7 @@ def _api_versions(session: Session) -> Outcome:
             ),
         )
     session.api_version = wanted or served[-1]
-    session.row = assumed_row(served)
+    session.assume(served)
     with session.aside(), contextlib.suppress(ClientError):
         # First of all: as long as no controller is in charge, what needs one is waited for in vain.
         session.controllers = answers.controllers(payload_of(session.ask(session.url("ping"))), session.api)
@@ -116,7 +96,7 @@ def _slurmdb_diag(session: Session) -> Outcome:
         payload = session.good(session.url("diag", "slurmdb"), "slurmdbd")
     except Failed as failure:
         last = session.exchanges[-1].status
-        if last == session.row.release.plain_user_dbd_diag_status and _privilege_may_be_the_cause(failure):
+        if last == session.release.plain_user_dbd_diag_status and _privilege_may_be_the_cause(failure):
             session.good(session.url("clusters", "slurmdb"), "slurmdbd")
             return Outcome(
                 None,
@@ -211,7 +191,7 @@ def _privilege_may_be_the_cause(failure: Failed) -> bool:
 
 
 def _versions_detail(session: Session) -> str:
-    served, release = session.served.slurm, session.row.release
+    served, release = session.served.slurm, session.release
     parts = [f"{' '.join(served)}; checked with {session.api_version}"]
     if session.slurm_version is None:
         parts.append("the daemon does not name its Slurm version")
@@ -224,32 +204,28 @@ def _versions_detail(session: Session) -> str:
         parts.append(f"{' '.join(unknown)} not known of {release.series}")
     if going:
         parts.append(f"{' '.join(going)} goes with the next upgrade")
-    if session.row.warning:
-        parts.append(session.row.warning)
+    if session.unlisted:
+        parts.append(session.unlisted)
     return "; ".join(parts)
 
 
-CHECKS: tuple[Check, ...] = (
+LISTENERS: tuple[Check, ...] = (
     Check("reach", "the listener answers in HTTP", _reach, needs_api=False, every_listener=True),
+)
+"""What can be asked without a token."""
+
+FIRST: tuple[Check, ...] = (
+    *LISTENERS,
     Check("api-versions", "the OpenAPI document lists API versions", _api_versions, needs_api=False),
     Check("slurm-diag", "a good token reaches slurmctld", _slurm_diag, every_listener=True),
+)
+"""What all others build on."""
+
+CHECKS: tuple[Check, ...] = (
+    *FIRST,
     Check("slurmdb-diag", "a good token reaches slurmdbd", _slurmdb_diag),
     Check("ping", "slurmctld answers", _ping),
     Check("nodes", "nodes can be listed", _nodes, needs_token=True),
     Check("partitions", "partitions can be listed", _partitions, needs_token=True),
     Check("users", "users or associations can be listed", _users, needs_token=True),
-    Check("no-token", "a request without a token is refused", no_token, every_listener=True),
-    Check("bad-token", "a garbage and a forged token are refused", bad_token, needs_token=True, every_listener=True),
-    Check("alg-none", "a token that asks for no signature check is refused", alg_none, needs_token=True),
-    Check("expired-token", "an expired token is refused", expired, needs_token=True),
-    Check("userless-token", "a token that names no user is refused", userless, needs_token=True),
-    Check("other-user", "an ordinary user's token does not act for another user", other_user, needs_token=True),
-    Check("unknown-url", "an unknown URL is not found", unknown_url, needs_token=True, minor=True),
-    Check("escaping", "an unescaped character in a URL is refused", escaping, needs_token=True, minor=True),
-    Check("latency", "diag is answered again and again", latency, needs_token=True),
-    Check("job", "an ordinary user's job runs to its end", completed_job, needs_token=True),
-    Check("job-output", "the job's output is as expected", job_output),
-    Check("job-cancel", "an ordinary user's job can be cancelled", cancelled_job, needs_token=True),
-    # Last: a daemon that closes many connections at once may drop the next one.
-    Check("idle-clients", "idle clients leave room for others", idle_clients, needs_token=True),
 )

@@ -13,10 +13,12 @@ from ..auth import jwt
 from ..auth import minting as tokens
 from ..command.token_options import STDIN, UsageError, read_secret, token_from_environment, token_from_file, user_in
 from ..errors import SlurmrestError
-from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target, Tls
+from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target
 from ..rest.session import NOT_ORDINARY
+from ..rest.tls import Tls
 from ..slurmrestd import strangers
 from ..slurmrestd.address import DEFAULT_PORT
+from ..systemd.systemctl import Systemd
 from .formats import (
     NAGIOS_UNKNOWN,
     nagios_code,
@@ -240,9 +242,19 @@ def run(arguments: argparse.Namespace) -> int:
     return _print(arguments, report, curl)
 
 
+def accounts_here() -> set[int]:
+    """The accounts of every slurmrestd of this host, also of instances; none where this host has no unit of it."""
+    found: set[int] = set()
+    units = ("slurmrestd.service", "slurmrestd@*.service")
+    for unit, shown in Systemd().show_all(units, "LoadState,User").items():
+        if shown.get("LoadState") == "loaded":
+            found |= strangers.accounts_of(unit, shown.get("User", ""))
+    return found
+
+
 def _refuse_strangers(targets: Sequence[Target]) -> None:
     """Keep root's token from whoever took slurmrestd's place on a host of slurmrestd's; elsewhere a tunnel may end."""
-    accounts = strangers.accounts_here() if os.geteuid() == 0 else set()
+    accounts = accounts_here() if os.geteuid() == 0 else set()
     if accounts:
         strangers.refuse(targets, accounts)
 

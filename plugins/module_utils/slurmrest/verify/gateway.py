@@ -7,20 +7,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ..auth.bearer import TOKEN_HEADER, USER_HEADER
-from ..auth.jwt import with_forged_signature
+from ..auth.claims import with_forged_signature
 from ..rest.causes import Cause
-from ..rest.client import (
-    CertificateCredentials,
-    ClientError,
-    Credentials,
-    Response,
-    SessionCredentials,
-    Target,
-    request,
-)
+from ..rest.client import ClientError, Credentials, Response, Target, request
 from ..rest.session import TOKEN, Failed, Outcome, Session
 from ..slurmrestd.address import DEFAULT_PORT
-from .checks import Check
+from .check import Check
 
 CACHE_HEADER = "x-cache"
 ASKED = ("MISS", "EXPIRED", "BYPASS")
@@ -85,7 +77,7 @@ def _paths(session: Session) -> Outcome:
 
 def _credentials(session: Session) -> Outcome:
     """What is no credential is refused, also while a good answer is kept, and both headers of tokens are one."""
-    if isinstance(session.credentials, (SessionCredentials, CertificateCredentials)):
+    if session.credentials.kind != "token":
         return _login(session)
     path, own = session.url("diag"), session.headers(TOKEN)
     token = session.credentials.token
@@ -112,7 +104,7 @@ def _login(session: Session) -> Outcome:
     shown = _ask(session, SESSION_PATH, headers=own)
     if shown.status != 200 or shown.json().get("user") != user:
         raise Failed(f"{SESSION_PATH} does not name {user}", _OTHER)
-    if isinstance(session.credentials, CertificateCredentials):
+    if session.credentials.kind == "certificate":
         return Outcome(True, f"{user}, by the client certificate")
     name = {USER_HEADER: user, TOKEN_HEADER: _UNSIGNED}
     for what, headers in (

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..rest import answers, payloads
+from ..rest import answers, job_answers, payloads
 from ..rest.causes import Cause
 from ..rest.client import ClientError
 from ..rest.session import JOB, NOT_ORDINARY, Failed, JobOptions, Outcome, Session, payload_of, short
+from .check import Check
 
 _MAX_OUTPUT = 4096  # bytes of a job's output
 _QUEUED = frozenset(("Priority", "Licenses"))  # reasons of a job that only has to wait
@@ -27,6 +28,9 @@ _WORKING = frozenset(("ALLOCATED", "MIXED", "COMPLETING"))  # states of a node t
 _SCRIPT = '#!/bin/sh\necho "$SLURMREST_VERIFY"\ntest -n "$SLURMREST_VERIFY"\n'
 _SLEEP = "#!/bin/sh\nexec sleep 60\n"
 _CANCEL_PATIENCE = 20.0  # seconds
+
+NOT_ASKED = Outcome(None, "not asked for (--job)")
+NO_JOB = Outcome(None, "no job has run")
 
 _NOT_CANCELLED = Cause(
     "not-cancelled",
@@ -43,7 +47,7 @@ def completed_job(session: Session) -> Outcome:
     options = session.options.job
     user = session.job_credentials.user
     if options is None:
-        return Outcome(None, "not asked for (--job)")
+        return NOT_ASKED
     if user in NOT_ORDINARY:
         return Outcome(
             None,
@@ -55,11 +59,11 @@ def completed_job(session: Session) -> Outcome:
     begin = time.monotonic()
     job_id = _submit(session, options, _SCRIPT, output, word)
     deadline = begin + options.timeout
-    status = answers.JobStatus((), "", None, "")
+    status = job_answers.JobStatus((), "", None, "")
     finished = False
     try:
         for _pause in _pauses(deadline):
-            status = answers.job_status(session.good(session.url(f"job/{job_id}"), sent_as=JOB, fresh=True))
+            status = job_answers.job_status(session.good(session.url(f"job/{job_id}"), sent_as=JOB, fresh=True))
             finished = status.completed or status.failed
             if finished or status.of_nobody:
                 break
@@ -100,7 +104,7 @@ def completed_job(session: Session) -> Outcome:
 def job_output(session: Session) -> Outcome:
     """Read what the job wrote, where this process can."""
     if session.job_output is None:
-        return Outcome(None, "no job has run")
+        return NO_JOB
     path, word = session.job_output
     try:
         found = (session.read_output or take_output)(path)
@@ -132,9 +136,9 @@ def cancelled_job(session: Session) -> Outcome:
     if cancelled.status >= 300 or answers.errors_of(payload_of(cancelled)):
         failure = session.refusal(cancelled)
         raise Failed(f"job {job_id} could not be cancelled: {failure.outcome.detail}", _NOT_CANCELLED)
-    status = answers.JobStatus((), "", None, "")
+    status = job_answers.JobStatus((), "", None, "")
     for _pause in _pauses(begin + min(options.timeout, _CANCEL_PATIENCE)):
-        status = answers.job_status(session.good(path, sent_as=JOB, fresh=True))
+        status = job_answers.job_status(session.good(path, sent_as=JOB, fresh=True))
         if "CANCELLED" in status.states:
             seconds = session.waited = time.monotonic() - begin
             return Outcome(True, f"job {job_id}: {cancelled.status} to DELETE, {status} after {seconds:.1f} s")
@@ -163,7 +167,7 @@ def _submit(session: Session, options: JobOptions, script: str, output: str, wor
     return job_id
 
 
-def _unfinished(session: Session, job_id: int, status: answers.JobStatus, options: JobOptions) -> Outcome:
+def _unfinished(session: Session, job_id: int, status: job_answers.JobStatus, options: JobOptions) -> Outcome:
     """A job that has not ended in time: no fault where others are simply before it. Raises Failed."""
     detail = f"job {job_id} is {status} after {options.timeout:g} s; cancelled"
     remedy = (
@@ -178,7 +182,7 @@ def _unfinished(session: Session, job_id: int, status: answers.JobStatus, option
         raise Failed(detail, Cause("job-endless", "the job does not end", remedy))
     nodes: list[tuple[str, tuple[str, ...]]] = []
     with session.aside(), contextlib.suppress(ClientError):
-        nodes = answers.nodes(payload_of(session.ask(session.url("nodes"), fresh=True)))
+        nodes = job_answers.nodes(payload_of(session.ask(session.url("nodes"), fresh=True)))
     busy = not nodes or any(_WORKING.intersection(states) for _name, states in nodes)
     powering = [name for name, states in nodes if "POWERING_UP" in states]
     if powering and status.reason in ("", "None", "Resources"):
@@ -211,3 +215,10 @@ def take_output(path: str) -> str:
     with contextlib.suppress(OSError):
         Path(path).unlink()
     return found
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("job", "an ordinary user's job runs to its end", completed_job, needs_token=True),
+    Check("job-output", "the job's output is as expected", job_output),
+    Check("job-cancel", "an ordinary user's job can be cancelled", cancelled_job, needs_token=True),
+)

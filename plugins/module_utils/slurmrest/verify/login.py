@@ -10,7 +10,8 @@ from ..auth.bearer import Token
 from ..command.token_options import read_secret
 from ..errors import SlurmrestError
 from ..rest import answers
-from ..rest.client import CertificateCredentials, Credentials, SessionCredentials, Target, request
+from ..rest.client import Credentials, Target, request
+from ..rest.logins import CertificateCredentials, SessionCredentials
 from .gateway import LOGIN_PATH, SESSION_PATH
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Callable
 
@@ -12,8 +12,6 @@ from ..rest.client import ClientError, Response, Target, request
 HEALTH, METRICS = "/healthz", "/metrics/jobs"
 SECONDS = 3.0
 """Patience for each page."""
-
-SWITCH = "slurm_conf_daemon_http: false closes it (CommunicationParameters=disable_http)"
 
 Ask = Callable[..., Response]
 
@@ -42,23 +40,3 @@ def look(daemons: Iterable[tuple[str, str, int]], ask: Ask = request) -> list[Pa
             tells = METRICS in answered and bool(seen[METRICS].body.strip())
             found.append(Pages(daemon, host, port, answered, tells))
     return found
-
-
-def notes(found: Iterable[Pages]) -> Iterator[str]:
-    """What the release does by default, and who may use it."""
-    for pages in found:
-        yield (
-            f"{pages.daemon} on {pages.host} answers {', '.join(pages.open)} on port {pages.port} without a token, to "
-            f"whoever reaches that port, as this host does; {SWITCH}."
-        )
-
-
-def warnings(found: Iterable[Pages]) -> Iterator[str]:
-    """What tells of users and jobs."""
-    for pages in found:
-        if pages.tells:
-            yield (
-                f"{pages.daemon} on {pages.host} shows jobs and users under /metrics on port {pages.port} to whoever "
-                "reaches it, without a token: set MetricsAuthUsers= with SlurmctldHttpAuthParameters=, or "
-                f"{SWITCH}."
-            )

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..auth import bearer, jwt
+from ..auth import bearer, claims
 from ..rest.causes import Cause
-from ..rest.client import CertificateCredentials, SessionCredentials
 from ..rest.session import (
     ALG_NONE,
     BAD_FORGED,
     BAD_GARBAGE,
-    EXPIRED,
     JOB,
     NONE,
     NOT_ORDINARY,
     TOKEN,
-    USERLESS,
     Failed,
     Outcome,
     Session,
     payload_of,
 )
+from .check import Check
 
 _TRUSTS_PEER = Cause(
     "trusts-peer",
@@ -35,15 +33,10 @@ _OPEN = Cause(
 )
 
 
-_IGNORES = Cause(
+IGNORES = Cause(
     "token-unchecked",
     "what answers does not check tokens as slurmctld does: a proxy that authenticates by itself, or a faulty auth/jwt",
     "Ask slurmrestd itself, see the configuration of the proxy, and update Slurm.",
-)
-_LATE = Cause(
-    "expiry-unchecked",
-    "the clock of slurmctld's host is more than an hour behind, or what answers does not look at exp",
-    "Compare the clocks (date; chronyc tracking) of the controller and of this host.",
 )
 _ANYBODY = Cause(
     "impersonation",
@@ -70,54 +63,33 @@ _UNKNOWN_ENDPOINT = "slurmrest-verify-no-such-endpoint"
 
 def no_token(session: Session) -> Outcome:
     """Ask without a token."""
-    if isinstance(session.credentials, CertificateCredentials):
+    if session.credentials.kind == "certificate":
         return Outcome(None, _CERTIFIED)
-    return _refused(session, {"no token": NONE}, session.row.release.no_token_status)
+    return refused(session, {"no token": NONE}, session.release.no_token_status)
 
 
 def bad_token(session: Session) -> Outcome:
     """Ask with a token that is none, and with the good one under another signature."""
-    if isinstance(session.credentials, CertificateCredentials):
+    if session.credentials.kind == "certificate":
         return Outcome(None, _CERTIFIED)
     ways = {"garbage": BAD_GARBAGE}
-    if jwt.looks_like_jwt(session.credentials.token):
+    if claims.looks_like_jwt(session.credentials.token):
         ways["forged signature"] = BAD_FORGED
-    return _refused(session, ways, session.row.release.bad_token_status)
+        session.made[BAD_FORGED] = claims.with_forged_signature(session.credentials.token)
+    return refused(session, ways, session.release.bad_token_status)
 
 
 def alg_none(session: Session) -> Outcome:
     """Ask with the good token's claims under a header that asks for no signature check."""
-    if not jwt.looks_like_jwt(session.credentials.token):
+    if not claims.looks_like_jwt(session.credentials.token):
         return Outcome(None, "the token is no JWT, so there are no claims to take from it")
-    return _refused(session, {"alg none": ALG_NONE}, session.row.release.bad_token_status, _IGNORES)
-
-
-def expired(session: Session) -> Outcome:
-    """Ask with a rightly signed token that expired an hour ago."""
-    return _wrong_key(session) or _refused(session, {"expired": EXPIRED}, session.row.release.bad_token_status, _LATE)
-
-
-def userless(session: Session) -> Outcome:
-    """Ask with a rightly signed token that names no user, beside the name of one."""
-    return _wrong_key(session) or _refused(
-        session, {"no user claim": USERLESS}, session.row.release.bad_token_status, _IGNORES
-    )
-
-
-def _wrong_key(session: Session) -> Outcome | None:
-    """Why nothing can be signed as slurmctld would: no key, or not the one of the token that it accepts."""
-    if session.key is None:
-        return Outcome(None, "no key to sign with", remedy="Where the key may be read: --key-file FILE --user NAME.")
-    try:
-        jwt.verify(session.credentials.token, session.key)
-    except bearer.TokenError as error:
-        return Outcome(None, f"the key is not the one of the token that slurmctld accepts ({error.message})")
-    return None
+    session.made[ALG_NONE] = claims.without_signature(session.credentials.token)
+    return refused(session, {"alg none": ALG_NONE}, session.release.bad_token_status, IGNORES)
 
 
 def other_user(session: Session) -> Outcome:
     """Ask as root with an ordinary user's token, after that token was accepted for its own user."""
-    if isinstance(session.credentials, (SessionCredentials, CertificateCredentials)):
+    if session.credentials.kind != "token":
         return Outcome(None, "the gateway knows users by their login, and no name is sent beside it")
     sent_as, owner = _ordinary(session)
     if not owner:
@@ -130,9 +102,7 @@ def other_user(session: Session) -> Outcome:
         return Outcome(None, f"{owner}'s token is refused for its own user already ({failure.outcome.detail})")
     status = session.ask(session.url("diag"), sent_as, user=_ADMINISTRATOR).status
     if status >= 300:
-        return Outcome(
-            True, _told({f"{owner}'s token for {_ADMINISTRATOR}": status}, session.row.release.bad_token_status)
-        )
+        return Outcome(True, _told({f"{owner}'s token for {_ADMINISTRATOR}": status}, session.release.bad_token_status))
     if _may_be_slurm_user(session, sent_as, owner):
         return Outcome(
             None, f"{owner}'s token acts for {_ADMINISTRATOR}; {owner} may be SlurmUser", "", _ORDINARY_REMEDY
@@ -144,7 +114,7 @@ def _ordinary(session: Session) -> tuple[str, str]:
     """The token at hand that belongs to an ordinary user: how it is sent, and its user; empty strings when none is."""
     for sent_as, credentials in ((JOB, session.job_credentials), (TOKEN, session.credentials)):
         try:
-            owner = jwt.inspect(credentials.token).user
+            owner = claims.inspect(credentials.token).user
         except bearer.TokenError:
             continue
         if owner and owner not in NOT_ORDINARY:
@@ -158,13 +128,13 @@ def _may_be_slurm_user(session: Session, sent_as: str, owner: str) -> bool:
         return True
     with session.aside():
         status = session.ask(session.url("diag", "slurmdb"), sent_as, user=owner).status
-    return status != session.row.release.plain_user_dbd_diag_status
+    return status != session.release.plain_user_dbd_diag_status
 
 
 def unknown_url(session: Session) -> Outcome:
     """Ask for an endpoint that no release has."""
     status = session.ask(session.url(_UNKNOWN_ENDPOINT)).status
-    expected = session.row.release.unknown_url_status
+    expected = session.release.unknown_url_status
     if status != expected:
         raise Failed(f"{status} instead of {expected}", _NOT_SLURMRESTD)
     return Outcome(True, f"unknown endpoint: {status}")
@@ -179,7 +149,7 @@ def escaping(session: Session) -> Outcome:
     if twin.status != 204 and payload_of(twin) is None:
         return Outcome(None, f"the escaped URL does not reach Slurm either ({twin.status})")
     unescaped = session.ask(session.url('node/verify"'))
-    expected = session.row.release.bad_url_char_status
+    expected = session.release.bad_url_char_status
     if unescaped.status < 300 or payload_of(unescaped) is not None:
         raise Failed(f"unescaped: Slurm was asked ({unescaped.status}) instead of {expected}", _REWRITES)
     return Outcome(
@@ -187,7 +157,7 @@ def escaping(session: Session) -> Outcome:
     )
 
 
-def _refused(session: Session, ways: Mapping[str, str], expected: int, cause: Cause = _OPEN) -> Outcome:
+def refused(session: Session, ways: Mapping[str, str], expected: int, cause: Cause = _OPEN) -> Outcome:
     """Each way must be refused; another status than the expected one is told, but no failure."""
     seen = {}
     for name, sent_as in ways.items():
@@ -208,3 +178,16 @@ def _told(seen: Mapping[str, int], expected: int | None) -> str:
     if expected is None or all(status == expected for status in seen.values()):
         return statuses
     return f"{statuses}; refused, though this release is known to answer {expected}"
+
+
+TOKENS: tuple[Check, ...] = (
+    Check("no-token", "a request without a token is refused", no_token, every_listener=True),
+    Check("bad-token", "a garbage and a forged token are refused", bad_token, needs_token=True, every_listener=True),
+    Check("alg-none", "a token that asks for no signature check is refused", alg_none, needs_token=True),
+)
+
+REQUESTS: tuple[Check, ...] = (
+    Check("other-user", "an ordinary user's token does not act for another user", other_user, needs_token=True),
+    Check("unknown-url", "an unknown URL is not found", unknown_url, needs_token=True, minor=True),
+    Check("escaping", "an unescaped character in a URL is refused", escaping, needs_token=True, minor=True),
+)

@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..auth.bearer import TOKEN_HEADER, USER_HEADER
-from ..rest.client import Tls
 from ..rest.session import (
     ALG_NONE,
     BAD_FORGED,
     BAD_GARBAGE,
     EXPIRED,
-    EXPIRED_AGO,
     GARBAGE,
     JOB,
-    SPOILT_LIFESPAN,
     TOKEN,
     USERLESS,
     Exchange,
 )
-from .run import Report, Result
+from ..rest.tls import Tls
+from .run import Report, Result, as_dict
+from .signed import EXPIRED_AGO, SPOILT_LIFESPAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +32,7 @@ _COLOURS = {True: "32", False: "1;31", None: "33"}
 
 def render_json(report: Report) -> str:
     """The report as one JSON object, with a line break at its end."""
-    return json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_table(report: Report, *, colour: bool = False) -> str:

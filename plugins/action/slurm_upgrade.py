@@ -1,0 +1,57 @@
+"""Look on the host, and judge on the controller what another release means: that needs the release table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.slurmrest.errors import SlurmrestError
+from ..module_utils.slurmrest.facts.detection import columns
+from ..module_utils.slurmrest.slurm.releases import RELEASES
+from ..module_utils.slurmrest.upgrade.judge import Case, report
+from ..plugin_utils.facts import looked
+
+MODULE = "slurmrest.toolkit.slurm_upgrade"
+WHICH = ("slurmrestd", "slurm_conf", "instance")
+"""Which of several Slurms of a host is meant."""
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the look, or the report."""
+        self._variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, self._variables)
+        arguments = dict(self._task.args)
+        if arguments.get("looks") is not None:
+            return self._judge(arguments)
+        protocols = {str(row.protocol_version): row.series for row in RELEASES}
+        return self._module({**arguments, "columns": columns(), "protocols": protocols})
+
+    def _module(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name=MODULE, module_args=arguments, task_vars=self._variables
+        )
+        return result
+
+    def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The report of this host; a failure for a release or an acceptance that is not known."""
+        variables = arguments.get("variables") or {}
+        where = {name: arguments[name] for name in WHICH if arguments.get(name)}
+        account = variables.get("slurm_common_slurmrestd_user")
+        facts = looked(self, {**where, **({"account": account} if account else {})}, self._variables)
+        if not facts["version"]:
+            words = "There is no Slurm on this host. Run playbooks/deploy.yml to have slurmrestd."
+            return {"failed": True, "msg": words}
+        read = self._module({"read": facts["unit"]["dropins"]}) if facts["unit"]["dropins"] else {"texts": {}}
+        if "texts" not in read:
+            return read
+        case = Case(arguments["host"], facts, arguments["looks"], variables, read["texts"])
+        try:
+            return {"changed": False, "report": report(case, arguments.get("accept") or []).as_dict()}
+        except SlurmrestError as error:
+            return {"failed": True, "msg": str(error)}
