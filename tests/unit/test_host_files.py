@@ -520,3 +520,15 @@ def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, mon
         shared_key.place(wanted, check=False)
     assert key.read_bytes() == b"n" * 32
     assert shared_key.place({**wanted, "content": base64.b64encode(b"m" * 32).decode()}, check=False)["changed"]
+
+
+def test_a_directory_that_another_run_makes_in_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = os.mkdir
+
+    def late(*what: Any, **where: Any) -> None:
+        mkdir(*what, **where)
+        mkdir(*what, **where)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    files.have_directory(str(tmp_path / "state"))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700

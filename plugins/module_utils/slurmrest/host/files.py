@@ -165,7 +165,10 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
         made = place.status(name) is None
         if made:
             place.judge_owner(name, uid)
-            os.mkdir(name, 0o700, dir_fd=place.descriptor)
+            try:
+                os.mkdir(name, 0o700, dir_fd=place.descriptor)
+            except FileExistsError:  # of another process of ours, for another host: it is judged as one that was there
+                made = False
         descriptor = place.entered(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
