@@ -1,7 +1,7 @@
 """A thin layer over the command line of Podman or Docker: argument lists in, text or JSON out.
 
-Podman as root on an awkward host (see ``host.py``) is what this was run on. Rootless Podman and Docker take the
-same path with the flags below; they are written after their manuals and were not run by the authors' tests.
+Podman as root on an awkward host (see ``host.py``), and without root on an ordinary one, is what this was run on.
+Docker takes the same path with the flags below, which are written after its manual.
 """
 
 from __future__ import annotations
