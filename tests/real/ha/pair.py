@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import struct
 import sys
@@ -175,7 +176,7 @@ class Pair:
             answer = request(Target.parse(self.urls[0]), "GET", self.path, headers=headers, timeout=timeout)
         except ClientError:
             return False
-        return answer.status == 200 and b'"errors": []' in b" ".join(answer.body.split())
+        return answer.status == 200 and json.loads(answer.body)["errors"] == []
 
     def processes(self, *names: str) -> dict[str, int]:
         """When each daemon of these hosts, or of all, was started: microseconds since boot, by host and unit."""
