@@ -56,8 +56,8 @@ class Chromium:
         """Start it."""
         asked, self._asks = os.pipe()
         self._answers, answered = os.pipe()
-        # It reads from descriptor 3 and writes to 4.
-        words = ["sh", "-c", f'exec "$@" 3<&{asked} 4>&{answered}', "chromium", *self._words]
+        # It reads from descriptor 3 and writes to 4; sh itself need not know descriptors of two digits.
+        words = ["bash", "-c", f'exec "$@" 3<&{asked} 4>&{answered}', "chromium", *self._words]
         self._process = subprocess.Popen(
             words, pass_fds=(asked, answered), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
