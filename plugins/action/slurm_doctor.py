@@ -17,6 +17,9 @@ from ..module_utils.slurmrest.doctor.render import render_text
 from ..module_utils.slurmrest.host import files
 from ..module_utils.slurmrest.host.reading import UnsafePath
 
+REGISTERED = ("evidence", "answers", "gateways")
+"""Options with the name of what was registered, all of one host."""
+
 
 class ActionModule(ActionBase):
     """See plugins/modules/slurm_doctor.yml for the options."""
@@ -32,12 +35,13 @@ class ActionModule(ActionBase):
             argument_spec={
                 "evidence": {"type": "str", "required": True},
                 "answers": {"type": "str"},
+                "gateways": {"type": "str"},
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
             },
         )
-        evidence, unreachable = self._evidence(arguments["evidence"], arguments["answers"], variables)
+        evidence, unreachable = self._evidence(arguments, variables)
         if arguments["preflight"]:
             # The other hosts are refused one by one.
             behind = {host for group in ("slurmctld", "slurmdbd") for host in variables["groups"].get(group, ())}
@@ -57,23 +61,23 @@ class ActionModule(ActionBase):
         return {"changed": False, "failed": bool(found), "found": found, "msg": words}
 
     def _evidence(
-        self, name: str, answers: str | None, variables: dict[str, Any]
+        self, arguments: dict[str, Any], variables: dict[str, Any]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """What was registered, by host; and why there is nothing, by host."""
         hostvars = variables["hostvars"]
         evidence: dict[str, dict[str, Any]] = {}
         unreachable: dict[str, str] = {}
         for host in variables["ansible_play_hosts_all"]:
-            seen = hostvars[host].get(name) or {}
-            asked = (hostvars[host].get(answers) if answers else None) or {}
+            seen, asked, gateway = (hostvars[host].get(arguments[name] or "") or {} for name in REGISTERED)
             if seen.get("evidence"):
                 more = {"http": asked.get("http"), "token_refused": asked.get("token_refused")}
-                evidence[host] = {**seen["evidence"], **more}
+                found = {key: gateway[key] for key in ("gateway", "taken") if gateway.get(key)}
+                evidence[host] = {**seen["evidence"], **more, **found}
             else:
                 unreachable[host] = str(seen.get("why") or seen.get("msg") or "no evidence was gathered")
         if not evidence:
             words = "; ".join(f"{host}: {why}" for host, why in unreachable.items())
-            raise AnsibleError(f"evidence: no host of this play has registered {name!r}. {words}")
+            raise AnsibleError(f"evidence: no host of this play has registered {arguments['evidence']!r}. {words}")
         return evidence, unreachable
 
 

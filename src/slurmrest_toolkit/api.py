@@ -229,7 +229,7 @@ def start(
         nodes: compute nodes of the split layout.
         rest_hosts: hosts of slurmrestd in the layouts ``split`` and ``ha``; 1 and 2 without it.
         gateway: have a gateway with TLS in front of them, on the first; :attr:`RunningCluster.gateway` says where.
-        identity: how the gateway's users show who they are: ``token``, or ``pam``, by a name and password.
+        identity: how the gateway's users show who they are: ``token``, or by a login, ``pam`` or ``oidc``.
         image: an ordinary image to start from, such as ``debian:12``.
         engine: ``podman`` or ``docker``; what works here without it.
         cache: start from images of converged nodes, and keep them.

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: dict[str, float] = {
-    "gateway_logins": 272,
+    "gateway_gather": 165,
+    "gateway_key": 170,
+    "gateway_logins": 282,
     "host_change": 249,
     "host_former": 171,
     "host_origin": 69,

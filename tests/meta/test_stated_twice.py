@@ -23,6 +23,8 @@ PAIRS = [
     ("HOME", "slurmrest_token", "__slurmrest_token_home"),
     ("HOMES", "slurmrest_token", "__slurmrest_token_homes"),
     ("RUN", "slurmrest_gateway", "__slurmrest_gateway_run"),
+    ("IDENTITY_SETTINGS", "slurmrest_gateway", "__slurmrest_gateway_identity_settings"),
+    ("IDENTITY_SOCKET", "slurmrest_gateway", "__slurmrest_gateway_identity_socket"),
 ]
 
 

@@ -192,6 +192,7 @@ def test_what_is_no_cluster_is_not_there(path: str) -> None:
 
 ZONES = {
     "slurmrest_connections": "$binary_remote_addr",
+    "slurmrest_connections_of_network": "$slurmrest_network",
     "slurmrest_lists": "$server_name",
     "slurmrest_lists_of_user": "$server_name$http_x_slurm_user_name",
     "slurmrest_logins": "$slurmrest_network",
@@ -325,7 +326,7 @@ KNOWN = {"os": {"family": "Debian"}}
 
 
 def rendered(expression: str, identity: str, facts: dict[str, Any] | None = None, **variables: Any) -> dict[str, str]:
-    found = {"__slurmrest_gateway_programs_result": RESULT, "__slurmrest_gateway_logins_judgement": {"kid": "k"}}
+    found = {"__slurmrest_gateway_programs_result": RESULT}
     known = {**VARIABLES, **LOGINS[identity], **found, **variables}
     entries = evaluate("slurmrest_gateway", expression, known, facts or KNOWN)
     return {str(entry["path"]): str(entry["content"]) for entry in entries}
@@ -397,10 +398,12 @@ def test_a_get_that_changes_something_is_asked_for_as_a_change(identity: str, pa
     assert text.index("set $slurmrest_does $request_method;") < text.index("auth_request /slurmrest-check;")
 
 
-@pytest.mark.parametrize("identity", ["pam", "oidc"])
-def test_logins_are_counted_by_the_network_of_an_ipv6_address(identity: str) -> None:
-    text = site(**LOGINS[identity])
-    assert "limit_req_zone $slurmrest_network zone=slurmrest_logins:" in text
+@pytest.mark.parametrize("identity", ["token", "pam", "oidc"])
+def test_an_ipv6_address_counts_by_its_network(identity: str) -> None:
+    text = site(**LOGINS.get(identity, {}))
+    assert ("limit_req_zone $slurmrest_network zone=slurmrest_logins:" in text) is (identity != "token")
+    assert "limit_conn_zone $slurmrest_network zone=slurmrest_connections_of_network:" in text
+    assert "zone $binary_remote_addr" not in text
     (rules,) = re.findall(r"(?s)map \$binary_remote_addr \$slurmrest_network \{\n(.*?)\n\}", text)
     assert "default $binary_remote_addr;" in rules
     (rule,) = re.findall(r'"~(.*?)" \$slurmrest_half;', rules)

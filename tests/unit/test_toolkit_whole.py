@@ -24,6 +24,7 @@ from slurmrest_toolkit.clusters import (
     journals,
     lifecycle,
     prove,
+    provider,
     remove,
     rest,
     tokens,
@@ -52,6 +53,9 @@ class Check:
     id: str = "reach"
     ok: bool | None = True
     seconds: float = 0.5
+    detail: Any = ""
+    cause: Any = None
+    remedy: Any = None
 
 
 @dataclass
@@ -61,9 +65,10 @@ class Report:
     checks: Sequence[Check] = field(default_factory=lambda: [Check()])
     api_versions: tuple[str, ...] = ("v0.0.41", "v0.0.42")
     warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"checks": [{"id": "job", "seconds": 0.5, "ok": True}]}
+    limitations: tuple[str, ...] = ()
+    ok: bool = True
+    url: str = ""
+    slurm_version: str = ""
 
 
 class Stage:
@@ -226,10 +231,35 @@ def test_users_log_in_at_a_gateway_that_is_asked_for_that(stage: Stage, monkeypa
     assert "--login alice --password-file" in describe.summary(found)
 
 
+def test_users_log_in_at_a_test_provider(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the gateway's node before the playbook that asks it; names and passwords are told to it alone."""
+    asked: list[str] = []
+    answer = type("Answer", (), {"status": 200, "text": "", "json": dict})
+    monkeypatch.setattr(rest, "request", lambda *_, **__: answer)
+    monkeypatch.setattr(gateway, "Tls", lambda **_how: type("Context", (), {"context": lambda _self: "context"})())
+    monkeypatch.setattr(provider, "log_in", lambda _cluster, user, _file: asked.append(user))
+    stage.up("people", gateway=True, identity="oidc", users=("bob",))
+    found = load("people")
+    assert found is not None
+    hosts = yaml.safe_load((found.directory / "inventory" / "hosts.yml").read_text())["all"]
+    assert hosts["vars"]["slurmrest_gateway_url"] == found.gateway_url
+    assert hosts["vars"]["slurmrest_gateway_oidc"]["issuer"] == "https://localhost:8443"
+    assert asked == ["alice"]
+    told = describe.describe(found)["gateway"]
+    assert (told["identity"], told["provider"]) == ("oidc", found.provider_url)
+    assert found.provider_url not in (None, found.gateway_url)
+    passwords = [Path(user["password"]).read_text().strip() for user in told["users"]]
+    words = " ".join(word for call in stage.engine.calls for word in call)
+    assert not [password for password in passwords if password in words]
+    assert not [call for call in stage.engine.calls if "chpasswd" in call]
+    assert f"{found.gateway_url}/auth/login in a browser" in describe.summary(found)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"identity": "oidc", "gateway": True}, "token, pam"),
+        ({"identity": "mtls", "gateway": True}, "token, pam, oidc"),
+        ({"identity": "oidc"}, "with --gateway"),
         ({"identity": "pam"}, "with --gateway"),
         ({"identity": "pam", "gateway": True, "bare": True}, "without --bare"),
     ],

@@ -13,7 +13,7 @@ from slurmrest.slurm.releases import lookup
 from slurmrest.verify.login import credentials_of
 
 from slurmrest_toolkit.client import complete_path
-from slurmrest_toolkit.clusters import logins, rest, tokens, users
+from slurmrest_toolkit.clusters import logins, provider, rest, tokens, users
 from slurmrest_toolkit.clusters.state import write_private
 from slurmrest_toolkit.images.warm import CERTIFY
 from slurmrest_toolkit.nodes.inventory import GATEWAY_DIRECTORY, ORDINARY_USER
@@ -73,6 +73,9 @@ def wait_until_logged_in(cluster: Cluster) -> None:
     Raises:
         ClusterFailedError: the gateway refuses that.
     """
+    if cluster.identity == "oidc":
+        provider.log_in(cluster, ORDINARY_USER, ca_file(cluster))
+        return
     context = Tls(cacert=str(ca_file(cluster))).context()
     file = str(logins.password_file(cluster, ORDINARY_USER))
     try:
@@ -84,7 +87,8 @@ def wait_until_logged_in(cluster: Cluster) -> None:
 def describe(cluster: Cluster) -> dict[str, Any] | None:
     """Describe the gateway for machines, without any secret; None where there is none.
 
-    Each of ``users`` has the file of what shows who it is: a ``token``, or a ``password`` to log in with.
+    Each of ``users`` has the file of what shows who it is: a ``token``, or a ``password`` to log in with, which a test
+    provider asks for at ``provider``.
     """
     if cluster.gateway_node is None:
         return None
@@ -94,16 +98,28 @@ def describe(cluster: Cluster) -> dict[str, Any] | None:
     else:
         files = {name: logins.password_file(cluster, name) for name in names if name != tokens.ADMINISTRATOR}
         known = [{"name": name, "password": str(path)} for name, path in files.items()]
-    return {"url": cluster.gateway_url, "ca_file": str(ca_file(cluster)), "identity": cluster.identity, "users": known}
+    return {
+        "url": cluster.gateway_url,
+        "ca_file": str(ca_file(cluster)),
+        "identity": cluster.identity,
+        "provider": cluster.provider_url,
+        "users": known,
+    }
 
 
 def example(cluster: Cluster) -> str:
-    """Return a line through TLS for people to paste: a request with curl, or where users log in a verification."""
+    """Return a line through TLS for people to paste: a request with curl, a verification, or where browsers begin."""
+    if cluster.identity == "oidc":
+        return f"{cluster.gateway_url}/auth/login in a browser, with the password in {_quoted(cluster)}"
     trusted = f"--cacert {shlex.quote(str(ca_file(cluster)))}"
     if cluster.identity != "token":
-        file = shlex.quote(str(logins.password_file(cluster, ORDINARY_USER)))
+        file = _quoted(cluster)
         command = os.environ.get("SLURMREST_COMMAND", "slurmrest")
         how = f"--login {ORDINARY_USER} --password-file {file}"
         return f"{command} verify --gateway {cluster.gateway_url} {trusted} {how}"
     header, path = tokens.header_file(cluster, ORDINARY_USER), complete_path("diag", cluster.api_versions[-1])
     return f"curl -s {trusted} -H @{shlex.quote(str(header))} {cluster.gateway_url}{path}"
+
+
+def _quoted(cluster: Cluster) -> str:
+    return shlex.quote(str(logins.password_file(cluster, ORDINARY_USER)))

@@ -12,7 +12,7 @@ from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, gateway, logins, rest, tokens, users
+from slurmrest_toolkit.clusters import controllers, gateway, logins, provider, rest, tokens, users
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
 from slurmrest_toolkit.clusters.running import owned, standing
@@ -329,10 +329,10 @@ def add_users(start: Start) -> None:
 def log_in(start: Start) -> None:
     """Have users log in at the gateway: after all else, since images hold no key that signs for them."""
     engine, cluster = start.engine, start.cluster
-    start.progress.phase(
-        "logins", f"playbooks/deploy.yml and gateway.yml: slurmrest_gateway_identity {start.request.identity}"
-    )
+    start.progress.phase("logins", f"playbooks/deploy.yml and gateway.yml: identity {start.request.identity}")
     cluster.identity = start.request.identity
+    if cluster.identity == "oidc":
+        provider.run(engine, cluster)
     nodes.write_access_files(cluster)
     play(start, names=("deploy.yml", "gateway.yml"), phases=False)
     logins.give(engine, cluster, [name for name in users.known(cluster) if name != tokens.ADMINISTRATOR])

@@ -1,4 +1,4 @@
-"""Passwords of a cluster's users, for a gateway with logins: made here, known to its node, kept for clients."""
+"""Passwords of a cluster's users, for a gateway with logins: made here, known in its node, kept for clients."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
 
-IDENTITIES = ("token", "pam")
+IDENTITIES = ("token", "pam", "oidc")
 """How users of a test cluster's gateway show who they are."""
+
+PROVIDED = "/etc/slurmrest-test-provider/users"
+"""Where the test provider has its users: a name and a password on each line."""
 
 # Where hosts are apart, that of the gateway does not know all users.
 _KNOW = 'while read -r name uid; do id "$name" >/dev/null || useradd --uid "$uid" --user-group "$name"; done'
@@ -32,13 +35,14 @@ def give(engine: Engine, cluster: Cluster, names: Iterable[str]) -> None:
     Raises:
         EngineError: the node refuses.
     """
-    if cluster.gateway_node is None or cluster.identity != "pam":
+    if cluster.gateway_node is None or cluster.identity == IDENTITIES[0]:
         return
     made = {name: secrets.token_urlsafe(16) for name in names}
     known = engine.execute(cluster.controller.container, "id", "--user", *made).split()
     accounts = "".join(f"{name} {uid}\n" for name, uid in zip(made, known, strict=True))
     engine.execute(cluster.gateway_node.container, "sh", "-c", _KNOW, text=accounts)
-    lines = "".join(f"{name}:{password}\n" for name, password in made.items())
-    engine.execute(cluster.gateway_node.container, "chpasswd", text=lines)
+    separator, taker = (":", "chpasswd") if cluster.identity == "pam" else (" ", f"cat >> {PROVIDED}")
+    lines = "".join(f"{name}{separator}{password}\n" for name, password in made.items())
+    engine.execute(cluster.gateway_node.container, "sh", "-c", taker, text=lines)
     for name, password in made.items():
         write_private(password_file(cluster, name), password + "\n")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from slurmrest_toolkit.clusters.lifecycle import Request
-    from slurmrest_toolkit.clusters.state import Cluster
+    from slurmrest_toolkit.clusters.state import Cluster, Node
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.support.progress import Progress
 
@@ -127,14 +127,18 @@ def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:
     engine = engine_of(cluster, progress)
     containers = {container.name: container for container in engine.containers(f"{CLUSTER_LABEL}={cluster.name}")}
     running = {node.name: node.container in containers and containers[node.container].running for node in cluster.nodes}
-    before = [(node.ssh_port, node.rest_port, node.gateway_port) for node in cluster.nodes]
+    before = [_ports(node) for node in cluster.nodes]
     for node in cluster.nodes:
         if running[node.name]:
             try:
                 nodes.read_ports(engine, node)
             except EngineError:  # removed or stopped since it was listed
                 running[node.name] = False
-    if before != [(node.ssh_port, node.rest_port, node.gateway_port) for node in cluster.nodes]:
+    if before != [_ports(node) for node in cluster.nodes]:
         cluster.save()
         nodes.write_access_files(cluster)
     return running
+
+
+def _ports(node: Node) -> tuple[int | None, ...]:
+    return node.ssh_port, node.rest_port, node.gateway_port, node.provider_port

@@ -56,6 +56,7 @@ class Node:
     ssh_port: int = 0
     rest_port: int | None = None
     gateway_port: int | None = None
+    provider_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,12 @@ class Cluster:
     def gateway_url(self) -> str | None:
         """Where the gateway answers on this host."""
         return f"https://127.0.0.1:{self.gateway_node.gateway_port}" if self.gateway_node else None
+
+    @property
+    def provider_url(self) -> str | None:
+        """Where browsers on this host reach the test provider, where users of the gateway log in with one."""
+        node = self.gateway_node
+        return f"https://127.0.0.1:{node.provider_port}" if node and self.identity == "oidc" else None
 
     def node(self, name: str) -> Node:
         """Return the node called ``name``.

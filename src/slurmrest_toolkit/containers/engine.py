@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SSH_PORT = 22
 REST_PORT = 6820
 TLS_PORT = 443
+PROVIDER_PORT = 8443
+"""Of the test provider beside a gateway."""
 
 BOOT_FLAGS = {
     "podman": ("--systemd=always",),

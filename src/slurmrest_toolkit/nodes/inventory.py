@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from slurmrest_toolkit.clusters.state import GATEWAY
+from slurmrest_toolkit.containers.engine import PROVIDER_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.clusters.state import Cluster, Node
 
 GROUPS = ("slurmctld", "slurmdbd", "slurmrestd", "slurmd")
+PROVIDER_ISSUER = f"https://localhost:{PROVIDER_PORT}"
+PROVIDER_CLIENT = "gateway"
+"""The test provider as the gateway beside it knows it, and the gateway's name there."""
+
 GATEWAY_DIRECTORY = "/etc/slurmrest-gateway"
 """Where the node of a gateway has its certificate, and the authority that signed it."""
 
@@ -144,4 +149,15 @@ def gateway_variables(cluster: Cluster) -> dict[str, Any]:
         "slurmrest_gateway_certificate_key": f"{GATEWAY_DIRECTORY}/key.pem",
         "slurmrest_gateway_plain_acknowledged": len(cluster.rest_nodes) > 1,
         "slurmrest_gateway_identity": cluster.identity,
+        **(provider_variables(cluster) if cluster.identity == "oidc" else {}),
     }
+
+
+def provider_variables(cluster: Cluster) -> dict[str, Any]:
+    """Return the variables by which the gateway has users log in at the test provider."""
+    provider = {
+        "issuer": PROVIDER_ISSUER,
+        "client_id": PROVIDER_CLIENT,
+        "ca_file": f"{GATEWAY_DIRECTORY}/authority.pem",
+    }
+    return {"slurmrest_gateway_url": cluster.gateway_url, "slurmrest_gateway_oidc": provider}

@@ -17,7 +17,7 @@ from slurmrest_toolkit.clusters.state import (
     Node,
     write_private,
 )
-from slurmrest_toolkit.containers.engine import REST_PORT, SSH_PORT, TLS_PORT, Engine, EngineError
+from slurmrest_toolkit.containers.engine import PROVIDER_PORT, REST_PORT, SSH_PORT, TLS_PORT, Engine, EngineError
 from slurmrest_toolkit.containers.host import too_many_containers
 from slurmrest_toolkit.nodes import inventory
 from slurmrest_toolkit.support.errors import ClusterFailedError
@@ -61,13 +61,13 @@ def start_nodes(
     client_key = make_client_key(cluster.directory)
 
     def start(node: Node) -> str:
-        published = {"slurmrestd": REST_PORT, GATEWAY: TLS_PORT}
+        published = {"slurmrestd": (REST_PORT,), GATEWAY: (TLS_PORT, PROVIDER_PORT)}
         engine.boot(
             image_of(node),
             name=node.container,
             hostname=node.name,
             network=cluster.network,
-            ports=(SSH_PORT, *(port for role, port in published.items() if role in node.roles)),
+            ports=(SSH_PORT, *(port for role in node.roles for port in published.get(role, ()))),
             labels={**labels, NODE_LABEL: node.name},
             capabilities=cluster.capabilities,
             volumes=cluster.volumes_of(node),
@@ -95,6 +95,7 @@ def read_ports(engine: Engine, node: Node) -> None:
     node.ssh_port = ports[SSH_PORT]
     node.rest_port = ports.get(REST_PORT)
     node.gateway_port = ports.get(TLS_PORT)
+    node.provider_port = ports.get(PROVIDER_PORT)
 
 
 def write_access_files(cluster: Cluster) -> None:

@@ -18,6 +18,7 @@ from tests.real.clusters import ROOT, LiveCluster, live_cluster
 from tests.real.faults.fault import BACKUP, Fault
 from tests.real.faults.faults import FAULTS
 from tests.real.faults.follow import BY_HAND, NOT_HEALED, Course, same_inventory
+from tests.real.faults.gateway import over_a_socket
 from tests.real.faults.harness import Patient
 from tests.real.faults.healthy import HEALTHY
 from tests.real.faults.record import record
@@ -25,7 +26,15 @@ from tests.real.faults.record import record
 RESULTS = ROOT / "docs" / "data" / "doctor.json"
 Results = dict[str, dict[str, Any]]
 SPLIT = ("--layout", "split")
-LAYOUTS: dict[str, tuple[str, ...]] = {"single": (), "split": SPLIT, "several": SPLIT, "backup": SPLIT}
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "single": (),
+    "split": SPLIT,
+    "several": SPLIT,
+    "backup": SPLIT,
+    "gateway": ("--gateway",),
+}
+ALONE = {"single", "split", "gateway"}
+"""Layouts of a cluster that is made for them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,13 +73,15 @@ class Ward:
         if self._patient is None or self._layout != layout:
             if self._patient is not None:
                 assert self._patient.healthy_again()["findings"] == []
-            if self._patient is None or "single" in (self._layout, layout) or layout == "split":
+            if self._patient is None or layout in ALONE or self._layout in ALONE - {"split"}:
                 self.dismiss()
                 live = self._stack.enter_context(self._start(layout))
             else:
                 live = self._patient.live
             if layout in MADE:
                 add(live, *MADE[layout])
+            elif layout == "gateway":
+                over_a_socket(live)
             self._patient, self._layout = Patient(live), layout
             self.version = self._patient.cluster.slurm_version
         return self._patient

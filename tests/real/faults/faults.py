@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.real.faults.fault import BACKUP, Client, Fault
 from tests.real.faults.further import FURTHER
+from tests.real.faults.gateway import GATEWAY
 
 KEY_USERS = ("slurmdbd", "slurmctld")
 
@@ -569,4 +570,4 @@ CLUSTER = (
     ),
 )
 
-FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER, *FURTHER)
+FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER, *FURTHER, *GATEWAY)

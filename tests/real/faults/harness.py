@@ -28,6 +28,9 @@ KEPT = (
     "/etc/slurm",
     "/etc/systemd/system/slurm*",
     "/etc/default/slurm*",
+    "/etc/slurmrest*",
+    "/etc/nginx",
+    "/etc/systemd/system/nginx*",
     "/etc/profile.d",
     "/etc/passwd",
     "/etc/group",
@@ -35,10 +38,13 @@ KEPT = (
     "/etc/gshadow",
     "/etc/ld.so.preload",
     "/var/lib/slurm/jwt",
+    "/var/lib/slurmrest-identity",
+    "/var/lib/slurmrest-jwks",
     "/usr/lib/*/slurm-wlm/auth_jwt.so",
 )
 SLURM = ("slurmdbd", "slurmctld", "slurmrestd")
-ORDER = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd")
+LOGINS = ("slurmrest-identity.socket", "slurmrest-identity")
+ORDER = ("munge", "mariadb", "slurmdbd", "slurmctld", "slurmd", "slurmrestd", *LOGINS, "nginx")
 HEALTHY_SECONDS = 40.0
 
 

@@ -222,20 +222,6 @@ def test_attempts_from_one_address_are_few(by_password: Gate) -> None:
     assert {answer.status for answer in answers} == {401, 429}
 
 
-def test_the_key_is_replaced_alone(by_password: Gate) -> None:
-    """Tokens of the former one are refused from then on; those of scontrol and everybody's logins stay good."""
-    ssh, node = by_password.live.ssh, by_password.node
-    before = ssh(node, f"sha256sum {KEY}")
-    ssh(node, f"rm {KEY}")
-    by_password.deploy(**PAM).good()
-    assert ssh(node, f"sha256sum {KEY}") != before
-    assert by_password.play(**PAM).good().changed > 0
-    assert by_password.play(**PAM).good().changed == 0
-    assert by_password.ask(by_password.path("diag"), bearer(by_password, "alice")).status == 200
-    keys = json.loads(ssh(by_password.controller, "cat /var/lib/slurmrest-jwks/jwks.json"))["keys"]
-    assert [key["kid"].rpartition("-")[0] for key in keys] == ["slurmrest-gateway"]
-
-
 def test_without_the_identity_service_nobody_gets_in(by_password: Gate) -> None:
     own, ssh = bearer(by_password, "alice"), by_password.live.ssh
     ssh(by_password.node, "systemctl stop slurmrest-identity.service slurmrest-identity.socket")

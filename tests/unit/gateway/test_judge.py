@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.gateway import certificate
 from slurmrest.gateway import judge as judge_module
 from slurmrest.gateway.judge import judge
 from slurmrest.gateway.nginx import Nginx, Server
 from slurmrest.gateway.settings import Settings, settle
+from slurmrest.host import certificate
 
 from .test_settings import GOOD
 

@@ -19,6 +19,7 @@ from slurmrest.gateway import programs, signing
 from slurmrest.gateway.judge_logins import judge_logins
 from slurmrest.gateway.settings import settle
 from slurmrest.login.oidc import CodeFlow, LoginError
+from slurmrest.rest import taken
 from slurmrest.rest.client import ClientError, Response
 
 from tests.unit.gateway.test_settings import GOOD, LOGINS
@@ -38,7 +39,8 @@ REFUSED = {"errors": [{"error_number": 1007, "error": "Protocol authentication e
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = tmp_path / "identity"
     monkeypatch.setattr(signing, "DIRECTORY", str(found))
-    monkeypatch.setattr(signing, "KEY", str(found / "key.pem"))
+    for name, file in (("KEY", "key.pem"), ("NEXT", "key-next.pem"), ("FORMER", "key-former.pem")):
+        monkeypatch.setattr(signing, name, str(found / file))
     monkeypatch.setattr(signing, "SECRET", str(found / "client-secret"))
     monkeypatch.setattr("slurmrest.host.files.make_directory", lambda path, *_owners: Path(path).mkdir(exist_ok=True))
     return found
@@ -85,7 +87,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, Any] | Clien
         status, data = answer
         return Response(status, {}, data if isinstance(data, bytes) else json.dumps(data).encode(), 0.0)
 
-    monkeypatch.setattr(signing, "request", request)
+    monkeypatch.setattr(taken, "request", request)
     return asked
 
 
@@ -95,7 +97,7 @@ def test_a_key_that_the_cluster_takes(directory: Path, monkeypatch: pytest.Monke
         judge_logins(settings("pam"))
     signing.have_key(ME)
     asked = answering(monkeypatch, (200, DOCUMENT), (200, GOOD_DIAG))
-    assert judge_logins(settings("pam")).startswith("slurmrest-gateway-")
+    judge_logins(settings("pam"))
     assert [line.partition("6820")[2] for line in asked] == ["/openapi/v3 nobody", "/slurm/v0.0.42/diag nobody"]
 
 

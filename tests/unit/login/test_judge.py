@@ -54,7 +54,7 @@ class Lab:
             "/pam",
             {SUBJECT: "alice"},
         )
-        signer = UserTokens(KEY, 300, self.told.append)
+        signer = UserTokens(lambda: KEY, 300, self.told.append)
         self.identity = Identity(settings, Sessions(3600), signer, self.password, self.told.append)
 
     def password(self, user: str, password: str) -> bool:
@@ -183,6 +183,18 @@ def test_logout_ends_that_session() -> None:
     assert done.headers["Set-Cookie"].startswith(f"{COOKIE}=; Path=/; Max-Age=0;")
     assert lab.check(**own).status == 401
     assert whose(lab.check(Cookie=cookie(other))) == "alice"
+
+
+def test_logout_everywhere_ends_all_of_that_user() -> None:
+    """What a user does whose password was seen: another password ends no session."""
+    lab = Lab()
+    reply, other = lab.log_in(), lab.log_in()
+    own = {"Cookie": cookie(reply)}
+    assert lab.ask("POST", "/auth/logout-everywhere", **own).status == 403
+    done = lab.ask("POST", "/auth/logout-everywhere", **own, X_CSRF_Token=data(reply)["csrf"])
+    assert (done.status, data(done)) == (200, {"sessions": 2})
+    assert [lab.check(Cookie=cookie(one)).status for one in (reply, other)] == [401, 401]
+    assert lab.ask("POST", "/auth/logout-everywhere").status == 401
 
 
 @pytest.mark.parametrize("user", ["root", "carol", "bob"])

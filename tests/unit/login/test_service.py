@@ -99,6 +99,14 @@ def test_many_questions_on_one_connection(served: str) -> None:
     connection.close()
 
 
+def test_who_is_on_the_host_is_told_which_key_signs(served: str) -> None:
+    connection = UnixConnection(served)
+    connection.request("GET", "/key")
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["kid"][:18]) == (200, "slurmrest-gateway-")
+    connection.close()
+
+
 @pytest.mark.parametrize("written", ["//auth/check", "http://auth/check", "/auth//check", "/auth/../check"])
 def test_what_nginx_takes_for_a_page_is_not_the_check(served: str, written: str) -> None:
     """What a client wrote is sent on: no reading of it may lead to the answer that has the token."""

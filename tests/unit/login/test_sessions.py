@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from slurmrest.auth.jwt import inspect
 from slurmrest.auth.rs256 import PrivateKey
+from slurmrest.errors import SlurmrestError
 from slurmrest.login.sessions import OF_ONE_USER, Sessions
-from slurmrest.login.tokens import UserTokens
+from slurmrest.login.tokens import KeyFile, UserTokens
 
-PEM = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def pem() -> str:
+    made = rsa.generate_private_key(65537, 2048)
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+PEM = pem()
 
 
 class Clock:
@@ -43,6 +56,16 @@ def test_it_can_be_ended() -> None:
     assert sessions.find(secret) is None
 
 
+def test_all_of_one_user_can_be_ended() -> None:
+    sessions = Sessions(60, Clock())
+    bob, _ = sessions.begin("bob")
+    secrets = [sessions.begin("alice")[0] for _ in range(3)]
+    assert sessions.end_all("alice") == 3
+    assert [sessions.find(secret) for secret in secrets] == [None] * 3
+    assert sessions.find(bob) is not None
+    assert sessions.end_all("alice") == 0
+
+
 def test_one_user_has_so_many_and_the_oldest_goes() -> None:
     sessions = Sessions(60, Clock())
     bob, _ = sessions.begin("bob")
@@ -62,7 +85,8 @@ def test_neither_secret_shows() -> None:
 
 def test_a_user_s_token_is_kept_for_half_of_its_life() -> None:
     clock, told = Clock(), list[str]()
-    signer = UserTokens(PrivateKey.load(PEM, "gateway"), 300, told.append, clock)
+    key = PrivateKey.load(PEM, "gateway")
+    signer = UserTokens(lambda: key, 300, told.append, clock)
     first = signer.token("alice")
     clock.now += 149
     assert signer.token("alice") == first
@@ -76,3 +100,27 @@ def test_a_user_s_token_is_kept_for_half_of_its_life() -> None:
     assert [line.split()[3] for line in told] == ["alice,", "bob,", "alice,"]
     assert claims["jti"] in told[-1]
     assert not [line for line in told if first.reveal() in line or second.reveal() in line]
+
+
+def test_another_key_in_the_file_s_place_signs_from_then_on(tmp_path: Path) -> None:
+    """Without a restart, which would end all logins; and nobody is given a token of the former one any more."""
+    path, told = tmp_path / "key.pem", list[str]()
+    path.touch(0o600)
+    path.write_text(PEM)
+    signer = UserTokens(KeyFile(str(path), told.append), 300, told.append)
+    former, kid = signer.token("alice"), signer.kid
+    assert signer.token("alice") == former
+    other = tmp_path / "next.pem"
+    other.touch(0o600)
+    other.write_text(pem())
+    other.rename(path)
+    second = signer.token("alice")
+    assert second != former
+    assert inspect(second).header["kid"] == signer.kid != kid
+    path.write_text("x")
+    assert signer.token("alice") == second
+    path.unlink()
+    assert signer.token("bob") != second
+    assert next(line for line in told if "goes on" in line).startswith(f"key {signer.kid} goes on: ")
+    with pytest.raises(SlurmrestError, match="cannot be read"):
+        KeyFile(str(path), told.append)

@@ -18,6 +18,7 @@ from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
 from .rules_controllers import RULES as CONTROLLERS
+from .rules_gateway import RULES as GATEWAY
 from .rules_keys import RULES as KEYS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     *CONTROLLERS,
     *CLUSTER,
     *BEHIND,
+    *GATEWAY,
     *REQUESTS,
     *SYMPTOMS,
 )

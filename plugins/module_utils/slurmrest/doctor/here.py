@@ -13,6 +13,7 @@ from ..auth.claims import owner
 from ..errors import InputError, SlurmrestError
 from ..slurmrestd.spelling import read
 from ..slurmrestd.strangers import accounts_of, strangers
+from . import gateway
 from .diagnosis import diagnose
 from .evidence import gather
 from .inquiry import ADMINISTRATOR, inquire
@@ -86,7 +87,9 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: LocalReq
     begin = time.time()
     evidence = gather(wanted)
     evidence["asked"] = [begin, time.time()]
-    if not evidence["roles"] and not evidence["facts"]["version"]:
+    evidence["gateway"] = gateway.look()
+    evidence["taken"] = gateway.kids(evidence["facts"]["slurm_conf"]["jwks"] or "")
+    if not evidence["roles"] and not evidence["facts"]["version"] and not evidence["gateway"]:
         raise NothingHereError(f"there is no Slurm on {name}.", "Run it on the host of slurmrestd or of slurmctld.")
     no_token = ""
     if "slurmrestd" in evidence["roles"]:

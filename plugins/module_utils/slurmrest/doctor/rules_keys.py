@@ -483,7 +483,7 @@ RULES = (
         "The clocks are apart",
         "jwt.html, Setup; munge(7)",
         _clocks,
-        (*_REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed"),
+        (*_REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed", "gateway-key-refused"),
         by_hand="which clock is right, and what sets it, is not seen here",
         fatals=r"(?i)credential|expired|rewound|clock",
         anywhere=True,

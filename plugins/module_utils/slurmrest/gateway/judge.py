@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
-from ..host import programs
+from ..host import certificate, programs
 from ..host.access import directories_above, may, ownership
 from ..host.identity import account_facts, group_name
 from ..host.programs import Run
 from ..host.sockets import listening_sockets
 from ..slurmrestd import address, listeners
-from . import certificate
 from .logins import DIRECTORY as LOGINS_DIRECTORY
 from .nginx import LOGS, Nginx, look
 from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, PAGES, STATUS, UPSTREAMS, Settings

@@ -7,17 +7,18 @@ import posixpath
 from collections.abc import Iterator
 
 from ..errors import InputError, SlurmrestError
+from ..host import certificate
 from ..login.oidc import Client, CodeFlow, LoginError
 from ..login.policy import Policy
-from . import certificate, signing
+from . import signing
 from .logins import CLIENT_CA, GROUPS_DENIED, MTLS, OIDC, OWN_SERVICE, PAM, PAM_SERVICE, PROVIDER
 from .settings import Settings
 
 SERVICES = "/etc/pam.d"
 
 
-def judge_logins(settings: Settings) -> str:
-    """Judge the logins of a gateway on this host, and return the name of the key that signs.
+def judge_logins(settings: Settings) -> None:
+    """Judge the logins of a gateway on this host.
 
     Raises:
         SlurmrestError: with a text for each thing that cannot work.
@@ -25,7 +26,6 @@ def judge_logins(settings: Settings) -> str:
     problems = [str(problem) for problem in _problems(settings)]
     if problems:
         raise SlurmrestError(" ".join(problems))
-    return signing.demand(settings.logins.identity).public.kid
 
 
 def _problems(settings: Settings) -> Iterator[SlurmrestError]:

@@ -10,34 +10,29 @@ from dataclasses import dataclass
 
 from ..auth.jwks import KeySet
 from ..auth.rs256 import PrivateKey
-from ..auth.signing import claims_for, encode
 from ..errors import InputError, SlurmrestError
 from ..host import demanded, files, programs
 from ..host.identity import account_facts
+from ..host.logins import KEY_NAME
 from ..host.owners import uid_for
 from ..host.programs import Run
 from ..host.reading import UnsafePath
-from ..login.service import KEY_NAME
-from ..login.tokens import ALGORITHM
-from ..rest import answers
-from ..rest.client import ClientError, Credentials, Target, request
-from ..slurmrestd import listeners
+from ..rest.taken import said_of
 from .logins import DIRECTORY, IDENTITY, PROVIDER
 
 KEY = posixpath.join(DIRECTORY, "key.pem")
+NEXT = posixpath.join(DIRECTORY, "key-next.pem")
+FORMER = posixpath.join(DIRECTORY, "key-former.pem")
+"""While a key is replaced: the one that is to sign, and the one whose last tokens are still good."""
+
 SECRET = posixpath.join(DIRECTORY, "client-secret")
 BITS = 3072
-NOBODY = "nobody"
-"""Whom a token of the trial names: an account of every host, with no right to anything."""
-
-_LIFESPAN = 60  # seconds of that token
 _DEPLOY = "Run playbooks/deploy.yml, which makes the key and has slurmctld take it, then this again."
-_OPENAPI = "/openapi/v3"
 
 
 @dataclass(frozen=True)
 class Made:
-    """The key's public half as a set of keys; empty where there is none yet."""
+    """The public halves of all keys of this host as a set; empty where there is none yet."""
 
     changed: bool
     document: str
@@ -55,19 +50,28 @@ def have_key(account: str, *, check: bool = False, run: Run = programs.run) -> M
         KeyFormatError: what is there is none.
         SlurmrestError: openssl makes none.
     """
-    known = present()
-    if known is None and check:
-        return Made(changed=True, document="")
-    if known is None:
-        if programs.find("openssl") is None:
-            raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
-        pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
-        made = PrivateKey.load(pem, KEY_NAME)
-        owner, group = uid_for(account), account_facts(account)["gid"]
-        files.make_directory(DIRECTORY, 0, 0, 0o755)
-        files.write(KEY, pem.encode("ascii"), owner, group, 0o600, secret=True)
-        return Made(changed=True, document=_document(made))
-    return Made(changed=False, document=_document(known))
+    missing = present() is None
+    if missing and not check:
+        make(KEY, account, run)
+    return Made(missing, document())
+
+
+def make(path: str, account: str, run: Run = programs.run) -> None:
+    """Make a key for this account alone. Raises SlurmrestError where openssl makes none."""
+    if programs.find("openssl") is None:
+        raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
+    pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
+    PrivateKey.load(pem, KEY_NAME)
+    owner, group = uid_for(account), account_facts(account)["gid"]
+    files.make_directory(DIRECTORY, 0, 0, 0o755)
+    files.write(path, pem.encode("ascii"), owner, group, 0o600, secret=True)
+
+
+def document(*but: str) -> str:
+    """The public halves of this host's keys as the set that controllers are given, without those of some paths."""
+    found = [present(path) for path in (KEY, NEXT, FORMER) if path not in but]
+    public = tuple(dict.fromkeys(key.public for key in found if key is not None))
+    return KeySet(public).render().decode("ascii") if public else ""
 
 
 def have_secret(path: str, account: str, *, check: bool = False) -> bool:
@@ -93,10 +97,10 @@ def have_secret(path: str, account: str, *, check: bool = False) -> bool:
     return True
 
 
-def present() -> PrivateKey | None:
-    """The key of this host; None where there is none. Raises KeyFormatError for what is none."""
+def present(path: str = "") -> PrivateKey | None:
+    """The key of this host, or of a path; None where there is none. Raises KeyFormatError for what is none."""
     try:
-        return PrivateKey.load(files.read(KEY).decode("ascii", "replace"), KEY_NAME)
+        return PrivateKey.load(files.read(path or KEY).decode("ascii", "replace"), KEY_NAME)
     except FileNotFoundError:
         return None
 
@@ -117,34 +121,9 @@ def acceptance_problem(key: PrivateKey, identity: str, hosts: Sequence[str]) -> 
         identity: what the site wants it for.
         hosts: where slurmrestd is asked, as ``host:port`` or ``unix:/path``.
     """
-    token = encode(claims_for(NOBODY, _LIFESPAN), key, {"alg": ALGORITHM, "kid": key.public.kid})
-    silent = []
-    for host in hosts:
-        words, answered = _words(Target.parse(listeners.parse(host).url), Credentials(NOBODY, token))
-        if answered and words:
-            reason = f"slurmctld does not take what {KEY} signs: {words}"
-            return InputError(IDENTITY, identity, "token, as long as that is so", reason, _DEPLOY)
-        if answered:
-            return None
-        silent.append(words)
-    reason = "no slurmrestd says whether slurmctld takes the gateway's key: " + "; ".join(silent)
-    return InputError(IDENTITY, identity, "token, as long as that is so", reason)
-
-
-def _words(target: Target, credentials: Credentials) -> tuple[str, bool]:
-    """What the cluster says of a token, nothing where it is good; and whether it was asked at all."""
-    headers = credentials.headers()
-    try:
-        served = answers.served_versions(request(target, "GET", _OPENAPI, headers=headers).json()).slurm
-        answer = request(target, "GET", f"/slurm/{served[-1]}/diag", headers=headers)
-        payload = answer.json()
-    except ClientError as error:
-        return str(error), False
-    except (ValueError, IndexError):
-        return f"{target} answers with what is not slurmrestd's", False
-    good = answers.is_good(answer.status, payload)
-    return "" if good else "; ".join(map(str, answers.errors_of(payload))) or str(answer.status), True
-
-
-def _document(key: PrivateKey) -> str:
-    return KeySet((key.public,)).render().decode("ascii")
+    words, answered = said_of(key, hosts)
+    if answered and not words:
+        return None
+    reason = f"slurmctld does not take what {KEY} signs: {words}" if answered else words
+    remedy = _DEPLOY if answered else None
+    return InputError(IDENTITY, identity, "token, as long as that is so", reason, remedy)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SlurmrestError
+from ..host.logins import IDENTITY_KEY_PATH
 from .oidc import CodeFlow, LoginError
 from .sessions import LoginSession, Sessions
 from .settings import MTLS, PAM, LoginSettings
@@ -103,7 +104,11 @@ class Identity:
 
     def answer(self, asked: Asked) -> Reply:
         """Answer one question."""
-        doors: dict[tuple[str, str], Door] = {("GET", "/check"): self.check, ("GET", "/auth/session"): self.show}
+        doors: dict[tuple[str, str], Door] = {
+            ("GET", "/check"): self.check,
+            ("GET", IDENTITY_KEY_PATH): self.name_key,
+            ("GET", "/auth/session"): self.show,
+        }
         if self.settings.identity == PAM:
             doors[("POST", "/auth/login")] = self.log_in
         if self.code_flow is not None:
@@ -112,6 +117,7 @@ class Identity:
             doors[("POST", "/auth/bearer")] = self.hand_out
         if self.settings.identity != MTLS:
             doors[("POST", "/auth/logout")] = self.log_out
+            doors[("POST", "/auth/logout-everywhere")] = self.log_out_everywhere
         door = doors.get((asked.method, asked.path))
         if door is None:
             known = [method for method, path in doors if path == asked.path]
@@ -126,6 +132,10 @@ class Identity:
         found = self.demand(asked, asked.header("X-Method"))
         token = self.signer.token(found.user).reveal()
         return Reply(204, None, {"X-Slurm-User-Name": found.user, "X-Slurm-User-Token": token})
+
+    def name_key(self, _asked: Asked) -> Reply:
+        """The name of the key that signs, for who is on this host: nginx sends no client here."""
+        return Reply(200, {"kid": self.signer.kid})
 
     def show(self, asked: Asked) -> Reply:
         """Who is logged in, for a page to say, and what it has to send where it changes something; or how to log in."""
@@ -205,6 +215,13 @@ class Identity:
             self.sessions.end(found.secret)
             self.told(f"logout of {found.user}")
         return Reply(200, {}, {"Set-Cookie": self._cookie("", 0)})
+
+    def log_out_everywhere(self, asked: Asked) -> Reply:
+        """End all sessions of who asks, such as after a change of the password, which ends none."""
+        found = self.demand(asked, asked.method)
+        count = self.sessions.end_all(found.user)
+        self.told(f"logout of {found.user} everywhere: {count} sessions")
+        return Reply(200, {"sessions": count}, {"Set-Cookie": self._cookie("", 0)})
 
     def demand(self, asked: Asked, method: str) -> Found:
         """Who asks, where that may be; NotAllowed otherwise."""

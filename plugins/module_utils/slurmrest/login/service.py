@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from ..auth.rs256 import PrivateKey
 from ..errors import SlurmrestError
 from ..host.files import read
 from ..host.reading import UnsafePath
@@ -26,7 +25,7 @@ from .judge import Asked, Identity, Reply, error
 from .oidc import Client, CodeFlow
 from .sessions import Sessions
 from .settings import OIDC, LoginSettings
-from .tokens import UserTokens
+from .tokens import KeyFile, UserTokens
 
 FIRST_HANDED = 3
 """The first descriptor that systemd hands over (sd_listen_fds(3))."""
@@ -38,7 +37,6 @@ PAM_AT_ONCE = 12
 """Passwords that are tried at once, below MaxConnections= of slurmrest-pam.socket, which refuses what is beyond."""
 
 PAM_QUEUE_SECONDS = 5.0
-KEY_NAME = "slurmrest-gateway"
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred
 
 
@@ -161,11 +159,7 @@ def tell(line: str) -> None:
 
 def identity(settings: LoginSettings) -> Identity:
     """The service as it is told. Raises SlurmrestError where its key cannot be used."""
-    try:
-        key = PrivateKey.load(read(settings.key).decode("ascii", "replace"), KEY_NAME)
-    except (OSError, UnsafePath) as failure:
-        raise SlurmrestError(f"{settings.key} cannot be read: {failure}", "Run playbooks/deploy.yml.") from None
-    signer = UserTokens(key, settings.token_seconds, tell)
+    signer = UserTokens(KeyFile(settings.key, tell), settings.token_seconds, tell)
     password = password_of_pam(settings.pam_socket)
     flow = CodeFlow(_client(settings)) if settings.identity == OIDC else None
     return Identity(settings, Sessions(settings.session_seconds), signer, password, tell, flow)

@@ -60,6 +60,14 @@ class Sessions:
         with self._lock:
             self._known.pop(_hashed(secret), None)
 
+    def end_all(self, user: str) -> int:
+        """Forget all sessions of a user; returns how many there were."""
+        with self._lock:
+            own = [key for key, session in self._known.items() if session.user == user]
+            for key in own:
+                del self._known[key]
+        return len(own)
+
     def _forget_old(self, user: str) -> None:
         now = self._clock()
         while self._known and next(iter(self._known.values())).expires <= now:

@@ -29,7 +29,7 @@ def add_command(actions: Actions) -> None:
         "--identity",
         choices=IDENTITIES,
         default=IDENTITIES[0],
-        help="how users of the gateway show who they are: by a Slurm token, or pam: by a login (default: %(default)s)",
+        help="how users of the gateway show who they are: a Slurm token, or a login (default: %(default)s)",
     )
     up.add_argument("--reuse", action="store_true", help="take the cluster of that name where it stands already")
     up.add_argument("--wait", action="store_true", help="wait for another process that is at work on it")

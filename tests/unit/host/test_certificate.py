@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.gateway.certificate import judge
+from slurmrest.host.certificate import judge
 
 if TYPE_CHECKING:
     from pathlib import Path
