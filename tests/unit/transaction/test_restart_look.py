@@ -96,6 +96,24 @@ def test_others_and_what_does_not_run_are_passed_over(host: Host) -> None:
     assert reasons(host) == []
 
 
+def test_what_a_rest_service_would_end_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = host.plugins / "auth_jwt.so"
+    plugin.touch()
+    maps = f"7f00-7f01 r-xp 0 00:00 1 {plugin}\n7f02-7f03 r-xp 0 00:00 1 {host.plugins}/auth_munge.so (deleted)\n"
+    monkeypatch.setattr(restart_look, "private", lambda *_where: maps)
+    host.conf.write_text(f"PluginDir={host.plugins}\n")
+    host.said["-V"] = "slurm 26.05.5"
+    for name in ("slurmrestd", "slurmrestd@beta", "slurmrestd.service"):
+        assert refusals([ServiceSpec(name)], host, ()) == []
+        host.said["ldd"] = f"{plugin}:\n\tlibjwt.so.2 => not found\n"
+        (said,) = refusals([ServiceSpec(name)], host, ())
+        assert "slurmrestd would not start again (SLURM_JWT): the plugin" in said
+        assert f"{plugin} lacks libjwt.so.2" in said
+        host.said["ldd"] = ""
+    plugin.unlink()
+    assert "the plugin auth/jwt is not there" in refusals([ServiceSpec("slurmrestd")], host, TABLE)[0]
+
+
 def test_what_a_controller_would_end_of(host: Host) -> None:
     host.said["cluster"] = "one||0\n"
     assert "CLUSTER ID MISMATCH" in reasons(host)[0]

@@ -1,4 +1,4 @@
-"""Would slurmctld or slurmdbd come back from a restart, and with all that it knows? Pure: evidence in, problems out.
+"""Would a daemon come back from a restart, and with all that it knows? Pure: evidence in, problems out.
 
 A daemon that runs may be one that would not start again: the database was made anew under it, a library or plugin was
 removed, its package replaced, its state is not writable any more. A restart or a reconfigure by us would be what ends
@@ -21,7 +21,7 @@ from typing import Any, Callable
 from ..slurm.conf import Entry, SlurmConf
 from .restarting import Restarting
 
-CONTROLLER, DATABASE = "slurmctld", "slurmdbd"
+CONTROLLER, DATABASE, REST = "slurmctld", "slurmdbd", "slurmrestd"
 
 PLUGINS: Mapping[str, tuple[str, ...]] = {
     CONTROLLER: (
@@ -30,8 +30,12 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
         *("SchedulerType", "SelectType", "SlurmctldPlugstack", "SwitchType", "TopologyPlugin"),
     ),
     DATABASE: ("AuthAltTypes", "AuthType", "StorageType"),
+    REST: (),
 }
 """What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main())."""
+
+_OF_TOKENS = {"auth_jwt": ("SLURM_JWT", "auth/jwt"), "rest_auth_jwt": ("-a", "rest_auth/jwt")}
+"""What slurmrestd loads by its environment and its arguments."""
 
 _KINDS = {
     "authalttypes": "auth",
@@ -151,7 +155,7 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
 
     The configuration counts, and what it does not name is what the daemon has in force.
     """
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, str]] = {**_OF_TOKENS} if daemon == REST else {}
     for key in PLUGINS[daemon]:
         entry = conf.entry(key) if conf else None
         value = entry.value if entry else shown.get(key.lower(), "")

@@ -1,4 +1,4 @@
-"""Evidence for :mod:`.restart`: what is to be known of a running slurmctld or slurmdbd before it is restarted.
+"""Evidence for :mod:`.restart`: what is to be known of a running daemon before it is restarted.
 
 It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
 reason why a cluster that would restart does not.
@@ -26,7 +26,7 @@ from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
 from ..slurm.version import Version
-from .restart import CONTROLLER, DATABASE, Evidence, judge, named_plugins, records, standing
+from .restart import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, standing
 from .restarting import Restarting, row_of
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from ..slurm.version import Excerpt
     from .specs import ServiceSpec
 
-DAEMONS = (DATABASE, CONTROLLER)
+DAEMONS = (DATABASE, CONTROLLER, REST)
 CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
-_LOADED = re.compile(r" (/\S+)/(?:accounting_storage|auth)_\w+\.so")
+_LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth)_\w+)\.so")
 _LUA = "job_submit.lua"
 _NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
@@ -66,17 +66,20 @@ def refusals(
     """Why services that run are better not restarted or reconfigured; none for one that does not run.
 
     Args:
-        services: units; others than slurmctld and slurmdbd are passed over.
+        services: units; others than slurmctld, slurmdbd and slurmrestd are passed over.
         run: runs a program.
         table: :data:`.restarting.COLUMNS` of the release table.
         texts: files as they will be, by path; None for one that will be gone.
     """
     found: list[str] = []
     for service in services:
-        daemon = service.name.partition(".")[0]
-        pid = _pid(daemon, run) if daemon in DAEMONS else 0
+        unit = service.name.partition(".")[0]
+        daemon = unit.partition("@")[0]
+        pid = _pid(unit, run) if daemon in DAEMONS else 0
         if pid:
-            problems = judge(gather(daemon, pid, run, table, texts or {}, replacing=service.replacing))
+            # Another slurmrestd has no state that it would convert: that is what its restart is for.
+            replacing = service.replacing or daemon == REST
+            problems = judge(gather(daemon, pid, run, table, texts or {}, replacing=replacing))
             found += map(str, standing(problems, allow_loss=service.allow_state_loss))
     return found
 
@@ -87,8 +90,10 @@ def gather(
     """Look at a daemon that runs as process `pid`."""
     running = process(pid)
     path = _conf_path(running)
-    main = path if daemon == CONTROLLER else posixpath.join(posixpath.dirname(path), "slurmdbd.conf")
+    main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
     program, gone = _program(pid, running)
+    if daemon == REST and not os.path.exists(program):
+        program = ""  # the unit that is about to be written may name another one
     run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
     ask = _Slurm(run, path)
     shown = _shown(ask) if daemon == CONTROLLER else {}
@@ -97,9 +102,9 @@ def gather(
     release = row_of(table, installed or version)  # of what would start
     conf, loaded = _conf(main, texts, release), _conf(main, {}, release)
     named = named_plugins(daemon, conf, shown)
-    directories = ((conf.get("PluginDir") if conf else None) or shown.get("plugindir") or _plugin_dir(running)).split(
-        ":"
-    )
+    loaded_from, loaded_names = _loaded(running)
+    named = {file: why for file, why in named.items() if daemon != REST or file in loaded_names}
+    directories = ((conf.get("PluginDir") if conf else None) or shown.get("plugindir") or loaded_from).split(":")
     plugins = (
         {file: _found(f"{file}.so", directories) for file in named} if any(map(os.path.isdir, directories)) else {}
     )
@@ -122,7 +127,7 @@ def gather(
     }
     if daemon == CONTROLLER:
         seen.update(_controller(ask, seen))
-    else:
+    elif daemon == DATABASE:
         seen["database_error"] = _database_error(ask)
     return Evidence(daemon, **seen)
 
@@ -213,11 +218,11 @@ def _conf(path: str, texts: Mapping[str, str | None], release: Restarting | None
     return slurmconf.read(path, text, beside_includer=bool(release and release.include_beside_includer))
 
 
-def _plugin_dir(running: Mapping[str, Any] | None) -> str:
-    """Where a process has the plugins that it loaded."""
+def _loaded(running: Mapping[str, Any] | None) -> tuple[str, set[str]]:
+    """Where a process has the plugins from that it loaded, and the names of those for accounting and tokens."""
     maps = private(running["pid"], "maps", running["uid"], running["gid"]) if running else None
-    loaded = _LOADED.search(maps or "")
-    return loaded[1] if loaded else ""
+    found = _LOADED.findall(maps or "")
+    return (found[0][0] if found else ""), {name for _directory, name in found}
 
 
 def _found(file: str, directories: Sequence[str]) -> str:
@@ -244,6 +249,8 @@ def _missing_libraries(run: Run, files: Sequence[str], running: Mapping[str, Any
 
 def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> dict[int, str]:
     """Ports of the daemon that another program holds."""
+    if daemon == REST:
+        return {}  # its listeners are judged by whoever writes them
     key, default = ("SlurmctldPort", "6817") if daemon == CONTROLLER else ("DbdPort", "6819")
     first, _dash, last = ((conf.get(key, default) if conf else default) or default).partition("-")
     if not first.isdigit() or not (last or first).isdigit() or conf is None:
