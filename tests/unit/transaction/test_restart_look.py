@@ -42,7 +42,7 @@ class Host:
     """Plays a controller that runs as this process; `said` are the answers by the word that tells the question."""
 
     def __init__(self, directory: Path) -> None:
-        self.pid = os.getpid()
+        self.pid, self.program = os.getpid(), "/bin/sh"
         self.conf = directory / "slurm.conf"
         self.plugins, self.state = directory / "plugins", directory / "state"
         for path in (self.plugins, self.state):
@@ -60,7 +60,10 @@ class Host:
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = list(argv)
         if words[:2] == ["systemctl", "show"]:
-            return subprocess.CompletedProcess(words, 0, f"ActiveState=active\nMainPID={self.pid}\n", "")
+            shown = f"ActiveState=active\nMainPID={self.pid}\n"
+            if "ExecStart" in words:
+                shown = f"ExecStart={{ path={self.program} ; argv[]={self.program} -D ; ignore_errors=no ; pid=0 }}\n"
+            return subprocess.CompletedProcess(words, 0, shown, "")
         if "ldd" in words:
             return subprocess.CompletedProcess(words, 0, self.said.get("ldd", ""), "")
         asked = next((word for word in words if word in self.said), "")
@@ -128,6 +131,8 @@ def test_what_a_controller_would_end_of(host: Host) -> None:
     (host.state / "clustername").unlink()
     host.state.rmdir()
     assert "the directory is not there" in reasons(host)[0]
+    host.program = "/usr/sbin/slurmctld-that-was-renamed"
+    assert f"({host.program}): the program that runs was removed" in reasons(host)[0]
 
 
 def test_the_configuration_counts_as_it_will_be(host: Host) -> None:

@@ -92,6 +92,8 @@ def gather(
     path = _conf_path(running)
     main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
     program, gone = _program(pid, running)
+    # A program that was renamed runs by its new name, and is not there for the unit.
+    program = next((path for path in _exec_start(daemon, run) if not os.path.exists(path)), program)
     if daemon == REST and not os.path.exists(program):
         program = ""  # the unit that is about to be written may name another one
     run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
@@ -160,6 +162,11 @@ class _Slurm:
 def _pid(daemon: str, run: Run) -> int:
     text = run(["systemctl", "show", "-p", "MainPID", daemon]).stdout.strip().rpartition("=")[2]
     return int(text) if text.isdigit() else 0
+
+
+def _exec_start(unit: str, run: Run) -> list[str]:
+    """The programs that systemd would start."""
+    return re.findall(r"\bpath=(/\S+) ;", run(["systemctl", "show", "-p", "ExecStart", unit]).stdout)
 
 
 def _conf_path(running: Mapping[str, Any] | None) -> str:
