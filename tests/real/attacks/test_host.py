@@ -95,3 +95,14 @@ def test_the_service_holds_no_key_and_no_munge(attacked: Attacked) -> None:
     limits = attacked.ssh(f"cat /proc/{pid}/limits")
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"], "tokens would lie in a core"
+
+
+def test_whoever_owns_the_plugins_has_code_run_by_scontrol(attacked: Attacked) -> None:
+    """What docs/security.md warns of, a fact about any root's scontrol: a release that refuses it shall be noticed."""
+    said = attacked.ssh(
+        "set -e; rm -rf /srv/theirs; mkdir -p /srv/theirs/plugins; cp /usr/lib/*/slurm-wlm/*.so /srv/theirs/plugins\n"
+        "grep -v '^PluginDir' /etc/slurm/slurm.conf > /srv/theirs/slurm.conf\n"
+        "echo PluginDir=/srv/theirs/plugins >> /srv/theirs/slurm.conf; chown -R slurm: /srv/theirs\n"
+        "LD_DEBUG=files SLURM_CONF=/srv/theirs/slurm.conf scontrol ping 2>&1; rm -r /srv/theirs"
+    )
+    assert "calling init: /srv/theirs/plugins/auth_munge.so" in said
