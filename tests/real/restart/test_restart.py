@@ -1,4 +1,4 @@
-"""A database made anew, a node that is gone, a plugin that is not there: every playbook stops and changes nothing."""
+"""Where a restart would take something away every playbook stops and changes nothing, or restarts nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from slurmrest.slurm.releases import lookup
 
 from tests.real.clusters import LiveCluster, Play, live_cluster
+from tests.real.restart.states import ANEW, NODE, STATES, WORKS, State, broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     Runs = Mapping[str, tuple[str, dict[str, Any]]]
 
-NODE = "node1"
 SITE: dict[str, Any] = {"slurm_conf_cluster_name": ""}
 CONSENT = {**SITE, "slurmrest_allow_controller_restart": True}
 WITHOUT_REST = {"slurm_common_components": ["slurmctld", "slurmdbd", "slurmd"]}
@@ -27,16 +27,19 @@ ROTATE = {**CONSENT, "slurm_jwt_key_rotate_confirm": True}
 HERE = Path(__file__).parent
 TO_SITE = (HERE.parent / "uninstall" / "become_site.sh").read_text()
 LOOK = (HERE / "look.sh").read_text()
-WORKS = "for n in $(seq 100); do sacctmgr -n list cluster && scontrol ping && exit; sleep 0.2; done; exit 1"
-GONE = (
-    "scontrol create nodename=gone1 State=CLOUD CPUs=1 RealMemory=10 >&2 && "
-    "sbatch --parsable --uid=alice --chdir=/tmp --output=/dev/null -w gone1 --wrap true && "
-    "scontrol delete nodename=gone1 >&2"
-)
+BEHIND = "systemctl show -p MainPID,ActiveState slurmdbd slurmctld; sha256sum /etc/slurm/*.conf; squeue -ah -o '%i %T'"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each state of the release a test."""
+    if "state" in metafunc.fixturenames:
+        release = metafunc.config.getoption("--release")
+        chosen = [state for state in STATES if release in state.releases]
+        metafunc.parametrize("state", chosen, ids=str)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, dict[str, Any]]]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Return what restarts or reconfigures slurmctld on a cluster that has a REST service: playbook and variables."""
     modulus = base64.urlsafe_b64encode(b"\xff" + os.urandom(254) + b"\x01").decode().rstrip("=")
     keys = {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": modulus, "e": "AQAB"}]}
@@ -60,6 +63,13 @@ def site(release: str) -> Iterator[LiveCluster]:
         yield live
 
 
+@pytest.fixture(scope="module")
+def deployed(site: LiveCluster) -> LiveCluster:
+    """The same, served over REST from now on."""
+    site.playbook("deploy.yml", variables=CONSENT).good()
+    return site
+
+
 def checked(release: str) -> bool:
     """Return whether the release looks at the cluster's id."""
     return lookup(f"{release}.0").release.cluster_id_checked
@@ -74,76 +84,50 @@ def refused(site: LiveCluster, playbook: str, variables: dict[str, Any]) -> Play
     return play
 
 
-def test_the_job_lives_that_asks_for_a_node_which_is_gone(site: LiveCluster) -> None:
-    job = site.ssh(NODE, GONE).strip()
-    named = f"job {job} of alice (asks for gone1)"
-    assert named in refused(site, "deploy.yml", CONSENT).output
-    assert "slurmrest_allow_state_loss=true" in refused(site, "deploy.yml", CONSENT).output
-    assert site.ssh(NODE, f"squeue -h -j {job} -o %T").strip() == "PENDING"
-    site.ssh(NODE, f"scancel {job}")
+def test_the_first_deployment_stops(site: LiveCluster, state: State) -> None:
+    with broken(site, state):
+        play = refused(site, "deploy.yml", CONSENT)
+    assert state.said in play.words, play.output
 
+
+def test_a_loss_can_be_accepted(site: LiveCluster) -> None:
     site.ssh(NODE, "scontrol update partitionname=main MaxTime=60")
-    assert "partition main has MaxTime=01:00:00" in refused(site, "deploy.yml", CONSENT).output
+    assert "slurmrest_allow_state_loss=true" in refused(site, "deploy.yml", CONSENT).output
     site.playbook("deploy.yml", variables={**CONSENT, "slurmrest_allow_state_loss": True}).good()
 
 
-def test_what_comes_later_lets_it_live(site: LiveCluster, runs: Runs) -> None:
-    job = site.ssh(NODE, GONE).strip()
-    for run in runs.values():
-        assert f"job {job} of alice (asks for gone1)" in refused(site, *run).output
-    # Nothing to do is no reason to stop.
-    site.playbook("deploy.yml", variables=CONSENT).good()
-    site.ssh(NODE, f"scancel {job}")
-    site.playbook("rotate_jwt_key.yml", variables=ROTATE).good()
+def test_what_comes_later_stops(deployed: LiveCluster, runs: Runs, state: State) -> None:
+    with broken(deployed, state):
+        for name, run in runs.items():
+            play = refused(deployed, *run)
+            assert state.said in play.words, f"{name}\n{play.output}"
 
 
-def test_a_plugin_that_is_not_there(site: LiveCluster, runs: Runs) -> None:
-    plugin = site.ssh(NODE, "scontrol show config | sed -n 's/^PluginDir *= //p'").strip() + "/select_cons_tres.so"
-    site.ssh(NODE, f"mv {plugin} {plugin}.away")
-    try:
-        for run in runs.values():
-            assert "the plugin select/cons_tres is not there" in refused(site, *run).output
-    finally:
-        site.ssh(NODE, f"mv {plugin}.away {plugin}")
+def test_what_needs_no_restart_of_them_gives_them_none(deployed: LiveCluster, state: State) -> None:
+    """An upgrade of the REST service, with something to do: daemons behind it, their files and their jobs stay."""
+    own = {**CONSENT, "slurmrestd_service_environment": {"SEEN_IN": str(state)}}
+    with broken(deployed, state):
+        before = deployed.ssh(NODE, BEHIND)
+        play = deployed.playbook("upgrade.yml", variables=own)
+        assert deployed.ssh(NODE, BEHIND) == before, play.output
+        assert deployed.ssh(NODE, "systemctl is-active slurmrestd", check=False).strip() == "active", play.output
 
 
-def test_a_state_that_may_not_be_written(site: LiveCluster, runs: Runs) -> None:
-    state = "/var/lib/slurm/slurmctld"
-    site.ssh(NODE, f"chown root {state}; chmod 755 {state}")
-    try:
-        for run in runs.values():
-            said = refused(site, *run).output
-            assert state in said
-            assert "slurm may not write" in said
-    finally:
-        site.ssh(NODE, f"chown slurm {state}; chmod 700 {state}")
+def test_nothing_to_do_is_no_reason_to_stop(deployed: LiveCluster) -> None:
+    deployed.playbook("deploy.yml", variables=CONSENT).good()
+    with broken(deployed, STATES[0]):
+        deployed.playbook("deploy.yml", variables=CONSENT).good()
+    deployed.playbook("rotate_jwt_key.yml", variables=ROTATE).good()
 
 
-def test_a_database_made_anew(site: LiveCluster, release: str, runs: Runs) -> None:
-    site.ssh(
-        NODE,
-        "mariadb -e 'drop database slurm_acct_db; create database slurm_acct_db'; systemctl restart slurmdbd; "
-        "for n in $(seq 100); do sacctmgr -i add cluster slurmrest && exit; sleep 0.2; done; exit 1",
-    )
+def test_a_database_made_anew(deployed: LiveCluster, release: str) -> None:
+    deployed.ssh(NODE, ANEW)
     if not checked(release):
-        site.playbook("rotate_jwt_key.yml", variables=ROTATE)
-        assert site.ssh(NODE, "systemctl is-active slurmctld").strip() == "active"
+        deployed.playbook("rotate_jwt_key.yml", variables=ROTATE)
+        assert deployed.ssh(NODE, "systemctl is-active slurmctld").strip() == "active"
         return
-    for run in runs.values():
-        play = refused(site, *run)
-        assert "CLUSTER ID MISMATCH" in play.output
-        assert "rm /var/lib/slurm/slurmctld/clustername" in play.output
+    assert "rm /var/lib/slurm/slurmctld/clustername" in refused(deployed, "rotate_jwt_key.yml", ROTATE).words
     # The remedy, word by word.
-    site.ssh(NODE, "systemctl stop slurmctld; rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld")
-    site.ssh(NODE, WORKS)
-    site.playbook("uninstall.yml", variables=CONSENT).good()
-
-    # And before the first deployment.
-    site.ssh(
-        NODE,
-        "mariadb -e 'drop database slurm_acct_db; create database slurm_acct_db'; systemctl restart slurmdbd; "
-        "for n in $(seq 100); do sacctmgr -i add cluster slurmrest && exit; sleep 0.2; done; exit 1",
-    )
-    assert "CLUSTER ID MISMATCH" in refused(site, "deploy.yml", CONSENT).output
-    site.ssh(NODE, "systemctl stop slurmctld; rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld")
-    site.ssh(NODE, WORKS)
+    deployed.ssh(NODE, "systemctl stop slurmctld; rm /var/lib/slurm/slurmctld/clustername; systemctl start slurmctld")
+    deployed.ssh(NODE, WORKS)
+    deployed.playbook("uninstall.yml", variables=CONSENT).good()
