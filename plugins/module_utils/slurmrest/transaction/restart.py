@@ -30,12 +30,8 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
         *("SchedulerType", "SelectType", "SlurmctldPlugstack", "SwitchType", "TopologyPlugin"),
     ),
     DATABASE: ("AuthAltTypes", "AuthType", "StorageType"),
-    REST: (),
 }
 """What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main())."""
-
-_OF_TOKENS = {"auth_jwt": ("SLURM_JWT", "auth/jwt"), "rest_auth_jwt": ("-a", "rest_auth/jwt")}
-"""What slurmrestd loads by its environment and its arguments."""
 
 _KINDS = {
     "authalttypes": "auth",
@@ -155,7 +151,9 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
 
     The configuration counts, and what it does not name is what the daemon has in force.
     """
-    found: dict[str, tuple[str, str]] = {**_OF_TOKENS} if daemon == REST else {}
+    if daemon == REST:
+        return {"auth_jwt": ("SLURM_JWT", "auth/jwt"), "rest_auth_jwt": ("-a", "rest_auth/jwt")}
+    found: dict[str, tuple[str, str]] = {}
     for key in PLUGINS[daemon]:
         entry = conf.entry(key) if conf else None
         value = entry.value if entry else shown.get(key.lower(), "")

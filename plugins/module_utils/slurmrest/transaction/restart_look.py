@@ -91,11 +91,7 @@ def gather(
     running = process(pid)
     path = _conf_path(running)
     main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
-    program, gone = _program(pid, running)
-    # A program that was renamed runs by its new name, and is not there for the unit.
-    program = next((path for path in _exec_start(daemon, run) if not os.path.exists(path)), program)
-    if daemon == REST and not os.path.exists(program):
-        program = ""  # the unit that is about to be written may name another one
+    program, gone = _program(daemon, pid, running, run)
     run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
     ask = _Slurm(run, path)
     shown = _shown(ask) if daemon == CONTROLLER else {}
@@ -187,10 +183,14 @@ def _shown(ask: _Slurm) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, _equals, value in pairs}
 
 
-def _program(pid: int, running: Mapping[str, Any] | None) -> tuple[str, bool]:
+def _program(daemon: str, pid: int, running: Mapping[str, Any] | None, run: Run) -> tuple[str, bool]:
     """Path of the program, and whether the one that runs is not the one at that path any more."""
     path = (link(pid, "exe", running["uid"], running["gid"]) if running else None) or ""
     path, deleted, _rest = path.partition(" (deleted)")
+    # One that was renamed runs by its new name, and is not there for the unit.
+    path = next((there for there in _exec_start(daemon, run) if not os.path.exists(there)), path)
+    if daemon == REST and not os.path.exists(path):
+        path = ""  # the unit that is about to be written may name another one
     return path, bool(deleted)
 
 
