@@ -69,6 +69,39 @@ def submit_and_wait(task, version, body):
     asyncio.run(once())
 """
 
+SLURM_REQUESTS = """
+import asyncio
+import slurm_requests
+
+def submit_and_wait(task, version, body):
+    async def once():
+        slurm_requests.init_defaults(url=task["url"], api_version=version, user_name=task["user"],
+                                     user_token=task["token"], environment=["PATH=/usr/bin:/bin"])
+        job, _answer = await slurm_requests.job_submit(name="client", working_directory="/tmp", script=body["script"])
+        while True:
+            found = await slurm_requests.job_current_state_and_reason(job_id=job)
+            if found and any(str(state).endswith("COMPLETED") for state in found[0]):
+                return
+            await asyncio.sleep(0.5)
+    asyncio.run(once())
+"""
+
+AIRFLOW = """
+import time, types
+from airflow_slurm_executor.slurm_api_client import SlurmAPIClient
+
+def submit_and_wait(task, version, body):
+    tokens = types.SimpleNamespace(get_token=lambda: task["token"], invalidate=lambda: None)
+    client = SlurmAPIClient(task["url"], tokens, api_version=version)
+    try:
+        job = client.submit_job(body)["job_id"]
+        while "COMPLETED" not in words(client.get_job(job)["job_state"]):
+            time.sleep(0.5)
+    except Exception as error:
+        error.status = getattr(error, "status_code", None)
+        raise
+"""
+
 AROUND = """
 import json, sys
 task = json.load(sys.stdin)
@@ -80,7 +113,7 @@ for version, body in task["bodies"].items():
     except Exception as error:
         status = getattr(error, "status", None)
         told[version] = f"HTTP {status}" if status else type(error).__name__
-    sys.stderr.write(version + " " + told[version] + chr(10))
+        sys.stderr.write(f"{version} {error!r}"[:600] + chr(10))
 json.dump(told, sys.stdout)
 """
 
@@ -111,6 +144,8 @@ CLIENTS = (
     Client("ebi-slurpy==0.1.1", "slurpy.VERSION", numbers(40, 42), besides=("urllib3",)),
     Client("ebi-slurpy==0.1.1", "slurpy.VERSION.asyncio", numbers(40, 42), GENERATED_ASYNC, ("urllib3",), "asyncio"),
     Client("slurmrestapi==25.11.4.0", "slurmrestapi", numbers(41, 44)),
+    Client("slurm-requests==2.3.1", "slurm_requests", numbers(38, 45), SLURM_REQUESTS),
+    Client("airflow-provider-slurm==0.1.0", "airflow_slurm_executor", numbers(38, 45), AIRFLOW, ("requests",)),
 )
 
 
