@@ -209,13 +209,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--release", action="append", required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for the clients")
+    names = sorted({client.requirement.partition("==")[0] for client in CLIENTS})
+    parser.add_argument("--client", action="append", choices=names, help="these only; default: all")
     options = parser.parse_args()
+    clients = [one for one in CLIENTS if one.requirement.partition("==")[0] in (options.client or names)]
     folder = options.work.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    commands = {client: installed(client, folder) for client in CLIENTS}
+    commands = {client: installed(client, folder) for client in clients}
     found = {release: asked(release, commands) for release in options.release}
     sys.stdout.write(f"| Client | {' | '.join(options.release)} |\n| --- |{' --- |' * len(found)}\n")
-    for client in CLIENTS:
+    for client in clients:
         name = " ".join(filter(None, (client.requirement.replace("==", " "), client.note)))
         sys.stdout.write(f"| {name} | {' | '.join(in_words(row[client]) for row in found.values())} |\n")
     return 0
