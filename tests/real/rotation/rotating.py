@@ -6,6 +6,8 @@ import base64
 import contextlib
 import itertools
 import re
+import struct
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +61,9 @@ class Rotating:
         content = self.live.inventory()
         content["all"]["children"]["slurmctld"]["hosts"][host] = {}
         self.inventory.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        # It answers once it has the heartbeat of the primary, which a site has on a file system that both share.
-        beat = base64.b64encode(self.live.fetch(self.primary, f"cat {STATE}/heartbeat")).decode()
+        # It answers once it has the heartbeat of the primary, which a site has on a file system that both share; alone,
+        # the primary writes none.
+        beat = base64.b64encode(struct.pack(">QQ", int(time.time()), 0)).decode()
         self.live.ssh(host, f"install -d -o slurm -g slurm {STATE}; echo {beat} | base64 -d > {STATE}/heartbeat")
         self.live.ssh(host, f"chown slurm:slurm {STATE}/heartbeat")
         self.live.playbook("cluster.yml").good()
