@@ -53,9 +53,10 @@ def leaks(text: bytes, keys: Mapping[str, bytes], *, any_token: bool = True) -> 
     for name, key in keys.items():
         for form, pattern in forms(key).items():
             at = text.find(pattern)
-            if at >= 0:
+            while at >= 0:
                 found.append(f"{name} ({form}) in {_place(text, at)}")
-    return found + [
+                at = text.find(pattern, at + len(pattern))
+    return list(dict.fromkeys(found)) + [
         f"a token in {_place(text, match.start())}"
         for match in TOKEN.finditer(text)
         if any_token or signed_by(match[0], keys.values())

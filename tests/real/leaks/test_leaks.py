@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import secrets
 import subprocess
 import sys
@@ -38,6 +40,7 @@ class Net:
     live: LiveCluster
     here: Path
     nodes: list[str] = field(default_factory=list)
+    ever: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         cluster = load(self.live.name)
@@ -45,11 +48,16 @@ class Net:
         self.nodes = [node.name for node in cluster.nodes]
         self.newest_api = cluster.api_versions[-1]
         self.keyed = [node.name for node in cluster.nodes if {"slurmctld", "slurmdbd"} & set(node.roles)]
+        self.remember(self.keys())
 
     def keys(self) -> dict[str, bytes]:
         """The JWT key of each host that has one."""
         there = {f"the JWT key of {name}": self.live.fetch(name, f"cat {KEY} || true") for name in self.keyed}
         return {name: key for name, key in there.items() if key}
+
+    def remember(self, secret: Mapping[str, bytes]) -> None:
+        """Keep secrets for the end, each under a name of its own."""
+        self.ever.update({f"{name}, {len(self.ever) + at}": value for at, (name, value) in enumerate(secret.items())})
 
     def spread(self) -> None:
         """Begin to watch on all nodes."""
@@ -106,7 +114,9 @@ class Net:
                 stop.touch()
                 assert process.wait(timeout=30) == 0
 
-    def play(self, playbook: str, *, pipelining: bool, good: bool = True, **variables: object) -> dict[str, bytes]:
+    def play(
+        self, playbook: str, *words: str, pipelining: bool, good: bool = True, **variables: object
+    ) -> dict[str, bytes]:
         """Run a playbook, which works or fails, with everything Ansible can say; returns what was seen anywhere."""
         before = self.keys()
         since = time.time()
@@ -114,11 +124,12 @@ class Net:
         with self.watched_here() as environment:
             extra = {"ansible_pipelining": pipelining, **self.reports, **variables}
             settings = {**environment, "ANSIBLE_PIPELINING": str(pipelining)}
-            done = self.live.playbook(playbook, "-vvvv", "--diff", variables=extra, environment=settings)
+            done = self.live.playbook(playbook, *words, "-vvvv", "--diff", variables=extra, environment=settings)
         assert (done.status == 0) is good, done.output[-4000:]
         assert ("PUT " in done.output) is not pipelining, "the run did not do what it was told about pipelining"
         seen = self.haul(since)
         self.secret_keys = {**before, **{f"{name}, new": key for name, key in self.keys().items()}}
+        self.remember(self.secret_keys)
         return {**seen, **self.seen_here(), "the output": done.output.encode()}
 
     @property
@@ -198,7 +209,35 @@ def test_a_rotation_that_fails_leaks_nothing(net: Net) -> None:
         net.live.ssh("db", f"rm -r {folder}; systemctl daemon-reload")
     assert b"The old key is back on every host" in seen["the output"]
     net.secret_keys["the refused key"] = new.read_bytes()
+    net.remember({"the refused key": new.read_bytes()})
     assert net.found(seen) == []
+
+
+OWN = re.compile(r"in (/etc/slurm/slurmdbd\.conf|/etc/default/slurmrestd)$")
+"""Where the site's own secrets are to be."""
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_what_a_site_keeps_in_its_inventory_is_in_its_files_only(net: Net, pipelining: bool) -> None:
+    password, value = secrets.token_hex(16), secrets.token_hex(16)
+    kept = net.here / "group_vars.json"  # not in arguments, where everybody would see it
+    kept.write_text(
+        json.dumps({"slurm_conf_storage_pass": password, "slurmrestd_service_environment": {"SITE_PASSWORD": value}})
+    )
+    seen = net.play("deploy.yml", f"--extra-vars=@{kept}", pipelining=pipelining)
+    net.secret_keys = {"the password of the database": password.encode(), "a value of the environment": value.encode()}
+    net.remember(net.secret_keys)
+    found = net.found(seen)
+    for name, path in (("the password", "/etc/slurm/slurmdbd.conf"), ("a value", "/etc/default/slurmrestd")):
+        assert any(name in leak and leak.endswith(path) for leak in found), found
+    daemon = environment_of(seen, value)
+    assert [leak for leak in found if not OWN.search(leak) and not leak.endswith(daemon)] == []
+
+
+def environment_of(seen: Mapping[str, bytes], value: str) -> tuple[str, ...]:
+    """Return the places of environments of slurmrestd in what was seen: they have what its file says."""
+    own = re.compile(rb"\n=== (/proc/\d+/environ)\n(?=[^\n]*SLURM_JWT=daemon)[^\n]*" + value.encode())
+    return tuple(f" in {match.decode()}" for text in seen.values() for match in own.findall(text))
 
 
 REFUSED = {
@@ -218,6 +257,15 @@ def test_what_would_give_secrets_away_is_refused_before_one_travels(net: Net, pl
     same = net.keys() == keys
     assert same
     assert leaks(done.output.encode(), keys) == []
+
+
+def test_the_whole_journal_has_none_of_them(net: Net) -> None:
+    """From the first line on: what no single run's net has seen, such as the making of the cluster."""
+    assert len(net.ever) > len(net.keyed)
+    for node in net.nodes:
+        journal = net.live.fetch(node, "journalctl --output=export --all")
+        assert b"sshd" in journal
+        assert [f"{node}: {leak}" for leak in leaks(journal, net.ever)] == []
 
 
 # --- the net itself ---------------------------------------------------------------------------------------------------
