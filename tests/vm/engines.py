@@ -134,22 +134,23 @@ def nothing_left(host: Host) -> str:
     return "no container, network, volume or file"
 
 
-def without_session(host: Host) -> str:
-    """A service's account without a session is told what helps."""
-    host.machine.run("useradd --create-home svc; chmod 755 /home/ci", user="root")
-    line = "cd /home/ci/slurmrest-toolkit && sudo -u svc scripts/slurmrest cluster up"
+def told(host: Host, account: str, options: str, remedy: str) -> str:
+    """A new account is told what helps before anything is built."""
+    host.machine.run(f"useradd {options} --create-home {account}; chmod 755 /home/ci", user="root")
+    line = f"cd /home/ci/slurmrest-toolkit && sudo -u {account} scripts/slurmrest cluster up"
     done = host.machine.run(line, user="root")
-    assert "loginctl enable-linger" in done.stderr, done.stderr
-    return "told: loginctl enable-linger"
+    assert remedy in done.stderr, done.stderr
+    return f"told: {remedy}"
+
+
+def without_session(host: Host) -> str:
+    """A service's account without a session."""
+    return told(host, "svc", "", "loginctl enable-linger")
 
 
 def without_ids(host: Host) -> str:
-    """An account without subordinate ids is told so before anything is built."""
-    host.machine.run("useradd --system --create-home nosub; chmod 755 /home/ci", user="root")
-    line = "cd /home/ci/slurmrest-toolkit && sudo -u nosub scripts/slurmrest cluster up"
-    done = host.machine.run(line, user="root")
-    assert "usermod --add-subuids" in done.stderr, done.stderr
-    return "told: usermod --add-subuids"
+    """An account without subordinate ids."""
+    return told(host, "nosub", "--system", "usermod --add-subuids")
 
 
 CASES = (cold, warm, two_at_once, carried, killed, rebooted, split, nothing_left)
