@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import InputError
-from slurmrest.verify.checks import CHECKS
+from slurmrest.verify.run import CHECKS
 
 from slurmrest_toolkit.clusters import describe, lifecycle, running, users
 from slurmrest_toolkit.clusters.lifecycle import Request
