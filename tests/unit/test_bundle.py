@@ -13,6 +13,8 @@ from slurmrest import bundle as bundling
 from slurmrest.bundle import bundle, interpreter
 from slurmrest.errors import InputError
 
+from tests.meta import tree
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -46,6 +48,19 @@ def test_a_module_of_a_package_runs_by_itself(tmp_path: Path) -> None:
         [sys.executable, "-I", str(program), "--help"], capture_output=True, text=True, check=False, cwd="/"
     )
     assert "Traceback" not in shown.stderr
+
+
+def test_an_action_plugin_makes_the_same_program() -> None:
+    """Ansible's loader of collections has other types than those of Python."""
+    here = "ansible_collections.slurmrest.toolkit.plugins.module_utils.slurmrest.bundle"
+    program = "import importlib, sys; sys.stdout.buffer.write(importlib.import_module(sys.argv[1]).bundle(sys.argv[2]))"
+    start = "from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder as Finder; "
+    found = f"{start} Finder([{str(tree.ROOT / 'collections')!r}])._install(); "
+    done = subprocess.run(
+        [sys.executable, "-c", found + program, here, "service_token.fetch"], capture_output=True, check=True
+    )
+    assert done.stderr == b""
+    assert done.stdout == bundle("service_token.fetch")
 
 
 def test_what_an_import_does_not_find_ends_the_making(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,13 +64,16 @@ def _path(name: str) -> str:
 
 
 def _source(name: str) -> str:
-    """The text of a module, also from within the zip file in which Ansible brings it."""
+    """The text of a module, also from within the zip file in which Ansible brings it.
+
+    Ansible's own loader, by which an action plugin imports the engine, has bytes for the text.
+    """
     spec = _spec(name)
     loader = spec.loader if spec else None
     text = loader.get_source(spec.name) if spec and loader and hasattr(loader, "get_source") else None
     if text is None:
         raise InputError("entry", name, "a module of this engine")
-    return str(text)
+    return importlib.util.decode_source(text) if isinstance(text, bytes) else str(text)
 
 
 def _above(name: str, levels: int = 1) -> str:
