@@ -8,6 +8,7 @@ const OVER = ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'OUT_OF_MEMORY', 'N
 const session = { user: '', csrf: '', bearer: '' }
 let api = ''
 let watching = 0
+let missed = '' // what the last look at the jobs failed by
 let identity = 'pam' // how people log in here, as the gateway says
 
 const at = (id) => document.getElementById(id)
@@ -16,7 +17,7 @@ const say = (words) => { at('said').textContent = words }
 async function ask (path, { method = 'GET', data, fresh = false } = {}) {
   const headers = {}
   if (session.bearer) headers.Authorization = `Bearer ${session.bearer}`
-  else if (method !== 'GET') headers['X-CSRF-Token'] = session.csrf
+  else if (method !== 'GET' && session.csrf) headers['X-CSRF-Token'] = session.csrf
   if (data !== undefined) headers['Content-Type'] = 'application/json'
   if (fresh) headers['Cache-Control'] = 'no-cache'
   const body = data === undefined ? undefined : JSON.stringify(data)
@@ -55,8 +56,13 @@ async function logIn (event) {
   event.preventDefault()
   const data = { user: at('name').value, password: at('password').value, bearer: Boolean(gateway) }
   at('password').value = ''
-  await enter(await ask('/auth/login', { method: 'POST', data }))
-  say('')
+  at('enter').disabled = true // a refusal takes some seconds, and would end what was begun meanwhile
+  try {
+    await enter(await ask('/auth/login', { method: 'POST', data }))
+    say('')
+  } finally {
+    at('enter').disabled = false
+  }
 }
 
 async function logOut () {
@@ -106,17 +112,28 @@ async function cancel (id) {
   await watch(true)
 }
 
+function watchLater () {
+  clearTimeout(watching)
+  watching = setTimeout(guarded(watch), WATCH_SECONDS * 1000)
+}
+
 async function watch (fresh = false) {
   clearTimeout(watching)
-  const found = await ask(`/slurm/${api}/jobs`, { fresh })
+  const found = await ask(`/slurm/${api}/jobs`, { fresh }).catch((error) => {
+    missed = error.message
+    throw error
+  })
+  if (missed && at('said').textContent === missed) say('')
+  missed = ''
   const own = found.jobs.filter((job) => job.user_name === session.user).sort((one, other) => other.job_id - one.job_id)
   const focused = document.activeElement?.textContent
   at('rows').replaceChildren(...own.map(row))
   for (const button of at('rows').querySelectorAll('button')) if (button.textContent === focused) button.focus()
-  watching = setTimeout(guarded(watch), WATCH_SECONDS * 1000)
+  watchLater()
 }
 
-// What goes wrong is said; whoever is no longer logged in is asked to log in, and too many requests are made later.
+// What goes wrong is said; whoever is no longer logged in is asked to log in. A network that was away for a moment, or
+// too many requests, do not end the watching.
 function guarded (action) {
   return async (event) => {
     try {
@@ -125,7 +142,7 @@ function guarded (action) {
       identity = error.identity || identity
       say(error.message)
       if (error.status === 401) show(false)
-      if (error.status === 429) watching = setTimeout(guarded(watch), WATCH_SECONDS * 1000)
+      else if (!at('jobs').hidden) watchLater()
     }
   }
 }

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "plugins" / "module_utils" / "slurmrest"
 ROLES = sorted(path for path in ROOT.glob("roles/*") if path.is_dir())
 MODULES = sorted(ROOT.glob("plugins/modules/*.py"))
-CORPUS = "tests/unit/corpus/"
-"""Files that tests read as a host would hold them: bytes of any kind, no text of this repository."""
+CORPUS, PICTURES = "tests/unit/corpus/", ".png"
+"""Files that tests read as a host would hold them, and pictures: bytes of any kind, no text of this repository."""
 
 
 @cache
@@ -28,7 +28,8 @@ def files() -> tuple[str, ...]:
     git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
     listed = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0")
-    return tuple(sorted(name for name in names if name and (ROOT / name).is_file() and not name.startswith(CORPUS)))
+    ours = (name for name in names if not name.startswith(CORPUS) and not name.endswith(PICTURES))
+    return tuple(sorted(name for name in ours if name and (ROOT / name).is_file()))
 
 
 def matches(pattern: str, names: Iterator[str] | tuple[str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run what takes longer, too")
     parser.addoption(
         "--cluster",
-        help="give the faults (choose with -k) and the topics ha and gateway to this running cluster",
+        help="give the faults (choose with -k) and the topics ha, gateway and page to this running cluster",
     )
     parser.addoption("--keep", action="store_true", help="leave the cluster of the command-line tests running")
 

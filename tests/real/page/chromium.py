@@ -51,6 +51,8 @@ class Chromium:
             "about:blank",
         ]
         self._number = 0
+        self.failures: list[str] = []
+        """Requests of its pages that failed: the error, and the reason where a rule about origins blocked them."""
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -89,6 +91,10 @@ class Chromium:
             data = data[os.write(self._asks, data) :]
         while True:
             found = self._receive()
+            if found.get("method") == "Network.loadingFailed":
+                failed = found["params"]
+                reason = failed.get("corsErrorStatus", {}).get("corsError") or failed.get("blockedReason", "")
+                self.failures.append(f"{failed['errorText']} {reason}".strip())
             if found.get("id") == self._number:
                 if "error" in found:
                     raise RuntimeError(f"{method}: {found['error']}")
@@ -107,8 +113,10 @@ class Chromium:
 
     def open(self, url: str) -> Tab:
         """Open a page, and wait until it has been loaded."""
-        target = self.call("Target.createTarget", url=url)["targetId"]
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Network.enable", session)
+        self.call("Page.navigate", session, url=url)
         tab = Tab(self, session)
         tab.until(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
         return tab
@@ -136,10 +144,12 @@ class Tab:
         return done["result"].get("value")
 
     def until(self, expression: str) -> None:
-        """Wait until an expression is true; AssertionError with the page's words otherwise."""
+        """Wait until an expression is true; AssertionError with the page's words and what failed otherwise."""
         deadline = time.monotonic() + PATIENCE
         while not self.value(expression):
-            assert time.monotonic() < deadline, f"{expression}: {self.value('document.body.innerText')}"
+            assert time.monotonic() < deadline, (
+                f"{expression}: {self.value('document.body.innerText')}\nFailed requests: {self.browser.failures}"
+            )
             time.sleep(0.1)
 
     def write(self, selector: str, text: str) -> None:
@@ -148,10 +158,17 @@ class Tab:
         self.browser.call("Input.insertText", self.session, text=text)
 
     def press(self, selector: str) -> None:
-        """Press a button that can be seen."""
+        """Press a button that can be seen, and pressed."""
         button = f"document.querySelector({json.dumps(selector)})"
-        self.until(f"{button} !== null && {button}.checkVisibility()")
+        self.until(f"{button} !== null && {button}.checkVisibility() && !{button}.disabled")
         self.value(f"{button}.click()")
+
+    def offline(self, gone: bool) -> None:
+        """Take the network from the page, or give it back."""
+        self.browser.call(
+            "Network.emulateNetworkConditions", self.session, offline=gone, latency=0, downloadThroughput=-1,
+            uploadThroughput=-1,
+        )  # fmt: skip
 
     def screenshot(self, path: Path) -> None:
         """Keep what can be seen, as PNG."""

@@ -9,7 +9,7 @@ import shutil
 import ssl
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.real.page.chromium import Chromium, Tab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 PAGES = ROOT / "examples" / "web"
 PLACE = "/srv/slurm-pages"
@@ -76,8 +77,12 @@ def fingerprint(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with live_cluster("real-page", release, "--gateway", "--identity", "pam") as live:
+def site(release: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    name = pytestconfig.getoption("--cluster")
+    standing: AbstractContextManager[LiveCluster]
+    kind = ("--gateway", "--identity", "pam")
+    standing = nullcontext(LiveCluster(name, release)) if name else live_cluster("real-page", release, *kind)
+    with standing as live:
         record = attach(live.name).record
         told = describe(record)
         assert told is not None
@@ -122,14 +127,18 @@ def wait_for(tab: Tab, state: str) -> list[str]:
 
 
 def test_the_gateway_s_own_page(site: Site, tmp_path: Path) -> None:
-    """Log in, submit, watch, cancel, see a result, log out: with a cookie that no script can read."""
+    """Log in, submit, watch (a lost network, too), cancel, see a result, log out: by a cookie that no script reads."""
     with Chromium(tmp_path, site.trusted) as browser:
         tab = browser.open(f"{site.url}/")
         log_in(tab, "wrong")
-        tab.until("document.querySelector('#said').textContent !== ''")
+        tab.until("document.querySelector('#said').textContent === 'The login is refused.'")
         log_in(tab, site.password)
         submit(tab, "long", LONG)
         cells = wait_for(tab, "RUNNING")
+        tab.offline(True)
+        tab.until("document.querySelector('#said').textContent === 'Failed to fetch'")
+        tab.offline(False)
+        tab.until("document.querySelector('#said').textContent === ''")
         tab.press("#rows button")
         assert wait_for(tab, "CANCELLED")[0] == cells[0]
         submit(tab, "short", SHORT)
@@ -166,5 +175,6 @@ def test_a_page_of_another_origin_is_blocked_by_the_browser(site: Site, tmp_path
         tab = browser.open(f"{site.foreign}/index.html")
         log_in(tab, site.password)
         tab.until("document.querySelector('#said').textContent === 'Failed to fetch'")
+        assert browser.failures == ["net::ERR_FAILED PreflightMissingAllowOriginHeader"]
         assert not tab.value("document.querySelector('#submit').checkVisibility()")
         assert browser.cookies() == []
