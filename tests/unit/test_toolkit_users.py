@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from slurmrest.errors import InputError
 
-from slurmrest_toolkit.clusters import tokens, users
+from slurmrest_toolkit.clusters import logins, tokens, users
 from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from tests.unit.played_engine import PlayedEngine
@@ -94,3 +94,24 @@ def test_users_go_with_their_jobs_and_files(cluster: Cluster) -> None:
     assert not tokens.header_file(cluster, "bob").exists()
     with pytest.raises(InputError, match="Allowed: carol"):
         users.remove(engine, cluster, ["alice"])
+
+
+def test_all_rest_hosts_of_a_gateway_with_logins_know_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slurmrestd whose host does not know them answers jobs without names."""
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path))
+    nodes = plan_nodes("one", "split", 1, 2, gateway=True)
+    made = Cluster("one", "24.11.5", "split", "podman", nodes, ready=True, identity="pam")
+    made.directory.mkdir(parents=True)
+    engine = PlayedEngine()
+    logins.give(engine, made, ["alice"])
+    got = [
+        call
+        for call, text in zip(engine.calls, engine.inputs, strict=True)
+        if "useradd" in call[-1] and text == "alice 2000\n"
+    ]
+    assert [node.container for node in made.rest_nodes for call in got if node.container in call] == [
+        node.container for node in made.rest_nodes
+    ]
+    assert len(got) == 2

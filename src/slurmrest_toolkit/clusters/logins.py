@@ -1,4 +1,4 @@
-"""Passwords of a cluster's users, for a gateway with logins: made here, known in its node, kept for clients."""
+"""Passwords of a cluster's users, for a gateway with logins: made here, known in its REST nodes, kept for clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ IDENTITIES = ("token", "pam", "oidc")
 PROVIDED = "/etc/slurmrest-test-provider/users"
 """Where the test provider has its users: a name and a password on each line."""
 
-# Where hosts are apart, that of the gateway does not know all users.
+# Where hosts are apart, that of the gateway does not know all users; and of users whom its host does not know,
+# slurmrestd answers no names.
 _KNOW = 'while read -r name uid; do id "$name" >/dev/null || useradd --uid "$uid" --user-group "$name"; done'
 
 
@@ -40,7 +41,8 @@ def give(engine: Engine, cluster: Cluster, names: Iterable[str]) -> None:
     made = {name: secrets.token_urlsafe(16) for name in names}
     known = engine.execute(cluster.controller.container, "id", "--user", *made).split()
     accounts = "".join(f"{name} {uid}\n" for name, uid in zip(made, known, strict=True))
-    engine.execute(cluster.gateway_node.container, "sh", "-c", _KNOW, text=accounts)
+    for node in cluster.rest_nodes:
+        engine.execute(node.container, "sh", "-c", _KNOW, text=accounts)
     separator, taker = (":", "chpasswd") if cluster.identity == "pam" else (" ", f"cat >> {PROVIDED}")
     lines = "".join(f"{name}{separator}{password}\n" for name, password in made.items())
     engine.execute(cluster.gateway_node.container, "sh", "-c", taker, text=lines)
