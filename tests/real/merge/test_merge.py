@@ -299,10 +299,10 @@ def test_slurm_reads_every_file_of_the_corpus_as_before(cluster: LiveCluster) ->
     folders = (("plugins/module_utils", "slurmrest"), corpus, ("tests/real/merge", "node_corpus.py"))
     pack = ["tar", "-cf", "-", *(word for folder, name in folders for word in ("-C", str(ROOT / folder), name))]
     packed = subprocess.run(pack, capture_output=True, check=True).stdout
-    ssh = ["ssh", "-F", str(cluster.directory / "ssh_config"), "ctl", "sudo tar -C /root -xf -"]
+    ssh = ["ssh", "-F", str(cluster.directory / "ssh_config"), "ctl", "sudo tar -C /srv -xf -"]
     subprocess.run(ssh, input=packed, check=True)
     answers(cluster)
-    said = cluster.ssh("ctl", f"cd /root; python3 node_corpus.py slurmconf {cluster.release}")
+    said = cluster.ssh("ctl", f"cd /srv; python3 node_corpus.py slurmconf {cluster.release}")
     verdicts = json.loads(said.splitlines()[-1])
     assert len(verdicts) >= 40
     for name, verdict in verdicts.items():
