@@ -199,7 +199,8 @@ def test_what_slurm_s_parser_refuses_never_goes_live(site: LiveCluster) -> None:
     before = state(site)
     play = deploy(site, CONSENT, *ROLES)
     assert play.status != 0
-    assert "Slurm refuses /etc/slurm/slurmdbd.conf as it is" in play.words
+    assert "slurmdbd would not start again (/usr/sbin/slurmdbd): it refuses its configuration as it is" in play.words
+    assert "/etc/slurm/slurmdbd.conf" in play.words
     assert "with a blank" not in play.words
     assert state(site) == before
 

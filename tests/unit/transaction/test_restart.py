@@ -168,6 +168,11 @@ def test_the_program_itself() -> None:
     assert judge(healthy(program_version="26.05.3", replacing=True)) == []
     assert "was removed" in one(healthy(program_version=None)).cause
     assert "was removed" in one(healthy(program_version=None, replacing=True)).cause
+    words = "slurmdbd: fatal: Could not open/read/parse slurmdbd.conf file /etc/slurm/slurmdbd.conf"
+    refused = one(healthy(program_version=None, program_error=words))
+    assert (words in refused.cause, refused.remedy) == (True, "Mend the file that it names.")
+    other = one(healthy(program_version=None, program_error="Exec format error"))
+    assert "was removed, or does not run any more: Exec format error" in other.cause
 
 
 @pytest.mark.parametrize(

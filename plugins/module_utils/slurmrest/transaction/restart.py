@@ -127,6 +127,13 @@ def _program(seen: Evidence) -> Iterator[Obstacle]:
             f"the program lacks {', '.join(libraries)}, which was there when it was started.",
             "Install the library's package again.",
         )
+    elif seen.program_version is None and "fatal: " in seen.program_error:
+        yield Obstacle(
+            what,
+            seen.program,
+            f"it refuses its configuration as it is: {seen.program_error}.",
+            "Mend the file that it names.",
+        )
     elif seen.program_version is None:
         said = f": {seen.program_error}" if seen.program_error else ""
         yield Obstacle(
