@@ -127,21 +127,13 @@ def _program(seen: Evidence) -> Iterator[Obstacle]:
             f"the program lacks {', '.join(libraries)}, which was there when it was started.",
             "Install the library's package again.",
         )
-    elif seen.program_version is None and "fatal: " in seen.program_error:
-        yield Obstacle(
-            what,
-            seen.program,
-            f"it refuses its configuration as it is: {seen.program_error}.",
-            "Mend the file that it names.",
-        )
     elif seen.program_version is None:
+        cause = "the program that runs was removed, or does not run any more"
+        remedy = f"Install the package of {seen.daemon} {seen.running_version} again.".replace("  ", " ")
+        if "fatal: " in seen.program_error:
+            cause, remedy = "it refuses its configuration as it is", "Mend the file that it names."
         said = f": {seen.program_error}" if seen.program_error else ""
-        yield Obstacle(
-            what,
-            seen.program,
-            f"the program that runs was removed, or does not run any more{said}.",
-            f"Install the package of {seen.daemon} {seen.running_version} again.".replace("  ", " "),
-        )
+        yield Obstacle(what, seen.program, f"{cause}{said}.", remedy)
     elif not seen.replacing and seen.running_version and seen.program_version not in ("", seen.running_version):
         yield Obstacle(
             f"{seen.daemon} would come back as another release",
