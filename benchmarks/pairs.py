@@ -75,7 +75,7 @@ def measure(engine: Engine, records: Mapping[str, Record], count: int, deadline:
     try:
         for release in records:  # the images that are missing
             for side in sides:
-                for words in commands.KINDS:
+                for words in ((), SPLIT):
                     commands.down(engine, side.cluster)
                     side.up(release, *words)
         for number in rounds(count, deadline):
