@@ -24,7 +24,7 @@ RELEASES = tuple(SUITES)
 SHOWN_LINES = 3
 """Of the output of a command that passed, when several run side by side."""
 
-MINUTES = 70
+MINUTES = 55
 """Of a run of everything that nobody bounded: hosted runners end theirs after 90."""
 
 BOUNDED = "containers"

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,11 @@ def asked(release: str) -> tuple[str, dict[str, Any], dict[str, list[Any]]]:
         numbers = [alice.submit("#!/bin/sh\ntrue\n")]
         alice.wait(numbers[0])
         numbers += [alice.submit("#!/bin/sh\nsleep 600\n", hold=hold) for hold in (True, False)]
-        while alice.job(numbers[-1]).state == "PENDING":
-            alice.get("ping")
+        deadline = time.monotonic() + 60
+        while (job := alice.job(numbers[-1])).state != "RUNNING":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job} does not start")
+            time.sleep(0.2)
         version = cluster.api_versions[-1]
         document = openapi.one_version(alice.get("/openapi/v3").json(), version)
         paths = [path for path in document["paths"] if path.rstrip("/").endswith(f"/slurm/{version}/jobs")]

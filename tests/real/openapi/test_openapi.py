@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,9 +39,11 @@ def a_cluster(release: str) -> Iterator[slurmrest_toolkit.RunningCluster]:
         alice.submit("#!/bin/sh\nsleep 600\n", hold=True)
         running = alice.submit("#!/bin/sh\nsleep 600\n")
         live.ssh("node1", "runuser -u alice -- sbatch --hold --array=1-3%1 --chdir=/tmp --wrap='sleep 600'")
+        deadline = time.monotonic() + 60
+        while (job := alice.job(running)).state != "RUNNING":  # before the reservation, behind which it would wait
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
         live.ssh("node1", f"{RESERVATION}; sacctmgr --immediate add qos fast")
-        while alice.job(running).state == "PENDING":
-            alice.get("ping")
         yield cluster
 
 
