@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth import keys
-from slurmrest.doctor import evidence as gather
+from slurmrest.doctor import logs
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import access, files, reading
 from slurmrest.host import acl as access_lists
@@ -364,7 +364,7 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
     with pytest.raises(reading.UnsafePath, match="FIFO"):
         rotation.KeyOnHost(str(key), "root", state_dir=str(tmp_path / "state")).sign("root", 60)
     assert (
-        gather._log(
+        logs.of_file(
             {"entries": [{"key": "slurmctldlogfile", "value": str(key), "origin": "conf:1"}]},
             "slurmctldlogfile",
             "root",

@@ -13,7 +13,6 @@ import glob
 import hashlib
 import hmac
 import http.client
-import json
 import os
 import posixpath
 import pwd
@@ -27,23 +26,23 @@ from ..facts.detection import detect
 from ..host import access, files, programs
 from ..host.access import describe
 from ..host.beyond import beyond
-from ..host.decider import decider, groups_of
+from ..host.decider import groups_of
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.proc import process, read_text
 from ..host.programs import whom
-from ..host.reading import UnsafePath, read_beginning, read_if_there
+from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm import controllers
 from ..slurm.commands import Slurm
-from ..slurm.ending import MOST_LINES, continues, is_end
 from ..slurmrestd import unit as units
 from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
 from ..systemd import show
+from . import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,10 +58,6 @@ SETTLE_SECONDS = 12.0
 YOUNG_SECONDS = 2.0
 """A daemon that fails does so within this time after its start; younger ones are looked at again."""
 
-JOURNAL_LINES = 300
-KEPT_LINES = 60
-LOG_BYTES = 65536
-
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
@@ -70,13 +65,6 @@ _PROPERTIES = (
 )
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
-_PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
-"""What a daemon that logs twice, to syslog and to standard error, puts before the same words."""
-
-_TROUBLE = re.compile(
-    r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|space"
-    r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid|conver(?:t|sion)"
-)
 _ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
 _EXPORTS_TOKEN = re.compile(r"^\s*export\s+[\"']?(?:\$\(|`)\s*scontrol\s+token\b")
 _EXPORTING_FILES = (
@@ -111,8 +99,8 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
     units_now = _units(slurmrestd) if quick else _settled_units(slurmrestd)
     told_of = [] if quick else [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
-    journals = {name: _journal(slurmrestd if name == "slurmrestd" else name) for name in told_of}
     facts = dict(found or look(options))
+    journals = {name: _journal(name, slurmrestd, facts) for name in told_of}
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
     processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}
@@ -129,9 +117,9 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "now": time.time(),
         "units": {name: fields for name, fields in units_now.items() if fields["load"] != "not-found"},
         "processes": {name: process for name, process in processes.items() if process},
-        "journal": {name: _lines(started) for name, started in journals.items()},
+        "journal": {name: logs.lines(started, unit) for name, (unit, started) in journals.items()},
         "logs": {
-            name: _log(confs[conf], key, str(facts[conf]["slurm_user"]))
+            name: logs.of_file(confs[conf], key, str(facts[conf]["slurm_user"]))
             for name, conf, key in _LOG_KEYS
             if name in roles
         },
@@ -269,57 +257,14 @@ def _safe(environment: Mapping[str, str]) -> dict[str, str]:
 # --- logs ------------------------------------------------------------------------------------------------------------
 
 
-def _journal(unit: str) -> Started:
-    fields = "MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,_PID"
-    command = ["journalctl", "--no-pager", "--quiet", f"--unit={unit}", f"--lines={JOURNAL_LINES}", "--output=json"]
-    return programs.start([*command, f"--output-fields={fields}"])
-
-
-def _lines(started: Started) -> list[dict[str, Any]]:
-    """The latest lines that tell of trouble: ``age`` in seconds; ``run`` counts starts back from 0, the latest."""
-    entries = []
-    for line in programs.finish(started).stdout.splitlines():
-        with contextlib.suppress(ValueError):
-            entries.append(json.loads(line))
-    now = time.time()
-    kept: list[dict[str, Any]] = []
-    runs: dict[str, int] = {}
-    after: list[dict[str, Any]] = []  # what may belong to the line before it
-    for entry in reversed(entries):
-        message = entry.get("MESSAGE")
-        if not isinstance(message, str):
-            continue
-        invocation = entry.get("_SYSTEMD_INVOCATION_ID") if "_PID" in entry else None
-        invocation = str(entry.get("INVOCATION_ID") or invocation or "")
-        run = runs.setdefault(invocation, len(runs))
-        text = _PREFIX.sub("", redacted(message.strip()))
-        age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
-        told: dict[str, Any] = {"age": round(age, 1), "run": run, "text": text[:400]}
-        after = after if after and after[-1]["run"] == run else []
-        if is_end(text):  # with all of its lines, whatever their words
-            kept = [*(one for one in kept if one not in after), *after[-MOST_LINES:]]
-        after = [*after, told] if text and continues(text) else []
-        if _TROUBLE.search(text) and text not in (one["text"] for one in kept[-2:]):
-            kept.append(told)
-        if len(kept) >= KEPT_LINES:
-            break
-    return kept[::-1]
-
-
-def _log(conf: Mapping[str, Any] | None, key: str, slurm_user: str) -> list[str]:
-    """The end of a daemon's own log file, as far as it tells of trouble.
-
-    Whoever has a say in the path can make it lead anywhere: then it has to be a file of SlurmUser, or of that account.
-    """
-    entry = next((entry for entry in (conf or {}).get("entries", []) if entry["key"] == key), None)
-    if not entry:
-        return []
-    path = entry["value"]
-    other = decider([str(entry["origin"]).rpartition(":")[0], path])
-    owner = (account_facts(slurm_user)["uid"] or other) if other else None
-    text = (read_beginning(path, LOG_BYTES, end=True, owner=owner) or b"").decode("utf-8", "replace")
-    lines = [redacted(line) for line in text.splitlines() if _TROUBLE.search(line)]
-    return [line[:400] for line in lines[-KEPT_LINES:]]
+def _journal(name: str, slurmrestd: str, facts: Mapping[str, Any]) -> tuple[str, Started]:
+    """What the journal has of a unit, being asked for; of several slurmrestd no line without a unit."""
+    unit = slurmrestd if name == "slurmrestd" else f"{name}.service"
+    if name not in DAEMONS or unit != f"{name}.service":
+        return unit, logs.ask(unit)
+    conf = "slurmdbd_conf" if name == "slurmdbd" else "slurm_conf"
+    account = facts["unit"]["user"] if name == "slurmrestd" else facts[conf]["slurm_user"]
+    return unit, logs.ask(unit, name, {0, account_facts(str(account or "root"))["uid"] or 0})
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
