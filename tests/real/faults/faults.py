@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.real.faults.fault import BACKUP, Client, Fault
 from tests.real.faults.further import FURTHER
 from tests.real.faults.gateway import GATEWAY
+from tests.real.faults.untold import UNTOLD
 
 KEY_USERS = ("slurmdbd", "slurmctld")
 
@@ -570,4 +571,4 @@ CLUSTER = (
     ),
 )
 
-FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER, *FURTHER, *GATEWAY)
+FAULTS = (*QUICK_START, *START, *KEYS, *UNITS, *CLUSTER, *FURTHER, *UNTOLD, *GATEWAY)

@@ -1,0 +1,209 @@
+"""Faults that nobody had told the doctor about: limits of a unit, names, addresses, a database that is another one."""
+
+from __future__ import annotations
+
+from tests.real.faults.fault import Fault
+
+_SITE = "> $DROPINS/zz-site.conf; again slurmrestd"
+
+LIMITS = (
+    Fault(
+        "conf-hidden",
+        "systemd: a drop-in hides /etc/slurm from slurmrestd",
+        "conf-unreadable",
+        f"printf '[Service]\\nInaccessiblePaths=/etc/slurm\\n' {_SITE}",
+    ),
+    Fault(
+        "network-private",
+        "systemd: a drop-in gives slurmrestd a network of its own, where nobody reaches its port",
+        "listens-elsewhere",
+        f"printf '[Service]\\nPrivateNetwork=yes\\n' {_SITE}",
+    ),
+    Fault(
+        "address-families",
+        "systemd: a drop-in lets slurmrestd have UNIX sockets only",
+        "bind-permission",
+        f"printf '[Service]\\nRestrictAddressFamilies=\\nRestrictAddressFamilies=AF_UNIX\\n' {_SITE}",
+    ),
+    Fault(
+        "tasks-few",
+        "systemd: a drop-in leaves slurmrestd no room for threads",
+        "restart-loop",
+        f"printf '[Service]\\nTasksMax=1\\n' {_SITE}",
+    ),
+    Fault(
+        "memory-little",
+        "systemd: a drop-in leaves slurmrestd no memory",
+        "restart-loop",
+        f"printf '[Service]\\nMemoryMax=2M\\nMemorySwapMax=0\\n' {_SITE}",
+    ),
+    Fault(
+        "files-few",
+        "systemd: a drop-in lets slurmrestd open hardly any files",
+        "restart-loop",
+        f"printf '[Service]\\nLimitNOFILE=6\\n' {_SITE}",
+    ),
+    Fault(
+        "socket-removed",
+        "The socket's file was removed while slurmrestd runs",
+        "socket-directory-missing",
+        "rm /run/slurmrestd/slurmrestd.socket",
+    ),
+    Fault(
+        "listen-unresolved",
+        "slurmrestd shall listen at a name that nobody knows",
+        "bind-permission",
+        "sed -i 's#0.0.0.0:6820#rest.nowhere.invalid:6820#' $DROPIN; again slurmrestd",
+    ),
+    Fault(
+        "parsers-gone",
+        "The files of the data parsers are gone",
+        "plugin-unknown",
+        "d=$(dirname /usr/lib/*/slurm-wlm/rest_auth_jwt.so); mkdir /root/parsers; mv $d/data_parser_* /root/parsers/\n"
+        "again slurmrestd",
+        undo="d=$(dirname /usr/lib/*/slurm-wlm/rest_auth_jwt.so); mv /root/parsers/* $d/; rmdir /root/parsers",
+        releases=("24.11", "26.05"),
+        elsewhere="22.05 has no data parsers",
+    ),
+)
+
+NAMES = (
+    Fault(
+        "cluster-name",
+        "ClusterName is another than that of the state",
+        "slurmctld-failed",
+        "sed -i 's/^ClusterName=.*/ClusterName=another/' $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "dbd-host",
+        "DbdHost is another host's name",
+        "slurmdbd-failed",
+        "sed -i 's/^DbdHost=.*/DbdHost=elsewhere/' $DBD; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+    ),
+    Fault(
+        "slurm-user-gone",
+        "SlurmUser in slurm.conf is nobody",
+        "slurm-user-missing",
+        "sed -i 's/^SlurmUser=.*/SlurmUser=slurmm/' $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "key-parameter-misspelt",
+        "AuthAltParameters=jwtkey=…, which no daemon reads",
+        "jwt-key-unset",
+        "sed -i 's/^AuthAltParameters=jwt_key=/AuthAltParameters=jwtkey=/' $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "node-twice",
+        "A node has two lines in slurm.conf",
+        "slurmctld-failed",
+        "grep -m1 ^NodeName $CONF >> $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "partition-of-nobody",
+        "A partition names a node that there is not",
+        "slurmctld-failed",
+        "echo 'PartitionName=other Nodes=nosuchnode' >> $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "munge-elsewhere",
+        "AuthInfo names a socket of munge that is not there",
+        "munge-stopped",
+        "echo AuthInfo=socket=/run/munge/none.socket >> $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+    ),
+    Fault(
+        "key-directory-closed",
+        "JWT key: SlurmUser may not enter a directory above it",
+        "jwt-key-owner",
+        "chown root: /var/lib/slurm/jwt; chmod 0700 /var/lib/slurm/jwt; again slurmdbd slurmctld",
+        on="slurmctld",
+        restart=("slurmdbd", "slurmctld"),
+    ),
+)
+
+DATABASE = (
+    Fault(
+        "database-too-new",
+        "The database was converted by a newer slurmdbd",
+        "database-unusable",
+        "mariadb -e 'CREATE TABLE slurm_acct_db.kept AS SELECT * FROM slurm_acct_db.convert_version_table; "
+        "UPDATE slurm_acct_db.convert_version_table SET version = 99'; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+        undo="mariadb -e 'UPDATE slurm_acct_db.convert_version_table SET version = (SELECT version FROM "
+        "slurm_acct_db.kept); DROP TABLE slurm_acct_db.kept'",
+    ),
+    Fault(
+        "database-connections",
+        "The database gives slurmdbd one connection",
+        "database-unusable",
+        "mariadb -e 'ALTER USER slurm@localhost WITH MAX_USER_CONNECTIONS 1'; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+        undo="mariadb -e 'ALTER USER slurm@localhost WITH MAX_USER_CONNECTIONS 0'",
+    ),
+    Fault(
+        "database-host",
+        "StorageHost is a name that nobody knows",
+        "database-unusable",
+        "sed -i '/^StorageHost=/d' $DBD; echo StorageHost=db.nowhere.invalid >> $DBD; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+    ),
+    Fault(
+        "database-named-otherwise",
+        "StorageLoc is a database that slurmdbd may not make",
+        "database-unusable",
+        "sed -i '/^StorageLoc=/d' $DBD; echo StorageLoc=other_acct_db >> $DBD; again slurmdbd",
+        on="slurmdbd",
+        restart=("slurmdbd",),
+    ),
+)
+
+NETWORK = (
+    Fault(
+        "munge-keys-differ",
+        "munge's keys differ between the hosts of slurmctld and slurmdbd",
+        "munge-stopped",
+        "cp -p /etc/munge/munge.key /root/; head -c 1024 /dev/urandom > /etc/munge/munge.key; again munge slurmdbd",
+        on="slurmdbd",
+        restart=("munge", "slurmdbd"),
+        undo="cp -p /root/munge.key /etc/munge/; systemctl restart munge slurmdbd",
+        layout="split",
+    ),
+    Fault(
+        "controller-on-loopback",
+        "The controller knows itself as 127.0.1.1 and listens there only",
+        "daemon-unreached",
+        "cp /etc/hosts /root/hosts; { echo 127.0.1.1 $(hostname); cat /root/hosts; } > /etc/hosts\n"
+        "echo CommunicationParameters=NoCtldInAddrAny >> $CONF; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+        undo="cat /root/hosts > /etc/hosts",
+        layout="split",
+    ),
+    Fault(
+        "controller-elsewhere",
+        "The REST host has another address for the controller",
+        "daemon-unreached",
+        "cp /etc/hosts /root/hosts; { echo 127.0.9.9 $(sed -n 's/^SlurmctldHost=//p' $CONF); cat /root/hosts; } "
+        "> /etc/hosts; again slurmrestd",
+        undo="cat /root/hosts > /etc/hosts",
+        layout="split",
+    ),
+)
+
+UNTOLD = (*LIMITS, *NAMES, *DATABASE, *NETWORK)
