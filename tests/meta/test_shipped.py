@@ -32,7 +32,7 @@ MOST: dict[str, float] = {
     "slurm_ask": 85,
     "slurm_conf_merge": 228,
     "slurm_facts": 135.5,
-    "slurm_gather": 256.5,
+    "slurm_gather": 259,
     "slurm_jwks": 379,
     "slurm_packages": 96,
     "slurm_token": 34.5,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.doctor import evidence as module
+from slurmrest.doctor import unit_evidence
 from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
 from slurmrest.slurmrestd import running
@@ -210,22 +211,22 @@ def test_a_program_that_cannot_be_executed_is_installed() -> None:
 def test_what_a_unit_runs_is_looked_at(tmp_path: Path) -> None:
     program = tmp_path / "slurmrestd"
     program.touch(mode=0o644)
-    assert module._program([[f"-{program}", "-a"]]) == {
+    assert unit_evidence.program([[f"-{program}", "-a"]]) == {
         "path": str(program),
         "exists": True,
         "executable": False,
         "mode": "0644",
     }
     program.chmod(0o755)
-    seen = module._program([["/bin/false"], [str(program)]])
+    seen = unit_evidence.program([["/bin/false"], [str(program)]])
     assert seen is not None
     assert seen["executable"]
-    assert module._program([[str(tmp_path / "none")]]) == {
+    assert unit_evidence.program([[str(tmp_path / "none")]]) == {
         "path": str(tmp_path / "none"),
         "exists": False,
         "executable": False,
     }
-    assert module._program([]) is None
+    assert unit_evidence.program([]) is None
 
 
 def test_a_key_of_munge_that_is_open() -> None:

@@ -17,9 +17,11 @@ from .rules_behind import RULES as BEHIND
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
+from .rules_confinement import RULES as CONFINEMENT
 from .rules_controllers import RULES as CONTROLLERS
 from .rules_gateway import RULES as GATEWAY
 from .rules_keys import RULES as KEYS
+from .rules_listeners import RULES as LISTENERS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
 from .rules_state import RULES as STATE
@@ -36,6 +38,8 @@ SCHEMA = 1
 RULES: tuple[Rule, ...] = (
     *UNITS,
     *CONF,
+    *CONFINEMENT,
+    *LISTENERS,
     *SERVICE,
     *KEYS,
     *STATE,

@@ -17,7 +17,6 @@ import os
 import posixpath
 import pwd
 import re
-import stat
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +36,11 @@ from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm import controllers
 from ..slurm.commands import Slurm
-from ..slurmrestd import unit as units
 from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
 from ..systemd import show
-from . import logs
+from . import logs, unit_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,9 +122,9 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
             if name in roles
         },
         "confs": confs,
-        **_unit_details(facts),
+        **unit_evidence.details(facts),
         "files": _files(facts),
-        "program": _program(facts["unit"]["exec_start"]),
+        "program": unit_evidence.program(facts["unit"]["exec_start"]),
         "closed_includes": _closed_includes(facts),
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
         "keys": _keys(facts, roles, options.get("salt") or ""),
@@ -293,49 +291,12 @@ def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
     return {"path": path, "entries": entries, "errors": list(conf.errors), "missing": list(conf.missing)}
 
 
-def _unit_details(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Who the unit runs as, where that is decided, what systemd makes for it, and what ``Environment=`` alone says.
-
-    The environment files, read later, may beat those lines.
-    """
-    unit = facts["unit"]
-    files = {entry["path"] for entry in unit["environment_files"]}
-
-    def read_file(path: str) -> str | None:
-        return None if path in files else read_text(path)
-
-    alone = units.effective(unit["fragment"], unit["dropins"], read_file)
-    wanted = ("User", "Group", "SupplementaryGroups", "ExecStart")
-    return {
-        "runs_as": account_facts(unit["user"] or "root"),
-        "origins": {key: [str(entry.origin) for entry in alone.setting(key).values] for key in wanted},
-        "kill_signal": alone.last("KillSignal") or "SIGTERM",
-        "runtime_directories": [f"/run/{name.partition(':')[0]}" for name in alone.words("RuntimeDirectory")],
-        "environment_only": {
-            name: {"value": item.value, "origin": str(item.origin)} for name, item in alone.environment.items()
-        },
-    }
-
-
 def _files(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Unit files, environment files and configurations: owner, mode, and whether the account may change them."""
     unit, account = facts["unit"], facts["account"]
     paths = [unit["fragment"], *unit["dropins"], *(entry["path"] for entry in unit["environment_files"])]
     paths += [facts["slurm_conf"]["path"], facts["slurmdbd_conf"]["path"]]
     return {path: _file(path, account) for path in dict.fromkeys(filter(None, paths)) if os.path.lexists(path)}
-
-
-def _program(exec_start: Sequence[Sequence[str]]) -> dict[str, Any] | None:
-    """The file that the unit of slurmrestd runs, and whether it is one that can be run."""
-    if not exec_start or not exec_start[-1]:
-        return None
-    path = exec_start[-1][0].lstrip("@-:+!")
-    try:
-        status = os.stat(path)
-    except OSError:
-        return {"path": path, "exists": False, "executable": False}
-    executable = stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
-    return {"path": path, "exists": True, "executable": executable, "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
 
 
 def _closed_includes(facts: Mapping[str, Any]) -> list[str]:
@@ -376,7 +337,7 @@ def _directory(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     directory = posixpath.dirname(path)
     facts = describe(directory, account)
     made = [path for top in ("/etc", "/run", "/usr/lib") for path in _made_at_boot(top)]
-    return {**facts, "path": directory, "tmpfiles": directory in made}
+    return {**facts, "path": directory, "tmpfiles": directory in made, "socket": os.path.exists(path)}
 
 
 def _made_at_boot(top: str) -> Iterator[str]:

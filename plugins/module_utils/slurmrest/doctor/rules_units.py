@@ -117,7 +117,7 @@ def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
                 "A drop-in that is not this toolkit's sorts later and decides "
                 f"{', '.join(dict.fromkeys(item['setting'] for item in items))}.",
                 [f"{path}:{item['line']}: {item['setting']}={item['value']}" for item in items],
-                f"{without(places)}; {_loaded(host)}; what it is for belongs into the roles' variables.",
+                f"{without(places)}; {loaded(host)}; what it is for belongs into the roles' variables.",
             )
 
 
@@ -145,11 +145,12 @@ def _needs_reload(cluster: Cluster) -> Iterator[Sign]:
                     f"systemctl show {host.rest_unit}: NeedDaemonReload=yes",
                     f"{newest[1]} changed {newest[0]:.0f} s ago",
                 ],
-                _loaded(host),
+                loaded(host),
             )
 
 
-def _loaded(host: Host) -> str:
+def loaded(host: Host) -> str:
+    """Have systemd read the unit anew, and slurmrestd start with it."""
     return f"`systemctl daemon-reload; systemctl restart {host.rest_unit}`"
 
 
@@ -165,7 +166,7 @@ def _not_restarted(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd was not restarted after its unit or environment file changed.",
                 [f"the unit says SLURMRESTD_LISTEN={told}", f"process {process['pid']} has SLURMRESTD_LISTEN={has}"],
-                _loaded(host),
+                loaded(host),
             )
 
 
@@ -212,7 +213,7 @@ def _redirected(cluster: Cluster) -> Iterator[Sign]:
             "A variable of its environment sends slurmrestd to another slurm.conf"
             + (", which is not there." if missing else " than the one that it was deployed for."),
             [f"{origin}: SLURM_CONF={path}", *([f"{path} does not exist"] if missing else [])],
-            f"{without([origin])}; {_loaded(host)}; or name its directory in slurm_common_config_dir.",
+            f"{without([origin])}; {loaded(host)}; or name its directory in slurm_common_config_dir.",
         )
 
 

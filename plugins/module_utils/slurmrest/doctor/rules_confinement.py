@@ -1,0 +1,133 @@
+"""Causes in what a unit takes away from slurmrestd: a view of files, a network, families of addresses, threads, memory.
+
+A site may confine its slurmrestd as it likes, so that only trouble which fits makes such a line a cause.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..slurmrestd import unit_places
+from .model import Cluster, Host, Rule, Sign
+from .remedies import DEPLOY, without
+from .rules_units import DOWN, loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Line = Mapping[str, str]  # key, value, origin
+    Found = tuple[Line, str, Sequence[str]]  # the line, what it means, what else was seen
+
+_UNSEEN = r"cannot stat|Permission denied|No such file|unable to (?:stat|open|read)"
+_HIDING = ("InaccessiblePaths", "TemporaryFileSystem")
+_NETWORKS = ("PrivateNetwork", "NetworkNamespacePath")
+_FAMILIES = "RestrictAddressFamilies"
+_LIMITS = {
+    "TasksMax": r"pthread_create|[Rr]esource temporarily unavailable|[Ff]ailed to (?:fork|spawn)",
+    "LimitNPROC": r"pthread_create|[Rr]esource temporarily unavailable|[Ff]ailed to (?:fork|spawn)",
+    "LimitNOFILE": r"Too many open files",
+    "MemoryMax": r"oom-kill|OOM killer",
+    "LimitAS": r"(?i)cannot allocate memory|out of memory|malloc|failed to map segment",
+}
+"""Limits, and how slurmrestd or systemd tells of one that was reached."""
+
+_WORDS = (
+    r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
+    r"|pthread_create|temporarily unavailable|too many open files|memory|segment"
+)
+
+
+def _takes(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        lines: Sequence[Line] = host.evidence.get("confining") or ()
+        if not lines or not _in_trouble(host):
+            continue
+        for look in (_hides, _apart, _families, _limits):
+            found = look(host, lines)
+            if found:
+                line, cause, seen = found
+                yield Sign(host.name, cause, [_quoted(line), *seen], _remedy(host, line))
+                break
+
+
+def _in_trouble(host: Host) -> bool:
+    own = any(entry["program"] == "slurmrestd" for entry in host["listening"])
+    return host.down("slurmrestd") or not own or (host.http.get("diag") or {"good": True})["good"] is False
+
+
+def _hides(host: Host, lines: Sequence[Line]) -> Found | None:
+    """A line that hides slurm.conf: then it is there for everybody but slurmrestd."""
+    conf = host.facts["slurm_conf"]
+    for line in lines if conf["exists"] else ():
+        for word in line["value"].split() if line["key"] in _HIDING else ():
+            path = word.lstrip("-+").partition(":")[0].rstrip("/")
+            if path.startswith("/") and f"{conf['path']}/".startswith(f"{path}/"):
+                said = host.said("slurmrestd", _UNSEEN)
+                return line, f"The unit hides {path} from slurmrestd, and {conf['path']} is there.", said[:1]
+    return None
+
+
+def _apart(host: Host, lines: Sequence[Line]) -> Found | None:
+    for line in lines:
+        if line["key"] in _NETWORKS and line["value"].lower() not in ("no", "false", "off", "0"):
+            cause = (
+                "The unit gives slurmrestd a network of its own: nobody reaches its ports, and it reaches no slurmctld."
+            )
+            return line, cause, [f"no port of slurmrestd in the network of {host.name}"]
+    return None
+
+
+def _families(host: Host, lines: Sequence[Line]) -> Found | None:
+    stated = [line for line in lines if line["key"] == _FAMILIES]
+    words = " ".join(line["value"] for line in stated).split()
+    denying = bool(words) and words[0].startswith("~")
+    names = {word.lstrip("~") for word in words}
+    if not stated or ("AF_INET" in names) is not denying:
+        return None
+    said = host.said("slurmrestd", r"(?i)address family not supported")
+    cause = (
+        "The unit lets slurmrestd have no socket of the family AF_INET, over which clients and slurmctld are reached."
+    )
+    return (stated[-1], cause, said[:1]) if said or not host.down("slurmrestd") else None
+
+
+def _limits(host: Host, lines: Sequence[Line]) -> Found | None:
+    fields = host["units"].get("slurmrestd", {})
+    words = [*host.words("slurmrestd"), f"Result={fields.get('result', '')}"] if host.down("slurmrestd") else []
+    for line in lines:
+        pattern = _LIMITS.get(line["key"])
+        said = [text for text in words if pattern and re.search(pattern, text)]
+        if said:
+            return line, f"The unit leaves slurmrestd too little: {line['key']}={line['value']}.", said[:1]
+    return None
+
+
+def _quoted(line: Line) -> str:
+    return f"{line['origin']}: {line['key']}={line['value']}"
+
+
+def _remedy(host: Host, line: Line) -> str:
+    """A line of the site's own drop-in goes; what this toolkit wrote follows a variable."""
+    file = line["origin"].rpartition(":")[0]
+    if file == host.facts.get("dropin", unit_places.DROPIN):
+        return f"Give it more in slurmrestd_service_sandbox, then {DEPLOY}"
+    if file == host.unit["fragment"]:
+        return f"Give it more in a drop-in (systemctl edit {host.rest_unit}), then systemctl restart {host.rest_unit}."
+    return f"{without([line['origin']])}, then {loaded(host)}"
+
+
+RULES = (
+    Rule(
+        "unit-confines",
+        "The unit takes from slurmrestd what it needs",
+        "systemd.exec(5), Sandboxing and Process Properties; systemd.resource-control(5)",
+        _takes,
+        (
+            *(*DOWN, "not-listening", "listens-elsewhere", "listener-silent", "bind-permission", "sandbox-refused"),
+            *("token-refused", "accounting-refused"),
+        ),
+        fatals=_WORDS,
+        by_hand="a line of the vendor's unit is changed in a drop-in that the site writes",
+    ),
+)

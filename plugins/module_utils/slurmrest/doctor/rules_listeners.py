@@ -1,0 +1,73 @@
+"""Causes in a listener itself: an address that is nobody's here, a socket whose file was removed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .model import Cluster, Rule, Sign
+from .remedies import DEPLOY
+from .rules_units import DOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOT_HERE = (
+    r"(?i)cannot assign requested address|name or service not known|temporary failure in name resolution"
+    r"|unable to (?:resolve|parse).*(?:host|address)|getaddrinfo"
+)
+
+
+def _not_here(cluster: Cluster) -> Iterator[Sign]:
+    """What it is told to bind is a name that resolves to nothing, or an address of another host."""
+    for host in cluster.rest:
+        said = (
+            [text for text in host.ended("slurmrestd") if re.search(_NOT_HERE, text)] if host.down("slurmrestd") else []
+        )
+        if not said:
+            continue
+        told = [entry for entry in host.unit["listeners"] if entry["listener"]]
+        there = {entry["text"] for entry in told}
+        yield Sign(
+            host.name,
+            "slurmrestd shall listen at an address that is none of this host, or at a name that does not resolve here.",
+            [f"journal of {host.rest_unit}: {said[0]}", *(f"{entry['origin']}: {entry['text']}" for entry in told)],
+            f"{DEPLOY} has it listen where the inventory says (slurmrestd_service_listen)."
+            if host.expected and set(host.expected) != there
+            else "Name an address of this host in slurmrestd_service_listen (ip address shows them), then "
+            "playbooks/deploy.yml.",
+        )
+
+
+def _socket_removed(cluster: Cluster) -> Iterator[Sign]:
+    """A daemon goes on listening at a socket whose file is gone, and nobody finds the way to it."""
+    for host in cluster.rest:
+        for entry in host["listening"]:
+            facts = host["directories"].get(entry["path"]) or {}
+            if entry["program"] == "slurmrestd" and facts.get("exists") and facts.get("socket") is False:
+                yield Sign(
+                    host.name,
+                    f"slurmrestd listens at {entry['path']}, and that file was removed: no client finds it.",
+                    [f"/proc/net/unix: {entry['path']}, process {entry['pid']}", f"{entry['path']} does not exist"],
+                    f"`systemctl restart {host.rest_unit}`",
+                )
+
+
+RULES = (
+    Rule(
+        "listener-not-here",
+        "slurmrestd is to listen at an address that this host does not have",
+        "slurmrestd(8), [host]:port",
+        _not_here,
+        (*DOWN, "listens-elsewhere"),
+        fatals=_NOT_HERE,
+        by_hand="which address is meant is the site's to say",
+    ),
+    Rule(
+        "socket-removed",
+        "The socket's file was removed",
+        "unix(7)",
+        _socket_removed,
+        ("listener-silent", "listens-elsewhere"),
+    ),
+)

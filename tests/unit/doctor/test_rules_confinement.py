@@ -1,0 +1,118 @@
+"""What a unit takes away, and listeners that nobody finds: causes where there is trouble that fits, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from slurmrest.doctor import unit_evidence as module
+from slurmrest.slurmrestd import unit as units
+from slurmrest.slurmrestd import unit_places
+
+from tests.unit.doctor.test_doctor import evidence, ids, judge
+
+SITE = "/etc/systemd/system/slurmrestd.service.d/zz-site.conf"
+
+
+def broken(*lines: tuple[str, str], words: str = "", down: bool = True, **fields: Any) -> dict[str, Any]:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["confining"] = [
+        {"key": key, "value": value, "origin": f"{SITE}:{at}"} for at, (key, value) in enumerate(lines, 2)
+    ]
+    if down:
+        host["units"]["slurmrestd"].update(active="failed", sub="failed", result="exit-code", pid=0, **fields)
+        host["processes"].pop("slurmrestd")
+        host["http"] = {"url": None, "listeners": [], "served": None, "diag": None, "clusters": None}
+    host["listening"] = [entry for entry in host["listening"] if entry["program"] != "slurmrestd"]
+    host["journal"]["slurmrestd"] = [{"age": 1.0, "run": 0, "text": words}] if words else []
+    return data
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "more"),
+    [
+        (("InaccessiblePaths", "-/etc/slurm /srv"), "fatal: Unable to process configuration file", {}),
+        (("TemporaryFileSystem", "/etc:ro"), "fatal: Unable to process configuration file", {}),
+        (("RestrictAddressFamilies", "AF_UNIX"), "fatal: main: socket: Address family not supported by protocol", {}),
+        (("RestrictAddressFamilies", "~AF_INET AF_INET6"), "fatal: Address family not supported by protocol", {}),
+        (("TasksMax", "1"), "fatal: pthread_create error Resource temporarily unavailable", {}),
+        (("LimitNOFILE", "6"), "fatal: epoll_create: Too many open files", {}),
+        (("MemoryMax", "2M"), "slurmrestd.service: A process of this unit has been killed by the OOM killer.", {}),
+        (("MemoryMax", "2M"), "", {"result": "oom-kill"}),
+    ],
+)
+def test_a_line_of_the_unit_is_the_cause(line: tuple[str, str], words: str, more: dict[str, str]) -> None:
+    data = broken(("Nice", "1"), line, words=words)
+    data["hosts"]["node1"]["units"]["slurmrestd"].update(more)
+    (finding,) = judge(data).findings
+    assert finding.id == "unit-confines"
+    assert finding.evidence[0] == f"{SITE}:3: {line[0]}={line[1]}"
+    assert finding.remedy == (
+        f"`sed -i --follow-symlinks '3d' {SITE}`, then `systemctl daemon-reload; systemctl restart slurmrestd`"
+    )
+
+
+def test_a_network_of_its_own_while_it_runs() -> None:
+    assert ids(judge(broken(("PrivateNetwork", "yes"), down=False))) == ["unit-confines"]
+    assert ids(judge(broken(("PrivateNetwork", "no"), down=False))) == ["not-listening"]
+
+
+def test_other_ends_are_not_the_units_doing() -> None:
+    lines = [("TasksMax", "512"), ("LimitNOFILE", "4096"), ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")]
+    data = broken(*lines, ("InaccessiblePaths", "/home"), words="fatal: something else")
+    assert ids(judge(data)) == ["slurmrestd-failed"]
+    data = broken(("InaccessiblePaths", "/etc/slurm"), words="fatal: something else")
+    assert "slurmrestd-failed" in ids(judge(data))
+
+
+def test_a_confined_one_that_works_is_sound() -> None:
+    data = evidence()
+    data["hosts"]["node1"]["confining"] = [
+        {"key": "PrivateNetwork", "value": "yes", "origin": f"{SITE}:2"},
+        {"key": "TasksMax", "value": "1", "origin": f"{SITE}:3"},
+    ]
+    assert judge(data).healthy
+
+
+def test_what_this_toolkit_wrote_follows_a_variable() -> None:
+    data = broken(("TasksMax", "1"), words="fatal: pthread_create error Resource temporarily unavailable")
+    host = data["hosts"]["node1"]
+    own, vendors = unit_places.DROPIN, host["facts"]["unit"]["fragment"]
+    for file, words in ((own, "slurmrestd_service_sandbox"), (vendors, "systemctl edit")):
+        host["confining"][0]["origin"] = f"{file}:9"
+        (finding,) = judge(data).findings
+        assert words in finding.remedy
+        assert bool(finding.by_hand) is ("edit" in words)
+
+
+def test_the_lines_are_read_with_where_they_stand() -> None:
+    text = "[Service]\nInaccessiblePaths=/a\nInaccessiblePaths=\nInaccessiblePaths=%E/slurm\nTasksMax=5\n"
+    alone = units.effective("/u", (), lambda _path: text)
+    assert module.confining(alone) == [
+        {"key": "InaccessiblePaths", "value": "/etc/slurm", "origin": "/u:4"},
+        {"key": "TasksMax", "value": "5", "origin": "/u:5"},
+    ]
+
+
+def test_an_address_that_is_none_of_the_host() -> None:
+    data = broken(words="fatal: getaddrinfo() failed: Name or service not known")
+    host = data["hosts"]["node1"]
+    (finding,) = judge(data).findings
+    assert finding.id == "listener-not-here"
+    assert finding.by_hand
+    host["expected"] = ["0.0.0.0:6820"]
+    host["facts"]["unit"]["listeners"][0]["text"] = "nowhere:6820"
+    (finding,) = judge(data).findings
+    assert "deploy.yml" in finding.remedy
+    assert not finding.by_hand
+
+
+def test_a_socket_whose_file_was_removed() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    (entry,) = [entry for entry in host["listening"] if entry["path"]]
+    assert judge(data).healthy
+    host["directories"][entry["path"]]["socket"] = False
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.remedy) == ("socket-removed", "`systemctl restart slurmrestd`")
