@@ -19,7 +19,7 @@ FILES = {
     "plugins/module_utils/slurmrest/doctor/evidence.py": 540,
     "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 771,
     "plugins/module_utils/slurmrest/doctor/rules_keys.py": 492,
-    "plugins/module_utils/slurmrest/doctor/rules_service.py": 652,
+    "plugins/module_utils/slurmrest/doctor/rules_service.py": 621,
     "plugins/module_utils/slurmrest/merge/host.py": 519,
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,

@@ -125,6 +125,22 @@ def test_slurm_user_has_to_be_on_the_rest_host_too() -> None:
     assert judge(data, preflight=True).healthy, "a package that is still to come makes it"
 
 
+def test_a_slurm_user_that_no_host_has_is_perhaps_misspelt() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["facts"]["slurm_user"].update(name="slurmm", exists=False, uid=None, gid=None)
+    for daemon in ("slurmctld", "slurmrestd"):
+        host["units"][daemon].update(active="failed", sub="failed", result="exit-code", pid=0)
+        said = "fatal: Invalid user for SlurmUser slurmm, ignored" if daemon == "slurmctld" else "fatal: SlurmUser"
+        host["journal"][daemon] = [{"age": 1.0, "run": 0, "text": said}]
+    host["token_refused"] = "slurm_load: Unable to contact slurm controller"
+    host["listening"] = []
+    (finding,) = judge(data).findings
+    assert finding.id == "slurm-user-missing"
+    assert finding.by_hand
+    assert "useradd" not in finding.remedy
+
+
 def test_a_daemon_that_runs_is_never_said_not_to_run() -> None:
     data = evidence()
     unit = data["hosts"]["node1"]["units"]["slurmrestd"]

@@ -445,28 +445,6 @@ def _missing(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-def _slurm_user(cluster: Cluster) -> Iterator[Sign]:
-    there = [host.facts["slurm_user"] or {} for host in cluster.role("slurmctld")]
-    for host in cluster.rest:
-        account = host.facts["slurm_user"]
-        if not account or account["exists"] or not host.facts["slurmrestd"]["path"]:
-            continue
-        uid = next((str(found["uid"]) for found in there if found.get("uid") is not None), "UID")
-        yield Sign(
-            host.name,
-            f"slurm.conf names the SlurmUser {account['name']}, and this host has no such account: slurmrestd reads "
-            "slurm.conf, looks it up, and ends.",
-            [
-                host.line("slurm_conf", "SlurmUser"),
-                f"there is no account {account['name']} on this host",
-                *host.said("slurmrestd", r"Invalid user for SlurmUser|Unable to process configuration")[:1],
-            ],
-            f"Make it with the uid that it has on the controllers: `useradd --system --uid {uid} --no-create-home "
-            f"--home-dir /nonexistent --shell /usr/sbin/nologin {account['name']}`, then "
-            f"{start_again([host.rest_unit])}",
-        )
-
-
 def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         said = host.said("slurmrestd", r"not configured with slurmdbd|Failure loading plugin path bindings")
@@ -539,15 +517,6 @@ RULES = (
         _extra_groups,
         _STARTS,
         fatals=_IDENTITY,
-    ),
-    Rule(
-        "slurm-user-missing",
-        "SlurmUser does not exist on the REST host",
-        "slurm.conf(5), SlurmUser",
-        _slurm_user,
-        _STARTS,
-        fatals=r"SlurmUser|Unable to process configuration",
-        preflight=True,
     ),
     Rule(
         "conf-unreadable",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .model import Cluster, Rule, Sign
+from .model import Cluster, Host, Rule, Sign
 from .remedies import start_again
+from .rules_units import DOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PRIVATE = "0600"
 _WITHOUT_SLURMDBD = ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused")
@@ -85,7 +86,64 @@ def _redirected(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
+_LOOKED_UP = r"Invalid user for SlurmUser|SlurmUser|Unable to process configuration"
+
+
+def _user(cluster: Cluster) -> Iterator[Sign]:
+    """An account that the configuration of a host names, and the host does not have."""
+    for host in cluster.hosts:
+        account = host.facts["slurm_user"]
+        daemons = [name for name in ("slurmctld", "slurmdbd", "slurmrestd") if name in host.roles]
+        if not account or account["exists"] or not daemons:
+            continue
+        if daemons == ["slurmrestd"] and not host.facts["slurmrestd"]["path"]:
+            continue  # a package that is still to come makes it
+        said = [text for daemon in daemons for text in host.said(daemon, _LOOKED_UP, runs=1)[:1]]
+        yield Sign(
+            host.name,
+            f"The configuration names the SlurmUser {account['name']}, and this host has no such account: every daemon "
+            "of Slurm looks it up, and ends.",
+            [
+                host.line("slurm_conf", "SlurmUser"),
+                f"there is no account {account['name']} on this host",
+                *said[:1],
+            ],
+            _account_of_controllers(cluster, host, daemons),
+        )
+
+
+def _account_of_controllers(cluster: Cluster, host: Host, daemons: Sequence[str]) -> str:
+    """Make it with the uid that it has elsewhere; without one nobody can tell whether it is the name that is wrong."""
+    name = host.facts["slurm_user"]["name"]
+    others = [other.facts["slurm_user"] or {} for other in cluster.hosts]
+    uid = next((other["uid"] for other in others if other.get("name") == name and other["exists"]), None)
+    if uid is None:
+        return (
+            f"Correct SlurmUser in {host.facts['slurm_conf']['path']} where {name} is misspelt, or make "
+            "that account with one uid on all hosts; then systemctl restart the daemons."
+        )
+    return (
+        f"Make it with the uid that it has elsewhere: `useradd --system --uid {uid} --no-create-home "
+        f"--home-dir /nonexistent --shell /usr/sbin/nologin {name}`, then "
+        f"{start_again([host.service(daemon) for daemon in daemons])}"
+    )
+
+
 RULES = (
+    Rule(
+        "slurm-user-missing",
+        "SlurmUser does not exist",
+        "slurm.conf(5), SlurmUser",
+        _user,
+        (
+            *("slurmctld-failed", "slurmdbd-failed", *DOWN, "token-not-minted", *_WITHOUT_SLURMDBD),
+            *("listens-elsewhere", "not-listening", "foreign-dropin", "state-unwritable", "slurmdbd-conf-open"),
+            *("jwt-key-owner", "munge-stopped"),
+        ),
+        fatals=_LOOKED_UP,
+        preflight=True,
+        by_hand="whether the name is right is the site's to say",
+    ),
     Rule(
         "daemon-redirected",
         "A variable sends slurmctld or slurmdbd to another configuration",
