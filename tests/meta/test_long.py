@@ -16,8 +16,8 @@ FILE, FUNCTION = 400, 40
 """Lines of a file, and of a function without its docstring."""
 
 FILES = {
-    "plugins/module_utils/slurmrest/doctor/evidence.py": 540,
-    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 771,
+    "plugins/module_utils/slurmrest/doctor/evidence.py": 523,
+    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 736,
     "plugins/module_utils/slurmrest/doctor/rules_keys.py": 492,
     "plugins/module_utils/slurmrest/doctor/rules_service.py": 621,
     "plugins/module_utils/slurmrest/merge/host.py": 519,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.doctor import evidence as module
-from slurmrest.doctor import unit_evidence
+from slurmrest.doctor import munge, unit_evidence
 from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
 from slurmrest.slurmrestd import running
@@ -271,10 +271,31 @@ def test_munge_is_asked_as_slurm_user_too(refused: int | None, works: bool, monk
 
     monkeypatch.setattr(programs, "run", run)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(module, "account_facts", lambda name: {"name": name, "uid": 7, "exists": True})
-    monkeypatch.setattr(module, "groups_of", lambda _uid: (7, [7]))
+    monkeypatch.setattr(munge, "account_facts", lambda name: {"name": name, "uid": 7, "exists": True})
+    monkeypatch.setattr(munge, "groups_of", lambda _uid: (7, [7]))
     conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "slurm"}
-    assert module._munge({"slurm_conf": conf})["works"] is works
+    assert munge.look(conf, None)["works"] is works
+
+
+def test_munge_is_asked_where_slurm_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        bad = "--socket=/run/none" in command
+        return subprocess.CompletedProcess(command, int(bad), "", "munge: Error: Socket not found" if bad else "")
+
+    monkeypatch.setattr(programs, "run", run)
+    conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "root"}
+    entries = [{"key": "authinfo", "value": "/old"}, {"key": "authinfo", "value": "ttl=60, socket=/run/none"}]
+    seen = munge.look(conf, {"entries": entries})
+    assert (seen["works"], seen["own"], seen["socket"]) == (False, True, "/run/none")
+    assert munge.look(conf, {"entries": []})["works"]
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["munge"] = seen
+    entry = {**host["confs"]["slurm_conf"]["entries"][0], "key": "authinfo", "name": "AuthInfo"}
+    host["confs"]["slurm_conf"]["entries"].append({**entry, "value": "ttl=60,socket=/run/none", "origin": "/c:7"})
+    (finding,) = judge(data).findings
+    assert finding.id == "munge-stopped"
+    assert finding.remedy.startswith("on node1: `sed -i --follow-symlinks '7c AuthInfo=ttl=60' /c`; then `systemctl")
 
 
 def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from .rules_controllers import RULES as CONTROLLERS
 from .rules_gateway import RULES as GATEWAY
 from .rules_keys import RULES as KEYS
 from .rules_listeners import RULES as LISTENERS
+from .rules_munge import RULES as MUNGE
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
 from .rules_state import RULES as STATE
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     *KEYS,
     *STATE,
     *CONTROLLERS,
+    *MUNGE,
     *CLUSTER,
     *BEHIND,
     *GATEWAY,

@@ -25,11 +25,9 @@ from ..facts.detection import detect
 from ..host import access, files, programs
 from ..host.access import describe
 from ..host.beyond import beyond
-from ..host.decider import groups_of
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.proc import process, read_text
-from ..host.programs import whom
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
 from ..redaction import REDACTED, redacted
@@ -40,7 +38,7 @@ from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
 from ..systemd import show
-from . import logs, unit_evidence
+from . import logs, munge, unit_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -134,7 +132,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         "disks": _disks(facts, roles),
-        "munge": _munge(facts),
+        "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"]),
         "unshare": _unshare(),
         "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),
         "users": {name: _user(name) for name in options.get("users") or ()},
@@ -484,21 +482,6 @@ def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any
         entry["paths"].append(path)
         entry.update(total=status.f_blocks * status.f_frsize, inodes=status.f_favail if status.f_files else None)
     return list(found.values())
-
-
-def _munge(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether munge makes credentials, for root and for SlurmUser; not asked where Slurm does not use it."""
-    conf = facts["slurm_conf"]
-    used = conf["readable"] and conf["auth_type"].endswith("munge")
-    if not used:
-        return {"used": used, "works": True, "error": ""}
-    user = account_facts(str(conf["slurm_user"]))
-    as_whom = [{}, whom(user["uid"], *groups_of(user["uid"]))] if user["uid"] and os.geteuid() == 0 else [{}]
-    for who in as_whom:
-        done = programs.run(["munge", "--no-input"], limit=programs.LOOKING_SECONDS, **who)
-        if done.returncode != 0:
-            break
-    return {"used": used, "works": done.returncode == 0, "error": done.stderr.strip()[:200]}
 
 
 def _user(name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from .endings import meaning
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without
 from .rules_controllers import in_charge, meanwhile
+from .rules_munge import IN_ORDER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20
 """Less than this much room, for others than root, counts as none."""
 
-_IN_ORDER = ("slurmdbd", "slurmctld", "slurmd", "slurmrestd")
 _ENDED = {
     "slurmdbd": ("slurmdbd-failed",),
     "slurmctld": ("slurmctld-failed",),
@@ -35,7 +35,6 @@ _PLACE = re.compile(r"^\S*(?:error|fatal): +|^\w+: (?=\w+: )")
 _NETWORK_FLAGS = {"network", "networkraw"}
 _CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
 _MAX_DIFFERENCES = 4
-_MUNGE_KEY = re.compile(r'(?i)keyfile is insecure: "?(/[\w./-]+)')
 AGAIN = "systemctl restart slurmctld"
 _MISMATCH = "CLUSTER ID MISMATCH"
 
@@ -98,7 +97,7 @@ def _not_again(cluster: Cluster) -> Iterator[Sign]:
 
 def _outdated(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
-        for daemon in _IN_ORDER:
+        for daemon in IN_ORDER:
             facts = (host.facts.get("units") or {}).get(daemon) or {}
             if facts.get("outdated") and facts.get("active") == "active":
                 service = host.service(daemon)
@@ -137,7 +136,7 @@ def _plugin(cluster: Cluster) -> Iterator[Sign]:
     """One cause for all daemons of a host that end over one plugin, or over a library that it needs."""
     for host in cluster.hosts:
         found: dict[str, list[str]] = {}
-        for daemon in _IN_ORDER:
+        for daemon in IN_ORDER:
             chain = host.ended(daemon) if daemon in host.roles and host.down(daemon) else []
             if chain and _PLUGIN.search("\n".join(chain)):
                 found.setdefault(_PLACE.sub("", chain[0]), []).append(daemon)
@@ -196,31 +195,6 @@ def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
     return look
 
 
-def _munge(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.hosts:
-        if host["munge"]["used"] and not host["munge"]["works"] and {"slurmctld", "slurmdbd"} & set(host.roles):
-            said = host.said("munge", _MUNGE_KEY.pattern, runs=1) if host.down("munge") else []
-            key = _MUNGE_KEY.search(said[0]) if said else None
-            yield Sign(
-                host.name,
-                "Slurm's daemons know each other by munge, and munge makes no credentials here"
-                + (": its key is open to others, or another account's." if key else "."),
-                [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}", *said[:1]],
-                join(
-                    (
-                        f"`chown munge: {key[1]}; chmod 0400 {key[1]}`" if key else "",
-                        begin(host, "munge", again=True),
-                        start_again(_ended(host)),
-                    )
-                ),
-            )
-
-
-def _ended(host: Host) -> list[str]:
-    """What of Slurm has ended here meanwhile, in the order in which it starts."""
-    return [host.service(daemon) for daemon in _IN_ORDER if daemon in host.roles and host.down(daemon)]
-
-
 def _database(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.role("slurmdbd"):
         units = [name for name in DATABASES if name in host["units"]]
@@ -231,7 +205,7 @@ def _database(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{units[0]}, where slurmdbd keeps everything, does not run.",
                 [f"systemctl is-active {units[0]}: {host['units'][units[0]]['active']}", *said[:1]],
-                join((begin(host, units[0]), start_again(_ended(host)))),
+                join((begin(host, units[0]), start_again(ended(host)))),
             )
 
 
@@ -574,15 +548,6 @@ RULES = (
         _halted,
         (*_WITHOUT_CONTROLLER, "munge-stopped", "database-unusable", "listener-silent"),
         anywhere=True,
-        preflight=True,
-    ),
-    _rule(
-        "munge-stopped",
-        "munge does not work",
-        "authentication.html, MUNGE",
-        _munge,
-        (*_WITHOUT_CONTROLLER, "slurmctld-failed", "slurmdbd-failed", "plugin-fails"),
-        fatals=r"(?i)munge|credential",
         preflight=True,
     ),
     _rule(

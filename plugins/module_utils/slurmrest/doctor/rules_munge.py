@@ -1,0 +1,76 @@
+"""Causes in munge, by which Slurm's daemons know each other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .model import Cluster, Host, Rule, Sign
+from .remedies import begin, everywhere, join, start_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IN_ORDER = ("slurmdbd", "slurmctld", "slurmd", "slurmrestd")
+"""The daemons of Slurm as they are started one after the other."""
+
+_MUNGE_KEY = re.compile(r'(?i)keyfile is insecure: "?(/[\w./-]+)')
+
+
+def _munge(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        seen = host["munge"]
+        if seen["used"] and not seen["works"] and {"slurmctld", "slurmdbd"} & set(host.roles):
+            yield _socket_elsewhere(cluster, host) if seen.get("socket") and seen.get("own") else _no_credentials(host)
+
+
+def _socket_elsewhere(cluster: Cluster, host: Host) -> Sign:
+    value, _ = host.entry("slurm_conf", "AuthInfo") or ("", "")
+    left = ",".join(item for item in value.split(",") if not item.strip().lower().startswith("socket"))
+    line = f"AuthInfo={left}" if left else ""
+    return Sign(
+        host.name,
+        "AuthInfo names a socket at which no munge answers; at its own it does.",
+        [host.line("slurm_conf", "AuthInfo"), f"munge: {host['munge']['error']}"],
+        f"{everywhere(cluster, host, 'slurm_conf', 'AuthInfo', line)}; then {start_again(_running_order(host))}",
+    )
+
+
+def _running_order(host: Host) -> list[str]:
+    return [host.service(daemon) for daemon in IN_ORDER if daemon in host.roles]
+
+
+def _no_credentials(host: Host) -> Sign:
+    said = host.said("munge", _MUNGE_KEY.pattern, runs=1) if host.down("munge") else []
+    key = _MUNGE_KEY.search(said[0]) if said else None
+    mended = f"`chown munge: {key[1]}; chmod 0400 {key[1]}`" if key else ""
+    return Sign(
+        host.name,
+        "Slurm's daemons know each other by munge, and munge makes no credentials here"
+        + (": its key is open to others, or another account's." if key else "."),
+        [f"munge: {host['munge']['error']}", f"systemctl is-active munge: {host.state('munge')}", *said[:1]],
+        join((mended, begin(host, "munge", again=True), start_again(ended(host)))),
+    )
+
+
+def ended(host: Host) -> list[str]:
+    """What of Slurm has ended here meanwhile, in the order in which it starts."""
+    return [host.service(daemon) for daemon in IN_ORDER if daemon in host.roles and host.down(daemon)]
+
+
+_BEHIND = (
+    *("no-controller-in-charge", "daemon-unreached", "token-not-minted", "token-refused", "accounting-refused"),
+    "cluster-not-registered",
+)
+
+RULES = (
+    Rule(
+        "munge-stopped",
+        "munge does not work",
+        "authentication.html, MUNGE",
+        _munge,
+        (*_BEHIND, "slurmctld-failed", "slurmdbd-failed", "plugin-fails"),
+        fatals=r"(?i)munge|credential",
+        preflight=True,
+    ),
+)
