@@ -90,6 +90,7 @@ def test_where_slurmctld_may_write_is_looked_at(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("error: This host (node1/node1) not a valid controller", "other controllers"),
+        ("fatal: This host not configured to run SlurmDBD ((db or db.x) != a | (backup) (null))", "names another host"),
         ("fatal: CLUSTER NAME MISMATCH.", "ClusterName"),
         ("error: Parsing error at unrecognized key: Foo", "does not take"),
         ("slurmctld.service: Main process exited, code=exited, status=203/EXEC", "cannot run the program"),

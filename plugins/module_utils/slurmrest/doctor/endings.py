@@ -13,6 +13,11 @@ _KNOWN = (
         "Compare SlurmctldHost in slurm.conf with what hostname -s says here, and state the one that is meant",
     ),
     (
+        r"not configured to run SlurmDBD",
+        "slurmdbd.conf names another host for slurmdbd than this one.",
+        "Compare DbdHost in slurmdbd.conf with what hostname -s says here, and state the one that is meant",
+    ),
+    (
         r"CLUSTER NAME MISMATCH",
         "ClusterName is another than that of the state in StateSaveLocation.",
         (
