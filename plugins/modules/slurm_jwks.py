@@ -11,7 +11,8 @@ short_description: Have the public keys of issuers (JWKS) where slurmctld and sl
 description:
   - Fetches the key sets, judges and normalises them, merges them, and writes the file of C(jwks=) where the keys
     changed. Daemons of this host that run on that file then load it; where one refuses, the former set returns.
-  - Writes the program that does the same from a timer, if asked to.
+  - Writes the program that does the same from a timer, and its settings, if asked to. The set and the settings are
+    placed together: a run of the timer is waited for, and the next one goes by what was placed.
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
 options:
@@ -39,6 +40,7 @@ options:
     default: false
   timeout: {description: Seconds for each issuer., type: float, default: 15}
   program: {description: Where to write the program for a timer., type: path}
+  settings: {description: "Where that program finds what to have; required with O(program).", type: path}
 attributes:
   check_mode: {support: full, description: "Fetches and compares, and writes nothing."}
   diff_mode: {support: full, description: Shows the set; of the program that it changed.}
@@ -59,11 +61,11 @@ keys: {description: The names (C(kid)) of the keys., returned: success, type: li
 dropped: {description: "What was left out, with the reasons.", returned: success, type: list, elements: str}
 restarted: {description: Daemons that loaded the set., returned: success, type: list, elements: str}
 held: {description: Why other keys were not put in place., returned: success, type: str}
-settings: {description: What the program is to be given., returned: success, type: dict}
 python: {description: The interpreter for the program., returned: success, type: str}
 rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
 """
 
+import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,8 +73,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.bundle import bundle, interpreter
 from ..module_utils.slurmrest.jwks import command as jwks_cli  # noqa: F401 - Ansible brings what is imported, for the program
-from ..module_utils.slurmrest.jwks.refresh import RefreshSettings, refresh
+from ..module_utils.slurmrest.jwks.refresh import RefreshSettings, alone, place, refresh
 from ..module_utils.slurmrest.transaction.baseline import Baseline
+from ..module_utils.slurmrest.transaction.comparison import Applied
 from ..module_utils.slurmrest.transaction.specs import FileSpec
 from ..module_utils.slurmrest.transaction.transaction import Transaction
 
@@ -81,8 +84,12 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do what is asked for; SlurmrestError when it cannot be done."""
     names = ("path", "issuers", "daemons", "slurm_conf", "primary", "timeout")
     settings = RefreshSettings.from_mapping({name: parameters[name] for name in names}, parameters["documents"])
-    done = refresh(settings, check=check, consent=parameters["consent"])
-    outcomes = [done.outcome]
+    if parameters["program"]:
+        done, told = place(settings, parameters["settings"], check=check, consent=parameters["consent"])
+    else:
+        with contextlib.nullcontext() if check else alone():
+            done, told = refresh(settings, check=check, consent=parameters["consent"]), Applied()
+    outcomes = [done.outcome, told]
     if parameters["program"]:
         program = FileSpec(parameters["program"], bundle("jwks.command"), mode=0o755, shown=False)
         outcomes.append(Transaction("slurm_jwks-program", files=[program], origin=Baseline()).apply(check=check))
@@ -93,7 +100,6 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "dropped": list(done.keys.dropped),
         "restarted": done.outcome.restarted,
         "held": done.held,
-        "settings": settings.as_dict(),
         "python": interpreter(),
     }
 
@@ -117,7 +123,9 @@ def main() -> None:
             "consent": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 15},
             "program": {"type": "path"},
+            "settings": {"type": "path"},
         },
+        required_together=[("program", "settings")],
         supports_check_mode=True,
     )
     finish(module, lambda: run(module.params, check=module.check_mode))

@@ -33,7 +33,7 @@ MOST: dict[str, float] = {
     "slurm_conf_merge": 228,
     "slurm_facts": 135.5,
     "slurm_gather": 259,
-    "slurm_jwks": 379,
+    "slurm_jwks": 382.5,
     "slurm_packages": 96,
     "slurm_token": 34.5,
     "slurm_upgrade": 216,

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from slurmrest.slurm.releases import RELEASES
 
@@ -118,7 +119,7 @@ def test_a_site_s_own_files_are_asked_for_the_same() -> None:
 
 def unit(kind: str, **variables: Any) -> str:
     lookup = f"lookup('ansible.builtin.template', 'etc/systemd/system/slurmrest-jwks.{kind}.j2')"
-    result = {"__slurm_jwks_result": {"python": "/usr/bin/python3", "settings": {}}}
+    result = {"__slurm_jwks_result": {"python": "/usr/bin/python3"}}
     text: str = evaluate("slurm_jwks", lookup, {"slurm_jwks_issuers": ISSUERS, **result, **variables}, facts())
     return text
 
@@ -158,6 +159,13 @@ def test_the_timer_s_interval_and_patience_are_the_site_s() -> None:
     assert "RandomizedDelaySec=6\n" in unit("timer", slurm_jwks_interval=1)
     assert "TimeoutStartSec=630\n" in unit("service", slurm_jwks_issuers=ISSUERS * 2)
     assert "ReadWritePaths=/srv/keys /var/lib/slurmrest\n" in unit("service", slurm_common_jwks_path="/srv/keys/j.json")
+
+
+def test_the_timer_goes_before_other_keys_come() -> None:
+    """A look that it begins after them, by the former issuers, would put theirs back."""
+    tasks = yaml.safe_load((tree.ROOT / "roles" / "slurm_jwks" / "tasks" / "main.yml").read_text())
+    files = [task.get("ansible.builtin.import_tasks") for task in tasks]
+    assert files.index("remove.yml") < files.index("place.yml") < files.index("timer.yml")
 
 
 def test_sets_that_are_files_here_travel_with_the_task(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,8 @@ from slurmrest.auth.jwks import JwksError, PublicKey
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
-from slurmrest.jwks.refresh import SET, Refreshed, RefreshSettings, refresh
+from slurmrest.jwks import refresh as refreshing
+from slurmrest.jwks.refresh import SET, TIMER, Refreshed, RefreshSettings, alone, place, refresh
 from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.former import bring_back
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
@@ -90,8 +93,25 @@ class Host:
         settings = self.settings(*numbers, primary=primary)
         return refresh(settings, run=self, state_dir=str(self.state), look=self.look, **how)
 
+    def place(self, *numbers: int, **how: Any) -> Refreshed:
+        self.calls.clear()
+        how = {"run": self, "state_dir": str(self.state), "look": self.look, **how}
+        return place(self.settings(*numbers), str(self.told), **how)[0]
+
+    @property
+    def told(self) -> Path:
+        """The settings of the timer's command."""
+        return self.state.parent / "etc" / "settings.json"
+
+    def kids(self) -> tuple[list[str], list[str]]:
+        """The keys of the set, and those that the timer's command would place."""
+        entries = RefreshSettings.load(str(self.told)).issuers[0].document
+        texts = (self.path.read_text(), entries)
+        first, second = ([key["kid"] for key in json.loads(text)["keys"]] for text in texts)
+        return first, second
+
     def leftovers(self) -> list[str]:
-        known = {"lock", "jwks.json", FILE}
+        known = {"lock", "lock-jwks", "jwks.json", FILE}
         return [path.name for root in (self.directory, self.state) for path in root.iterdir() if path.name not in known]
 
 
@@ -260,6 +280,72 @@ def test_only_daemons_that_load_keys_can_be_named(host: Host) -> None:
     assert host.path.read_bytes() == host.first
 
 
+# --- what the timer goes by ------------------------------------------------------------------------------------------
+
+
+def test_the_set_and_the_settings_are_placed_together(host: Host) -> None:
+    assert host.place(OLD, NEW).outcome.changed
+    assert host.kids() == (["1", "3"], ["1", "3"])
+    assert host.calls == ["systemctl restart slurmdbd", "scontrol reconfigure"]
+    before = host.told.stat().st_mtime_ns
+    assert not host.place(OLD, NEW).outcome.changed
+    assert host.calls == []
+    assert host.told.stat().st_mtime_ns == before
+    assert host.leftovers() == []
+    assert list(Baseline(str(host.state), host).remembered(TIMER)["files"]) == [str(host.told)]
+
+
+def test_of_a_set_that_is_refused_the_settings_do_not_stay_either(host: Host) -> None:
+    host.place(OLD)
+    host.refuses = "slurmctld"
+    with pytest.raises(TransactionFailed):
+        host.place(NEW)
+    assert host.kids() == (["1"], ["1"])
+    with pytest.raises(JwksError):
+        host.place()
+    assert host.kids() == (["1"], ["1"])
+    assert host.leftovers() == []
+    assert not host.told.with_name(host.told.name + ROLLBACK_SUFFIX).exists()
+
+
+def test_check_mode_places_neither(host: Host) -> None:
+    assert host.place(NEW, check=True).outcome.changed
+    assert not host.told.exists()
+    assert host.path.read_bytes() == host.first
+
+
+def test_a_run_that_is_killed_between_both_is_gone_on_with(host: Host) -> None:
+    host.place(OLD)
+    host.killed_at = "slurmctld"
+    with pytest.raises(KeyboardInterrupt):
+        host.place(NEW)
+    host.killed_at = None
+    host.place(NEW)
+    assert host.kids() == (["3"], ["3"])
+    assert host.leftovers() == []
+
+
+def test_a_look_by_former_settings_puts_no_former_keys_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began before a playbook places others, and its issuer answers late."""
+    host.place(OLD)
+    placing = threading.Thread(target=host.place, args=(NEW,))
+    fetch = refreshing.read_all
+
+    def late(*how: Any) -> Any:
+        if not placing.ident:
+            placing.start()
+            placing.join(0.5)  # it has to wait; where it does not, it has ended by then
+        return fetch(*how)
+
+    monkeypatch.setattr(refreshing, "read_all", late)
+    here = partial(refresh, run=host, state_dir=str(host.state), look=host.look)
+    monkeypatch.setattr(jwks_cli, "refresh", here)
+    monkeypatch.setattr(jwks_cli, "alone", partial(alone, str(host.state)))
+    assert jwks_cli.main([str(host.told)]) == 0
+    placing.join()
+    assert host.kids() == (["3"], ["3"])
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +356,7 @@ def test_the_command_says_what_it_did(
         return refresh(settings, check=check, run=host, state_dir=str(host.state), look=host.look)
 
     monkeypatch.setattr(jwks_cli, "refresh", here)
+    monkeypatch.setattr(jwks_cli, "alone", partial(alone, str(host.state)))
     file = tmp_path / "settings.json"
 
     def command(*numbers: int, words: Sequence[str] = ()) -> tuple[int, str, str]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 
 from ..errors import SlurmrestError
 from ..redaction import redacted
-from .refresh import RefreshSettings, refresh
+from .refresh import RefreshSettings, alone, refresh
 
 
 def main(argv: Sequence[str]) -> int:
     """Return 0 when the set is what the issuers publish; else 1, and the former set stays."""
     parser = argparse.ArgumentParser(prog="slurmrest-jwks", description=__doc__)
-    parser.add_argument("settings", help="the file that the role wrote")
+    parser.add_argument("settings", help="what to have: the file that the role has written")
     parser.add_argument("--check", action="store_true", help="change nothing; say whether the set would change")
     arguments = parser.parse_args(argv)
     try:
-        done = refresh(RefreshSettings.load(arguments.settings), check=arguments.check)
+        with contextlib.nullcontext() if arguments.check else alone():
+            done = refresh(RefreshSettings.load(arguments.settings), check=arguments.check)
     except SlurmrestError as error:
         sys.stderr.write(f"{error}\n")
         return 1

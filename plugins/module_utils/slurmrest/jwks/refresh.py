@@ -6,14 +6,18 @@ unless the keys themselves changed.
 
 slurmdbd loads a set when it starts only. So does slurmctld, but for releases that load it on reconfigure, too (column
 ``reconfigure_rereads_key``); a backup controller always restarts, since a reconfigure goes to the one in charge.
+
+Who refreshes is alone meanwhile (:func:`alone`), from its look at the settings to the answers of the daemons: a
+run of the timer that began with the former issuers would put their keys back where a playbook has just placed others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -46,6 +50,11 @@ from .sources import TIMEOUT, Source, read_all, sources
 DATABASE = "slurmdbd"
 SET = "slurm_jwks-set"
 """Under which it is remembered what was there before the first set."""
+TIMER = "slurm_jwks-timer"
+"""Under which role slurm_jwks has the timer's units, and under which its settings are remembered, too."""
+LOCK = "lock-jwks"
+PATIENCE = 600.0
+"""Seconds for who is at work: issuers, and daemons that load the set, or do not and go back."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class RefreshSettings:
 
     @classmethod
     def load(cls, file: str) -> RefreshSettings:
-        """Read the file that the role writes. Raises InputError, or SlurmrestError when it cannot be read."""
+        """Read the file of the timer's command. Raises InputError, or SlurmrestError when it cannot be read."""
         try:
             data = json.loads(read(file))
         except (OSError, ValueError, UnsafePath) as error:
@@ -104,6 +113,10 @@ class RefreshSettings:
         issuers = [{name: value for name, value in asdict(issuer).items() if value} for issuer in self.issuers]
         return {**asdict(self), "issuers": issuers, "daemons": daemons}
 
+    def text(self) -> str:
+        """The file that :meth:`load` reads."""
+        return json.dumps(self.as_dict(), indent=4, sort_keys=True) + "\n"
+
 
 @dataclass(frozen=True)
 class Refreshed:
@@ -112,6 +125,45 @@ class Refreshed:
     keys: KeySet
     outcome: Applied
     held: str = ""
+
+
+@contextlib.contextmanager
+def alone(state_dir: str = STATE_DIR) -> Iterator[None]:
+    """Be the only one who refreshes this host's set. Raises SlurmrestError when another is at work for too long."""
+    with host_lock(state_dir, PATIENCE, LOCK):
+        yield
+
+
+def place(
+    settings: RefreshSettings, file: str, *, check: bool = False, run: Run = programs.run, **how: Any
+) -> tuple[Refreshed, Applied]:
+    """Refresh, and have the timer's command refresh by the same settings from then on; or leave both as they were.
+
+    Args:
+        settings: what to have.
+        file: where that command finds its settings.
+        check: change nothing; say what would change.
+        run: runs a program.
+        how: the rest is as for :func:`refresh`.
+
+    Raises:
+        SlurmrestError: as :func:`refresh` does, and when another one refreshes for too long.
+    """
+    state_dir = how.setdefault("state_dir", STATE_DIR)
+    owner, group = owner_name(os.geteuid()), group_name(os.getegid())
+    spec = FileSpec(file, settings.text().encode(), owner=owner, group=group)
+    noted = Transaction(TIMER, files=[spec], run=run, state_dir=state_dir, origin=Baseline(state_dir, run))
+    if check:
+        return refresh(settings, check=True, run=run, **how), noted.apply(check=True)
+    with alone(state_dir):
+        told = noted.apply(hold=True)
+        try:
+            done = refresh(settings, run=run, **how)
+        except SlurmrestError:
+            noted.undo()
+            raise
+        noted.commit()
+    return done, told
 
 
 def refresh(
