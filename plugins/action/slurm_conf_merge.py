@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -10,6 +11,9 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.peer import run_on
 from ..plugin_utils.restarting import RESTARTING
 from ..plugin_utils.standby import nobody_standing_by
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 MODULE = "slurmrest.toolkit.slurm_conf_merge"
 ORDER = ("slurmdbd", "slurmctld", "copy")
@@ -58,11 +62,14 @@ class ActionModule(ActionBase):
                 self, host, MODULE, {**plans[host]["request"], **RESTARTING, "parts": parts, **more}, variables
             )
 
+        def alone(host: str, part: dict[str, Any]) -> AbstractContextManager[None]:
+            return nobody_standing_by(self, standing_by(plans, leader, host, part), variables, left)
+
         done: list[tuple[str, dict[str, Any]]] = []
         left: list[str] = []
         for host, part in steps:
             try:
-                with nobody_standing_by(self, standing_by(plans, leader, host, part), variables, left):
+                with alone(host, part):
                     outcome = call(
                         host,
                         part,
@@ -72,7 +79,7 @@ class ActionModule(ActionBase):
                         wait=bool(part["obstacles"]),
                     )
             except AnsibleError as error:
-                words = self._undone(str(error), [*done, (host, part)], call)
+                words = self._undone(str(error), [*done, (host, part)], call, alone)
                 raise AnsibleError("\n".join([words, *left])) from None
             done.append((host, part))
             result["restarted"] += [f"{unit} on {host}" for unit in outcome["restarted"]]
@@ -84,8 +91,11 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg="\n".join(["The files are changed and in force.", *left]))
 
     @staticmethod
-    def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any) -> str:
-        """Take back what the hosts before the one that failed have done; returns what is to be said."""
+    def _undone(words: str, steps: list[tuple[str, dict[str, Any]]], call: Any, alone: Any) -> str:
+        """Take back what the hosts before the one that failed have done; returns what is to be said.
+
+        A daemon that did not run before is not started; of the one that failed nothing is left to restart.
+        """
         back, left = [], []
         # Whoever wrote a file that others share goes first: the others' daemons then start on the former one.
         before = steps[:-1]
@@ -93,7 +103,8 @@ class ActionModule(ActionBase):
         before.sort(key=lambda step: bool(step[1]["obstacles"]))
         for host, part in [*before, steps[-1]]:
             try:
-                call(host, part, step="undo")
+                with contextlib.nullcontext() if part is steps[-1][1] else alone(host, part):
+                    call(host, part, step="undo", force=part["running"])
                 back.append(host)
             except AnsibleError as error:
                 left.append(f"{host}: {error}")

@@ -166,7 +166,7 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
             part.commit()
         return {"changed": False}
     if parameters["step"] == "undo":
-        outcomes = [part.undo() for part in parts]
+        outcomes = [part.undo(ran=parameters["force"]) for part in parts]
         return {"changed": any(outcome.changed for outcome in outcomes)}
     looks, result = _look(parts, parameters)
     if check:

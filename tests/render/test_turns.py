@@ -65,5 +65,6 @@ def test_a_killed_run_leaves_a_timer_that_brings_them_back() -> None:
     *_shell, aside = evaluate("slurm_common", "__slurm_common_aside", {}, {})
     *_shell, back = evaluate("slurm_common", "__slurm_common_back", {}, {})
     assert aside.index("systemd-run ") < aside.index("&& systemctl stop slurmctld")
+    assert aside.startswith("systemctl is-active slurmctld || exit;"), "who does not run does not leave"
     assert "--on-active=300 systemctl start slurmctld" in aside
     assert "systemctl stop slurmrest-standby.timer" in back

@@ -232,7 +232,8 @@ class Lab:
 
     @contextmanager
     def alone(self, hosts: Sequence[str]) -> Iterator[None]:
-        """Stop slurmctld there, as the action plugin does; ``away`` notes the key that it had."""
+        """Stop slurmctld where it runs, as the action plugin does; ``away`` notes the key that it had."""
+        hosts = [host for host in hosts if self.hosts[host].loaded["slurmctld"]]
         try:
             for host in hosts:
                 self.away.append((host, self.hosts[host].loaded["slurmctld"]))

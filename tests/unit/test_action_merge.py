@@ -109,6 +109,30 @@ def test_nobody_stands_by_while_the_leader_restarts(monkeypatch: pytest.MonkeyPa
     assert [step for _where, step in steps].count("aside") == 1
 
 
+def test_nobody_stands_by_while_the_leader_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts("rest copy")
+    with pytest.raises(AnsibleError):
+        run(hosts, PLANS, monkeypatch, leader="primary")
+    steps = [(where, step) for where, step, _arguments in hosts.calls]
+    at = steps.index(("primary slurmctld", "undo"))
+    assert steps[at - 1] == ("backup", "aside")
+    assert steps[at + 1] == ("backup", "back")
+    assert [step for _where, step in steps].count("aside") == 2
+
+
+def test_the_way_back_knows_who_did_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The primary is down, and the backup in charge."""
+    plans = {
+        "primary": plan(part("slurmctld", running=False)),
+        "backup": plan(part("slurmctld")),
+    }
+    hosts = Hosts("backup slurmctld")
+    with pytest.raises(AnsibleError):
+        run(hosts, plans, monkeypatch, leader="backup")
+    undone = {where: arguments["force"] for where, step, arguments in hosts.calls if step == "undo"}
+    assert undone == {"primary slurmctld": False, "backup slurmctld": True}
+
+
 def test_who_cannot_leave_is_not_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = Hosts(cannot="backup aside")
     result = run(hosts, PLANS, monkeypatch, leader="primary")

@@ -16,6 +16,7 @@ from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
 from slurmrest.jwks import refresh as refreshing
 from slurmrest.jwks.refresh import SET, TIMER, Refreshed, RefreshSettings, alone, place, refresh
+from slurmrest.jwks.sources import read_all
 from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.former import bring_back
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
@@ -329,13 +330,12 @@ def test_a_look_by_former_settings_puts_no_former_keys_back(host: Host, monkeypa
     """It began before a playbook places others, and its issuer answers late."""
     host.place(OLD)
     placing = threading.Thread(target=host.place, args=(NEW,))
-    fetch = refreshing.read_all
 
     def late(*how: Any) -> Any:
         if not placing.ident:
             placing.start()
             placing.join(0.5)  # it has to wait; where it does not, it has ended by then
-        return fetch(*how)
+        return read_all(*how)
 
     monkeypatch.setattr(refreshing, "read_all", late)
     here = partial(refresh, run=host, state_dir=str(host.state), look=host.look)

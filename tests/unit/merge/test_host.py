@@ -598,6 +598,15 @@ def test_the_last_host_that_refuses_takes_the_others_back(tmp_path: Path) -> Non
     assert backup.leftovers() == primary.leftovers() == ["slurm.conf"]
 
 
+@pytest.mark.parametrize("ran", [True, False])
+def test_a_daemon_that_was_down_before_stays_down_on_the_way_back(host: Host, ran: bool) -> None:
+    host.active = "failed"
+    host.part().apply(hold=True)
+    host.part().undo(ran=ran)
+    assert host.path.read_bytes() == SITE
+    assert (host.active, host.restarts) == (("active", 1) if ran else ("failed", 0))
+
+
 def test_a_run_that_was_killed_while_it_held_is_taken_back_first(host: Host) -> None:
     host.part().apply(hold=True)
     look = host.part().look()

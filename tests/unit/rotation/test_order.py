@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth import keys
+from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, decided, plan, warning
 
@@ -130,6 +131,46 @@ def test_who_was_stopped_is_back_where_the_rotation_fails(tmp_path: Path, name: 
         lab.run()
     assert [host for host, _key in lab.away] == ["ctl2"]
     lab.assert_one_key(OLD)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_nobody_stands_by_while_the_primary_goes_back(tmp_path: Path, killed: bool) -> None:
+    lab = split(tmp_path)
+    ctl, backup = lab.hosts["ctl"], lab.hosts["ctl2"]
+    seen: list[bytes | None] = []
+    load = ctl.load
+
+    def look_and_load(name: str) -> None:
+        seen.append(backup.loaded[name])
+        load(name)
+
+    ctl.load = look_and_load  # type: ignore[method-assign]
+    proving = lab.watch
+
+    def refused(step: str) -> Any:
+        if step == "prove-new":
+            raise Killed if killed else SlurmrestError("the proof fails")
+        return proving(step)
+
+    lab.watch = refused  # type: ignore[method-assign]
+    with pytest.raises(Killed if killed else RotationFailed):
+        lab.run()
+    if killed:
+        lab.watch = proving  # type: ignore[method-assign]
+        lab.revive()
+        assert lab.prepare()["repaired"] == "undone"
+    assert lab.away == [("ctl2", NEW), ("ctl2", OLD)], "it has shown before that it is back on the old key"
+    assert seen == [None, None]
+    lab.assert_one_key(OLD)
+
+
+def test_who_did_not_get_the_new_key_goes_back_without_a_restart(tmp_path: Path) -> None:
+    lab = split(tmp_path)
+    lab.hosts["ctl2"].refuses = {NEW}
+    with pytest.raises(RotationFailed):
+        lab.run()
+    assert lab.away == []
+    assert not [call for call in lab.hosts["ctl"].calls if "restart" in call]
 
 
 def test_who_does_not_run_is_not_started(tmp_path: Path) -> None:

@@ -450,13 +450,13 @@ class Part:
         """Forget the previous files."""
         self._transaction(Edit()).commit()
 
-    def undo(self) -> Applied:
-        """Bring the previous files back, and the daemon on them.
+    def undo(self, *, ran: bool = True) -> Applied:
+        """Bring the previous files back, and the daemon on them where it `ran` before.
 
-        Also a daemon that is down because another host wrote the files that it did not survive.
+        Also one that is down because another host wrote the files that it did not survive.
         """
         outcome = self._transaction(Edit()).undo()
-        if self.unit and self.systemd.show(self.unit).get("ActiveState") == "failed":
+        if ran and self.unit and self.systemd.show(self.unit).get("ActiveState") == "failed":
             restart(self._service(), self.systemd, self.run, ping_error)
             outcome.restarted.append(self.unit)
         return outcome

@@ -274,6 +274,7 @@ class Conductor:
     without: Sequence[str] = ()
     alone: Alone = lambda _stand_by: contextlib.nullcontext()
     rotation: str = field(default_factory=lambda: secrets.token_hex(8))
+    switched: bool = False  # the slurmctld that leads
 
     def prepare(self, options: RotationOptions, *, check: bool) -> dict[str, Any]:
         """Repair what an interrupted run left, judge, and say what will happen.
@@ -345,6 +346,7 @@ class Conductor:
         begin = time.monotonic()
         what = {"rotation": self.rotation, "daemons": list(step.daemons), "reconfigure": step.reconfigure}
         self.call(step.host, "switch", what)
+        self.switched = self.switched or (step.host == self.primary and CONTROLLER in step.daemons)
         return round(time.monotonic() - begin, 3)
 
     # -- going back and forth -----------------------------------------------------------------------------------------
@@ -444,11 +446,16 @@ class Conductor:
     def _undo(self) -> list[str]:
         """Undo on every host, the primary last; returns what did not work. Where nothing was begun it is a no-op."""
         left: list[str] = []
-        order = dict.fromkeys(step.host for step in plan(self.looks, self.primary) if step.host != self.primary)
-        for host in [*order, self.primary]:
-            gently = host == self.primary and bool(self.looks[host]["reconfigure"])
-            left += self._try(host, "undo", {"reconfigure": gently})
+        for host in dict.fromkeys(step.host for step in plan(self.looks, self.primary) if step.host != self.primary):
+            left += self._try(host, "undo", {"reconfigure": False})
+        with self.alone(standing_by(self.looks, self.primary) if self._led() else ()):
+            left += self._try(self.primary, "undo", {"reconfigure": bool(self.looks[self.primary]["reconfigure"])})
         return left
+
+    def _led(self) -> bool:
+        """Whether the slurmctld that leads has the new key, so that it takes a restart to go back."""
+        killed = self.looks[self.primary]["pending"] or {}
+        return self.switched or CONTROLLER in killed.get("touched", ())
 
     def _keep(self) -> None:
         """Forget the old key everywhere, on the primary last. RotationFailed names the hosts where it still is."""
