@@ -21,8 +21,20 @@ class ActionModule(ActionBase):
         """Return what was done, or what would be in check mode."""
         super().run(tmp, task_vars)
         result: dict[str, Any] = self._execute_module(module_name=ORIGIN, task_vars=task_vars)
-        if not result.pop("remembered", False):
+        names = result.pop("remembered", [])
+        if not names:
             return result
-        name = {"name": self._task.args["name"], **RESTARTING}
-        brought: dict[str, Any] = self._execute_module(module_name=FORMER, module_args=name, task_vars=task_vars)
-        return brought
+        done: dict[str, Any] = {"changed": False}
+        for name in names:
+            arguments = {"name": name, **RESTARTING}
+            brought = self._execute_module(module_name=FORMER, module_args=arguments, task_vars=task_vars)
+            if brought.get("failed"):
+                return {**brought, "changed": done["changed"] or brought.get("changed", False)}
+            done = _together(done, brought)
+        return done
+
+
+def _together(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One result of two: each list holds what is in both."""
+    lists = {key: [*first.get(key, []), *value] for key, value in second.items() if isinstance(value, list)}
+    return {**first, **second, **lists, "changed": first["changed"] or second["changed"]}

@@ -25,6 +25,10 @@ options:
       - With O(state=absent) nothing happens as long as something else is remembered under a name that begins like this,
         since it stands on the same things.
     type: str
+  beginning:
+    description: With O(state=absent) brings back what is remembered under each name that begins with O(name).
+    type: bool
+    default: false
   own:
     description: Name among those of O(shared) that is gone by now; in check mode, one that would be.
     type: str
@@ -98,9 +102,10 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     )
     if shared:
         return {"changed": False, "shared_by": shared}
-    if not origin.remembered(name):
+    remembered = origin.others(name) if parameters["beginning"] else [name] if origin.remembered(name) else []
+    if not remembered:
         return {"changed": False, "packages": [], "stopped": [], "restarted": []}
-    return {"changed": False, "remembered": True}
+    return {"changed": False, "remembered": remembered}
 
 
 def main() -> None:
@@ -111,6 +116,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "shared": {"type": "str"},
             "own": {"type": "str"},
+            "beginning": {"type": "bool", "default": False},
             **{kind: {"type": "list", "elements": "str", "default": []} for kind in KINDS},
         },
         required_if=[("state", "present", ["name"])],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.plugins.action import ActionBase
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Answers = dict[str, dict[str, Any]]
 NOTHING: dict[str, Any] = {}
@@ -101,10 +104,39 @@ def test_only_what_is_remembered_is_brought_back(monkeypatch: pytest.MonkeyPatch
     assert result == nothing
     assert [module for module, _more in ran] == ["host_origin"]
     back = {"changed": True, "packages": ["slurmrestd"]}
-    answers: Answers = {"host_origin": {"changed": False, "remembered": True}, "host_former": back}
+    answers: Answers = {
+        "host_origin": {"changed": False, "remembered": ["slurmrestd_service"]},
+        "host_former": back,
+    }
     result, ran = run("host_origin", answers, monkeypatch)
     assert result == back
     assert ran == [("host_origin", None), ("host_former", {"name": "slurmrestd_service", **RESTARTING})]
+
+
+def test_all_that_is_remembered_under_a_beginning_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["shared_key-a.key", "shared_key-b.key"]
+    back = {"changed": True, "packages": [], "changed_paths": ["/k"], "diff": [{"before_header": "/k"}]}
+    answers: Answers = {"host_origin": {"changed": False, "remembered": names}, "host_former": back}
+    result, ran = run("host_origin", answers, monkeypatch)
+    assert result == {**back, "changed_paths": ["/k", "/k"], "diff": [{"before_header": "/k"}] * 2}
+    assert [more["name"] for module, more in ran if module == "host_former"] == names
+    answers["host_former"] = {"failed": True, "msg": "no", "changed": False}
+    result, ran = run("host_origin", answers, monkeypatch)
+    assert result["failed"]
+    assert [module for module, _more in ran] == ["host_origin", "host_former"]
+
+
+@pytest.mark.parametrize("beginning", [True, False])
+def test_a_beginning_is_many_names(beginning: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A key that was elsewhere before, and the one that waited in a rotation."""
+    module = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.modules.host_origin")
+    origin = module.Baseline(str(tmp_path))
+    for name in ("shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next", "slurmrestd_user"):
+        origin.remember(name, files={str(tmp_path / name): None})
+    monkeypatch.setattr(module, "Baseline", lambda: origin)
+    asked = {"state": "absent", "name": "shared_key-" if beginning else "shared_key-jwt.key", "shared": None}
+    found = module.run({**asked, "own": None, "beginning": beginning}, check=False)
+    assert found["remembered"] == ["shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next"][: 1 + beginning]
 
 
 KEY = {"path": "/key", "owner": "slurm", "group": "slurm", "source": "ctl1"}
