@@ -12,7 +12,7 @@ description:
   - Fetches the key sets, judges and normalises them, merges them, and writes the file of C(jwks=) where the keys
     changed. Daemons of this host that run on that file then load it; where one refuses, the former set returns.
   - Writes the program that does the same from a timer, and its settings, if asked to. The set and the settings are
-    placed together: a run of the timer is waited for, and the next one goes by what was placed.
+    placed together, while no run of the timer goes on.
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
 options:

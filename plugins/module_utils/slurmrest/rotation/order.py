@@ -107,10 +107,7 @@ def plan(looks: Mapping[str, Look], primary: str) -> list[Step]:
 
 
 def standing_by(looks: Mapping[str, Look], primary: str) -> list[str]:
-    """Who is to be stopped while the primary restarts: a request that meets one that stands by waits too long.
-
-    Nobody where it is reconfigured.
-    """
+    """Who is to be stopped while the primary restarts, as requests wait for them; nobody where it is reconfigured."""
     if looks[primary]["reconfigure"]:
         return []
     return [host for host, look in looks.items() if CONTROLLER in look["active"] and host != primary]
@@ -448,14 +445,11 @@ class Conductor:
         left: list[str] = []
         for host in dict.fromkeys(step.host for step in plan(self.looks, self.primary) if step.host != self.primary):
             left += self._try(host, "undo", {"reconfigure": False})
-        with self.alone(standing_by(self.looks, self.primary) if self._led() else ()):
+        killed = self.looks[self.primary]["pending"] or {}
+        loaded = self.switched or CONTROLLER in killed.get("touched", ())
+        with self.alone(standing_by(self.looks, self.primary) if loaded else ()):
             left += self._try(self.primary, "undo", {"reconfigure": bool(self.looks[self.primary]["reconfigure"])})
         return left
-
-    def _led(self) -> bool:
-        """Whether the slurmctld that leads has the new key, so that it takes a restart to go back."""
-        killed = self.looks[self.primary]["pending"] or {}
-        return self.switched or CONTROLLER in killed.get("touched", ())
 
     def _keep(self) -> None:
         """Forget the old key everywhere, on the primary last. RotationFailed names the hosts where it still is."""
