@@ -445,8 +445,7 @@ class Conductor:
         left: list[str] = []
         for host in dict.fromkeys(step.host for step in plan(self.looks, self.primary) if step.host != self.primary):
             left += self._try(host, "undo", {"reconfigure": False})
-        killed = self.looks[self.primary]["pending"] or {}
-        loaded = self.switched or CONTROLLER in killed.get("touched", ())
+        loaded = self.switched or CONTROLLER in (self.looks[self.primary]["pending"] or {}).get("touched", ())
         with self.alone(standing_by(self.looks, self.primary) if loaded else ()):
             left += self._try(self.primary, "undo", {"reconfigure": bool(self.looks[self.primary]["reconfigure"])})
         return left
