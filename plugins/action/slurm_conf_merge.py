@@ -68,6 +68,7 @@ class ActionModule(ActionBase):
         done: list[tuple[str, dict[str, Any]]] = []
         left: list[str] = []
         for host, part in steps:
+            done.append((host, part))
             try:
                 with alone(host, part):
                     outcome = call(
@@ -79,9 +80,7 @@ class ActionModule(ActionBase):
                         wait=bool(part["obstacles"]),
                     )
             except AnsibleError as error:
-                words = self._undone(str(error), [*done, (host, part)], call, alone)
-                raise AnsibleError("\n".join([words, *left])) from None
-            done.append((host, part))
+                raise AnsibleError("\n".join([self._undone(str(error), done, call, alone), *left])) from None
             result["restarted"] += [f"{unit} on {host}" for unit in outcome["restarted"]]
             result["recovered"] += [f"{host}:{path}" for path in outcome["recovered"]]
         if len(steps) > 1:
