@@ -8,12 +8,15 @@ const OVER = ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'OUT_OF_MEMORY', 'N
 const session = { user: '', csrf: '', bearer: '' }
 let api = ''
 let watching = 0
+let looks = 0 // how many were begun: an answer that a later one has overtaken is not shown
 let missed = '' // what the last look at the jobs failed by
 let identity = 'pam' // how people log in here, as the gateway says
 
 const at = (id) => document.getElementById(id)
 const say = (words) => { at('said').textContent = words }
 
+// Answers are no-store already. With one of fetch's cache modes browsers would send Cache-Control: no-cache, and each look
+// would go past what the gateway keeps; that is asked for after a change alone, with fresh.
 async function ask (path, { method = 'GET', data, fresh = false } = {}) {
   const headers = {}
   if (session.bearer) headers.Authorization = `Bearer ${session.bearer}`
@@ -22,7 +25,7 @@ async function ask (path, { method = 'GET', data, fresh = false } = {}) {
   if (fresh) headers['Cache-Control'] = 'no-cache'
   const body = data === undefined ? undefined : JSON.stringify(data)
   const credentials = gateway ? 'omit' : 'same-origin'
-  const answer = await fetch(gateway + path, { method, headers, body, credentials, cache: 'no-store' })
+  const answer = await fetch(gateway + path, { method, headers, body, credentials })
   const found = await answer.json().catch(() => ({}))
   const errors = (found.errors || []).map((one) => one.description || one.error).join('; ')
   if (!answer.ok || errors) {
@@ -68,6 +71,7 @@ async function logIn (event) {
 async function logOut () {
   await ask('/auth/logout', { method: 'POST' })
   clearTimeout(watching)
+  looks += 1
   Object.assign(session, { user: '', csrf: '', bearer: '' })
   at('rows').replaceChildren()
   show(false)
@@ -119,10 +123,16 @@ function watchLater () {
 
 async function watch (fresh = false) {
   clearTimeout(watching)
-  const found = await ask(`/slurm/${api}/jobs`, { fresh }).catch((error) => {
+  const look = ++looks
+  let found
+  try {
+    found = await ask(`/slurm/${api}/jobs`, { fresh })
+  } catch (error) {
+    if (look !== looks) return
     missed = error.message
     throw error
-  })
+  }
+  if (look !== looks) return
   if (missed && at('said').textContent === missed) say('')
   missed = ''
   const own = found.jobs.filter((job) => job.user_name === session.user).sort((one, other) => other.job_id - one.job_id)

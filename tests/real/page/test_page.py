@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 import shutil
 import ssl
 import sys
 import threading
+import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from slurmrest_toolkit.api import attach
 from slurmrest_toolkit.clusters.gateway import describe
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
-from tests.real.page.chromium import Chromium, Tab
+from tests.real.page.chromium import PATIENCE, Chromium, Tab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,17 @@ PAGES = ROOT / "examples" / "web"
 PLACE = "/srv/slurm-pages"
 LONG, SHORT = "#!/bin/sh\nsleep 300\n", "#!/bin/sh\nhostname\n"
 ROW = "document.querySelector('#rows tr')"
+SLOW = """
+const quick = window.fetch
+let answerTheSlow
+window.fetch = (...words) => {
+  window.fetch = quick
+  return new Promise((resolve) => { const answer = quick(...words); answerTheSlow = () => resolve(answer) })
+}
+const slow = watch()
+true
+"""
+"""A look at the jobs whose answer is held back until ``answerTheSlow()``."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +52,19 @@ class Site:
     """A gateway that serves the page, a user of it, and two more web servers that have it, of which one is listed."""
 
     live: LiveCluster
+    node: str
     url: str
     trusted: str
     password: str
     listed: str
     foreign: str
     screenshot: Path
+
+    def looks(self) -> list[str]:
+        """What the gateway's log says of its cache for each look at the jobs so far."""
+        log = self.live.ssh(self.node, "cat /var/log/nginx/slurmrest-gateway.access.log")
+        lines = [json.loads(line) for line in log.splitlines()]
+        return [line["cache"] for line in lines if line["method"] == "GET" and line["path"].endswith("/jobs")]
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -99,7 +119,7 @@ def site(release: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.Tem
         with web_server(elsewhere) as listed, web_server(elsewhere) as foreign:
             more = {"pages": PLACE, "origins": [listed], "login_rate": 6000}
             live.playbook("gateway.yml", variables={f"slurmrest_gateway_{name}": more[name] for name in more}).good()
-            yield Site(live, told["url"], fingerprint(told["url"]), password, listed, foreign, screenshot)
+            yield Site(live, node, told["url"], fingerprint(told["url"]), password, listed, foreign, screenshot)
 
 
 def log_in(tab: Tab, password: str) -> None:
@@ -154,6 +174,45 @@ def test_the_gateway_s_own_page(site: Site, tmp_path: Path) -> None:
         tab.press("#logout")
         tab.until("document.querySelector('#login').checkVisibility()")
         assert tab.value("fetch('/auth/session').then((answer) => answer.status)") == 401
+
+
+def test_only_who_changes_something_has_slurmrestd_asked_anew(site: Site, tmp_path: Path) -> None:
+    """Two pages of one user watch: what one has just read is answered to the other, and a change is seen at once."""
+    with Chromium(tmp_path, site.trusted) as browser:
+        one = browser.open(f"{site.url}/")
+        log_in(one, site.password)
+        one.until("!document.querySelector('#jobs').hidden")
+        other = browser.open(f"{site.url}/")
+        other.until("!document.querySelector('#jobs').hidden")
+        before = len(site.looks())
+        deadline = time.monotonic() + PATIENCE
+        while "HIT" not in site.looks()[before:]:
+            assert time.monotonic() < deadline, site.looks()[before:]
+            for tab in (one, other):
+                tab.value("watch()")
+        assert "BYPASS" not in site.looks()[before:]
+        submit(one, "seen at once", LONG)
+        assert site.looks()[before:].count("BYPASS") == 1
+        other.until(f"{ROW} !== null && {ROW}.cells[1].textContent === 'seen at once'")
+        one.press("#rows button")
+        wait_for(one, "CANCELLED")
+        wait_for(other, "CANCELLED")
+        looks = site.looks()[before:]
+        sys.stdout.write(f"{looks}\n")
+        assert looks.count("BYPASS") == 2
+        assert set(looks) <= {"BYPASS", "EXPIRED", "HIT", "MISS", "UPDATING"}
+
+
+def test_an_answer_that_was_overtaken_is_not_shown(site: Site, tmp_path: Path) -> None:
+    """A look that was begun before a job was submitted, and is answered after the one that has it."""
+    with Chromium(tmp_path, site.trusted) as browser:
+        tab = browser.open(f"{site.url}/")
+        log_in(tab, site.password)
+        tab.until("!document.querySelector('#jobs').hidden")
+        tab.value(SLOW)
+        submit(tab, "overtaking", SHORT)
+        tab.value("answerTheSlow(); slow")
+        assert tab.value(f"{ROW}.cells[1].textContent") == "overtaking"
 
 
 def test_a_page_of_a_listed_origin(site: Site, tmp_path: Path) -> None:
