@@ -124,6 +124,7 @@ def test_no_password_passes(line: str) -> None:
         "Access denied for user 'slurm'@'localhost' (using password: YES)",
         "SLURM_JWT=daemon",
         "export SLURM_JWT=",
+        "'SLURM_JWT=(unset)' is refused: line 4 of /etc/x decides it",
         "PrivateData=jobs,users",
         "PassEnvironment=HOME",
         "the check passed: all good",

@@ -32,7 +32,7 @@ _SEPARATES = re.compile(r"[:=,'\"\]]|value", re.IGNORECASE)
 # A value reaches to the end of its line: a password may hold blanks, and a line that is wrong may hold several words.
 # A backslash at the end of a line continues it, as in slurm.conf and unit files.
 _REST = re.compile(r"(?:\\\n|[^\n])*")
-_HARMLESS = re.compile(r"\s*(?:\Z|(?:yes|no|daemon|true|false|none|null)(?![\w.@$-]))", re.IGNORECASE)
+_HARMLESS = re.compile(r"\s*(?:\Z|(?:yes|no|daemon|true|false|none|null|\(unset\))(?![\w.@$-]))", re.IGNORECASE)
 """What stands behind such a name and is no secret: `(using password: YES)` of MariaDB, `SLURM_JWT=daemon`."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")

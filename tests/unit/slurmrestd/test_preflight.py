@@ -442,6 +442,15 @@ def test_what_beats_our_dropin_is_refused_with_file_and_line() -> None:
     assert problems({USER: "slurmrestd"}, facts(contradictions=[item])) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [("(unset)", "(unset)"), ("yes", "yes"), ("a-token-of-somebody", "(redacted)")]
+)
+def test_of_a_token_that_beats_our_dropin_the_line_is_told(value: str, shown: str) -> None:
+    item = {"setting": "SLURM_JWT", "value": value, "file": "/etc/x.conf", "line": 3}
+    said = str(only({LISTEN: [SOCKET]}, facts(contradictions=[item])))
+    assert f"'SLURM_JWT={shown}' is refused: line 3 of /etc/x.conf decides SLURM_JWT over our drop-in" in said
+
+
 def test_an_unset_token_variable_suits_local_authentication() -> None:
     item = {"setting": "SLURM_JWT", "value": "(unset)", "file": "/x", "line": 1}
     local = {"slurmrestd_service_auth": "local", LISTEN: [SOCKET]}

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
-from ..redaction import REDACTED
+from ..redaction import REDACTED, redacted
 from ..slurm.package_plan import parts
 from ..slurm.releases import RELEASES, first_with
 from ..systemd import unit_files
@@ -636,9 +636,8 @@ def _unit(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
         remedy = f"Remove that line (systemctl cat {unit_places.UNIT} shows all of it)."
         if adopted:
             remedy += " What the running service listens on and runs as is kept as long as it runs."
-        yield Problem(
-            unit_places.UNIT, f"{item['setting']}={shown}", "what the variables of this role say", reason, remedy
-        )
+        decided = redacted(f"{item['setting']}={shown}")  # by itself: what is said of it stays
+        yield Problem(unit_places.UNIT, decided, "what the variables of this role say", reason, remedy)
     if file["variables"] and not file["ours"] and not adopted:
         reason = f"it holds {', '.join(file['variables'])}, which this toolkit did not write and would overwrite"
         remedy = f"Say the same with {ENVIRONMENT} and {EXTRA_OPTIONS}, and move the file away."
