@@ -260,8 +260,9 @@ def test_ports_of_the_daemons() -> None:
     facts = {"slurm_conf": {"slurmctld_port": "6817-6819"}, "slurmdbd_conf": {"dbd_port": "7000"}}
     assert rotation.daemon_ports(facts, "slurmctld") == [6817, 6818, 6819]
     assert rotation.daemon_ports(facts, "slurmdbd") == [7000]
-    facts["slurmdbd_conf"] = {"dbd_port": "odd"}
-    assert rotation.daemon_ports(facts, "slurmdbd") == []
+    for odd in ("odd", "7000-", "0", "7001-7000", "²", "1-99999"):  # the last would be as many numbers
+        facts["slurmdbd_conf"] = {"dbd_port": odd}
+        assert rotation.daemon_ports(facts, "slurmdbd") == []
 
 
 def test_keys_of_one_file_name_do_not_forget_for_each_other(tmp_path: Path) -> None:

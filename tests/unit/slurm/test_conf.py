@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.redaction import REDACTED, is_secret
+from slurmrest.slurm import conf as module
 from slurmrest.slurm.conf import INCLUDE_DEPTH, SlurmConf, read
 
 MAIN = "/etc/slurm/slurm.conf"
@@ -104,6 +105,29 @@ def test_circles_of_includes_end() -> None:
     conf = load("A=1\nInclude slurm.conf\n")
     assert conf.all("A") == ["1"] * (INCLUDE_DEPTH + 1)
     assert conf.missing == (MAIN,)
+
+
+def test_files_that_include_each_other_are_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a bound ten lines would be read 10^10 times: slurmdbd.conf is SlurmUser's, and root reads it."""
+    monkeypatch.setattr(module, "MOST_FILES", 50)
+    left = iter(range(60))
+
+    def same(_path: str) -> str | None:
+        next(left)  # StopIteration ends a reader that goes on
+        return f"A=1\nInclude {MAIN}\n" * 10
+
+    conf = read(MAIN, same)
+    assert conf is not None
+    assert len(conf.files) == 50
+    assert set(conf.missing) == {MAIN}, "what is left out is told"
+
+
+def test_a_configuration_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_CHARACTERS", 100)
+    conf = load("A=1\nInclude long.conf\nInclude short.conf\n", **{"long.conf": "B=2\n" * 30, "short.conf": "C=3\n"})
+    assert (conf.all("A"), conf.all("B"), conf.all("C")) == (["1"], [], ["3"])
+    assert conf.missing == ("/etc/slurm/long.conf",)
+    assert load("A=1\n" * 30).missing == (MAIN,)
 
 
 def test_no_file_is_none_and_an_unreadable_one_is_an_error() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from slurmrest.slurm.conf import SlurmConf, read
+from slurmrest.slurm.host_lists import expand
 from slurmrest.slurm.releases import excerpt
+from slurmrest.transaction import restart as module
 from slurmrest.transaction.restart import (
     ALLOW,
     Evidence,
     Obstacle,
     conf_nodes,
-    expand,
     judge,
     named_plugins,
     records,
@@ -286,6 +287,25 @@ def test_consent_covers_losses_only() -> None:
 )
 def test_host_lists(text: str, names: list[str]) -> None:
     assert expand(text) == names
+
+
+@pytest.mark.parametrize("text", ["n[1-1200000]", "n[1-2000]m[1-2000]", "n[1,2-1200000]"])
+def test_a_host_list_without_end_stands_for_itself(text: str) -> None:
+    """Whoever is SlurmUser could name any number of hosts, which root would write out."""
+    assert expand(f"a1,{text},b[1-2]") == ["a1", text, "b1", "b2"]
+    assert expand("n[²-9]") == ["n²-9"]
+
+
+def test_many_host_lists_have_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_NAMES", 5)
+    conf = read("slurm.conf", lambda _path: "".join(f"NodeName=n{number}[1-2]\n" for number in range(9)))
+    assert conf is not None
+    assert len(conf_nodes(conf)) == 5
+    job = {"id": "7", "user": "alice", "nodes": "gone[1-4]"}
+    seen = Evidence("slurmctld", conf=conf, nodes=(), jobs=[job, job])
+    (obstacle,) = judge(seen)
+    assert "asks for gone1, gone2, gone3" in obstacle.cause
+    assert "asks for gone[1-4]" in obstacle.cause
 
 
 def test_default_records_count_for_those_after_them() -> None:

@@ -30,7 +30,7 @@ from ..host.lock import host_lock
 from ..host.own import STATE_DIR
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
-from ..slurm.daemons import CONTROLLER, DATABASE
+from ..slurm.daemons import CONTROLLER, DATABASE, ports_of
 from ..systemd.show import number, running
 from ..systemd.systemctl import Systemd
 from ..transaction.ping import ping_error
@@ -346,8 +346,7 @@ def expected_key(facts: Mapping[str, Any], name: str) -> str:
 def daemon_ports(facts: Mapping[str, Any], name: str) -> list[int]:
     """The ports of daemon `name` by its configuration; slurmctld may have a range of them."""
     said = facts["slurm_conf"]["slurmctld_port"] if name == CONTROLLER else facts["slurmdbd_conf"]["dbd_port"]
-    first, _dash, last = str(said).partition("-")
-    return list(range(int(first), int(last or first) + 1)) if first.isdigit() and (last or first).isdigit() else []
+    return list(ports_of(str(said)))
 
 
 def named_hosts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[str]]:

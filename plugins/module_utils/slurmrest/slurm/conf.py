@@ -18,6 +18,11 @@ from typing import Callable
 from ..redaction import REDACTED, is_secret
 
 INCLUDE_DEPTH = 10
+MOST_FILES = 1000
+MOST_CHARACTERS = 8 << 20
+"""Of a configuration with all that it includes; that of a large site has some hundred kilobytes. Whoever may write one
+of its files, as SlurmUser may slurmdbd.conf, could have each of them include all others, and root read for ever."""
+
 WHITE = " \t\n\v\f\r"
 """What Slurm takes for white space (isspace() of the C locale; the daemons never set another one)."""
 
@@ -144,7 +149,7 @@ def read(path: str, read_file: Callable[[str], str | None], *, beside_includer: 
 
     Returns:
         The configuration, or None when the main file is not there. Includes deeper than :data:`INCLUDE_DEPTH` count
-        as missing, which ends circles.
+        as missing, which ends circles, and so does what is beyond :data:`MOST_FILES` and :data:`MOST_CHARACTERS`.
 
     Raises:
         PermissionError: the main file may not be read.
@@ -178,8 +183,14 @@ class _Reader:
         self.errors: list[str] = []
         self.raw: list[str] = []
         self.includes: list[tuple[str, int, str]] = []
+        self.left = MOST_CHARACTERS
+        self.cluster = "%c"
 
     def take(self, path: str, text: str, depth: int) -> None:
+        if len(text) > self.left:
+            self.missing.append(path)
+            return
+        self.left -= len(text)
         self.files.append(path)
         for line in lines(text):
             self.raw.append(text[line.start : line.end])
@@ -196,7 +207,7 @@ class _Reader:
 
     def _include(self, path: str, depth: int) -> None:
         try:
-            text = self.read_file(path) if depth <= INCLUDE_DEPTH else None
+            text = self.read_file(path) if depth <= INCLUDE_DEPTH and len(self.files) < MOST_FILES else None
         except PermissionError:
             text = None
         if text is None:
@@ -205,9 +216,8 @@ class _Reader:
             self.take(path, text, depth)
 
     def _included(self, includer: str, name: str) -> str:
-        cluster = next((entry.value for entry in reversed(self.entries) if entry.key.lower() == "clustername"), "%c")
         directory = posixpath.dirname(includer if self.beside_includer else self.path)
-        return posixpath.join(directory, name.replace("%c", cluster.lower()))
+        return posixpath.join(directory, name.replace("%c", self.cluster.lower()))
 
     def _pairs(self, path: str, number: int, line: str) -> None:
         pairs: list[tuple[str, str]] = []
@@ -220,3 +230,4 @@ class _Reader:
             self.errors.append(f"{path}:{number}")
         for key, value in pairs[:1]:
             self.entries.append(Entry(key, value, path, number, tuple(pairs[1:]) if record else ()))
+            self.cluster = value if key.lower() == "clustername" else self.cluster

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ..slurm.conf import Entry, SlurmConf
+from ..slurm.host_lists import MOST_NAMES, expand
 from .restarting import Restarting
 
 CONTROLLER, DATABASE, REST = "slurmctld", "slurmdbd", "slurmrestd"
@@ -299,9 +300,11 @@ def _jobs(seen: Evidence) -> Iterator[Obstacle]:
         return
     kept = {node["NodeName"] for node in seen.nodes if "DYNAMIC_NORM" in node.get("State", "")}
     kept.update(conf_nodes(seen.conf))
-    harmed = []
+    harmed, left = [], MOST_NAMES
     for job in seen.jobs:
-        gone = [node for node in expand(job["nodes"]) if node not in kept]
+        asked = expand(job["nodes"], left)
+        left = max(left - len(asked), 0)
+        gone = [node for node in asked if node not in kept]
         if gone:
             harmed.append(f"job {job['id']} of {job['user']} (asks for {', '.join(gone[:3])})")
     if harmed:
@@ -321,28 +324,6 @@ def _some(items: Sequence[str]) -> str:
     return "; ".join(items[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def expand(text: str) -> list[str]:
-    """The names of a host list such as ``node[01-03,7],login1``; one that is not understood stands for itself."""
-    names: list[str] = []
-    for item in re.findall(r"(?:\[[^\]]*\]|[^,\[\]])+", text):
-        parts: list[list[str]] = []
-        for fixed, bracket in re.findall(r"([^\[\]]+)|\[([^\]]*)\]", item.strip()):
-            parts.append([fixed] if fixed else _numbers(bracket))
-        names += ["".join(words) for words in itertools.product(*parts)] if parts else []
-    return [name for name in names if name and name != "(null)"]
-
-
-def _numbers(text: str) -> list[str]:
-    found = []
-    for item in text.split(","):
-        first, dash, last = item.partition("-")
-        if dash and first.isdigit() and last.isdigit():
-            found += [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-        else:
-            found.append(item)
-    return found
-
-
 def _fields(entries: Sequence[Entry]) -> Iterator[tuple[str, dict[str, str]]]:
     """Name and keys (lower case) of each record; ``DEFAULT`` counts for the records after it."""
     default: dict[str, str] = {}
@@ -356,7 +337,12 @@ def _fields(entries: Sequence[Entry]) -> Iterator[tuple[str, dict[str, str]]]:
 
 def conf_nodes(conf: SlurmConf) -> dict[str, dict[str, str]]:
     """The nodes of a configuration with their keys in lower case."""
-    return {name: fields for text, fields in _fields(conf.entries_of("NodeName")) for name in expand(text)}
+    return _by_name(conf, "NodeName")
+
+
+def _by_name(conf: SlurmConf, key: str) -> dict[str, dict[str, str]]:
+    found = ((name, fields) for text, fields in _fields(conf.entries_of(key)) for name in expand(text))
+    return dict(itertools.islice(found, MOST_NAMES))
 
 
 def _yes(text: str) -> str:
@@ -419,7 +405,7 @@ def _partition_changes(seen: Evidence) -> Iterator[str]:
     flags = (seen.loaded.get("ReconfigFlags") or "").lower() if seen.release and seen.release.part_state_kept else ""
     if "keeppartinfo" in flags:
         return
-    said = {name: fields for text, fields in _fields(seen.loaded.entries_of("PartitionName")) for name in expand(text)}
+    said = _by_name(seen.loaded, "PartitionName")
     shown = {partition["PartitionName"]: partition for partition in seen.partitions}
     for name in said.keys() - shown.keys():
         yield f"partition {name} was deleted"

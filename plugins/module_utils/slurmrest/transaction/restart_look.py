@@ -25,6 +25,7 @@ from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
+from ..slurm.daemons import ports_of
 from ..slurm.version import Version
 from .restart import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, standing
 from .restarting import Restarting, row_of
@@ -259,11 +260,8 @@ def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> d
     if daemon == REST:
         return {}  # its listeners are judged by whoever writes them
     key, default = ("SlurmctldPort", "6817") if daemon == CONTROLLER else ("DbdPort", "6819")
-    first, _dash, last = ((conf.get(key, default) if conf else default) or default).partition("-")
-    if not first.isdigit() or not (last or first).isdigit() or conf is None:
-        return {}
     held = {}
-    for entry in listening_sockets(range(int(first), int(last or first) + 1), ()):
+    for entry in listening_sockets(ports_of(conf.get(key) or default) if conf else (), ()):
         # slurmctld forks for a reconfigure: a process of its name is its own.
         if entry["pid"] and entry["pid"] != pid and entry["program"] != daemon:
             held[entry["port"]] = f"{entry['program']} (process {entry['pid']})"
