@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import subprocess
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -178,6 +180,39 @@ def test_slurmctld_is_asked_for_its_own_page_where_it_has_one(
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n", b"H"])
+def test_a_page_that_goes_on_for_ever_keeps_nobody(says: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has slurmctld's port, SlurmUser at the least, could send a byte now and then while root waits."""
+    monkeypatch.setattr(module, "_PAGE_SECONDS", 0.5)
+    done = threading.Event()
+
+    def drip() -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as asked:
+            while not done.wait(0.02):
+                asked.sendall(says)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        slurm = {"slurmctld_hosts": ["127.0.0.1"], "slurmctld_port": port, "accounting": False}
+        monkeypatch.setattr(module, "connect", lambda _host, _port: {"addresses": ["127.0.0.1"], "error": ""})
+        began = time.monotonic()
+        answers: list[Any] = []
+        asking = threading.Thread(
+            target=lambda: answers.extend(
+                module._reach({"slurm_conf": slurm, "release": {"daemon_http": True}}, {"entries": []})
+            ),
+            daemon=True,
+        )
+        asking.start()
+        asking.join(5)
+        done.set()
+        dripping.join(5)
+        assert answers, f"root waits after {time.monotonic() - began:.1f} s"
+        assert answers[0]["answer"] == (int(says[9:12]) if b"\n" in says else None)
 
 
 def test_a_port_that_slurmctld_does_not_have_yet() -> None:

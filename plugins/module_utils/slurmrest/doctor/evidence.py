@@ -12,7 +12,6 @@ import ctypes
 import glob
 import hashlib
 import hmac
-import http.client
 import os
 import posixpath
 import pwd
@@ -27,6 +26,7 @@ from ..host.access import describe
 from ..host.beyond import beyond
 from ..host.identity import account_facts
 from ..host.network import connect
+from ..host.page import page_status
 from ..host.proc import process, read_text
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
@@ -407,20 +407,8 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dic
     if (facts["release"] or {}).get("daemon_http") and "disable_http" not in "".join(stated):
         for entry in found:
             if entry["daemon"] == "slurmctld" and not entry["error"]:
-                entry["answer"] = _own_page(entry["host"], entry["port"])
+                entry["answer"] = page_status(entry["host"], int(entry["port"]), "/healthz", _PAGE_SECONDS)
     return found
-
-
-def _own_page(host: str, port: str) -> int | None:
-    """What slurmctld says of its health to somebody without a token: a status of HTTP; None without an answer."""
-    connection = http.client.HTTPConnection(host, int(port), timeout=_PAGE_SECONDS)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
 
 
 _MOST_REACHED = 3
