@@ -148,7 +148,9 @@ def test_refusals_are_counted_by_client(monkeypatch: pytest.MonkeyPatch) -> None
     entries = [("192.0.2.1", 401, now)] * 3 + [("192.0.2.1", 200, now), ("192.0.2.2", 401, now)]
     entries += [("192.0.2.3", 401, old), ("192.0.2.4", 200, now)]
     lines = [json.dumps({"time": t, "client": c, "status": s, "path": "/slurm/x"}) for c, s, t in entries]
-    content = "\n".join(["no JSON", *lines]).encode()
+    # nginx' account may have written anything there, and is not root.
+    odd = [json.dumps({"time": "0001-01-01T00:00:00", "client": "192.0.2.5", "status": 401, "path": ""}), "[" * 100_000]
+    content = "\n".join(["no JSON", *odd, *lines]).encode()
     monkeypatch.setattr("slurmrest.doctor.gateway.read_beginning", lambda *_words, **_more: content)
     assert _refused() == [
         {"client": "192.0.2.1", "refused": 3, "others": 1, "path": "/slurm/x"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,13 @@ def test_a_line_that_cannot_be_read_counts_once_and_as_nothing_else() -> None:
     assert dict(found.sums) == {("unread_lines_total", ()): 1}
 
 
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, json.dumps({**LINE, "bytes": "B"}).encode().replace(b'"B"', b"1e999")]
+)
+def test_what_nginx_account_writes_into_the_log_ends_nothing(line: bytes) -> None:
+    assert dict(counted(line).sums) == {("unread_lines_total", ()): 1}
+
+
 def test_labels_are_escaped() -> None:
     assert 'host="a\\"b\\\\"' in metrics(counted(written(host='a"b\\')))
 
@@ -200,6 +208,24 @@ def test_the_page_is_up_to_date_when_it_is_asked_for(tmp_path: Path, address: st
     assert found["/metrics"][:2] == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert 'status="200"' in found["/metrics"][2]
     assert found["/other"][0] == 404
+
+
+def test_who_asks_and_says_no_more_keeps_nobody_waiting(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.touch()
+    with StatusServer(("127.0.0.1", 0), str(log)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        with socket.create_connection(("127.0.0.1", server.server_address[1])):
+            link = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=3)
+            link.request("GET", "/")
+            try:
+                assert link.getresponse().status == 200
+            finally:
+                link.close()
+                server.shutdown()
+        thread.join()
+        server.follower.close()
 
 
 def test_an_address_that_somebody_else_has_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ from ..host.network import connect
 from ..host.proc import read_text
 from ..host.reading import UnsafePath, read_beginning
 from ..redaction import redacted
-from ..rest.client import ClientError, Target, request
+from ..rest.client import ClientError, Target, cut_off, request
 from ..rest.taken import said_of
 from ..slurmrestd import listeners
 from ..systemd import show
@@ -170,8 +170,10 @@ def _served(told: Mapping[str, Any]) -> dict[str, Any]:
         try:
             with (
                 socket.create_connection((found["address"].rpartition(":")[0], port), _PATIENCE) as plain,
-                context.wrap_socket(plain, server_hostname=told["name"]) as tls,
+                context.wrap_socket(plain, server_hostname=told["name"], do_handshake_on_connect=False) as tls,
+                cut_off(tls, _PATIENCE),  # nginx may be down, and somebody else there
             ):
+                tls.do_handshake()
                 der = tls.getpeercert(binary_form=True) or b""
                 tls.sendall(f"GET {_PATH} HTTP/1.0\r\nHost: {told['name']}\r\n\r\n".encode())
                 head = tls.recv(65536).decode("latin-1")
@@ -262,7 +264,8 @@ def _refused() -> list[dict[str, Any]]:
     content = read_beginning(ACCESS_LOG, _LOG_BYTES, end=True)
     counted: dict[str, dict[str, Any]] = {}
     for line in (content or b"").decode("utf-8", "replace").splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        # nginx' account, which is not root, may have written anything there.
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             entry = json.loads(line)
             when = time.mktime(time.strptime(entry["time"][:19], "%Y-%m-%dT%H:%M:%S"))
             if time.time() - when > LOOP_SECONDS:

@@ -13,6 +13,7 @@ import re
 import socket
 import socketserver
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ class Counters:
         """Count one line; what cannot be read is counted as such."""
         try:
             self._add(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             self._count("unread_lines_total")
 
     def _add(self, found: Mapping[str, Any]) -> None:
@@ -241,8 +242,7 @@ class StatusHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the page, or with what Prometheus reads."""
-        self.server.service_actions()
-        texts = {"/": page(self.server.counters, time.time()), "/metrics": metrics(self.server.counters)}
+        texts = self.server.texts()
         body = texts.get(self.path, "Only / and /metrics are here.\n").encode()
         self.send_response(200 if self.path in texts else 404)
         kind = "text/plain; version=0.0.4; charset=utf-8" if self.path == "/metrics" else "text/plain; charset=utf-8"
@@ -259,20 +259,29 @@ class StatusHandler(BaseHTTPRequestHandler):
         """Say nothing of single questions."""
 
 
-class StatusServer(socketserver.TCPServer):
-    """Answers one after the other, and reads the log meanwhile."""
+class StatusServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Answers, and reads the log meanwhile: whoever of this host asks and says no more keeps nobody from either."""
 
     allow_reuse_address = True
+    daemon_threads = True
 
     def __init__(self, address: tuple[str, int], log: str) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.follower, self.counters = Follower(log), Counters(time.time())
+        self._reading = threading.RLock()
         super().__init__(address, StatusHandler)
 
     def service_actions(self) -> None:
         """Read what has come into the log."""
-        for line in self.follower.lines():
-            self.counters.add(line)
+        with self._reading:
+            for line in self.follower.lines():
+                self.counters.add(line)
+
+    def texts(self) -> dict[str, str]:
+        """What there is to see by now, by path."""
+        with self._reading:
+            self.service_actions()
+            return {"/": page(self.counters, time.time()), "/metrics": metrics(self.counters)}
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the base class calls it
         """Say nothing of clients that went away; anything else in one line."""
