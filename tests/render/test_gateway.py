@@ -259,6 +259,24 @@ def test_pages_of_the_site_run_no_foreign_script() -> None:
     assert "root /" not in site()
 
 
+def test_an_answer_of_slurmrestd_is_no_page_of_the_gateway_s_origin() -> None:
+    """Whoever has broken into slurmrestd must not get from there to the sessions of those who ask it."""
+    for pages in ("", "/srv/slurm-pages"):
+        text = site(slurmrest_gateway_identity="pam", slurmrest_gateway_pages=pages)
+        front, inner, *ways = blocks(text, "server")
+        (policy,) = re.findall(r'(?m)^    add_header Content-Security-Policy "([^"]*)" always;$', front)
+        assert set(policy.split("; ")) == {"default-src 'none'", "frame-ancestors 'none'", "sandbox"}
+        assert re.search(r"(?m)^    add_header X-Content-Type-Options nosniff always;$", front)
+        (api,) = re.findall(r"(?ms)^    location ~ \^(.*?)^    \}", front)
+        assert "add_header" not in api, "or it would have none of the server's"
+        for way in ways:
+            assert {"Set-Cookie", "X-Cache", "X-Slurmrest-Host", "X-Slurmrest-Revision"} == set(
+                re.findall(r"proxy_hide_header (\S+);", way)
+            ), "what the gateway itself says, and counts"
+            assert "proxy_ignore_headers X-Accel-Redirect" in way
+        assert "proxy_hide_header X-Slurmrest-Host" not in inner
+
+
 def test_who_may_come() -> None:
     assert "deny" not in site()
     assert "allow 192.0.2.0/24;\n    deny all;" in site(slurmrest_gateway_clients=["192.0.2.0/24"])
