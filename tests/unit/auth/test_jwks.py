@@ -306,7 +306,10 @@ def test_a_set_is_fetched() -> None:
         assert [key.kid for key in read_all(many).keys] == ["a", "b"]
 
 
-def test_https_needs_a_certificate_that_is_trusted(certificate: Path, tmp_path: Path) -> None:
+def test_https_needs_a_certificate_that_is_trusted(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slurmrest.jwks.sources.roots_alone", lambda _path: True)
     authority = tmp_path / "ca.pem"
     authority.write_text(certificate.read_text().partition("-----END PRIVATE KEY-----\n")[2])
     with provider(document(entry()), certificate=certificate) as url:
@@ -318,6 +321,11 @@ def test_https_needs_a_certificate_that_is_trusted(certificate: Path, tmp_path: 
         other = url.replace("127.0.0.1", "localhost")
         with pytest.raises(JwksError, match="idp"):
             Source("idp", other, ca_file=str(authority)).read()
+        # Whoever changes it, and is on the way, puts a key in.
+        monkeypatch.undo()
+        authority.chmod(0o666)
+        with pytest.raises(InputError, match=r"slurm_jwks_issuers, idp: ca_file: .*others can change it"):
+            Source("idp", url, ca_file=str(authority)).read()
 
 
 @pytest.mark.usefixtures("any_port")

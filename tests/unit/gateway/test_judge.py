@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -121,14 +122,24 @@ def test_a_socket_that_nginx_may_not_enter_is_refused(settings: Settings, sock: 
 
 def test_pages_are_root_s_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = tmp_path / "pages"
-    owned = {"uid": 0, "mode": 0o755}
-    monkeypatch.setattr("slurmrest.gateway.judge.ownership", lambda _path: owned)
-    monkeypatch.setattr("slurmrest.gateway.judge.directories_above", lambda _path: [owned])
+    others = {str(tmp_path / "elsewhere" / "page.js")}
+    monkeypatch.setattr("slurmrest.gateway.judge.roots_alone", lambda path: os.path.realpath(path) not in others)
     with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_pages: .*it is none"):
         judged(replace(settings, pages=str(pages)), None)
-    pages.mkdir()
+    (pages / "deep").mkdir(parents=True)
+    (pages / "index.html").touch()
+    (pages / "deep" / "round").symlink_to(pages)
     judged(replace(settings, pages=str(pages)), None)
-    for spoilt in ({"uid": 1000}, {"mode": 0o775}, {"mode": 0o777}):
-        monkeypatch.setattr("slurmrest.gateway.judge.ownership", lambda _path, spoilt=spoilt: {**owned, **spoilt})
-        with pytest.raises(SlurmrestError, match="a directory that root alone can change"):
+    for spoilt in (pages, pages / "index.html", pages / "deep"):
+        others.add(str(spoilt))
+        with pytest.raises(SlurmrestError, match=f"others can change {spoilt}, or what it is in"):
             judged(replace(settings, pages=str(pages)), None)
+        others.remove(str(spoilt))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "page.js").touch()
+    (pages / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SlurmrestError, match=rf"others can change {pages}/more/page\.js"):
+        judged(replace(settings, pages=str(pages)), None)
+    monkeypatch.setattr(judge_module, "MOST_PAGES", 2)
+    with pytest.raises(SlurmrestError, match="more than 2 files"):
+        judged(replace(settings, pages=str(pages)), None)

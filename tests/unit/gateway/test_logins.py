@@ -141,6 +141,7 @@ def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.Monke
     authority = tmp_path / "people.pem"
     new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "people.key"]
     subprocess.run([*new, "-out", "people.pem", "-subj", "/CN=People"], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(judging, "roots_alone", lambda path: path == str(authority))
     judge_logins(settings("mtls", client_ca=str(authority)))
     leaf = tmp_path / "leaf.pem"
     plain = ["-subj", "/CN=leaf", "-addext", "basicConstraints=critical,CA:FALSE"]
@@ -150,6 +151,23 @@ def test_files_that_the_variables_name(tmp_path: Path, monkeypatch: pytest.Monke
     for path, said in ((leaf, "CA:TRUE"), (empty, "slurmrest_gateway_client_ca"), (tmp_path / "none", "No such file")):
         with pytest.raises(SlurmrestError, match=said):
             judge_logins(settings("mtls", client_ca=str(path)))
+
+
+def test_whoever_else_can_change_an_authority_says_who_is_who(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "demand", lambda _identity: HELD)
+    monkeypatch.setattr(signing, "acceptance_problem", lambda *_words: None)
+    monkeypatch.setattr("slurmrest.host.certificate.no_authorities", lambda _path: "")
+    monkeypatch.setattr(CodeFlow, "begin", lambda _flow, _query: ("", ""))
+    authority = tmp_path / "people.pem"
+    authority.touch()
+    authority.chmod(0o666)
+    provider = {"issuer": "https://login.example.org", "client_id": "gateway", "ca_file": str(authority)}
+    for said, refused in (
+        ("slurmrest_gateway_client_ca: .*others can change it", settings("mtls", client_ca=str(authority))),
+        ("slurmrest_gateway_oidc, ca_file: .*others can change it", settings("oidc", oidc=provider)),
+    ):
+        with pytest.raises(SlurmrestError, match=said):
+            judge_logins(refused)
 
 
 def test_denied_groups_are_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

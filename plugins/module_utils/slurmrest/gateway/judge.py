@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import stat
@@ -14,6 +15,7 @@ from ..host.access import directories_above, may, ownership
 from ..host.identity import account_facts, group_name
 from ..host.programs import Run
 from ..host.sockets import listening_sockets
+from ..host.trust import roots_alone
 from ..slurmrestd import address, listeners
 from .logins import DIRECTORY as LOGINS_DIRECTORY
 from .nginx import LOGS, Nginx, look
@@ -21,6 +23,9 @@ from .settings import CERTIFICATE, CERTIFICATE_KEY, LISTEN, NAME, PAGES, STATUS,
 
 COUNTERS = "/etc/systemd/system/slurmrest-counters.service"
 """The unit that counts requests."""
+
+MOST_PAGES = 10_000
+"""Files and directories of the site's pages, which are looked at one by one."""
 
 Sockets = Callable[..., "list[dict[str, Any]]"]
 
@@ -95,11 +100,24 @@ def _page_problems(settings: Settings) -> Iterator[InputError]:
         return
     reason = "it is none"
     if os.path.isdir(settings.pages):
-        found = [ownership(settings.pages), *directories_above(settings.pages)]
-        changeable = [entry for entry in found if entry["uid"] != 0 or entry["mode"] & 0o022]
-        reason = "others can change it, or what it is in" if changeable else ""
+        places = list(itertools.islice(_served(settings.pages), MOST_PAGES + 1))
+        changeable = next((place for place in places if not roots_alone(place)), "")
+        reason = f"others can change {changeable}, or what it is in" if changeable else ""
+        reason = reason or (f"it has more than {MOST_PAGES} files" if len(places) > MOST_PAGES else "")
     if reason:
-        yield InputError(PAGES, settings.pages, "a directory that root alone can change", reason)
+        yield InputError(
+            PAGES, settings.pages, "a directory that root alone can change, with all that is in it", reason
+        )
+
+
+def _served(directory: str) -> Iterator[str]:
+    """A directory and all that nginx serves from it, by links, too; each directory once."""
+    known: set[str] = set()
+    yield directory
+    for path, directories, names in os.walk(directory, followlinks=True):
+        yield from (posixpath.join(path, name) for name in (*directories, *names))
+        known.add(os.path.realpath(path))
+        directories[:] = [name for name in directories if os.path.realpath(posixpath.join(path, name)) not in known]
 
 
 def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]:

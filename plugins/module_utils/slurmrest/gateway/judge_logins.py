@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..errors import InputError, SlurmrestError
 from ..host import certificate
+from ..host.trust import roots_alone
 from ..login.oidc import Client, CodeFlow, LoginError
 from ..login.policy import Policy
 from . import signing
@@ -42,6 +43,11 @@ def _problems(settings: Settings) -> Iterator[SlurmrestError]:
         reason = certificate.no_authorities(logins.client_ca)
         if reason:
             yield InputError(CLIENT_CA, logins.client_ca, "certificates of authorities, in PEM", reason)
+    # Whoever changes one of them says who is who.
+    for variable, path in ((CLIENT_CA, logins.client_ca), (f"{PROVIDER}, ca_file", logins.provider.get("ca_file", ""))):
+        if path and os.path.exists(path) and not roots_alone(path):
+            reason = "others can change it, or what it is in"
+            yield InputError(variable, path, "a file that root alone can change", reason)
     if logins.identity == OIDC:
         try:
             CodeFlow(Client(**logins.provider)).begin("")

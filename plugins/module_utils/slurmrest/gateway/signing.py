@@ -60,7 +60,7 @@ def make(path: str, account: str, run: Run = programs.run) -> None:
     """Make a key for this account alone. Raises SlurmrestError where openssl makes none."""
     if programs.find("openssl") is None:
         raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
-    pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.LOOKING_SECONDS))
+    pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.SECONDS))
     PrivateKey.load(pem, KEY_NAME)
     owner, group = uid_for(account), account_facts(account)["gid"]
     files.make_directory(DIRECTORY, 0, 0, 0o755)

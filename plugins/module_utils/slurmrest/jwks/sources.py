@@ -7,6 +7,7 @@ that is checked, or plain http that does not leave this host; redirections and p
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ..auth import jwks
 from ..errors import InputError
+from ..host.trust import roots_alone
 from ..rest.client import ClientError, Target, request
 from ..rest.tls import Tls
 
@@ -90,10 +92,13 @@ class Source:
         target = Target.parse(f"{parts.scheme}://{parts.netloc}")
         context = None
         if parts.scheme == "https":
+            variable = f"{VARIABLE}, {self.name}: ca_file"
+            if self.ca_file and os.path.exists(self.ca_file) and not roots_alone(self.ca_file):
+                why = "others can change it, or what it is in, and with that whose keys are taken"
+                raise InputError(variable, self.ca_file, "a file that root alone can change", why)
             try:
                 context = Tls(cacert=self.ca_file or None).context()
             except InputError as error:
-                variable = f"{VARIABLE}, {self.name}: ca_file"
                 raise InputError(variable, self.ca_file, error.allowed, error.reason) from None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
