@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest.auth.bearer import Token
 from slurmrest.errors import InputError
-from slurmrest.rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target, request
+from slurmrest.rest.client import DEFAULT_TIMEOUT, MAX_LIST, Credentials, Response, Target, request
 from slurmrest.rest.payloads import job_submission
 from slurmrest.users import jobs
 from slurmrest.users.access import Access
@@ -105,7 +105,8 @@ class Client:
         data = None if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
         whole = complete_path(path, self.api_version)
-        return request(self._target, method, whole, headers={**self.headers, **kind}, body=data, timeout=timeout)
+        headers = {**self.headers, **kind}
+        return request(self._target, method, whole, headers=headers, body=data, timeout=timeout, max_body=MAX_LIST)
 
     def get(self, path: str) -> Response:
         """Send a GET."""

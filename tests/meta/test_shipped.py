@@ -39,7 +39,7 @@ MOST: dict[str, float] = {
     "slurm_upgrade": 216,
     "slurmrest_gateway": 137,
     "slurmrestd_job": 140.5,
-    "slurmrestd_verify": 144.1,
+    "slurmrestd_verify": 144.2,
     "token_watch": 103,
 }
 """Kilobytes (1000 bytes) by module."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import bearer, jwt
 from slurmrest.doctor import inquiry
+from slurmrest.rest import client
 from slurmrest.rest.client import Response
 from slurmrest.rest.tls import Tls
 
@@ -137,6 +138,24 @@ def test_a_get_of_a_client_is_repeated_and_nothing_else_is(daemon: FakeSlurmrest
     for method, other in (("POST", path), ("GET", "/slurm/nonsense")):
         found = ask(daemon, token("root"), client={"method": method, "path": other, "user": "alice"}, **asked)
         assert "repeated" not in found["client"]
+
+
+def test_a_client_s_own_request_alone_may_have_a_long_answer(
+    daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What slurmrestd says becomes many times as large in the process of root that reads it."""
+    path = "/slurm/{}/diag?x=1".format(ask(daemon, token("root"))["served"]["slurm"][-1])
+    bounds = []
+
+    def counted(*words: Any, **how: Any) -> Response:
+        bounds.append((words[2], how.get("max_body", client.MAX_BODY)))
+        return client.request(*words, **how)
+
+    monkeypatch.setattr(inquiry, "request", counted)
+    ask(daemon, token("root"), client={"method": "GET", "path": path, "user": "alice"}, client_token=token("alice"))
+    assert len(bounds) > 2
+    assert {bound for asked, bound in bounds if asked == path} == {client.MAX_LIST}
+    assert {bound for asked, bound in bounds if asked != path} == {16 << 20}
 
 
 def test_nothing_of_a_token_is_in_what_comes_back(daemon: FakeSlurmrestd) -> None:

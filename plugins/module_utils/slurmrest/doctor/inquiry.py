@@ -14,7 +14,7 @@ from ..auth import bearer, claims
 from ..errors import InputError
 from ..redaction import redacted
 from ..rest import answers
-from ..rest.client import ClientError, Credentials, Response, request
+from ..rest.client import MAX_BODY, MAX_LIST, ClientError, Credentials, Response, request
 from ..rest.tls import Tls
 
 if TYPE_CHECKING:
@@ -88,13 +88,15 @@ class _Way:
         self._tls = tls
         self._context: ssl.SSLContext | None = None
 
-    def request(self, url: str, path: str, credentials: Credentials | None = None) -> Response:
+    def request(
+        self, url: str, path: str, credentials: Credentials | None = None, max_body: int = MAX_BODY
+    ) -> Response:
         """Raises ClientError."""
         target = self._tls.target(url)
         if target.is_tls and self._context is None:
             self._context = self._tls.context()
         headers = credentials.headers() if credentials else {}
-        return request(target, "GET", path, headers=headers, timeout=TIMEOUT, context=self._context)
+        return request(target, "GET", path, headers=headers, timeout=TIMEOUT, max_body=max_body, context=self._context)
 
 
 def _ask_all(
@@ -132,12 +134,14 @@ def _settled(found: Mapping[str, Any], token: Token | None) -> bool:
     return bool(asked) and all(entry["good"] for entry in asked)
 
 
-def _ask(way: _Way, url: str, path: str, credentials: Credentials | None = None) -> dict[str, Any]:
+def _ask(
+    way: _Way, url: str, path: str, credentials: Credentials | None = None, max_body: int = MAX_BODY
+) -> dict[str, Any]:
     """One answer: status None and a kind of error where there was none; ``good`` is 200 without errors inside."""
     record: dict[str, Any] = {"path": path, "status": None, "good": False, "kind": None, "words": "", "names": []}
     record["as"] = credentials.user if credentials else ""
     try:
-        response = way.request(url, path, credentials)
+        response = way.request(url, path, credentials, max_body)
     except ClientError as error:
         return {**record, "kind": error.kind, "words": error.message}
     payload = _json(response)
@@ -178,7 +182,7 @@ def _client(
             credentials = Credentials(name, token)
             record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
             if method == "GET" and "GET" in (record.get("methods") or ()):
-                record["repeated"] = _ask(way, found["url"], path, credentials)
+                record["repeated"] = _ask(way, found["url"], path, credentials, MAX_LIST)
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
     return record

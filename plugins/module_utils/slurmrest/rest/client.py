@@ -25,7 +25,8 @@ from ..errors import InputError, SlurmrestError
 from ..slurmrestd.address import SUN_PATH_MAX, Listener
 
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
-MAX_BODY = 512 * 1024 * 1024  # bytes; 10,000 jobs were seen to be 82 MB, the nodes of a very large cluster some ten
+MAX_BODY = 16 * 1024 * 1024  # bytes; the largest answer that is no list, an OpenAPI document, has two
+MAX_LIST = 512 * 1024 * 1024  # 10,000 jobs were seen to be 82 MB, the nodes of a very large cluster some ten
 
 
 _PIECE = 65536  # bytes
@@ -212,8 +213,8 @@ def request(
     """Send one request and read the whole answer.
 
     `timeout` (seconds) bounds connecting, and then sending and reading together: a daemon that drips bytes does not
-    prolong it. `max_body` (bytes) bounds the answer. `context` is for https; without one the host's authorities count.
-    `sink` is given the body of a 200 in pieces, then not kept.
+    prolong it. `max_body` (bytes) bounds the answer, which becomes many times as large where it is read. `context` is
+    for https; without one the host's authorities count. `sink` is given the body of a 200 in pieces, then not kept.
 
     Raises ClientError when there is no complete HTTP answer.
     """

@@ -18,7 +18,7 @@ from ..slurm.api_versions import ApiVersion, api_version
 from . import answers, causes
 from .answering import Answering, Table
 from .causes import Cause
-from .client import DEFAULT_TIMEOUT, ClientError, Credentials, Response, Target, request
+from .client import DEFAULT_TIMEOUT, MAX_LIST, ClientError, Credentials, Response, Target, request
 
 OPENAPI = "/openapi/v3"
 NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
@@ -209,6 +209,7 @@ class Session:
                 headers=headers,
                 body=None if text is None else text.encode("utf-8"),
                 timeout=self.timeout,
+                max_body=MAX_LIST,
                 context=self.context,
                 sink=sink,
             )
