@@ -52,6 +52,16 @@ def test_of_a_journal_the_trouble_is_kept_latest_run_first(tools: Path, monkeypa
     ]
 
 
+@pytest.mark.parametrize("field", ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT", "INVOCATION_ID"])
+def test_a_daemon_cannot_have_the_look_end_by_what_it_sends(tools: Path, field: str) -> None:
+    """A field that is sent twice is a list, and so is one with bytes that are no text."""
+    now = 1_800_000_000.0
+    sent = json.loads(journal_line(5, "error: and more", "one", now))
+    lines = [journal_line(9, "error: refused", "one", now), json.dumps({**sent, field: ["a", "b"]})]
+    program(tools / "journalctl", "cat <<'END'\n{}\nEND".format("\n".join(lines)))
+    assert [line["text"] for line in read()] == ["error: refused", "error: and more"]
+
+
 def test_a_fatal_of_several_lines_is_kept_whole(tools: Path) -> None:
     now = 1_800_000_000.0
     lines = [

@@ -76,7 +76,8 @@ def lines(started: Started, unit: str) -> list[dict[str, Any]]:
     after: list[dict[str, Any]] = []  # what may belong to the line before it
     for entry in reversed(_entries(started)):
         message = entry.get("MESSAGE")
-        units = {entry[name] for name in _OF_UNIT if name in entry}
+        # Who sends a line can send a field twice, or bytes in it: then it is a list.
+        units = {str(entry[name]) for name in _OF_UNIT if name in entry}
         if not isinstance(message, str) or (units and unit not in units):
             continue
         if units:
