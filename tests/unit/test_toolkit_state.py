@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters import state
 from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.locks import locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +124,22 @@ def test_a_saved_cluster_comes_back_and_is_private() -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(saved.directory.stat().st_mode) == 0o700
     assert [path.name for path in saved.directory.iterdir()] == ["cluster.json"]
+
+
+def test_nobody_puts_another_directory_in_the_place_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many hosts let a group write in new directories, and a group may be everybody's."""
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "local" / "state" / "slurmrest"))
+    before = os.umask(0o002)
+    try:
+        cluster().save()
+        with locked(tmp_path / "cache" / "slurmrest" / "image.lock", waiting=None):
+            pass
+        state.write_private(tmp_path / "new" / "deep" / "token", "x")
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(made) > 6
+    assert [path for path in made if stat.S_IMODE(path.stat().st_mode) != 0o700] == []
 
 
 def test_only_cluster_is_chosen_and_several_are_not() -> None:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from slurmrest_toolkit.collection import ROOT
 from slurmrest_toolkit.support import processes
 from slurmrest_toolkit.support.errors import ClusterFailedError
+from slurmrest_toolkit.support.locks import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -79,7 +80,7 @@ def run(
         PlaybookFailedError: a task failed or a host could not be reached.
         ClusterFailedError: ansible-playbook could not run; the message has its last lines.
     """
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(log.parent)
     reader, writer = os.pipe()
     with (
         os.fdopen(reader, encoding="utf-8", errors="replace") as events,

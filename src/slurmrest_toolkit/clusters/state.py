@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import CLUSTERS, state_directory
+from slurmrest_toolkit.support.locks import CLUSTERS, make_private, state_directory
 from slurmrest_toolkit.support.waiting import LONGEST
 
 if TYPE_CHECKING:
@@ -173,13 +173,12 @@ class Cluster:
 
     def save(self) -> None:
         """Write ``cluster.json``, by rename."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self.directory / "cluster.json", json.dumps(asdict(self), indent=2) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file by one that only its owner may read; in a directory of others nobody can have put it there."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

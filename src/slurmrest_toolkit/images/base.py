@@ -17,7 +17,7 @@ from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remov
 from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of
 from slurmrest_toolkit.support import processes
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
-from slurmrest_toolkit.support.locks import BUILD, locked, runtime_directory, state_directory
+from slurmrest_toolkit.support.locks import BUILD, locked, make_private, runtime_directory, state_directory
 
 if TYPE_CHECKING:
     from slurmrest_toolkit.containers.engine import Engine
@@ -129,7 +129,8 @@ def build_suite(engine: Engine, series: str, options: tuple[str, ...], name: str
     suite = suite_of(series)
     workshop = state_directory() / BUILD
     shutil.rmtree(workshop / suite, ignore_errors=True)  # what a killed run left
-    (workshop / suite).mkdir(mode=0o700, parents=True)
+    make_private(workshop)
+    (workshop / suite).mkdir(mode=0o700)
     archive = workshop / suite / "root.tar"
     try:
         done = processes.run(

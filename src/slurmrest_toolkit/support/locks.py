@@ -47,6 +47,16 @@ def hand_over_state() -> None:
         sudo.hand_over(directory, within=False)
 
 
+def make_private(directory: Path) -> None:
+    """Have a directory, and what is missing above it, for this account alone.
+
+    ``mkdir(parents=True)`` leaves those above to the umask, and whoever may write there puts another one in its place.
+    """
+    for path in [*reversed(directory.parents), directory]:
+        if not path.is_dir():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
 def runtime_directory() -> Path:
     """Directory, private to this user and gone or stale after a reboot, of what belongs to the container engine.
 
@@ -58,7 +68,7 @@ def runtime_directory() -> Path:
         path = own / NAME
     else:  # not in a temporary directory that belongs to all
         path = platformdirs.user_cache_path(NAME, appauthor=False)
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path)
     return path
 
 
@@ -73,7 +83,7 @@ def locked(path: Path, *, waiting: Callable[[], None] | None) -> Iterator[bool]:
     Yields:
         Whether the lock is held: False only when ``waiting`` is None and another process has it.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
