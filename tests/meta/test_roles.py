@@ -166,3 +166,35 @@ def test_one_refusal_ends_a_deployment() -> None:
     # Of no controller the filter makes an empty text (tests/unit/test_filter_serving.py).
     none = "{{ [] | slurmrest.toolkit.serving_controller({}) | length }}"
     assert [play["max_fail_percentage"] for play in refusing] == [none]
+
+
+ROOTS_OWN: dict[str, set[str]] = {
+    "slurm_packages": {
+        "{{ __slurm_packages_place }}",
+        "{{ __slurm_packages_place }}/{{ slurm_packages_item | basename }}",
+    },
+    "slurmrest_gateway": {"{{ __slurmrest_gateway_key_directory }}", "{{ __slurmrest_gateway_run }}"},
+    "slurmrest_token": {"{{ slurmrest_token_textfile_directory }}/slurmrest_token.prom"},
+}
+"""What Ansible's own modules write or remove, by role: directories of root's, and a link that gets no owner or mode."""
+
+FILE_MODULES = re.compile(r"ansible\.builtin\.(assemble|blockinfile|copy|file|get_url|lineinfile|replace|template)")
+
+
+@each_role
+def test_files_where_others_may_own_the_way_are_the_engine_s(role: Path) -> None:
+    """Ansible's modules follow a link that another account has put there; host_transaction and its like do not."""
+
+    def touched(node: object) -> Iterator[str]:
+        if isinstance(node, list):
+            for child in node:
+                yield from touched(child)
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                if FILE_MODULES.match(str(key)):
+                    yield str(value.get("path") or value.get("dest"))
+            for section in ("block", "rescue", "always"):
+                yield from touched(node.get(section))
+
+    found = {name for path in role.glob("[th]a*s/**/*.yml") for name in touched(tree.load(path))}
+    assert found == ROOTS_OWN.get(role.name, set())
