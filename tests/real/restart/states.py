@@ -28,7 +28,10 @@ _THIEF = "python3 -m http.server --bind 127.0.0.1 6899"
 
 @dataclass(frozen=True)
 class State:
-    """One state: scripts of root that bring it about and mend it, and what a run says that stops for it."""
+    """One state: scripts of root that bring it about and mend it, and what a run says that stops for it.
+
+    What is said is a pattern: a deployment's first look and the look before a restart have words of their own.
+    """
 
     name: str
     script: str
@@ -56,7 +59,7 @@ STATES = (
         "scontrol create nodename=gone1 State=CLOUD CPUs=1 RealMemory=10 && "
         "sbatch --parsable --uid=alice --chdir=/tmp --output=/dev/null -w gone1 --wrap true && "
         "scontrol delete nodename=gone1",
-        "of alice (asks for gone1)",
+        r"of alice \(asks for gone1\)",
         "scancel --user=alice",
     ),
     State(
@@ -85,7 +88,9 @@ STATES = (
     ),
     State(
         "a plugin that the release has no more is named",
-        "cp -p /etc/slurm/slurm.conf /root/; sed -i 's#select/cons_tres#select/cons_res#' /etc/slurm/slurm.conf",
+        # Not with MaxNodeCount beside it, over which every command would end, and say so.
+        "cp -p /etc/slurm/slurm.conf /root/\n"
+        "sed -i 's#select/cons_tres#select/cons_res#; /^MaxNodeCount=/d' /etc/slurm/slurm.conf",
         "select/cons_res",
         "cp -p /root/slurm.conf /etc/slurm/",
         NEWER,
@@ -120,7 +125,7 @@ STATES = (
         f"cp -p /etc/slurm/slurmdbd.conf /root/; systemd-run --quiet --unit=port-thief {_THIEF}\n"
         "for n in $(seq 50); do ss -Hlnt 'sport = 6899' | grep -q . && break; sleep 0.1; done\n"
         "echo DbdPort=6899 >> /etc/slurm/slurmdbd.conf",
-        "listens there",
+        "listens there|has port 6899, which is slurmdbd's",
         "cp -p /root/slurmdbd.conf /etc/slurm/; systemctl stop port-thief",
     ),
     State(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
+from slurmrest.doctor import surroundings
 
 from tests.unit.doctor.test_doctor import RECORDED, ended, evidence, ids, judge, split
 
@@ -106,7 +108,7 @@ def test_slurmdbd_sought_on_another_port_than_its_own() -> None:
     node(data)["facts"]["slurmdbd_conf"]["dbd_port"] = "7031"
     (finding,) = judge(data).findings
     assert finding.id == "accounting-port-differs"
-    assert "listens on port 7031" in finding.cause
+    assert "gives slurmdbd port 7031" in finding.cause
     assert "AccountingStoragePort=7031" in finding.remedy
     say(data, "slurm_conf", "AccountingStoragePort", "7031")
     assert judge(data).healthy
@@ -167,3 +169,30 @@ def test_auth_alt_types_alone_is_one_finding_for_both_daemons(release: str) -> N
     (there,) = judge(types_alone(release=release)).findings
     assert there.id == "jwt-key-unset"
     assert "slurmctld" not in there.cause
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_a_port_of_slurmdbd_that_another_program_has(down: bool) -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["facts"]["slurmdbd_conf"]["dbd_port"] = "6899"
+    thief = {"kind": "tcp", "host": "127.0.0.1", "port": 6899, "path": "", "uid": 0, "pid": 9, "program": "python3"}
+    host["held"] = [thief, {**thief, "port": 6817, "program": "slurmctld"}]
+    if down:
+        host["units"]["slurmdbd"].update(active="failed", sub="failed", result="exit-code", pid=0)
+        host["journal"]["slurmdbd"] = [{"age": 1.0, "run": 0, "text": "fatal: bind: Address already in use"}]
+    (finding,) = judge(data).findings
+    assert finding.id == "daemon-port-taken"
+    assert finding.by_hand
+    assert ("would not start again" in finding.cause) is not down
+    assert [found.id for found in judge(data, preflight=True).findings] == ["daemon-port-taken"]
+    host["held"][0]["program"] = "slurmdbd"
+    assert "daemon-port-taken" not in ids(judge(data))
+
+
+def test_who_has_the_ports_of_daemons_is_looked_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        facts = {"slurm_conf": {"slurmctld_port": f"{port}-{port}"}, "slurmdbd_conf": {"dbd_port": "nonsense"}}
+        assert [entry["port"] for entry in surroundings.held(facts, ["slurmctld", "slurmdbd"])] == [port]
+        assert surroundings.held(facts, ["slurmrestd"]) == []

@@ -23,6 +23,7 @@ from .rules_gateway import RULES as GATEWAY
 from .rules_keys import RULES as KEYS
 from .rules_listeners import RULES as LISTENERS
 from .rules_munge import RULES as MUNGE
+from .rules_ports import RULES as PORTS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
 from .rules_state import RULES as STATE
@@ -39,6 +40,7 @@ SCHEMA = 1
 RULES: tuple[Rule, ...] = (
     *UNITS,
     *CONF,
+    *PORTS,
     *CONFINEMENT,
     *LISTENERS,
     *SERVICE,

@@ -38,7 +38,7 @@ from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
 from ..systemd import show
-from . import logs, munge, unit_evidence
+from . import logs, munge, surroundings, unit_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,11 +127,10 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
         "keys": _keys(facts, roles, options.get("salt") or ""),
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
-        "plugin_directories": _plugin_directories(confs),
         "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
-        "disks": _disks(facts, roles),
+        **surroundings.look(facts, roles, confs),
         "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"]),
         "unshare": _unshare(),
         "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),
@@ -445,31 +444,6 @@ def _state(slurm_conf: Mapping[str, Any]) -> dict[str, Any] | None:
         place = access.ownership(found["nearest"])
         found["writable"] = access.may(place, account, 3) if account["exists"] else None
     return found
-
-
-def _plugin_directories(confs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:
-    """Whether the directories are there that PluginDir names, by path."""
-    stated = [
-        entry["value"]
-        for conf in confs.values()
-        for entry in (conf["entries"] if conf else ())
-        if entry["key"] == "plugindir"
-    ]
-    return {path: os.path.isdir(path) for value in stated for path in value.split(":") if path}
-
-
-def _disks(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:
-    """The file systems that a daemon of this host must be able to write to."""
-    paths = ["/run", "/var/log", "/tmp", "/etc"]  # noqa: S108 - looked at, not used
-    paths += [facts["slurm_conf"]["state_save_location"] or ""] if "slurmctld" in roles else []
-    paths += ["/var/lib/mysql"] if "slurmdbd" in roles else []
-    found: dict[int, dict[str, Any]] = {}
-    for path in filter(os.path.isdir, paths):
-        status = os.statvfs(path)
-        entry = found.setdefault(os.stat(path).st_dev, {"paths": [], "bytes": status.f_bavail * status.f_frsize})
-        entry["paths"].append(path)
-        entry.update(total=status.f_blocks * status.f_frsize, inodes=status.f_favail if status.f_files else None)
-    return list(found.values())
 
 
 def _user(name: str) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..slurmrestd import listeners, spelling
 from .model import Cluster, Host, Rule, Sign
 from .remedies import everywhere, restart, start_again, without
 from .rules_units import DOWN
@@ -14,17 +12,16 @@ from .rules_units import DOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
-_BEHIND = ("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
-_READERS = {"slurm_conf": ("slurmctld", "slurmrestd"), "slurmdbd_conf": ("slurmdbd",)}
+ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
+BEHIND = ("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+READERS = {"slurm_conf": ("slurmctld", "slurmrestd"), "slurmdbd_conf": ("slurmdbd",)}
 _MOST = 3
-_ACCOUNTING_PORT = "AccountingStoragePort"
 
 
 def _read(cluster: Cluster) -> Iterator[tuple[Host, str, list[str]]]:
     """Every configuration that a daemon of its host reads, and which do."""
     for host in cluster.hosts:
-        for conf, daemons in _READERS.items():
+        for conf, daemons in READERS.items():
             readers = [daemon for daemon in daemons if daemon in host.roles]
             if readers and host.facts[conf]["readable"]:
                 yield host, conf, readers
@@ -56,7 +53,7 @@ def _include_missing(cluster: Cluster) -> Iterator[Sign]:
 def _conf_missing(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
         conf = host.facts["slurm_conf"]
-        daemons = [daemon for daemon in _READERS["slurm_conf"] if daemon in host.roles]
+        daemons = [daemon for daemon in READERS["slurm_conf"] if daemon in host.roles]
         link = (host["files"].get(conf["path"]) or {}).get("dangling")
         if (conf["exists"] and not link) or not any(host.down(daemon) for daemon in daemons):
             continue
@@ -115,7 +112,7 @@ def _plugin_directory(cluster: Cluster) -> Iterator[Sign]:
                 [host.line(conf, "PluginDir"), *(f"{path} does not exist" for path in gone)],
                 f"{everywhere(cluster, host, conf, 'PluginDir', '')} takes the line out, for the directory that Slurm "
                 "was "
-                f"built with is the default; then {restart(cluster, *_READERS[conf])}",
+                f"built with is the default; then {restart(cluster, *READERS[conf])}",
             )
 
 
@@ -150,82 +147,13 @@ def _gone(host: Host) -> frozenset[str]:
     return frozenset(release.removed_plugins if release else ())
 
 
-# --- ports -----------------------------------------------------------------------------------------------------------
-
-
-def _ports(host: Host) -> Iterator[tuple[str, range, str]]:
-    """The ports that daemons of one host take, by name, with where that is said."""
-    slurm, dbd = host.facts["slurm_conf"], host.facts["slurmdbd_conf"]
-    if "slurmctld" in host.roles and slurm["readable"]:
-        yield from _port("slurmctld", slurm["slurmctld_port"], host.line("slurm_conf", "SlurmctldPort"))
-    if "slurmdbd" in host.roles and dbd["readable"]:
-        yield from _port("slurmdbd", dbd["dbd_port"], host.line("slurmdbd_conf", "DbdPort"))
-    if (host.facts.get("units") or {}).get("slurmd", {}).get("active") == "active" and slurm["readable"]:
-        yield from _port("slurmd", slurm["slurmd_port"], host.line("slurm_conf", "SlurmdPort"))
-    for entry in host.unit["listeners"] if "slurmrestd" in host.roles else ():
-        listener = spelling.read(entry["text"])
-        if listener and listener.kind == "tcp":
-            yield "slurmrestd", range(listener.port, listener.port + 1), f"{entry['origin']}: {listener}"
-
-
-def _port(daemon: str, text: str, where: str) -> Iterator[tuple[str, range, str]]:
-    try:
-        yield daemon, listeners.port_range(str(text)), where
-    except InputError:
-        return
-
-
-def _collisions(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.hosts:
-        taken = list(_ports(host))
-        for number, (first, ports, where) in enumerate(taken):
-            for second, others, also in taken[number + 1 :]:
-                both = sorted(set(ports) & set(others))
-                # Two listeners of slurmrestd, and slurmrestd within SlurmctldPort, have rules of their own.
-                if not both or first == second or {first, second} == {"slurmctld", "slurmrestd"}:
-                    continue
-                yield Sign(
-                    host.name,
-                    f"{first} and {second} are both given port {both[0]}: the one that starts second ends.",
-                    [where, also],
-                    f"Give {second} another port, in every file that names it (SlurmctldPort, SlurmdPort and "
-                    "AccountingStoragePort in slurm.conf, DbdPort in slurmdbd.conf, slurmrestd_service_listen), then "
-                    "restart "
-                    f"{host.service(first)} and {host.service(second)}.",
-                )
-
-
-def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
-    for dbd in cluster.role("slurmdbd"):
-        conf = dbd.facts["slurmdbd_conf"]
-        for host in cluster.hosts if conf["readable"] else ():
-            slurm = host.facts["slurm_conf"]
-            if not set(host.roles) & set(_READERS["slurm_conf"]) or not slurm["readable"] or not slurm["accounting"]:
-                continue
-            named = slurm["accounting_storage_host"] or "localhost"
-            local = host.name == dbd.name and named in ("localhost", "127.0.0.1", "::1")
-            if not local and named not in (dbd.name, *(conf.get("dbd_hosts") or [conf.get("dbd_host")])):
-                continue  # another slurmdbd, or a name that does not show whose it is
-            entry = host.entry("slurm_conf", _ACCOUNTING_PORT)
-            asked, listens = (entry[0] if entry else "6819"), str(conf["dbd_port"])
-            if asked != listens:
-                yield Sign(
-                    host.name,
-                    f"slurmdbd listens on port {listens}, and slurm.conf of this host asks for it on {asked}.",
-                    [f"{dbd.name}: {dbd.line('slurmdbd_conf', 'DbdPort')}", host.line("slurm_conf", _ACCOUNTING_PORT)],
-                    f"{everywhere(cluster, host, 'slurm_conf', _ACCOUNTING_PORT, f'{_ACCOUNTING_PORT}={listens}')}, "
-                    "and in every "
-                    f"other copy of slurm.conf; then {restart(cluster, *_READERS['slurm_conf'])}",
-                )
-
-
 RULES = (
     Rule(
         "include-missing",
         "A file that the configuration includes is missing",
         "slurm.conf(5), INCLUDE",
         _include_missing,
-        (*_ALL_DOWN, *_BEHIND, "not-listening", "listens-elsewhere", "listener-silent", "configuration-differs"),
+        (*ALL_DOWN, *BEHIND, "not-listening", "listens-elsewhere", "listener-silent", "configuration-differs"),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
         preflight=True,
         by_hand="what the missing file says is the site's",
@@ -235,7 +163,7 @@ RULES = (
         "slurm.conf is not there",
         "slurm.conf(5), DESCRIPTION",
         _conf_missing,
-        (*_ALL_DOWN, *_BEHIND, "slurmctld-skipped", "condition-failed", "not-listening", "configuration-differs"),
+        (*ALL_DOWN, *BEHIND, "slurmctld-skipped", "condition-failed", "not-listening", "configuration-differs"),
         fatals=r"(?i)configuration|slurm\.conf|s_p_parse|cannot stat|unable to|ClusterName",
         by_hand="what it said is the site's",
     ),
@@ -244,7 +172,7 @@ RULES = (
         "The configuration has a key that this release does not have",
         "slurm.conf(5); release notes",
         _unknown_keys,
-        (*_ALL_DOWN, *_BEHIND, "not-listening", "configuration-differs"),
+        (*ALL_DOWN, *BEHIND, "not-listening", "configuration-differs"),
         fatals=r"(?i)configuration|pars",
     ),
     Rule(
@@ -252,7 +180,7 @@ RULES = (
         "The configuration has lines that Slurm does not take",
         "slurm.conf(5), DESCRIPTION",
         _not_understood,
-        (*_ALL_DOWN, *_BEHIND, "not-listening"),
+        (*ALL_DOWN, *BEHIND, "not-listening"),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|pars",
         by_hand="what the lines were to say is not seen here",
     ),
@@ -261,7 +189,7 @@ RULES = (
         "PluginDir does not exist",
         "slurm.conf(5), PluginDir",
         _plugin_directory,
-        (*_ALL_DOWN, *_BEHIND, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
+        (*ALL_DOWN, *BEHIND, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
         fatals=r"(?i)plugin|context",
         preflight=True,
     ),
@@ -270,27 +198,8 @@ RULES = (
         "The configuration has a value that this release does not have",
         "slurm.conf(5); release notes",
         _removed,
-        (*_ALL_DOWN, *_BEHIND),
+        (*ALL_DOWN, *BEHIND),
         fatals=r"(?i)plugin|context|invalid|unknown",
-        preflight=True,
-    ),
-    Rule(
-        "ports-collide",
-        "Two daemons of Slurm are given one port",
-        "slurm.conf(5), SlurmctldPort; slurmdbd.conf(5), DbdPort",
-        _collisions,
-        (*_ALL_DOWN, *_BEHIND, "port-taken", "listener-silent"),
-        fatals=r"(?i)address already in use|already is listening|bind",
-        preflight=True,
-        by_hand="which ports are free, and pass the firewalls, is the site's to say",
-    ),
-    Rule(
-        "accounting-port-differs",
-        "slurmdbd is asked on another port than its own",
-        "slurmdbd.conf(5), DbdPort; slurm.conf(5), AccountingStoragePort",
-        _accounting_port,
-        ("slurmctld-failed", *_BEHIND),
-        fatals=r"(?i)slurmdbd|persistent connection|accounting_storage",
         preflight=True,
     ),
 )
