@@ -103,6 +103,15 @@ def test_slurmrestd_on_the_port_of_slurmdbd() -> None:
     assert ids(judge(data)) == ["ports-collide"]
 
 
+def test_a_removed_plugin_that_is_named_without_its_kind() -> None:
+    data = evidence()
+    say(data, "slurm_conf", "JobSubmitPlugins", "all_partitions,Cray_Aries")
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-removed"
+    assert "has no job_submit/cray_aries any more" in finding.cause
+    assert finding.remedy.startswith("`sed -i --follow-symlinks '9c JobSubmitPlugins=all_partitions' /etc/slurm_conf`")
+
+
 def test_slurmdbd_sought_on_another_port_than_its_own() -> None:
     data = evidence()
     node(data)["facts"]["slurmdbd_conf"]["dbd_port"] = "7031"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..slurm import plugin_kinds
 from .model import Cluster, Host, Rule, Sign
 from .remedies import everywhere, restart, start_again, without
 from .rules_units import DOWN
@@ -120,12 +121,12 @@ def _removed(cluster: Cluster) -> Iterator[Sign]:
     for host, conf, daemons in _read(cluster):
         content, release = host["confs"][conf], host.release
         for item in content["entries"] if content and release else ():
-            gone = [name for name in item["value"].lower().replace(" ", "").split(",") if name in _gone(host)]
+            gone = [name for name in item["value"].replace(" ", "").split(",") if _full(item, name) in _gone(host)]
             if gone and release:
                 yield Sign(
                     host.name,
-                    f"Slurm {release.series} has no {', '.join(gone)} any more; scontrol still reads such a file, and "
-                    "the daemon ends.",
+                    f"Slurm {release.series} has no {', '.join(_full(item, name) for name in gone)} any more; scontrol "
+                    "still reads such a file, and the daemon ends.",
                     [f"{item['origin']}: {item['name']}={item['value']}"],
                     f"{_left(item, gone)}, then {_restart(host, daemons)}; the same in every other copy of the file. "
                     "What "
@@ -135,11 +136,16 @@ def _removed(cluster: Cluster) -> Iterator[Sign]:
 
 def _left(item: Mapping[str, Any], gone: Sequence[str]) -> str:
     """What is left of a list without some names; without any, the line goes and the default counts."""
-    left = ",".join(name for name in item["value"].replace(" ", "").split(",") if name.lower() not in gone)
+    left = ",".join(name for name in item["value"].replace(" ", "").split(",") if name not in gone)
     path, _, number = item["origin"].rpartition(":")
     if not left:
         return without([item["origin"]])
     return f"`sed -i --follow-symlinks '{number}c {item['name']}={left}' {path}`"
+
+
+def _full(item: Mapping[str, Any], name: str) -> str:
+    """A plugin with its kind, as the release table has it."""
+    return "/".join(filter(None, plugin_kinds.split(item["key"], name.lower())))
 
 
 def _gone(host: Host) -> frozenset[str]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..slurm import plugin_kinds
 from ..slurm.conf import Entry, SlurmConf
 from ..slurm.host_lists import MOST_NAMES, expand
 from .restarting import Restarting
@@ -34,15 +35,6 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
 }
 """What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main())."""
 
-_KINDS = {
-    "authalttypes": "auth",
-    "jobsubmitplugins": "job_submit",
-    "mcsplugin": "mcs",
-    "nodefeaturesplugins": "node_features",
-    "prepplugins": "prep",
-    "slurmctldplugstack": "slurmctld",
-    "storagetype": "accounting_storage",
-}
 _WITHIN = {"cred_slurm": "auth_slurm"}
 """Plugins that another one's file holds: Slurm has no cred_slurm.so, and it serves (seen in Debian 13)."""
 
@@ -159,9 +151,7 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
         value = entry.value if entry else shown.get(key.lower(), "")
         where = f"{entry.file}:{entry.line} {key}" if entry else key
         for item in re.split(r"[,\s]+", value):
-            kind, slash, name = item.partition("/")
-            if not slash:
-                kind, name = _KINDS.get(key.lower(), ""), item
+            kind, name = plugin_kinds.split(key, item)
             if kind and name.lower() not in _NO_FILE and not name.startswith("("):
                 file = f"{kind}_{name}".lower()
                 found.setdefault(_WITHIN.get(file, file), (where, f"{kind}/{name}"))
