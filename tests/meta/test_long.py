@@ -18,8 +18,8 @@ FILE, FUNCTION = 400, 40
 FILES = {
     "plugins/module_utils/slurmrest/doctor/evidence.py": 497,
     "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 736,
-    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 492,
-    "plugins/module_utils/slurmrest/doctor/rules_service.py": 621,
+    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 460,
+    "plugins/module_utils/slurmrest/doctor/rules_service.py": 592,
     "plugins/module_utils/slurmrest/merge/host.py": 519,
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,

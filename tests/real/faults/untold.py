@@ -1,4 +1,7 @@
-"""Faults that nobody had told the doctor about: limits of a unit, names, addresses, a database that is another one."""
+"""Faults that nobody had told the doctor about: limits of a unit, names, addresses, a database that is another one.
+
+Of what a unit may take away containers know limits and families of addresses; namespaces and cgroups they pass over.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,22 @@ _SITE = "> $DROPINS/zz-site.conf; again slurmrestd"
 
 LIMITS = (
     Fault(
-        "conf-hidden",
-        "systemd: a drop-in hides /etc/slurm from slurmrestd",
-        "unit-confines",
-        f"printf '[Service]\\nInaccessiblePaths=/etc/slurm\\n' {_SITE}",
-    ),
-    Fault(
-        "network-private",
-        "systemd: a drop-in gives slurmrestd a network of its own, where nobody reaches its port",
-        "unit-confines",
-        f"printf '[Service]\\nPrivateNetwork=yes\\n' {_SITE}",
-    ),
-    Fault(
         "address-families",
         "systemd: a drop-in lets slurmrestd have UNIX sockets only",
         "unit-confines",
         f"printf '[Service]\\nRestrictAddressFamilies=\\nRestrictAddressFamilies=AF_UNIX\\n' {_SITE}",
     ),
     Fault(
-        "tasks-few",
+        "threads-few",
         "systemd: a drop-in leaves slurmrestd no room for threads",
         "unit-confines",
-        f"printf '[Service]\\nTasksMax=1\\n' {_SITE}",
+        f"printf '[Service]\\nLimitNPROC=1\\n' {_SITE}",
     ),
     Fault(
         "memory-little",
         "systemd: a drop-in leaves slurmrestd no memory",
         "unit-confines",
-        f"printf '[Service]\\nMemoryMax=2M\\nMemorySwapMax=0\\n' {_SITE}",
+        f"printf '[Service]\\nLimitAS=24M\\n' {_SITE}",
     ),
     Fault(
         "files-few",
@@ -58,7 +49,7 @@ LIMITS = (
     Fault(
         "parsers-gone",
         "The files of the data parsers are gone",
-        "plugin-unknown",
+        "slurmrestd-missing",
         "d=$(dirname /usr/lib/*/slurm-wlm/rest_auth_jwt.so); mkdir /root/parsers; mv $d/data_parser_* /root/parsers/\n"
         "again slurmrestd",
         undo="d=$(dirname /usr/lib/*/slurm-wlm/rest_auth_jwt.so); mv /root/parsers/* $d/; rmdir /root/parsers",
@@ -127,7 +118,7 @@ NAMES = (
     Fault(
         "key-directory-closed",
         "JWT key: SlurmUser may not enter a directory above it",
-        "jwt-key-owner",
+        "jwt-key-closed",
         "chown root: /var/lib/slurm/jwt; chmod 0700 /var/lib/slurm/jwt; again slurmdbd slurmctld",
         on="slurmctld",
         restart=("slurmdbd", "slurmctld"),

@@ -72,6 +72,8 @@ def test_a_place_is_tried_by_name_and_port() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("fatal: Database schema is from a newer version of Slurm, downgrading is not possible.", "a newer slurmdbd"),
+        ("error: mysql_real_connect failed: 1226 User 'slurm' has exceeded the 'max_user_connections' resource", "few"),
         ("error: mysql_real_connect failed: 1045 Access denied for user 'slurm'@'localhost'", "refuses the login"),
         ("error: mysql_query failed: 1290 The MariaDB server is running with the --read-only option", "is read-only"),
         ("error: mysql_real_connect failed: 2003 Can't connect to MySQL server on 'db' (111)", "does not reach"),

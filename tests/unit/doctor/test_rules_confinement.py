@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from slurmrest.doctor import surroundings
 from slurmrest.doctor import unit_evidence as module
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd import unit_places
@@ -37,7 +38,8 @@ def broken(*lines: tuple[str, str], words: str = "", down: bool = True, **fields
         (("RestrictAddressFamilies", "AF_UNIX"), "fatal: main: socket: Address family not supported by protocol", {}),
         (("RestrictAddressFamilies", "~AF_INET AF_INET6"), "fatal: Address family not supported by protocol", {}),
         (("TasksMax", "1"), "fatal: pthread_create error Resource temporarily unavailable", {}),
-        (("LimitNOFILE", "6"), "fatal: epoll_create: Too many open files", {}),
+        (("LimitNOFILE", "64"), "fatal: epoll_create: Too many open files", {}),
+        (("LimitNOFILE", "6:6"), "fatal: Unable to find plugin: rest_auth/jwt", {}),
         (("MemoryMax", "2M"), "slurmrestd.service: A process of this unit has been killed by the OOM killer.", {}),
         (("MemoryMax", "2M"), "", {"result": "oom-kill"}),
     ],
@@ -62,8 +64,8 @@ def test_other_ends_are_not_the_units_doing() -> None:
     lines = [("TasksMax", "512"), ("LimitNOFILE", "4096"), ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")]
     data = broken(*lines, ("InaccessiblePaths", "/home"), words="fatal: something else")
     assert ids(judge(data)) == ["slurmrestd-failed"]
-    data = broken(("InaccessiblePaths", "/etc/slurm"), words="fatal: something else")
-    assert "slurmrestd-failed" in ids(judge(data))
+    data = broken(("InaccessiblePaths", "/etc/slurm"), ("PrivateNetwork", "yes"), words="fatal: something else")
+    assert ids(judge(data)) == ["slurmrestd-failed"]
 
 
 def test_a_confined_one_that_works_is_sound() -> None:
@@ -95,17 +97,37 @@ def test_the_lines_are_read_with_where_they_stand() -> None:
     ]
 
 
-def test_an_address_that_is_none_of_the_host() -> None:
-    data = broken(words="fatal: getaddrinfo() failed: Name or service not known")
+@pytest.mark.parametrize("down", [False, True])
+def test_an_address_that_is_none_of_the_host(down: bool) -> None:
+    data = broken(words="fatal: bind: Cannot assign requested address", down=down)
     host = data["hosts"]["node1"]
+    text = host["facts"]["unit"]["listeners"][0]["text"]
+    host["expected"] = [entry["text"] for entry in host["facts"]["unit"]["listeners"]]
+    host["not_here"] = {text: "Cannot assign requested address"}
     (finding,) = judge(data).findings
     assert finding.id == "listener-not-here"
     assert finding.by_hand
-    host["expected"] = ["0.0.0.0:6820"]
-    host["facts"]["unit"]["listeners"][0]["text"] = "nowhere:6820"
+    host["expected"] = ["127.0.0.2:6820"]
     (finding,) = judge(data).findings
     assert "deploy.yml" in finding.remedy
     assert not finding.by_hand
+
+
+def test_a_name_that_is_lost_while_it_serves_is_no_fault() -> None:
+    data = evidence()
+    data["hosts"]["node1"]["not_here"] = {"0.0.0.0:6820": "Name or service not known"}
+    assert judge(data).healthy
+
+
+def test_addresses_of_others_are_seen() -> None:
+    def told(host: str) -> dict[str, Any]:
+        return {"text": f"{host}:6820", "listener": {"kind": "tcp", "host": host, "port": 6820}}
+
+    assert surroundings.not_here([told("127.0.0.1"), told("localhost"), told(""), told("0.0.0.0")]) == {}
+    assert set(surroundings.not_here([told("192.0.2.9"), told("no.such.invalid")])) == {
+        "192.0.2.9:6820",
+        "no.such.invalid:6820",
+    }
 
 
 def test_a_socket_whose_file_was_removed() -> None:
@@ -116,3 +138,31 @@ def test_a_socket_whose_file_was_removed() -> None:
     host["directories"][entry["path"]]["socket"] = False
     (finding,) = judge(data).findings
     assert (finding.id, finding.remedy) == ("socket-removed", "`systemctl restart slurmrestd`")
+
+
+def test_plugins_of_slurmrestd_that_are_gone() -> None:
+    data = broken(words="fatal: No data_parsers plugins loaded. Refusing to load.")
+    data["hosts"]["node1"]["facts"]["plugins"]["data_parser"] = []
+    (finding,) = judge(data).findings
+    assert finding.id == "slurmrestd-missing"
+    assert finding.cause == "slurmrestd is there, and of its plugins data_parser there is none."
+    assert finding.by_hand
+
+
+def test_a_directory_of_the_key_that_is_closed() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    for daemon in ("slurmctld", "slurmdbd"):
+        host["keys"][daemon]["directory_problems"] = ["/var/lib/slurm/jwt cannot be entered by slurm"]
+        host["units"][daemon].update(active="failed", sub="failed", result="exit-code", pid=0)
+        text = "fatal: auth/jwt: cannot stat '/var/lib/slurm/jwt/jwt_hs256.key': Permission denied"
+        host["journal"][daemon] = [{"age": 1.0, "run": 0, "text": text}]
+    (finding,) = judge(data).findings
+    assert finding.id == "jwt-key-closed"
+    assert finding.remedy == (
+        "`chown slurm: /var/lib/slurm/jwt; chmod 0700 /var/lib/slurm/jwt`; "
+        "`systemctl reset-failed slurmdbd slurmctld; systemctl restart slurmdbd slurmctld`"
+    )
+    for daemon in ("slurmctld", "slurmdbd"):
+        host["keys"][daemon]["directory_problems"] = ["/var/lib/slurm cannot be entered by slurm"]
+    assert judge(data).findings[0].remedy.startswith("`chown root: /var/lib/slurm; chmod a+x,go-w /var/lib/slurm`")

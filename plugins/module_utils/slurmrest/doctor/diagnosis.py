@@ -20,6 +20,8 @@ from .rules_conf import RULES as CONF
 from .rules_confinement import RULES as CONFINEMENT
 from .rules_controllers import RULES as CONTROLLERS
 from .rules_gateway import RULES as GATEWAY
+from .rules_installed import RULES as INSTALLED
+from .rules_key_place import RULES as KEY_PLACE
 from .rules_keys import RULES as KEYS
 from .rules_listeners import RULES as LISTENERS
 from .rules_munge import RULES as MUNGE
@@ -43,8 +45,10 @@ RULES: tuple[Rule, ...] = (
     *PORTS,
     *CONFINEMENT,
     *LISTENERS,
+    *INSTALLED,
     *SERVICE,
     *KEYS,
+    *KEY_PLACE,
     *STATE,
     *CONTROLLERS,
     *MUNGE,

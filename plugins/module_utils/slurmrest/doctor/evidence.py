@@ -130,7 +130,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
-        **surroundings.look(facts, roles, confs),
+        **surroundings.look(facts, roles, confs, quick=quick),
         "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"]),
         "unshare": _unshare(),
         "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),

@@ -114,6 +114,22 @@ _UNUSABLE = (
         ),
     ),
     (
+        r"(?i)newer version of Slurm|schema is too new",
+        "The database was converted by a newer slurmdbd than this one, which cannot use it.",
+        (
+            "Install the newer slurmdbd again, or restore a dump of the database from before its conversion; then "
+            "systemctl restart slurmdbd"
+        ),
+    ),
+    (
+        r"(?i)max_user_connections|too many connections",
+        "The database gives slurmdbd too few connections.",
+        (
+            "Raise max_connections of the database, or MAX_USER_CONNECTIONS of slurmdbd's user; then systemctl restart "
+            "slurmdbd"
+        ),
+    ),
+    (
         r"command denied to user",
         "The database lets slurmdbd in, and does not let it do what it has to.",
         ("GRANT ALL on its database (StorageLoc) to slurmdbd's user; then systemctl restart slurmdbd"),

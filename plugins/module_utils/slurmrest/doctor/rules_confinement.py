@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Line = Mapping[str, str]  # key, value, origin
     Found = tuple[Line, str, Sequence[str]]  # the line, what it means, what else was seen
 
-_UNSEEN = r"cannot stat|Permission denied|No such file|unable to (?:stat|open|read)"
+_UNSEEN = r"cannot stat|Permission denied|No such file|[Uu]nable to (?:stat|open|read|process)"
 _HIDING = ("InaccessiblePaths", "TemporaryFileSystem")
 _NETWORKS = ("PrivateNetwork", "NetworkNamespacePath")
 _FAMILIES = "RestrictAddressFamilies"
@@ -32,9 +32,11 @@ _LIMITS = {
 }
 """Limits, and how slurmrestd or systemd tells of one that was reached."""
 
+_FEWEST = {"TasksMax": 8, "LimitNPROC": 8, "LimitNOFILE": 24}
+
 _WORDS = (
     r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
-    r"|pthread_create|temporarily unavailable|too many open files|memory|segment"
+    r"|pthread_create|temporarily unavailable|too many open files|memory|segment|plugin"
 )
 
 
@@ -63,13 +65,15 @@ def _hides(host: Host, lines: Sequence[Line]) -> Found | None:
         for word in line["value"].split() if line["key"] in _HIDING else ():
             path = word.lstrip("-+").partition(":")[0].rstrip("/")
             if path.startswith("/") and f"{conf['path']}/".startswith(f"{path}/"):
-                said = host.said("slurmrestd", _UNSEEN)
+                said = [text for text in host.words("slurmrestd") if re.search(_UNSEEN, text)]
+                if host.down("slurmrestd") and not said:
+                    continue  # it ended over something else
                 return line, f"The unit hides {path} from slurmrestd, and {conf['path']} is there.", said[:1]
     return None
 
 
 def _apart(host: Host, lines: Sequence[Line]) -> Found | None:
-    for line in lines:
+    for line in lines if not host.down("slurmrestd") else ():
         if line["key"] in _NETWORKS and line["value"].lower() not in ("no", "false", "off", "0"):
             cause = (
                 "The unit gives slurmrestd a network of its own: nobody reaches its ports, and it reaches no slurmctld."
@@ -98,9 +102,15 @@ def _limits(host: Host, lines: Sequence[Line]) -> Found | None:
     for line in lines:
         pattern = _LIMITS.get(line["key"])
         said = [text for text in words if pattern and re.search(pattern, text)]
-        if said:
-            return line, f"The unit leaves slurmrestd too little: {line['key']}={line['value']}.", said[:1]
+        if said or (words and _hardly_any(line)):
+            return line, f"The unit leaves slurmrestd too little: {line['key']}={line['value']}.", said[:1] or words[:1]
     return None
+
+
+def _hardly_any(line: Line) -> bool:
+    """With so little no slurmrestd starts, whatever it says of it."""
+    number = line["value"].partition(":")[0]
+    return number.isdigit() and int(number) < _FEWEST.get(line["key"], 0)
 
 
 def _quoted(line: Line) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
@@ -12,7 +11,7 @@ from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     Key = Mapping[str, Any]
 
@@ -21,16 +20,16 @@ JWT = "jwt.html, Setup"
 CLOCK_SECONDS = 30.0
 """How far clocks may be apart: a token's ``exp`` is compared without leeway, munge allows five minutes."""
 
-_ANSWERS = ("token-not-minted", "token-refused", "accounting-refused")
-_REFUSALS = ("slurmctld-failed", "slurmdbd-failed", "plugin-fails", *_ANSWERS)
+ANSWERS = ("token-not-minted", "token-refused", "accounting-refused")
+REFUSALS = ("slurmctld-failed", "slurmdbd-failed", "plugin-fails", *ANSWERS)
 _IN_ORDER = ("slurmdbd", "slurmctld", "slurmrestd")
-_KEY_FATALS = r"auth/jwt: .*(?:cannot stat|Could not load key)|create_mmap"
+KEY_FATALS = r"auth/jwt: .*(?:cannot stat|Could not load key)|create_mmap"
 
 
 # --- the key ---------------------------------------------------------------------------------------------------------
 
 
-def _each_key(cluster: Cluster) -> Iterator[tuple[Host, str, Key]]:
+def each_key(cluster: Cluster) -> Iterator[tuple[Host, str, Key]]:
     """Every key that was seen; daemons that share a file share its faults, so it comes once a host."""
     for host in cluster.hosts:
         done = set()
@@ -40,7 +39,7 @@ def _each_key(cluster: Cluster) -> Iterator[tuple[Host, str, Key]]:
                 yield host, daemon, key
 
 
-def _words(host: Host) -> list[str]:
+def key_words(host: Host) -> list[str]:
     """What the daemons said of their key when they ended."""
     return [
         text
@@ -56,7 +55,7 @@ def _owner_and_mode(key: Key) -> str:
 
 def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
-        for host, daemon, key in _each_key(cluster):
+        for host, daemon, key in each_key(cluster):
             if fault(key) and not (fault is _missing and _unnamed(host, daemon)):
                 where = host.line(CONFS[daemon], "AuthAltParameters")
                 seen = _owner_and_mode(key) if key["exists"] else f"{key['path']} does not exist"
@@ -67,7 +66,7 @@ def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable
                 yield Sign(
                     host.name,
                     cause.format(reader=reader),
-                    [seen, where, *_words(host)],
+                    [seen, where, *key_words(host)],
                     (f"`rm {path}`, then " if dangling else "")
                     + remedy.format(reader=reader, path=path, again=restart(cluster, "slurmdbd", "slurmctld")),
                 )
@@ -102,36 +101,6 @@ def _owned_wrongly(key: Key) -> bool:
     if not key["exists"]:
         return False
     return key["uid"] not in (0, key["reader_uid"]) or not key["readable"]
-
-
-def _open_directory(key: Key) -> bool:
-    return bool(key["directory_problems"])
-
-
-def _directory(cluster: Cluster) -> Iterator[Sign]:
-    for host, _daemon, key in _each_key(cluster):
-        if _open_directory(key):
-            yield Sign(
-                host.name,
-                "Who may write a directory above the key may put another key in its place.",
-                [*key["directory_problems"], *_words(host)],
-                f"{_closed(key)}, and a new key (playbooks/rotate_jwt_key.yml) where strangers could have read this "
-                "one.",
-            )
-
-
-def _closed(key: Key) -> str:
-    """Close the directories that let others in: the key's own is its reader's, those above are root's."""
-    wrong = [path for path in (one["path"] for one in key["directories"]) if _is_named(path, key["directory_problems"])]
-    own, reader = posixpath.dirname(key["real_path"]), key["reader"]
-    return join(
-        f"`chown {reader}: {path}; chmod 0700 {path}`" if path == own else f"`chown root: {path}; chmod go-w {path}`"
-        for path in wrong
-    )
-
-
-def _is_named(path: str, problems: Sequence[str]) -> bool:
-    return any(problem.startswith(f"{path} ") for problem in problems)
 
 
 def _differ(cluster: Cluster) -> Iterator[Sign]:
@@ -276,8 +245,8 @@ def _no_key(cluster: Cluster) -> Iterator[Sign]:
             host.name,
             cause,
             [host.line(name, "AuthAltParameters"), *host.said(daemon, r"jwt_key|auth/jwt|key file|create_mmap")[:1]],
-            f"AuthAltParameters=jwt_key=PATH in {conf['path']}, the same key in slurm.conf and slurmdbd.conf, then "
-            f"restart {daemon}; or {ROLE}",
+            f"{ROLE} states it, then {start_again([daemon])}; or by hand AuthAltParameters=jwt_key=PATH in "
+            f"{conf['path']}, the same key in slurm.conf and slurmdbd.conf.",
         )
 
 
@@ -360,7 +329,7 @@ RULES = (
         "The plugin auth/jwt is not installed",
         "jwt.html, Prerequisites",
         _no_plugin,
-        (*_REFUSALS, "slurmrestd-failed", "restart-loop", "slurmrestd-stopped", "listens-elsewhere"),
+        (*REFUSALS, "slurmrestd-failed", "restart-loop", "slurmrestd-stopped", "listens-elsewhere"),
         fatals=r"jwt",
     ),
     Rule(
@@ -368,7 +337,7 @@ RULES = (
         "AuthAltTypes is misspelt",
         "slurm.conf(5), AuthAltTypes; jwt.html, Setup",
         _spelling,
-        (*_REFUSALS, "configuration-differs"),
+        (*REFUSALS, "configuration-differs"),
         fatals=r"auth plugin|auth context|authentication plugin|missing symbols",
     ),
     Rule(
@@ -376,7 +345,7 @@ RULES = (
         "slurmctld does not accept tokens",
         JWT,
         _absent("slurmctld"),
-        (*_ANSWERS, "configuration-differs"),
+        (*ANSWERS, "configuration-differs"),
     ),
     Rule(
         "auth-alt-missing-slurmdbd",
@@ -390,15 +359,15 @@ RULES = (
         "There are JWKS and no HS256 key, but HS256 tokens are in use",
         "jwt.html, Integration with JWKS",
         _jwks_only,
-        (*_ANSWERS, "configuration-differs"),
+        (*ANSWERS, "configuration-differs"),
     ),
     Rule(
         "jwt-key-unset",
         "The configuration names no JWT key",
         JWT,
         _no_key,
-        (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
-        fatals=rf"jwt_key|auth/jwt|{_KEY_FATALS}",
+        (*REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
+        fatals=rf"jwt_key|auth/jwt|{KEY_FATALS}",
     ),
     Rule(
         "jwt-key-missing",
@@ -409,8 +378,8 @@ RULES = (
             "The file that AuthAltParameters names does not exist.",
             f"{ROLE} makes or copies the key; then {{again}}",
         ),
-        (*_REFUSALS, "jwt-key-not-loaded"),
-        fatals=_KEY_FATALS,
+        (*REFUSALS, "jwt-key-not-loaded"),
+        fatals=KEY_FATALS,
     ),
     Rule(
         "jwt-key-empty",
@@ -421,8 +390,8 @@ RULES = (
             "The key file is empty, which the daemons refuse.",
             f"`rm {{path}}`, then {ROLE}, then {{again}}",
         ),
-        (*_REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
-        fatals=_KEY_FATALS,
+        (*REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
+        fatals=KEY_FATALS,
         preflight=True,
     ),
     Rule(
@@ -446,8 +415,8 @@ RULES = (
             "The key must belong to root or {reader}, and {reader} must be able to read it.",
             "`chown {reader}: {path}; chmod 0600 {path}`, then {again}",
         ),
-        _REFUSALS,
-        fatals=rf"{_KEY_FATALS}|key file is insecure",
+        REFUSALS,
+        fatals=rf"{KEY_FATALS}|key file is insecure",
         preflight=True,
     ),
     Rule(
@@ -459,11 +428,10 @@ RULES = (
             "Who reads the key can make tokens for any user, root included; newer releases refuse such a key.",
             f"Make a new one, since this one may be known: `rm {{path}}`, then {ROLE}, then {{again}}",
         ),
-        _REFUSALS,
+        REFUSALS,
         fatals=r"key file is insecure",
         preflight=True,
     ),
-    Rule("jwt-key-directory", "The JWT key can be replaced by others", JWT, _directory, _ANSWERS, preflight=True),
     Rule(
         "jwt-keys-differ",
         "The JWT keys of the daemons differ",
@@ -483,7 +451,7 @@ RULES = (
         "The clocks are apart",
         "jwt.html, Setup; munge(7)",
         _clocks,
-        (*_REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed", "gateway-key-refused"),
+        (*REFUSALS, "munge-stopped", "cluster-not-registered", "slurmrestd-failed", "gateway-key-refused"),
         by_hand="which clock is right, and what sets it, is not seen here",
         fatals=r"(?i)credential|expired|rewound|clock",
         anywhere=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Rule, Sign
@@ -14,24 +13,23 @@ if TYPE_CHECKING:
 
 _NOT_HERE = (
     r"(?i)cannot assign requested address|name or service not known|temporary failure in name resolution"
-    r"|unable to (?:resolve|parse).*(?:host|address)|getaddrinfo"
+    r"|unable to (?:resolve|parse).*(?:host|address)|getaddrinfo|bind"
 )
 
 
 def _not_here(cluster: Cluster) -> Iterator[Sign]:
     """What it is told to bind is a name that resolves to nothing, or an address of another host."""
     for host in cluster.rest:
-        said = (
-            [text for text in host.ended("slurmrestd") if re.search(_NOT_HERE, text)] if host.down("slurmrestd") else []
-        )
-        if not said:
+        wrong = host.evidence.get("not_here") or {}
+        serving = any(entry["program"] == "slurmrestd" for entry in host["listening"])
+        if not wrong or (serving and not host.down("slurmrestd")):
             continue
-        told = [entry for entry in host.unit["listeners"] if entry["listener"]]
-        there = {entry["text"] for entry in told}
+        told = [entry for entry in host.unit["listeners"] if entry["text"] in wrong]
+        there = {entry["text"] for entry in host.unit["listeners"]}
         yield Sign(
             host.name,
             "slurmrestd shall listen at an address that is none of this host, or at a name that does not resolve here.",
-            [f"journal of {host.rest_unit}: {said[0]}", *(f"{entry['origin']}: {entry['text']}" for entry in told)],
+            [f"{entry['origin']}: {entry['text']}: {wrong[entry['text']]}" for entry in told],
             f"{DEPLOY} has it listen where the inventory says (slurmrestd_service_listen)."
             if host.expected and set(host.expected) != there
             else "Name an address of this host in slurmrestd_service_listen (ip address shows them), then "
@@ -59,7 +57,7 @@ RULES = (
         "slurmrestd is to listen at an address that this host does not have",
         "slurmrestd(8), [host]:port",
         _not_here,
-        (*DOWN, "listens-elsewhere"),
+        (*DOWN, "listens-elsewhere", "not-listening", "listener-silent"),
         fatals=_NOT_HERE,
         by_hand="which address is meant is the site's to say",
     ),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..slurm.package_plan import parts
 from ..slurmrestd import address, listeners, spelling
 from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
@@ -425,26 +424,6 @@ def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-def _missing(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.rest:
-        binary, program = host.facts["slurmrestd"], host.evidence.get("program") or {}
-        if not binary["path"] and program.get("exists") and not program["executable"]:
-            yield Sign(
-                host.name,
-                f"{program['path']}, which the unit runs, is there and cannot be executed.",
-                [f"{program['path']}: mode {program['mode']}"],
-                f"`chmod 0755 {program['path']}`, then {start_again([host.rest_unit])}",
-            )
-        elif not binary["path"] or binary["missing_library"]:
-            what = binary["missing_library"]
-            yield Sign(
-                host.name,
-                f"slurmrestd does not start without {what}." if what else "slurmrestd is not installed.",
-                [binary["error"] or "no slurmrestd in the usual places"],
-                f"Install {parts(host.facts)[1 if what else 0]}; then {DEPLOY}, which from the distribution does both.",
-            )
-
-
 def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         said = host.said("slurmrestd", r"not configured with slurmdbd|Failure loading plugin path bindings")
@@ -459,23 +438,15 @@ def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
-_STARTS = (*DOWN, "listens-elsewhere", "not-listening", "token-refused", "foreign-dropin")
+STARTS = (*DOWN, "listens-elsewhere", "not-listening", "token-refused", "foreign-dropin")
 
 RULES = (
-    Rule(
-        "slurmrestd-missing",
-        "slurmrestd is not installed",
-        "quickstart_admin.html",
-        _missing,
-        _STARTS,
-        fatals="shared librar|EXEC",
-    ),
     Rule(
         "account-root",
         "slurmrestd runs as root",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("root", "The unit runs slurmrestd as root, which it refuses: it would be root's door to the cluster."),
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -483,7 +454,7 @@ RULES = (
         "slurmrestd runs as SlurmUser",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-user", "The unit runs slurmrestd as SlurmUser, who owns the cluster."),
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -491,7 +462,7 @@ RULES = (
         "slurmrestd runs with SlurmUser's group",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-group", "The unit gives slurmrestd a group that may read Slurm's secrets."),
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -499,7 +470,7 @@ RULES = (
         "slurmrestd runs as nobody",
         "rest_quickstart.html, Create user",
         _account("nobody", "The unit runs slurmrestd as nobody, whom Slurm treats as an unknown user."),
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -507,7 +478,7 @@ RULES = (
         "The service account does not exist",
         "rest_quickstart.html, Create user",
         _account("missing", "The unit names an account that is not on this host."),
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -515,7 +486,7 @@ RULES = (
         "The service account is in other groups",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _extra_groups,
-        _STARTS,
+        STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -523,7 +494,7 @@ RULES = (
         "slurmrestd cannot read slurm.conf",
         "slurmrestd(8), -f",
         _conf_unreadable,
-        _STARTS,
+        STARTS,
         fatals=r"unable to read|Permission denied|Unable to process configuration|Include",
     ),
     Rule(
@@ -531,7 +502,7 @@ RULES = (
         "A plugin of another release is asked for",
         "slurmrestd(8), -s and -d; rest_quickstart.html, Common Issues",
         _unknown_plugins,
-        _STARTS,
+        STARTS,
         fatals=r"[Uu]nable to find plugin|Loading OpenAPI|data_parser|failure loading plugins",
     ),
     Rule(
@@ -539,7 +510,7 @@ RULES = (
         "slurmrestd loads the plugin for slurmdbd, and there is none",
         "rest_quickstart.html, Basic Setup",
         _without_accounting,
-        _STARTS,
+        STARTS,
         fatals=r"not configured with slurmdbd|Failure loading plugin path bindings",
     ),
     Rule(
@@ -547,7 +518,7 @@ RULES = (
         "systemd cannot confine slurmrestd here",
         "systemd.exec(5), Process Exit Codes",
         _unconfinable,
-        _STARTS,
+        STARTS,
         by_hand="which directive the host refuses is in systemd's words, and what to give up is the site's choice",
     ),
     Rule(
@@ -555,7 +526,7 @@ RULES = (
         "unshare(2) is forbidden",
         "slurmrestd(8), SLURMRESTD_SECURITY",
         _unshare,
-        _STARTS,
+        STARTS,
         fatals=r"Unable to unshare",
     ),
     Rule(
@@ -583,7 +554,7 @@ RULES = (
         "The directory of the socket is gone",
         QUICK_START,
         _socket_directory,
-        _STARTS,
+        STARTS,
         fatals=rf"{_BIND}No such file",
     ),
     Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _permission, DOWN, fatals=_BIND),

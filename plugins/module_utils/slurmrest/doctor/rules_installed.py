@@ -1,0 +1,71 @@
+"""Causes in what is installed of slurmrestd: its program, the libraries of it, its plugins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..slurm.package_plan import parts
+from .model import Cluster, Host, Rule, Sign
+from .remedies import DEPLOY, start_again
+from .rules_service import STARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _missing(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        binary, program = host.facts["slurmrestd"], host.evidence.get("program") or {}
+        if not binary["path"] and program.get("exists") and not program["executable"]:
+            yield Sign(
+                host.name,
+                f"{program['path']}, which the unit runs, is there and cannot be executed.",
+                [f"{program['path']}: mode {program['mode']}"],
+                f"`chmod 0755 {program['path']}`, then {start_again([host.rest_unit])}",
+            )
+        elif not binary["path"] or binary["missing_library"]:
+            what = binary["missing_library"]
+            yield Sign(
+                host.name,
+                f"slurmrestd does not start without {what}." if what else "slurmrestd is not installed.",
+                [binary["error"] or "no slurmrestd in the usual places"],
+                f"Install {parts(host.facts)[1 if what else 0]}; then {DEPLOY}, which from the distribution does both.",
+            )
+        else:
+            yield from _without_plugins(host)
+
+
+def _without_plugins(host: Host) -> Iterator[Sign]:
+    """Its package is there, and files of it are not: of one kind of plugin there is none."""
+    there, release = host.facts["plugins"], host.release
+    kinds = {
+        "openapi": there["openapi"],
+        "data_parser": there["data_parser"] if release and release.data_parser_flag else True,
+        "rest_auth": there["rest_auth_jwt"] or there["rest_auth_local"],
+    }
+    gone = [kind for kind, found in kinds.items() if not found]
+    if not gone or not release or not host.facts["plugin_dir"] or not host.down("slurmrestd"):
+        return
+    yield Sign(
+        host.name,
+        f"slurmrestd is there, and of its plugins {' and '.join(gone)} there is none.",
+        [
+            *(f"{host.facts['plugin_dir']}/{kind}_*.so: no such file" for kind in gone),
+            *host.said("slurmrestd", r"(?i)plugin")[:1],
+        ],
+        "Reinstall the package that has them (on a host that has them, dpkg -S or rpm -qf "
+        f"{host.facts['plugin_dir']}/{gone[0]}_*.so says which), then systemctl restart {host.rest_unit}.",
+    )
+
+
+RULES = (
+    Rule(
+        "slurmrestd-missing",
+        "slurmrestd, or a part of it, is not installed",
+        "quickstart_admin.html",
+        _missing,
+        STARTS,
+        fatals="shared librar|EXEC|plugin",
+        by_hand="which package has a plugin differs with who packaged Slurm",
+    ),
+)
