@@ -136,6 +136,18 @@ class Pair:
         said: dict[str, Any] = self.live.inventory()["all"]["vars"]["slurm_conf_options"]
         return {**said, "SlurmctldTimeout": seconds}
 
+    def restarted_alone(self) -> Gap:
+        """Restart the slurmctld in charge by hand while nobody stands by: what Slurm itself costs."""
+        self.live.ssh("ctl2", "systemctl stop slurmctld")
+        try:
+            with self.gap() as found:
+                self.live.ssh("ctl1", "systemctl restart slurmctld")
+                self.wait("ctl1", silent="ctl2")
+        finally:
+            self.live.ssh("ctl2", "systemctl start slurmctld")
+        self.wait("ctl1")
+        return found
+
     def takes_over_after(self, seconds: int) -> None:
         """Have another SlurmctldTimeout in force, in whoever stands by too: it reads the file when it starts."""
         for node in self.cluster.nodes:
