@@ -93,6 +93,8 @@ def test_a_login_through_the_gateway_s_own_client(provider: Provider) -> None:
         assert (status, "Wrong user or password." in page) == (200, True), user
     status, _, back = browser.send(form, {**kept, "user": "alice", "password": "se cret"})
     assert (status, back.partition("?")[0]) == (303, f"{URL}/auth/callback")
+    script = {"user": "alice", "password": "se cret\n"}
+    assert browser.send(location, script)[0] == 303, "as curl sends a file, to where it was sent"
     query = back.partition("?")[2]
     assert flow.finish(query, state) == ("alice", "/page.html")
     again, _ = CodeFlow(client(provider)).begin("")

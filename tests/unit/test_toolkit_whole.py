@@ -252,7 +252,9 @@ def test_users_log_in_at_a_test_provider(stage: Stage, monkeypatch: pytest.Monke
     words = " ".join(word for call in stage.engine.calls for word in call)
     assert not [password for password in passwords if password in words]
     assert not [call for call in stage.engine.calls if "chpasswd" in call]
-    assert f"{found.gateway_url}/auth/login in a browser" in describe.summary(found)
+    summary = describe.summary(found)
+    assert f"{found.gateway_url}/auth/login in a browser" in summary
+    assert f"--data-urlencode password@{found.directory}/password.alice" in summary
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,10 @@ def describe(cluster: Cluster) -> dict[str, Any] | None:
 
 
 def example(cluster: Cluster) -> str:
-    """Return a line through TLS for people to paste: a request with curl, a verification, or where browsers begin."""
-    if cluster.identity == "oidc":
-        return f"{cluster.gateway_url}/auth/login in a browser, with the password in {_quoted(cluster)}"
+    """Return a line through TLS for people to paste: a request or a login with curl, or a verification."""
     trusted = f"--cacert {shlex.quote(str(ca_file(cluster)))}"
+    if cluster.identity == "oidc":
+        return _provided(cluster, trusted)
     if cluster.identity != "token":
         file = _quoted(cluster)
         command = os.environ.get("SLURMREST_COMMAND", "slurmrest")
@@ -119,6 +119,17 @@ def example(cluster: Cluster) -> str:
         return f"{command} verify --gateway {cluster.gateway_url} {trusted} {how}"
     header, path = tokens.header_file(cluster, ORDINARY_USER), complete_path("diag", cluster.api_versions[-1])
     return f"curl -s {trusted} -H @{shlex.quote(str(header))} {cluster.gateway_url}{path}"
+
+
+def _provided(cluster: Cluster, trusted: str) -> str:
+    """A login at the provider: where browsers begin, and with curl, which keeps the session in a file of cookies."""
+    begin, jar = f"{cluster.gateway_url}/auth/login", shlex.quote(str(cluster.directory / "cookies"))
+    curl, kept = f"curl -sL {trusted} -c {jar}", f"--data-urlencode password@{_quoted(cluster)}"
+    form = f"$({curl} -o /dev/null -w '%{{url_effective}}' '{begin}?return=/auth/session')"
+    return (
+        f"{begin} in a browser, with the password in {_quoted(cluster)}\n"
+        f'  or with curl  {curl} -b {jar} --data-urlencode user={ORDINARY_USER} {kept} "{form}"'
+    )
 
 
 def _quoted(cluster: Cluster) -> str:

@@ -39,6 +39,11 @@ def encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def fields(text: str) -> dict[str, str]:
+    """Return the fields of a form or a query, of each the first."""
+    return {name: values[0] for name, values in parse_qs(text).items()}
+
+
 class Key:
     """A key of this run, which openssl holds in a file."""
 
@@ -142,19 +147,20 @@ class Handler(BaseHTTPRequestHandler):
         elif parts.path == "/jwks":
             self.say(200, {"keys": [self.server.signing.jwk]})
         elif parts.path == "/authorize":
-            self.show({name: values[0] for name, values in parse_qs(parts.query).items()})
+            self.show(fields(parts.query))
         else:
             self.say(404, {"error": "not_found"})
 
     def do_POST(self) -> None:
         """Answer a POST."""
         length = int(self.headers.get("Content-Length") or 0)
-        form = {name: values[0] for name, values in parse_qs(self.rfile.read(min(length, 8192)).decode()).items()}
-        if self.path == "/token":
+        form, parts = fields(self.rfile.read(min(length, 8192)).decode()), urlsplit(self.path)
+        if parts.path == "/token":
             tokens = self.server.redeem(form)
             self.say(200, tokens) if tokens else self.say(400, {"error": "invalid_grant"})
-        elif self.path == "/authorize":
-            self.log_in(form)
+        elif parts.path == "/authorize":
+            # Scripts send the form to the address that they were sent to, and a password with the end of its file.
+            self.log_in({**fields(parts.query), **form, "password": form.get("password", "").rstrip("\n")})
         else:
             self.say(404, {"error": "not_found"})
 

@@ -120,19 +120,21 @@ class Gate:
         family: str = "slurm",
     ) -> Answer:
         """Submit a short job."""
-        job = {
+        kind, body = ("Content-Type", "application/json"), json.dumps(self.job(name, script)).encode()
+        return self.ask(self.path("job/submit", family), [*in_pairs(headers), kind], "POST", body)
+
+    def job(self, name: str, script: str = "id") -> dict[str, Any]:
+        """Return what a short job is submitted with."""
+        job: dict[str, Any] = {
             "name": name,
             "current_working_directory": "/tmp",
             "environment": ["PATH=/bin:/usr/bin"],
             "script": f"#!/bin/sh\n{script}\n",
         }
         if re.search(r"v0\.0\.3[5-8]$", self.version):
-            job["environment"] = {"PATH": "/bin:/usr/bin"}  # type: ignore[assignment]
-            body = {"job": job, "script": job.pop("script")}
-        else:
-            body = {"job": job}
-        kind = ("Content-Type", "application/json")
-        return self.ask(self.path("job/submit", family), [*in_pairs(headers), kind], "POST", json.dumps(body).encode())
+            job["environment"] = {"PATH": "/bin:/usr/bin"}
+            return {"job": job, "script": job.pop("script")}
+        return {"job": job}
 
     def log_in(self, user: str, password: str, headers: Mapping[str, str] | None = None, **more: Any) -> Answer:
         """Log in by password."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slurmrest_toolkit.api import attach
-from slurmrest_toolkit.clusters import gateway, provider
+from slurmrest_toolkit.clusters import describe, gateway, provider
 from slurmrest_toolkit.support.errors import ClusterFailedError
 from tests.real.clusters import live_cluster
 from tests.real.gateway.gate import Gate
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KIND = ("--gateway", "--identity", "oidc", "--user", "bob")
+CSRF = 'import json, sys; print(json.load(sys.stdin)["csrf"])'
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,25 @@ def provided(release: str) -> Iterator[Gate]:
         assert told is not None
         node = cluster.record.rest_node.name
         yield Gate(live, told["url"], told["ca_file"], {}, cluster.api_versions[-1], node, (node,))
+
+
+def test_a_login_with_curl_as_it_is_printed(provided: Gate) -> None:
+    """The line of the summary, then the requests of docs/testcluster.md with the session that it keeps."""
+    record = attach(provided.live.name).record
+    (line,) = [line for line in describe.summary(record).splitlines() if "or with curl" in line]
+
+    def type_in(words: str) -> Any:
+        done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert type_in(line.partition("or with curl")[2])["user"] == "alice"
+    curl = f"curl -sL --cacert {provided.ca_file} -b {record.directory}/cookies"
+    assert type_in(f"{curl} {provided.url}{provided.path('diag')}")["statistics"]
+    csrf = f'"X-CSRF-Token: $({curl} {provided.url}/auth/session | python3 -c {shlex.quote(CSRF)})"'
+    job = shlex.quote(json.dumps(provided.job("curl")))
+    submit = f"-H {csrf} --json {job} {provided.url}{provided.path('job/submit')}"
+    assert provided.owner(type_in(f"{curl} {submit}")["job_id"]) == "alice"
 
 
 @pytest.mark.parametrize("user", ["alice", "bob"])
