@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,6 +137,25 @@ def test_fifty_clients_at_once_are_one(gate: Gate) -> None:
     asked = gate.rpcs("REQUEST_JOB_INFO") - before
     assert {answer.status for answer in answers} == {200}
     sys.stdout.write(f"50 clients: {asked} RPCs, {max(answer.seconds for answer in answers):.2f} s\n")
+    assert 1 <= asked <= 2
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_those_who_give_up_and_ask_again_are_one(gate: Gate, version: str) -> None:
+    """While slurmctld gives no answer, which each of them has for a third of a second's patience."""
+    gate.live.ssh(gate.node, 'until [ -z "$(find /run/slurmrest-gateway/cache -type f)" ]; do sleep 0.1; done')
+    before = gate.rpcs("REQUEST_JOB_INFO")
+    words = [version, "-m", "0.3", gate.url + gate.path("jobs")]
+    gate.live.ssh(gate.controller, "systemctl kill --signal=STOP slurmctld")
+    try:
+        with ThreadPoolExecutor(max_workers=5) as pool:
+            given_up = list(pool.map(lambda _number: curl(gate, *words)[0], range(25)))
+    finally:
+        gate.live.ssh(gate.controller, "systemctl kill --signal=CONT slurmctld")
+    assert set(given_up) == {0}
+    assert gate.ask(gate.path("jobs"), gate.who("alice")).status == 200
+    asked = gate.rpcs("REQUEST_JOB_INFO") - before
+    sys.stdout.write(f"25 that gave up, {version}: {asked} RPCs\n")
     assert 1 <= asked <= 2
 
 
