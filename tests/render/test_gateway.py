@@ -290,8 +290,11 @@ def test_several_hosts_take_each_other_s_place() -> None:
     with pytest.raises(AnsibleError, match="slurmrest_gateway_plain_acknowledged"):
         site(**variables)
     text = site(**variables, slurmrest_gateway_plain_acknowledged=True)
-    assert re.findall(r"server (\S+) max_fails=1", text) == ["127.0.0.1:6820", "rest2:6820"] * 2
-    assert "proxy_next_upstream_tries 2;" in text
+    both = ["127.0.0.1:6820", "rest2:6820"]
+    assert re.findall(r"server (\S+) max_fails=1", text) == both * 2
+    assert re.findall(r"server (\S+) backup max_fails=0;", text) == both * 2, "the last one that is left is asked, too"
+    assert re.findall(r"proxy_next_upstream_tries (\d);", text) == ["4", "2", "2"]
+    assert "backup" not in site()
     assert "proxy_read_timeout 5s;" in text
     assert "proxy_read_timeout 5s;" not in site()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,29 @@ def test_one_of_two_hosts_lost_costs_no_request(gate: Gate, fault: str, mend: st
     sys.stdout.write(f"{fault}: {len(answers)} requests, {len(failed)} failed, slowest {slowest:.2f} s\n")
     assert failed == []
     assert slowest <= 6.5
+
+
+def test_the_last_host_is_asked_though_it_was_slow_once(gate: Gate) -> None:
+    """Where one is gone, nobody has an answer for as long as the other one is left out."""
+    if len(gate.hosts) < 2:
+        pytest.skip("a cluster that stands has one REST host")
+    slow, gone = gate.hosts
+    count = "grep -c 'upstream timed out' /var/log/nginx/slurmrest-gateway.error.log || true"
+    before = gate.live.ssh(gate.node, count).strip()
+    gate.live.ssh(gone, "systemctl stop slurmrestd")
+    try:
+        gate.live.ssh(slow, "systemctl kill -s STOP slurmrestd")
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(gate.ask, gate.path("diag"), {**gate.who("alice"), **FRESH})
+            try:
+                gate.live.ssh(gate.node, f"until [ $({count}) -gt {before} ]; do sleep 0.1; done")
+            finally:
+                gate.live.ssh(slow, "systemctl kill -s CONT slurmrestd")
+        after = [gate.ask(gate.path("diag"), {**gate.who("alice"), **FRESH}) for _ in range(8)]
+        changed = gate.submit(gate.who("alice"), "left")
+    finally:
+        gate.live.ssh(gone, "systemctl start slurmrestd")
+    assert [answer.status for answer in (waiting.result(), *after, changed)] == [200] * 10
 
 
 def revision(gate: Gate) -> str:
