@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import ssl
 import subprocess
@@ -289,6 +290,26 @@ def test_the_example_page_is_served_from_its_own_origin(by_password: Gate) -> No
     assert "slurmrest_gateway_pages" in refused.output
     assert refused.changed == 0
     assert by_password.ask("/").status == 404
+
+
+def test_a_login_with_curl_as_the_documentation_has_it(by_password: Gate, tmp_path: Path) -> None:
+    """Its lines word by word, but for where the gateway is, and a password that nobody is there to type."""
+    text = (ROOT / "docs" / "gateway.md").read_text()
+    (lines,) = re.findall(r"(?m)^    umask 077\n(?:    .*\n)+", text)
+    (tmp_path / "password").write_text(PASSWORDS["alice"])
+    (tmp_path / "job.json").write_text(json.dumps(by_password.job("curl")))
+    for old, new in (
+        ("getpass.getpass()", 'open("password").read()'),
+        ("https://slurm.example.org", by_password.url),
+        ("v0.0.42", by_password.version),
+        ("curl -s", f"curl -s --cacert {by_password.ca_file}"),
+    ):
+        assert old in lines
+        lines = lines.replace(old, new)
+    done = subprocess.run(["bash", "-ec", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert by_password.owner(json.loads(done.stdout)["job_id"]) == "alice"
+    assert (tmp_path / "session").stat().st_mode & 0o077 == 0
 
 
 # --- client certificates ---------------------------------------------------------------------------------------------
