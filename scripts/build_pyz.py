@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHEBANG = b"#!/usr/bin/env python3\n"
-MAIN = "import sys\n\nfrom slurmrest_toolkit.command.main import main\n\nsys.exit(main(sys.argv[1:]))\n"
+MAIN = """\
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("slurmrest needs Python 3.9 or later; this is %d.%d." % sys.version_info[:2])
+
+from slurmrest_toolkit.command.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+"""Words that older Pythons can read, too: they are what hosts have."""
+
 ENGINE = ROOT / "plugins" / "module_utils"
 FACE = ("__init__.py", "api.py", "collection.py", "command/*.py", "support/__init__.py", "support/errors.py")
 """What of src/slurmrest_toolkit takes the standard library alone."""

@@ -4,6 +4,9 @@
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 9):  # noqa: UP036 - what else would say so
+    sys.exit("This needs Python 3.9 or later; this is %d.%d." % sys.version_info[:2])  # noqa: UP031
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins" / "module_utils"))
 
 from slurmrest.verify.command import main

@@ -231,15 +231,18 @@ def test_the_jobs_of_gitlab(runner: Runner) -> None:
         **{key: str(one) for key, one in job["variables"].items()},
     }
     script = "\n".join([*job["before_script"], 'echo "$SLURMREST_URL $SLURMREST_TOKEN_FILE"', *job["after_script"]])
-    done = runner.run(script, **{**values, "SLURMREST_SLURM": "22.05", "SLURMREST_VERSION": "1.2.3"})
+    done = runner.run(script, **{**values, "SLURMREST_SLURM": "22.05", "SLURMREST_PACKAGE": "/w/slurmrest.whl"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "http://127.0.0.1:40001 /state/token.alice"
     assert runner.told() == [
         "venv .slurmrest-venv",
-        "install --quiet slurmrest-toolkit[pytest]==1.2.3",
+        "install --quiet /w/slurmrest.whl[pytest]",
         "cluster up job-7 --layout single --slurm 22.05 --verify full --json",
         "cluster logs --name job-7 --output slurmrest-logs",
         "cluster down job-7",
     ]
+    unnamed = runner.run("set -e\n" + script, **values)
+    assert unnamed.returncode != 0
+    assert "SLURMREST_PACKAGE" in unnamed.stderr, "no index has it, so that nobody else's is taken for it"
     (matrix,) = document[".slurmrest-on-each-release"]["parallel"]["matrix"]
     assert matrix == {"SLURMREST_SLURM": list(SUITES)}

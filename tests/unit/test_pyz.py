@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -64,7 +65,7 @@ def test_every_python_that_is_here_runs_it(file: Path, name: str) -> None:
 def test_clusters_are_not_in_it(file: Path) -> None:
     done = run(file, "cluster", "up")
     assert done.returncode == 2
-    assert "pip install 'slurmrest-toolkit[cluster]'" in done.stderr
+    assert "pip install 'WHEEL[cluster]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -81,3 +82,13 @@ def test_it_holds_the_engine_and_nothing_that_needs_a_library(file: Path) -> Non
     assert {str(path.relative_to(engine)) for path in engine.rglob("*.py")} <= set(names)
     assert [name for name in names if "/command/cluster/" in name or "/clusters/" in name] == []
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", ["slurmrest.pyz", "verify_slurmrestd.py", "slurmrest_user.py"])
+def test_a_python_that_is_too_old_is_answered_in_a_sentence(name: str) -> None:
+    text = script().MAIN if name.endswith("pyz") else (ROOT / "scripts" / name).read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
+    before = "import sys\nsys.version_info = (3, 6, 8)\n"
+    done = subprocess.run([sys.executable, "-c", before + text], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"\w+ needs? Python 3\.9 or later; \w+( it)? is 3\.6\.\n", done.stderr)

@@ -41,7 +41,7 @@ def test_clusters_say_which_library_is_missing_and_how_it_comes() -> None:
     named = re.search(r"needs the library (\w+), which is not here\. Install it: pip install '(\S+)'", done.stderr)
     assert named
     assert named[1] in LIBRARIES
-    assert named[2] == "slurmrest-toolkit[cluster]"
+    assert named[2] == "WHEEL[cluster]"
 
 
 def test_clusters_say_which_python_they_need(

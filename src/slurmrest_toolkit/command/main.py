@@ -18,7 +18,7 @@ CLUSTER = "cluster"
 NEWER = (3, 11)
 """The Python that ansible-core, and with it clusters, needs."""
 
-EXTRA = "pip install 'slurmrest-toolkit[cluster]'"
+EXTRA = "pip install 'WHEEL[cluster]' (WHEEL is slurmrest_toolkit-VERSION-py3-none-any.whl of a release, or a clone)"
 
 
 def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
