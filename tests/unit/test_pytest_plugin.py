@@ -163,6 +163,16 @@ def test_without_a_word_the_default_is_started_once_and_removed(trial: Trial) ->
     assert trial.left() == []
 
 
+def test_whoever_waits_for_long_is_told_why(trial: Trial) -> None:
+    words = "slurmrest: starting Slurm 24.11; the first start makes images"
+    assert words not in trial.run("--slurm", "24.11").stdout.str()
+    hasty = "from slurmrest_toolkit.pytest_plugin import plugin\nplugin.SOON = 0.05\n"
+    trial.pytester.makeconftest(textwrap.dedent(PLAYED) + hasty)
+    done = trial.run("--slurm", "24.11")
+    done.assert_outcomes(passed=3, skipped=1)
+    assert done.stdout.str().count(words) == 1
+
+
 def test_each_test_has_a_user_of_its_own(trial: Trial) -> None:
     trial.pytester.makepyfile("""
         import pytest

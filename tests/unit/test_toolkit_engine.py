@@ -70,7 +70,29 @@ def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name:
         "--publish=127.0.0.1::22",
         "--publish=127.0.0.1::6820",
     ]
-    assert not [word for word in words if "privileged" in word or "cap-add" in word or "security-opt" in word]
+    assert not [word for word in words if "privileged" in word or "cap-add" in word or "unconfined" in word]
+
+
+def test_docker_lets_systemd_write_to_its_cgroups(fake: Fake) -> None:
+    Engine("docker").boot("img", name="n", hostname="h", network="net", ports=(), labels={})
+    (call,) = fake.calls()
+    assert {"--cgroupns=private", "--security-opt=writable-cgroups=true"} <= set(call.split())
+    for place in ("/run:exec", "/run/lock", "/tmp:exec"):  # systemd's mount units for these cannot mount
+        assert f"--tmpfs={place}" in call.split()
+
+
+def test_an_older_docker_has_them_mounted_anew_by_a_process_that_gives_the_capability_away(fake: Fake) -> None:
+    place = {"name": "n", "hostname": "h", "network": "net", "ports": (), "labels": {}}
+    engine = Engine("docker", remounts=True)
+    engine.boot("img", **place)  # type: ignore[arg-type]
+    engine.boot("img", **place, capabilities=["SYS_ADMIN"])  # type: ignore[arg-type]
+    plain, able = fake.calls()
+    assert {"--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined"} <= set(plain.split())
+    assert "privileged" not in plain
+    assert "writable-cgroups" not in plain, "which it does not know"
+    start = "img sh -c mount -o remount,rw /sys/fs/cgroup && exec"
+    assert plain.endswith(f"{start} setpriv --bounding-set=-sys_admin /sbin/init")
+    assert able.endswith(f"{start} /sbin/init"), "asked for, and kept"
 
 
 @pytest.mark.parametrize("name", ["podman", "docker"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmrest_toolkit.containers import find, host, programs
+from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.host import Host, cgroup_mode, has_capability
 from slurmrest_toolkit.containers.namespace import containers_conf
 from slurmrest_toolkit.support.errors import CannotRunError
@@ -107,9 +108,39 @@ def test_ordinary_host_gets_plain_podman(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_docker_needs_cgroup_v2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find, "docker_answers", lambda: True)
+    monkeypatch.setattr(Engine, "call", lambda *_: '28.0.4 ["name=cgroupns"]')
     assert find.find_engine("docker", USER, Progress(), install=True).name == "docker"
     with pytest.raises(CannotRunError, match="cgroups hybrid"):
         find.find_engine("docker", AWKWARD, Progress(), install=True)
+
+
+@pytest.mark.parametrize(("version", "remounts"), [("26.1.5+dfsg1", True), ("28.0.4", False), ("29.1.0", False)])
+def test_docker_is_asked_whether_containers_can_have_cgroups_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, version: str, remounts: bool
+) -> None:
+    monkeypatch.setattr(find, "docker_answers", lambda: True)
+    monkeypatch.setattr(Engine, "call", lambda *_: f'{version} ["name=apparmor","name=cgroupns"]\n')
+    assert find.find_engine("docker", USER, Progress(), install=True).remounts == remounts
+
+
+@pytest.mark.parametrize("kind", ["rootless", "userns"])
+def test_a_docker_whose_containers_cannot_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(find, "docker_answers", lambda: True)
+    monkeypatch.setattr(Engine, "call", lambda *_: f'28.0.4 ["name=seccomp,profile=builtin","name={kind}"]\n')
+    with pytest.raises(CannotRunError, match=r"could not write to its cgroups[\s\S]*--engine podman"):
+        find.find_engine("docker", USER, Progress(), install=True)
+
+
+def test_the_environment_chooses_an_engine_where_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", everything)
+    monkeypatch.setattr(find, "docker_answers", lambda: True)
+    monkeypatch.setattr(Engine, "call", lambda *_: "28.0.4 []")
+    monkeypatch.setenv("SLURMREST_ENGINE", "docker")
+    assert find.find_engine(None, ORDINARY, Progress(), install=False).name == "docker"
+    assert find.find_engine("podman", ORDINARY, Progress(), install=False).name == "podman"
+    monkeypatch.setenv("SLURMREST_ENGINE", "rkt")
+    with pytest.raises(CannotRunError, match=r"SLURMREST_ENGINE=rkt \(allowed: podman, docker\)"):
+        find.find_engine(None, ORDINARY, Progress(), install=False)
 
 
 def test_user_without_cgroup_v2_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.support.tables import print_table
@@ -68,8 +69,11 @@ def tried(group: str, case: Case, machine: Machine) -> Result:
     return result
 
 
-def run(groups: Sequence[str], names: Sequence[str]) -> list[Result]:
-    """Run groups one after the other, all their cases or those that are named; what is known is kept after each."""
+def run(groups: Sequence[str], names: Sequence[str], archives: Sequence[Path]) -> list[Result]:
+    """Run groups one after the other, all their cases or those that are named; what is known is kept after each.
+
+    Archives of base images and of images with packages are loaded before the first case of an engine.
+    """
     results: list[Result] = []
     for group in groups:
         cases = [case for case in GROUPS[group].cases if not names or case.__name__ in names]
@@ -80,7 +84,7 @@ def run(groups: Sequence[str], names: Sequence[str]) -> list[Result]:
             boot = round(time.monotonic() - begin, 1)
             results.append(Result(group, "boot", passed=True, seconds=boot, words="image, disk and boot"))
             if GROUPS[group].flavour == "engines":
-                machine.push()
+                engines.prepare(machine, group, archives)
             for case in cases:
                 results.append(tried(group, case, machine))
                 RESULTS.write_text(
@@ -94,6 +98,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/test vm", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"these only: {', '.join(GROUPS)}")
     parser.add_argument("--case", action="append", default=[], metavar="NAME", help="this case of them only; repeat it")
+    words = "images for the engine, as podman save writes them, from which the first start has its base; repeat it"
+    parser.add_argument("--load", action="append", default=[], type=Path, metavar="FILE", help=words)
     options = parser.parse_args(argv)
     for group in options.groups:
         if group not in GROUPS:
@@ -102,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"missing on this host; run: apt-get install {' '.join(packages)}\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no machine is left on
-    results = run(options.groups or list(GROUPS), options.case)
+    results = run(options.groups or list(GROUPS), options.case, options.load)
     verdicts = {True: "passed", False: "FAILED"}
     rows = [(one.group, one.case, verdicts[one.passed], f"{one.seconds:.0f}", one.words) for one in results]
     print_table(("GROUP", "CASE", "RESULT", "SECONDS", "SEEN"), rows)

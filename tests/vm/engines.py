@@ -10,16 +10,34 @@ from tests.vm.machine import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tests.vm.machine import Machine
 
 COMMANDS = {
     "rootless": "scripts/slurmrest",
     "root": "sudo scripts/slurmrest",
-    "docker": "scripts/slurmrest",
+    "docker": "SLURMREST_ENGINE=docker scripts/slurmrest",
 }
 ENGINES = {"rootless": "podman", "root": "sudo podman", "docker": "docker"}
 PATIENCE = 3600
+
+RUNC = """#!/usr/bin/python3
+import json, os, shutil, sys
+words = sys.argv[1:]
+if "create" in words:
+    path = words[words.index("--bundle") + 1] + "/config.json"
+    with open(path) as file:
+        told = json.load(file)
+    place = "/etc/mysql/mariadb.conf.d/98-vm.cnf"
+    told["mounts"].append({"destination": place, "type": "bind", "source": place, "options": ["rbind", "ro"]})
+    with open(path, "w") as file:
+        json.dump(told, file)
+os.execv(shutil.which("runc"), ["runc", *words])
+"""
+"""Gives containers of Docker what ``prepare.sh`` has Podman give them: MariaDB wants more addresses than there are."""
+
+DAEMON = {"runtimes": {"vm": {"path": "/usr/local/sbin/runc-vm"}}, "default-runtime": "vm"}
 
 
 class Host:
@@ -35,9 +53,8 @@ class Host:
         Raises:
             AssertionError: it fails and should not, or the other way round.
         """
-        engine = ["--engine", "docker"] if self.kind == "docker" and words[:2] == ("cluster", "up") else []
         patience = ["--patience", str(PATIENCE)] if words[:2] == ("cluster", "up") else []
-        line = f"cd slurmrest-toolkit && {COMMANDS[self.kind]} {shlex.join([*words, *engine, *patience])}"
+        line = f"cd slurmrest-toolkit && {COMMANDS[self.kind]} {shlex.join([*words, *patience])}"
         done = self.machine.run(line)
         assert (done.returncode == 0) == fine, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout + done.stderr
@@ -67,6 +84,26 @@ class Host:
         if self.left():
             self.slurmrest("cluster", "down", "--all")
         assert self.left() == "", self.left()
+
+
+def prepare(machine: Machine, kind: str, archives: Sequence[Path] = ()) -> None:
+    """Give a machine the tree under test, and Docker what Podman has from its image; load archives of images."""
+    machine.push()
+    if kind == "docker":
+        prepare_docker(machine)
+    for archive in archives:
+        machine.read(archive.absolute(), f"{ENGINES[kind]} load")
+
+
+def prepare_docker(machine: Machine) -> None:
+    """Have Docker start its containers as ``RUNC`` says."""
+    script = (
+        f"printf %s {shlex.quote(RUNC)} >/usr/local/sbin/runc-vm && chmod 755 /usr/local/sbin/runc-vm &&"
+        f" mkdir -p /etc/docker && printf %s {shlex.quote(json.dumps(DAEMON))} >/etc/docker/daemon.json &&"
+        " systemctl restart docker.socket"
+    )
+    done = machine.run(script, user="root")
+    assert done.returncode == 0, done.stderr
 
 
 # --- cases -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ They are kept in the clone, below ``.slurmrest/vm``, under the hash of what went
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -18,10 +19,12 @@ PREPARE = Path(__file__).with_name("prepare.sh")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 """What this host trusts besides its distribution's authorities, and so do the machines."""
 
-KERNEL = "linux.uml"
-MODULES = Path("/usr/lib/uml/modules")
-NEEDED = {"mmdebstrap": "mmdebstrap", KERNEL: "user-mode-linux", "slirp4netns": "slirp4netns", "mkfs.ext4": "e2fsprogs"}
+NEEDED = {name: name for name in ("mmdebstrap", "slirp4netns", "patchelf")} | {"mkfs.ext4": "e2fsprogs"}
 """Programs of this host, with Debian's packages of them."""
+
+KERNEL, MODULES = "usr/bin/linux.uml", "usr/lib/uml/modules"
+LIBRARIES = ("usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu/libc.so.6")
+"""The machine's kernel is its suite's, whatever this host has: a program, with the loader and library it wants."""
 
 SIZE = "24G"
 """Of a disk; what is not written takes no room."""
@@ -39,7 +42,7 @@ PLAIN = (
         "dbus-user-session",
     ),
     *("libpam-systemd", "openssh-server", "sudo", "uidmap", "iproute2", "procps", "ca-certificates", "curl"),
-    *("python3", "python3-venv", "python3-apt"),
+    *("python3", "python3-venv", "python3-apt", "user-mode-linux"),
 )
 """A server as an administrator gets it, with an ordinary user."""
 
@@ -67,7 +70,7 @@ FLAVOURS = {
 
 @dataclass(frozen=True)
 class Image:
-    """One disk: its ``folder`` holds ``disk``, the key that is let in (``id_ed25519``), and the ``known_host``."""
+    """One disk: its ``folder`` holds ``disk``, ``kernel``, the ``known_host``, and the key let in (``id_ed25519``)."""
 
     flavour: str
 
@@ -80,7 +83,7 @@ class Image:
     def folder(self) -> Path:
         """Where it is kept, made or not."""
         parts = [SUITE, *self.packages, PREPARE.read_text(encoding="utf-8"), *settings().values()]
-        parts += [str(path) for path in (*trusted(), *MODULES.glob("*"))]
+        parts += [str(path) for path in trusted()]
         parts.append((ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"))
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         return KEPT / f"{self.flavour}-{key}"
@@ -118,8 +121,16 @@ def made(image: Image) -> Path:
         subprocess.CalledProcessError: a program failed; its words are on the terminal.
     """
     folder = image.folder
-    if (folder / "disk").exists():
-        return folder
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / f"{image.flavour}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be making it
+        if not (folder / "disk").exists():
+            make(image, folder)
+    return folder
+
+
+def make(image: Image, folder: Path) -> None:
+    """Make an image in its folder; older ones of its kind go."""
     for old in KEPT.glob(f"{image.flavour}-*"):
         shutil.rmtree(old)
     folder.mkdir(parents=True)
@@ -128,11 +139,11 @@ def made(image: Image) -> Path:
         build(image, tree)
         key = (tree / "etc/ssh/ssh_host_ed25519_key.pub").read_text(encoding="ascii").split()
         (folder / "known_host").write_text(f"vm {key[0]} {key[1]}\n", encoding="ascii")
+        take_kernel(folder, tree)
         run("mkfs.ext4", "-q", "-F", "-d", str(tree), str(folder / "disk.part"), SIZE)
         (folder / "disk.part").rename(folder / "disk")
     finally:
         shutil.rmtree(tree, ignore_errors=True)
-    return folder
 
 
 def build(image: Image, tree: Path) -> None:
@@ -149,7 +160,6 @@ def build(image: Image, tree: Path) -> None:
     (given / "root").mkdir()
     shutil.copy(PREPARE, given / "root")
     shutil.copy(folder / "id_ed25519.pub", given / "root/authorized_keys")
-    shutil.copytree(MODULES, given / "usr/lib/modules", symlinks=True)
     if image.flavour == "engines":
         clone(given / "root/tree")
     run(
@@ -161,6 +171,19 @@ def build(image: Image, tree: Path) -> None:
         *(SUITE, str(tree)),
     )
     shutil.rmtree(given)
+
+
+def take_kernel(folder: Path, tree: Path) -> None:
+    """Take the kernel out of a root file system, so that it runs on this host, and leave its modules where it looks."""
+    (folder / "kernel").mkdir()
+    for name in (KERNEL, *LIBRARIES):
+        shutil.copy(tree / name, folder / "kernel")
+    loader = folder / "kernel" / Path(LIBRARIES[0]).name
+    words = ("--set-interpreter", str(loader), "--set-rpath", str(loader.parent))
+    run("patchelf", *words, str(folder / "kernel" / Path(KERNEL).name))
+    (tree / "usr/lib/modules").mkdir(exist_ok=True)
+    for version in (tree / MODULES).iterdir():
+        version.rename(tree / "usr/lib/modules" / version.name)
 
 
 def clone(target: Path) -> None:

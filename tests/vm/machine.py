@@ -45,7 +45,14 @@ class Machine:
     def argv(self) -> list[str]:
         """Return the command line of the machine."""
         return [
-            *("nice", "-n", "5", image.KERNEL, f"mem={self.memory}", f"ubd0={self.folder / 'disk'}"),
+            *(
+                "nice",
+                "-n",
+                "5",
+                str(self.made / "kernel/linux.uml"),
+                f"mem={self.memory}",
+                f"ubd0={self.folder / 'disk'}",
+            ),
             *("root=/dev/ubda", "rw", "apparmor=1", "security=apparmor", "con=null", "con0=null,fd:1", "ssl=null"),
             f"vec0:transport=bess,dst={self.folder / 'network'},depth=128,gro=1",
         ]
@@ -140,12 +147,24 @@ class Machine:
 
     def push(self, folder: str = "slurmrest-toolkit") -> None:
         """Give the user the tree that is under test, as it is here."""
+        target = shlex.quote(f"/home/ci/{folder}")
         with tempfile.TemporaryDirectory() as temporary:
             image.clone(Path(temporary, "tree"))
-            tar = ["tar", "-C", f"{temporary}/tree", "-c", "."]
-            packed = subprocess.run(tar, capture_output=True, check=True).stdout
-        target = shlex.quote(folder)
-        done = self.run(f"mkdir -p {target} && tar -C {target} -x --no-same-owner", data=packed)
+            tar = Path(temporary, "tree.tar")
+            subprocess.run(["tar", "-C", f"{temporary}/tree", "-cf", str(tar), "."], check=True)
+            self.read(tar, f"mkdir -p {target} && tar -C {target} -x --no-same-owner")
+
+    def read(self, file: Path, script: str) -> None:
+        """Have the user run a script with a file of this host as its standard input, which the kernel reads by itself.
+
+        Raises:
+            RuntimeError: it fails.
+        """
+        shown = f"mount -t hostfs -o ro,{shlex.quote(str(file.parent))} none /mnt"
+        done = self.run(shown, user="root")
+        if done.returncode == 0:
+            done = self.run(f"sudo cat /mnt/{shlex.quote(file.name)} | ({script})")
+            self.run("umount /mnt", user="root")
         if done.returncode:
             raise RuntimeError(done.stderr)
 

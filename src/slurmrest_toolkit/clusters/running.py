@@ -68,13 +68,13 @@ def standing(request: Request, progress: Progress) -> Cluster | None:
     return there
 
 
-def engine_of(cluster: Cluster | None, progress: Progress) -> Engine:
-    """Return the engine that runs a cluster, or any that is here; installs nothing.
+def engine_of(cluster: Cluster | None, progress: Progress, name: str | None = None) -> Engine:
+    """Return the engine that runs a cluster, or the one of a name, or any that is here; installs nothing.
 
     Raises:
         CannotRunError: there is none.
     """
-    return find_engine(cluster.engine if cluster else None, Host.detect(), progress, install=False)
+    return find_engine(cluster.engine if cluster else name, Host.detect(), progress, install=False)
 
 
 def booting(engine: Engine, cluster: Cluster) -> bool:

@@ -1,7 +1,6 @@
 """A thin layer over the command line of Podman or Docker: argument lists in, text or JSON out.
 
-Podman as root on an awkward host (see ``host.py``), and without root on an ordinary one, is what this was run on.
-Docker takes the same path with the flags below, which are written after its manual.
+What was run on which host is in ``docs/testcluster.md``.
 """
 
 from __future__ import annotations
@@ -31,9 +30,21 @@ BOOT_FLAGS = {
         "--cgroupns=private",
         "--tmpfs=/run:exec",
         "--tmpfs=/run/lock",
+        "--tmpfs=/tmp:exec",
         "--env=container=docker",
     ),
 }
+
+INIT = "/sbin/init"
+
+WRITABLE = ("--security-opt=writable-cgroups=true",)
+"""Of Docker 28 and later. Otherwise its containers cannot write to their cgroups, which systemd has to."""
+
+REMOUNT_FLAGS = ("--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined")
+REMOUNT = "mount -o remount,rw /sys/fs/cgroup && exec "
+REMOUNTED = f"setpriv --bounding-set=-sys_admin {INIT}"
+"""With an older Docker the first process has them mounted anew, for which it takes a capability, and no profile of
+AppArmor that forbids mounts. systemd and all that it starts do not have that capability."""
 
 
 class EngineError(ClusterFailedError):
@@ -53,12 +64,14 @@ class Container:
 class Engine:
     """One way of calling Podman or Docker.
 
-    ``prefix`` goes before the program (a namespace to enter), ``environment`` is added to ours.
+    ``prefix`` goes before the program (a namespace to enter), ``environment`` is added to ours. ``remounts`` is whether
+    it is a Docker that has no option for writable cgroups.
     """
 
     name: str
     prefix: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    remounts: bool = False
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the whole command line, for callers that run it themselves."""
@@ -124,10 +137,22 @@ class Engine:
             *(f"--label={key}={value}" for key, value in labels.items()),
             *(f"--volume={volume}:{path}" for volume, path in (volumes or {}).items()),
             *(f"--cap-add={capability}" for capability in capabilities),
-            *BOOT_FLAGS[self.name],
+            *self.boot_flags(),
             image,
-            "/sbin/init",
+            *self.first_process(capabilities),
         )
+
+    def boot_flags(self) -> tuple[str, ...]:
+        """Return the options with which systemd can be a container's first process."""
+        if self.name == "docker":
+            return (*BOOT_FLAGS["docker"], *(REMOUNT_FLAGS if self.remounts else WRITABLE))
+        return BOOT_FLAGS[self.name]
+
+    def first_process(self, capabilities: Sequence[str]) -> tuple[str, ...]:
+        """Return the command that becomes systemd; it has no capability that was not asked for."""
+        if not self.remounts:
+            return (INIT,)
+        return ("sh", "-c", REMOUNT + (INIT if "SYS_ADMIN" in capabilities else REMOUNTED))
 
     def execute(self, container: str, *command: str, text: str | None = None) -> str:
         """Run a command as root in a container and return its standard output.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.namespace import awkward_podman
-from slurmrest_toolkit.containers.needed import CLIENTS, for_podman, refused
+from slurmrest_toolkit.containers.needed import CLIENTS, chosen, for_podman, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.support import session
 from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 SYSTEMD = Path("/run/systemd/system")
 """Where systemd runs."""
 
+WRITABLE_CGROUPS = 28
+"""Major version of Docker from which on containers can be let write to their cgroups (release notes of 28.0)."""
+
 
 def find_engine(name: str | None, host: Host, progress: Progress, *, install: bool, soon: Sequence[str] = ()) -> Engine:
     """Return a container engine that works here, preferring podman.
 
     Args:
-        name: ``podman`` or ``docker`` to insist on one; None takes what works.
+        name: ``podman`` or ``docker`` to insist on one; None takes that of the environment, or what works.
         host: the host as detected.
         progress: told what is installed.
         install: whether what is missing may be installed; clients of a cluster are needed then, too.
@@ -38,6 +41,10 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
         NoEngineError: there is none, and none may be installed.
         CannotRunError: no engine can be used, with the reason.
     """
+    try:
+        name = chosen(name)
+    except ValueError as error:
+        raise CannotRunError(str(error)) from error
     if name == "docker" or (name is None and not shutil.which("podman") and docker_answers()):
         if install:
             ensure_programs(CLIENTS, host, progress, soon=soon)
@@ -80,7 +87,7 @@ def use_docker(host: Host) -> Engine:
     """Return Docker where it can boot systemd.
 
     Raises:
-        CannotRunError: its daemon does not answer, or the host's cgroups are not v2.
+        CannotRunError: its daemon does not answer, the cgroups are not v2, or its containers have none of their own.
     """
     if not docker_answers():
         raise CannotRunError("Docker's daemon does not answer.", "Start it, or use --engine podman.")
@@ -88,4 +95,13 @@ def use_docker(host: Host) -> Engine:
         raise CannotRunError(
             f"Docker cannot boot systemd on cgroups {host.cgroups}.", "Use --engine podman as root, which can."
         )
-    return Engine("docker")
+    told = Engine("docker").call("info", "--format={{.ServerVersion}} {{json .SecurityOptions}}")
+    version, _, options = told.partition(" ")
+    for option, words in (("rootless", "runs without root"), ("userns", "has user namespaces for its containers")):
+        if f"name={option}" in options:
+            raise CannotRunError(
+                f"Docker's daemon {words}: systemd in its containers could not write to its cgroups.",
+                "Use --engine podman, which can without root, too.",
+            )
+    major = version.partition(".")[0]
+    return Engine("docker", remounts=major.isdigit() and int(major) < WRITABLE_CGROUPS)

@@ -60,6 +60,10 @@ RANGE = 65536
 
 SUBORDINATES = (Path("/etc/subuid"), Path("/etc/subgid"))
 
+ENGINES = ("podman", "docker")
+CHOICE = "SLURMREST_ENGINE"
+"""The variable of the environment that chooses one of them where nothing else does."""
+
 
 def podman_major() -> int:
     """Return the major version of Podman: of the one that is here, or that the package manager would install."""
@@ -71,6 +75,17 @@ def podman_major() -> int:
         if found := re.search(r"version:? (?:\d+:)?(\d+)\.", said, re.IGNORECASE):
             return int(found[1])
     return NEWEST_PODMAN
+
+
+def chosen(name: str | None = None) -> str | None:
+    """Return the container engine that was asked for, by name or by the environment; None where any will do.
+
+    Raises:
+        ValueError: the environment names another; the message says so.
+    """
+    if name is None and (name := os.environ.get(CHOICE)) and name not in ENGINES:
+        raise ValueError(f"{CHOICE}={name} (allowed: {', '.join(ENGINES)})")
+    return name or None
 
 
 def for_podman(host: Host) -> list[str]:
@@ -154,7 +169,7 @@ def refused() -> tuple[str, str] | None:
 def wanted(argv: Sequence[str]) -> list[str]:
     """Return all programs that a first ``cluster up`` with these arguments takes on this host."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--engine")
+    parser.add_argument("--engine", default=os.environ.get(CHOICE))
     parser.add_argument("--image")
     options, _ = parser.parse_known_args(argv)
     host = Host.detect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -27,6 +28,9 @@ LINES = 200
 
 BATCH = 8
 """So many users are made at once, for the next tests of this process: one call of a node costs more than one user."""
+
+SOON = 20.0
+"""Seconds that a start takes at most where there are images; whoever waits longer is told why."""
 
 _RUN = pytest.StashKey[str]()
 _BEGUN = pytest.StashKey[float]()
@@ -201,10 +205,33 @@ def slurm_cluster(
     with contextlib.ExitStack() as own:
         worker = hasattr(request.config, "workerinput")
         held = request.config.stash[_HELD] if worker else own
-        cluster = held.enter_context(sharing.shared(name, leave=worker, **how))
+        with _told(request.config, slurm_release):
+            cluster = held.enter_context(sharing.shared(name, leave=worker, **how))
         if keep:
             request.config.stash[_KEPT].append(name)
         yield cluster
+
+
+@contextlib.contextmanager
+def _told(config: pytest.Config, release: str | None) -> Iterator[None]:
+    """Say what is waited for when it takes long; the workers of pytest-xdist have no terminal to say it on."""
+    reporter, capture = map(config.pluginmanager.get_plugin, ("terminalreporter", "capturemanager"))
+    if reporter is None:
+        yield
+        return
+
+    def say() -> None:
+        words = f"slurmrest: starting Slurm {release or ''}; the first start makes images, for some minutes"
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            reporter.write_line(f"\n{words}")
+
+    timer = threading.Timer(SOON, say)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 @pytest.fixture(scope="session")

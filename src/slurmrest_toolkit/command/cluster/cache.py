@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.clusters import running
 from slurmrest_toolkit.clusters.state import plan_nodes
-from slurmrest_toolkit.command.cluster.options import kind
+from slurmrest_toolkit.command.cluster.options import engine, kind
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
 from slurmrest_toolkit.containers.find import find_engine
@@ -32,11 +32,14 @@ def add_command(actions: Actions) -> None:
         "key", parents=[kind()], help="print what those images are called by: a cache of a CI service restores by it"
     )
     key.set_defaults(run=reporting(run_key))
-    save = directions.add_parser("save", parents=[kind()], help="write what such a cluster starts from, without keys")
+    save = directions.add_parser(
+        "save", parents=[kind(), engine()], help="write what such a cluster starts from, without keys"
+    )
     save.add_argument("file", metavar="FILE")
     save.set_defaults(run=reporting(run_save))
     load = directions.add_parser(
         "load",
+        parents=[engine()],
         help="read it; up then starts from it, with the same version. Trusted like code",
         description=f"Reads images of converged nodes, under this command's own names only. {archive.TRUST}",
     )
@@ -60,7 +63,7 @@ def chosen(options: argparse.Namespace) -> warm.Recipe:
 def run_save(options: argparse.Namespace, progress: Progress) -> int:
     """Write warm images to a file."""
     target = Path(options.file).absolute()
-    carry.save(running.engine_of(None, progress), chosen(options), target)
+    carry.save(running.engine_of(None, progress, options.engine), chosen(options), target)
     sudo.hand_over(target)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     return OK
@@ -68,7 +71,7 @@ def run_save(options: argparse.Namespace, progress: Progress) -> int:
 
 def run_load(options: argparse.Namespace, progress: Progress) -> int:
     """Read warm images from a file."""
-    engine = find_engine(None, Host.detect(), progress, install=True)
-    names = carry.load(engine, Path(options.file).absolute())
+    found = find_engine(options.engine, Host.detect(), progress, install=True)
+    names = carry.load(found, Path(options.file).absolute())
     progress.say(f"new: {', '.join(names)}" if names else "nothing new: all images were there")
     return OK

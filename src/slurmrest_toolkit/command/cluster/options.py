@@ -6,6 +6,7 @@ import argparse
 from typing import Any, TypeAlias
 
 from slurmrest_toolkit.clusters.state import LAYOUTS
+from slurmrest_toolkit.containers.needed import CHOICE, ENGINES
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, SUITES
 
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -40,6 +41,14 @@ def as_json() -> argparse.ArgumentParser:
     """Return the option for machines."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    return parser
+
+
+def engine() -> argparse.ArgumentParser:
+    """Return the option that chooses a container engine."""
+    parser = argparse.ArgumentParser(add_help=False)
+    words = f"container engine (default: that of the environment's {CHOICE}, else what works here)"
+    parser.add_argument("--engine", choices=ENGINES, help=words)
     return parser
 
 

@@ -10,7 +10,7 @@ from slurmrest_toolkit.clusters import describe, lifecycle
 from slurmrest_toolkit.clusters.logins import IDENTITIES
 from slurmrest_toolkit.clusters.prove import LEVELS
 from slurmrest_toolkit.clusters.state import DEFAULT_NAME
-from slurmrest_toolkit.command.cluster.options import as_json, kind, named
+from slurmrest_toolkit.command.cluster.options import as_json, engine, kind, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
 from slurmrest_toolkit.support.waiting import LONGEST
@@ -24,7 +24,9 @@ CAPABILITIES = ("SYS_ADMIN",)
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    up = actions.add_parser("up", parents=[named(), as_json(), kind()], help="start a cluster and prove that it works")
+    up = actions.add_parser(
+        "up", parents=[named(), as_json(), kind(), engine()], help="start a cluster and prove that it works"
+    )
     up.add_argument(
         "--identity",
         choices=IDENTITIES,
@@ -57,7 +59,6 @@ def add_command(actions: Actions) -> None:
         metavar="SECONDS",
         help="when to give up a node or daemon that is not there yet but makes progress (default: %(default)g)",
     )
-    up.add_argument("--engine", choices=("podman", "docker"), help="container engine (default: what works here)")
     up.add_argument("--image", metavar="BASE", help="start from an ordinary image, such as debian:12")
     up.add_argument(
         "--allow-stale-mirror", action="store_true", help="accept a package index past its Valid-Until date"
