@@ -160,7 +160,7 @@ class Machine:
         Raises:
             RuntimeError: it fails.
         """
-        shown = f"mount -t hostfs -o ro,{shlex.quote(str(file.parent))} none /mnt"
+        shown = f"mount -t hostfs -o ro,hostfs={shlex.quote(str(file.parent))} none /mnt"
         done = self.run(shown, user="root")
         if done.returncode == 0:
             done = self.run(f"sudo cat /mnt/{shlex.quote(file.name)} | ({script})")
