@@ -24,9 +24,8 @@ CAPABILITIES = ("SYS_ADMIN",)
 
 def add_command(actions: Actions) -> None:
     """Add it."""
-    up = actions.add_parser(
-        "up", parents=[named(), as_json(), kind(), engine()], help="start a cluster and prove that it works"
-    )
+    parents = [named(), as_json(), kind(), engine()]
+    up = actions.add_parser("up", parents=parents, help="start a cluster and prove that it works")
     up.add_argument(
         "--identity",
         choices=IDENTITIES,
