@@ -32,7 +32,7 @@ MOST: dict[str, float] = {
     "slurm_ask": 85,
     "slurm_conf_merge": 230,
     "slurm_facts": 137,
-    "slurm_gather": 263,
+    "slurm_gather": 264,
     "slurm_jwks": 386,
     "slurm_packages": 96,
     "slurm_token": 34.5,

@@ -102,6 +102,7 @@ def clean_host(seen: Mapping[str, Any], prints: dict[str, str]) -> dict[str, Any
         "units": {name: clean_unit(fields, pids) for name, fields in seen["units"].items()},
         "processes": {name: clean_process(process, pids, inodes) for name, process in seen["processes"].items()},
         "keys": keys,
+        "munge": clean_munge(seen["munge"], prints),
         "journal": {name: clean_journal(lines) for name, lines in seen["journal"].items() if name in DAEMONS},
         "listening": [
             {**entry, "pid": entry["pid"] and pids.get(entry["pid"], OTHER_PID)} for entry in seen["listening"]
@@ -136,6 +137,12 @@ def clean_keys(keys: Mapping[str, Any], prints: dict[str, str]) -> tuple[dict[st
         if key["fingerprint"]:
             found[daemon]["fingerprint"] = prints.setdefault(key["fingerprint"], f"key {len(prints) + 1}")
     return found, inodes
+
+
+def clean_munge(munge: Mapping[str, Any], prints: dict[str, str]) -> dict[str, Any]:
+    """Return what was seen of munge, with a number for the fingerprint of its key."""
+    key = munge.get("key")
+    return {**munge, "key": key and prints.setdefault(key, f"key {len(prints) + 1}")}
 
 
 def clean_journal(lines: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ NETWORK = (
     Fault(
         "munge-keys-differ",
         "munge's keys differ between the hosts of slurmctld and slurmdbd",
-        "munge-stopped",
+        "munge-keys-differ",
         "cp -p /etc/munge/munge.key /root/; head -c 1024 /dev/urandom > /etc/munge/munge.key; again munge slurmdbd",
         on="slurmdbd",
         restart=("munge", "slurmdbd"),

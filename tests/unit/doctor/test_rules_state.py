@@ -13,7 +13,7 @@ from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
 from slurmrest.slurmrestd import running
 
-from tests.unit.doctor.test_doctor import evidence, judge
+from tests.unit.doctor.test_doctor import evidence, judge, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,3 +305,22 @@ def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
     assert module._file(str(link), account)["dangling"] == str(tmp_path / "none")
     (tmp_path / "none").touch()
     assert module._file(str(link), account)["dangling"] is None
+
+
+def test_keys_of_munge_that_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = split()
+    for host in data["hosts"].values():
+        host["munge"] = {"used": True, "works": True, "error": "", "socket": "", "own": True, "key": "a"}
+    assert judge(data).healthy
+    data["hosts"]["rest"]["munge"]["key"] = None
+    assert judge(data).healthy, "slurmrestd needs none"
+    data["hosts"]["db"]["munge"]["key"] = "b"
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("munge-keys-differ", "db")
+    assert finding.by_hand
+    conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "root"}
+    monkeypatch.setattr(programs, "run", lambda command, **_how: subprocess.CompletedProcess(command, 0, "", ""))
+    monkeypatch.setattr(munge, "KEY", str(tmp_path / "munge.key"))
+    assert munge.look(conf, None, "salt")["key"] is None
+    (tmp_path / "munge.key").write_bytes(b"k" * 32)
+    assert munge.look(conf, None, "salt")["key"] not in (None, munge.look(conf, None, "other")["key"])

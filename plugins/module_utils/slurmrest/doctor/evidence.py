@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import glob
 import hashlib
-import hmac
 import os
 import posixpath
 import pwd
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
 from ..facts.detection import detect
-from ..host import access, files, programs
+from ..host import access, programs
 from ..host.access import describe
 from ..host.beyond import beyond
 from ..host.identity import account_facts
@@ -39,6 +38,7 @@ from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
 from ..systemd import show
 from . import logs, munge, surroundings, unit_evidence
+from .fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -131,7 +131,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs, quick=quick),
-        "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"]),
+        "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"], options.get("salt") or ""),
         "unshare": _unshare(),
         "slurm_users": _slurm_users(facts, units_now, roles, options.get("users") or ()),
         "users": {name: _user(name) for name in options.get("users") or ()},
@@ -374,17 +374,10 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
             facts["readable"] = access.may(seen, account, 4)
             facts["rotating"] = os.path.exists(keys.rotation_record(path))
             facts["ended_without"] = keys.ended_without(path)
-            facts["fingerprint"] = _fingerprint(seen["real_path"], salt)
+            facts["fingerprint"] = fingerprint(seen["real_path"], salt)
     except (OSError, KeyError, UnsafePath) as error:
         facts["error"] = str(error)
     return facts
-
-
-def _fingerprint(path: str, salt: str) -> str | None:
-    """Equal for equal keys of one run; of no use without the salt, which is random and never shown."""
-    if not salt:
-        return None
-    return hmac.new(salt.encode(), files.read(path, 1 << 20), hashlib.sha256).hexdigest()
 
 
 def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dict[str, Any]]:

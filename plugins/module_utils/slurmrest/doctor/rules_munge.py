@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Host, Rule, Sign
+from .munge import KEY
 from .remedies import begin, everywhere, join, start_again
 
 if TYPE_CHECKING:
@@ -58,12 +59,46 @@ def ended(host: Host) -> list[str]:
     return [host.service(daemon) for daemon in IN_ORDER if daemon in host.roles and host.down(daemon)]
 
 
+def _keys_differ(cluster: Cluster) -> Iterator[Sign]:
+    """The controller's counts; a host without munge has none, and need not where it has no daemon but slurmrestd."""
+    seen = [(host, host["munge"].get("key")) for host in [*cluster.role("slurmctld"), *cluster.hosts]]
+    having = [(host, key) for host, key in seen if key and host["munge"]["used"]]
+    if not having:
+        return
+    first, ours = having[0]
+    for host, key in {other.name: (other, key) for other, key in having}.values():
+        if key != ours:
+            daemons = [host.service(daemon) for daemon in IN_ORDER if daemon in host.roles]
+            yield Sign(
+                host.name,
+                f"munge's key on {host.name} is another than on {first.name}: Slurm's daemons refuse each other.",
+                [
+                    f"{first.name} and {host.name}: {KEY} differs",
+                    *(text for daemon in ("slurmctld", "slurmdbd") for text in host.said(daemon, _REFUSED, runs=1)[:1]),
+                ],
+                f"Copy {KEY} from {first.name} to {host.name} (owner munge, mode 0400), then there systemctl restart "
+                f"munge {' '.join(daemons)}.",
+            )
+
+
+_REFUSED = r"(?i)munge|authentication|credential"
 _BEHIND = (
     *("no-controller-in-charge", "daemon-unreached", "token-not-minted", "token-refused", "accounting-refused"),
     "cluster-not-registered",
 )
 
 RULES = (
+    Rule(
+        "munge-keys-differ",
+        "The hosts have different keys of munge",
+        "authentication.html, MUNGE; munged(8)",
+        _keys_differ,
+        (*_BEHIND, "slurmctld-failed", "slurmdbd-failed"),
+        fatals=r"(?i)munge|credential|authentication",
+        anywhere=True,
+        preflight=True,
+        by_hand="a secret is copied by whoever may have it",
+    ),
     Rule(
         "munge-stopped",
         "munge does not work",
