@@ -490,13 +490,15 @@ CLUSTER = (
         "cluster-not-registered",
         "The cluster is not registered in the database",
         "cluster-not-registered",
-        # Not by sacctmgr: slurmctld would register itself again. Not by marking it deleted: 22.05 shows it even so.
-        "mariadb -e 'UPDATE slurm_acct_db.cluster_table SET name = \"another\"'",
+        # Not by sacctmgr: slurmctld would register itself again.
+        "cp -p /var/lib/slurm/slurmctld/clustername /root/\n"
+        "mariadb-dump slurm_acct_db cluster_table > /root/clusters.sql\n"
+        "mariadb -e 'DELETE FROM slurm_acct_db.cluster_table'",
         on="slurmdbd",
-        restart=("slurmctld",),
-        # The remedy has it registered anew, and then the old row is one too many.
-        undo='mariadb -e \'UPDATE IGNORE slurm_acct_db.cluster_table SET name = "slurmrest"; '
-        'DELETE FROM slurm_acct_db.cluster_table WHERE name = "another"\'',
+        restart=("slurmdbd", "slurmctld"),
+        # The remedy may have it registered by another id.
+        undo="systemctl stop slurmctld slurmdbd; mariadb slurm_acct_db < /root/clusters.sql\n"
+        "cp -p /root/clustername /var/lib/slurm/slurmctld/",
     ),
     Fault(
         "port-in-range",
