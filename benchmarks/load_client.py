@@ -45,6 +45,7 @@ class Client:
     ) -> None:
         self._address, self._request, self._patience, self._tls = address, request, patience, tls
         self._link: socket.socket | None = None
+        self._memory = bytearray(PIECE)
 
     def ask(self) -> None:
         """Send the request and read the answer. Raises Refused, OSError.
@@ -75,7 +76,11 @@ class Client:
         length = LENGTH.search(head)
         missing = int(length[1]) - len(body) if length else 0
         while missing > 0:
-            missing -= len(_read(link))
+            # Into the same memory: over TLS a piece is one record, and each time new memory would cost more than it.
+            received = link.recv_into(self._memory)
+            if not received:
+                raise Refused("cut off")
+            missing -= received
         if LAST.search(head):
             self.close()
         status = head[9:12].decode("ascii", "replace")
