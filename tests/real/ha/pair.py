@@ -30,6 +30,8 @@ CONTROLLERS = ("ctl1", "ctl2")
 PATIENCE = 240.0
 PAUSE = 0.05
 STARTED = "systemctl show -p ExecMainStartTimestampMonotonic --value {}"
+TIMES = ("ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+AWAY = f"systemctl show -p {','.join(TIMES)}"
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 SUM = f"sha256sum {KEY}"
 SOON = 15.0
@@ -136,17 +138,11 @@ class Pair:
         said: dict[str, Any] = self.live.inventory()["all"]["vars"]["slurm_conf_options"]
         return {**said, "SlurmctldTimeout": seconds}
 
-    def restarted_alone(self) -> Gap:
-        """Restart the slurmctld in charge by hand while nobody stands by: what Slurm itself costs."""
-        self.live.ssh("ctl2", "systemctl stop slurmctld")
-        try:
-            with self.gap() as found:
-                self.live.ssh("ctl1", "systemctl restart slurmctld")
-                self.wait("ctl1", silent="ctl2")
-        finally:
-            self.live.ssh("ctl2", "systemctl start slurmctld")
-        self.wait("ctl1")
-        return found
+    def away(self, name: str) -> float:
+        """Seconds of the last restart of slurmctld there, from the order to stop until systemd called it active."""
+        said = self.live.ssh(name, f"{AWAY} slurmctld")
+        began, ended = (int(said.split(f"{word}=")[1].split()[0]) for word in TIMES)
+        return (ended - began) / 1e6
 
     def takes_over_after(self, seconds: int) -> None:
         """Have another SlurmctldTimeout in force, in whoever stands by too: it reads the file when it starts."""
