@@ -30,7 +30,7 @@ MOST: dict[str, float] = {
     "shared_key": 88,
     "shared_key_change": 190,
     "slurm_ask": 85,
-    "slurm_conf_merge": 230,
+    "slurm_conf_merge": 231,
     "slurm_facts": 137,
     "slurm_gather": 264,
     "slurm_jwks": 386,

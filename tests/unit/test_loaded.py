@@ -36,6 +36,7 @@ class Host:
         scontrol.chmod(0o755)
         self.prefix = str(directory)
         self.active, self.says = "active", says
+        self.controllers = ""
         for file in (self.conf, self.beside):
             os.utime(file, (time.time() - 2 * AGO,) * 2)
         self.reconfigure()
@@ -56,6 +57,7 @@ class Host:
             assert conf is not None
             same = self.loaded in hash_values(conf.raw)
             output = f"HASH_VAL = {'Match' if same else f'Different Ours=0x1 Slurmctld=0x{self.loaded:x}'}\n"
+            output += f"\n{self.controllers}"
         return programs.Done(list(argv), 0, output, "")
 
     def answers(self) -> set[str]:
@@ -105,3 +107,22 @@ def test_slurmdbd_is_judged_by_the_time_of_its_start(host: Host, tmp_path: Path)
     found = unloaded("slurmdbd", str(conf), slurm=Slurm(run=host), systemd=Systemd(host))
     assert str(found) == f"{conf} changed after slurmdbd was started"
     assert unloaded("slurmdbd", str(tmp_path / "none"), slurm=Slurm(run=host), systemd=Systemd(host)) is None
+
+
+PAIR = "Slurmctld(primary) at {} is UP\nSlurmctld(backup) at {} is {}\n"
+
+
+@pytest.mark.parametrize("domain", ["", ".example.org"])
+def test_a_backup_that_has_loaded_other_files_than_the_one_in_charge_goes_on(host: Host, domain: str) -> None:
+    """Its key may be at a place of its own; who answers is the primary."""
+    own = f"{os.uname().nodename.partition('.')[0]}{domain}"
+    host.conf.write_text(host.conf.read_text() + "AuthAltParameters=jwt_key=/own\n")
+    os.utime(host.conf, (time.time() - 2 * AGO,) * 2)
+    host.controllers = PAIR.format("another", own, "UP")
+    assert host.answers() == {""}
+    os.utime(host.conf)
+    assert host.answers() == {f"{host.conf} changed after slurmctld was started"}
+    host.controllers = PAIR.format(own, "another", "UP")
+    assert host.answers() == {f"{host.conf} is not what slurmctld has loaded"}
+    host.controllers = f"Slurmctld(primary) at another is DOWN\nSlurmctld(backup) at {own} is UP\n"
+    assert host.answers() == {f"{host.conf} is not what slurmctld has loaded"}

@@ -81,6 +81,11 @@ def test_it_is_mended_there(cluster: Pair) -> None:
     assert {host for _cause, host in said} == {"ctl2"}, said
     assert cluster.live.playbook("deploy.yml").good().changed > 0
     assert len(keys(cluster)) == 1
+    told = cluster.live.playbook("doctor.yml")
+    assert causes(told.output) == [("jwt-key-not-loaded", "ctl2")], told.output
+    assert "`systemctl restart slurmctld`" in told.words
+    cluster.live.ssh("ctl2", "systemctl restart slurmctld")
+    cluster.wait("ctl1")
     again = cluster.live.playbook("deploy.yml", "doctor.yml").good()
     assert again.changed == 0, again.output
 

@@ -97,3 +97,25 @@ def test_clocks_that_are_apart_are_no_reason() -> None:
 def test_hosts_that_were_looked_at_by_an_older_toolkit_are_judged_without() -> None:
     assert "controllers" not in evidence()["hosts"]["node1"]
     assert ids(diagnosed(evidence())) == []
+
+
+def test_a_key_at_a_place_of_its_own_is_no_difference() -> None:
+    data = pair()
+    entry = {"key": "authaltparameters", "value": "x", "origin": "/etc/slurm/slurm.conf:9"}
+    for name, path in (("ctl", "/k/a.key"), ("ctl2", "/k/b.key")):
+        line = f"AuthAltParameters=jwt_key={path}"
+        data["hosts"][name]["confs"]["slurm_conf"]["entries"].append({**entry, "line": line})
+    assert "configuration-differs" not in ids(diagnosed(data))
+    data["hosts"]["ctl2"]["confs"]["slurm_conf"]["entries"][-1]["line"] += ",jwks=/k/set.json"
+    assert "configuration-differs" in ids(diagnosed(data))
+
+
+def test_a_backup_loads_a_changed_key_by_a_restart() -> None:
+    """A reconfigure goes to the one in charge."""
+    for name, remedy in (("ctl", "`scontrol reconfigure`"), ("ctl2", "`systemctl restart slurmctld`")):
+        data = pair()
+        host = data["hosts"][name]
+        host["processes"]["slurmctld"]["mapped"] = None
+        host["keys"]["slurmctld"]["age"] = host["processes"]["slurmctld"]["age"] - 60
+        (finding,) = [one for one in diagnosed(data).findings if one.id == "jwt-key-not-loaded"]
+        assert (finding.host, finding.remedy) == (name, remedy)

@@ -295,11 +295,12 @@ def _differences(cluster: Cluster) -> Iterator[Sign]:
     if not with_conf:
         return
     primary = with_conf[0]
-    ours = _entries(primary)
-    if any("no_conf_hash" in str(line).lower() for line in ours):
+    if any("no_conf_hash" in str(line).lower() for line in _entries(primary)):
         return
     for host in {other.name: other for other in with_conf if other.name != primary.name}.values():
-        theirs = _entries(host)
+        # A controller may have its key elsewhere than the others.
+        hidden = r"(?<=jwt_key=)[^,\s]+" if "slurmctld" in host.roles else "(?!)"
+        ours, theirs = _entries(primary, hidden), _entries(host, hidden)
         lines = [f"{primary.name}: {ours[line]}: {line}" for line in ours if line not in theirs]
         lines += [f"{host.name}: {theirs[line]}: {line}" for line in theirs if line not in ours]
         if lines:
@@ -311,14 +312,13 @@ def _differences(cluster: Cluster) -> Iterator[Sign]:
                     *([f"and {len(lines) - _MAX_DIFFERENCES} more"] if lines[_MAX_DIFFERENCES:] else []),
                 ],
                 f"{DEPLOY} gives {host.name} the same slurm.conf where the inventory has slurm_conf_cluster_name; "
-                "where the "
-                f"file is the site's, copy it from {primary.name} and restart {host.rest_unit}.",
+                f"where the file is the site's, copy it from {primary.name} and restart {host.rest_unit}.",
             )
 
 
-def _entries(host: Host) -> dict[str, str]:
+def _entries(host: Host, hidden: str = "(?!)") -> dict[str, str]:
     entries = host["confs"]["slurm_conf"]["entries"]
-    return {item["line"]: item["origin"] for item in entries if item["key"] not in _CONF_ONLY_HERE}
+    return {re.sub(hidden, "…", item["line"]): item["origin"] for item in entries if item["key"] not in _CONF_ONLY_HERE}
 
 
 def _disk_full(cluster: Cluster) -> Iterator[Sign]:

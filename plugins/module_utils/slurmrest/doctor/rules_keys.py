@@ -9,6 +9,7 @@ from ..auth import keys
 from ..slurm.package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again
+from .rules_controllers import in_charge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -147,12 +148,10 @@ def _not_loaded(cluster: Cluster) -> Iterator[Sign]:
                 continue
             old = _old_key(process, key)
             if old:
-                release = host.release
-                again = (
-                    "`scontrol reconfigure`"
-                    if release and release.reconfigure_rereads_key
-                    else "`systemctl restart slurmctld`"
-                )
+                led, release = in_charge(cluster), host.release
+                # A reconfigure goes to the one in charge.
+                gently = release and release.reconfigure_rereads_key and (led is None or led.leader == host.name)
+                again = "`scontrol reconfigure`" if gently else "`systemctl restart slurmctld`"
                 yield Sign(
                     host.name,
                     f"{daemon} still works with the key that was there before: a new one counts once it is loaded.",

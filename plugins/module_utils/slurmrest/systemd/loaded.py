@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import SlurmrestError
 from ..host import reading
-from ..slurm.commands import Slurm
+from ..slurm.commands import Slurm, states
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import unmerge
 from ..slurm.conf_hash import hash_values
@@ -127,10 +127,14 @@ def _changed(file: str) -> float:
 
 
 def _has_loaded(conf: SlurmConf, slurm: Slurm, beside_includer: bool) -> bool | None:
-    """Whether slurmctld has loaded what is in its files, our own change aside; None when it does not say."""
+    """Whether slurmctld has loaded what is in its files, our own change aside; None when it does not say.
+
+    Nor does the one in charge of the files of a backup, which may be others: a key at a place of its own.
+    """
     if slurm.find("scontrol") is None:
         return None
-    match = _HASH.search(slurm.ask("scontrol", "show", "config", limit=SECONDS).stdout)
+    said = slurm.ask("scontrol", "show", "config", limit=SECONDS).stdout
+    match = _HASH.search(said)
     if match is None or match["match"]:
         return None if match is None else True
     texts = unmerge(conf.path, read_text, beside_includer=beside_includer).texts
@@ -144,4 +148,14 @@ def _has_loaded(conf: SlurmConf, slurm: Slurm, beside_includer: bool) -> bool | 
             )
             or conf
         )
-    return int(match["loaded"], 16) in hash_values(without.raw)
+    if int(match["loaded"], 16) in hash_values(without.raw):
+        return True
+    return False if _leads(said, slurm) else None
+
+
+def _leads(said: str, slurm: Slurm) -> bool:
+    """Whether slurmctld of this host is the one that answers: it tells of a backup's files nothing but the same."""
+    found = states(said) or slurm.controllers()
+    up = [role.split()[-1].partition(".")[0] for role, state in found.items() if state == "UP"]
+    own = os.uname().nodename.partition(".")[0]
+    return len(found) < 2 or own not in up or own == up[0]
