@@ -102,9 +102,10 @@ def test_hosts_that_were_looked_at_by_an_older_toolkit_are_judged_without() -> N
 def test_a_key_at_a_place_of_its_own_is_no_difference() -> None:
     data = pair()
     entry = {"key": "authaltparameters", "value": "x", "origin": "/etc/slurm/slurm.conf:9"}
-    for name, path in (("ctl", "/k/a.key"), ("ctl2", "/k/b.key")):
-        line = f"AuthAltParameters=jwt_key={path}"
-        data["hosts"][name]["confs"]["slurm_conf"]["entries"].append({**entry, "line": line})
+    for name, host in data["hosts"].items():
+        line = f"AuthAltParameters=jwt_key=/k/{'own' if name == 'ctl2' else 'key'}"
+        if host["confs"]["slurm_conf"]:
+            host["confs"]["slurm_conf"]["entries"].append({**entry, "line": line})
     assert "configuration-differs" not in ids(diagnosed(data))
     data["hosts"]["ctl2"]["confs"]["slurm_conf"]["entries"][-1]["line"] += ",jwks=/k/set.json"
     assert "configuration-differs" in ids(diagnosed(data))
