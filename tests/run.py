@@ -87,7 +87,8 @@ def types(_: Options) -> Iterator[Command]:
     engine = "plugins/module_utils/slurmrest"
     yield python("controller", "-m", "mypy", engine, "scripts", "src", "benchmarks", "tests")
     yield python("engine on hosts", "-m", "mypy", "--python-version", "3.10", engine)
-    yield python("plugins", "-m", "mypy", "plugins/modules", "plugins/action", "plugins/filter", "plugins/plugin_utils")
+    kinds = ("modules", "action", "filter", "lookup", "plugin_utils")
+    yield python("plugins", "-m", "mypy", *(f"plugins/{kind}" for kind in kinds))
 
 
 def unit(options: Options) -> Iterator[Command]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.errors import SlurmrestError
@@ -33,9 +34,11 @@ class ActionModule(ActionBase):
         """Return what was done, or what would be in check mode."""
         variables: dict[str, Any] = task_vars or {}
         super().run(tmp, variables)
-        sight = self._task.args.pop("sight", None)
+        sight, asks = self._task.args.pop("sight", None), self._task.args.pop("asks", True)
         if sight and self._settled(sight, variables):
             return {**result(Applied()), "seen": sight["digest"]}
+        if not boolean(asks):
+            return {**result(Applied()), "seen": ""}
         found = self._run(LOOK, variables)
         return found if found.pop("settled", True) else self._run(CHANGE, variables, RESTARTING)
 

@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.slurmrestd.spelling import read
 from ..plugin_utils.client import client_token
+from ..plugin_utils.evidence import evidence_in
 from ..plugin_utils.minting import NoTokens, minted
 from ..plugin_utils.peer import result_on
 
@@ -47,7 +48,7 @@ class ActionModule(ActionBase):
     def _registered(self, host: str, variables: dict[str, Any]) -> Any:
         """The evidence of a host; None where there is none."""
         hostvars = variables["hostvars"]
-        return (hostvars[host].get(self._task.args["evidence"]) or {}).get("evidence") if host in hostvars else None
+        return evidence_in(hostvars[host].get(self._task.args["evidence"])) if host in hostvars else None
 
     def _token(
         self, arguments: dict[str, Any], cluster: Cluster, variables: dict[str, Any]

@@ -16,6 +16,7 @@ from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.doctor.render import render_text
 from ..module_utils.slurmrest.host import files
 from ..module_utils.slurmrest.host.reading import UnsafePath
+from ..plugin_utils.evidence import evidence_in
 
 REGISTERED = ("evidence", "answers", "gateways")
 """Options with the name of what was registered, all of one host."""
@@ -69,10 +70,11 @@ class ActionModule(ActionBase):
         unreachable: dict[str, str] = {}
         for host in variables["ansible_play_hosts_all"]:
             seen, asked, gateway = (hostvars[host].get(arguments[name] or "") or {} for name in REGISTERED)
-            if seen.get("evidence"):
+            own = evidence_in(seen)
+            if own:
                 more = {"http": asked.get("http"), "token_refused": asked.get("token_refused")}
                 found = {key: gateway[key] for key in ("gateway", "taken") if gateway.get(key)}
-                evidence[host] = {**seen["evidence"], **more, **found}
+                evidence[host] = {**own, **more, **found}
             else:
                 unreachable[host] = str(seen.get("why") or seen.get("msg") or "no evidence was gathered")
         if not evidence:

@@ -11,7 +11,9 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..plugin_utils.client import client_users
+from ..plugin_utils.evidence import packed
 
 MODULE = "slurmrest.toolkit.slurm_gather"
 
@@ -25,6 +27,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         users = client_users(self._loader, arguments.pop("request", None))
         arguments["users"] = list(dict.fromkeys([*(arguments.get("users") or []), *users]))
+        arguments["columns"] = columns()
         begin = time.time()
         try:
             result: dict[str, Any] = self._execute_module(
@@ -34,7 +37,16 @@ class ActionModule(ActionBase):
             return {"changed": False, "evidence": None, "why": str(error)}
         if result.get("failed") or result.get("unreachable"):
             return {"changed": False, "evidence": None, "why": str(result.get("msg") or "no message")}
-        result["evidence"]["asked"] = [begin, time.time()]
-        if "sight" in result:
-            result["sight"].update(at=begin, digest=result["ansible_facts"]["slurmrest"]["digest"])
+        evidence = result["evidence"]
+        evidence.update(asked=[begin, time.time()], facts=with_release(evidence["facts"]))
+        result.update(evidence=packed(evidence), keys=evidence.get("keys", {}))
+        return self._kept(result, begin) if "ansible_facts" in result else result
+
+    @staticmethod
+    def _kept(result: dict[str, Any], begin: float) -> dict[str, Any]:
+        """The result with facts that are complete; what is to be said of an unknown release is a warning."""
+        facts = result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
+        result["sight"].update(at=begin, digest=facts["digest"])
+        if facts["warning"]:
+            result["warnings"] = [*result.get("warnings", ()), facts["warning"]]
         return result

@@ -24,6 +24,12 @@ options:
       - What M(slurmrest.toolkit.slurm_gather) saw of this host. Where by that nothing is to be done, the host is not
         asked again (judged by the action plugin). It counts for five minutes, and as long as the facts stay the same.
     type: dict
+  asks:
+    description:
+      - Whether the host is asked where it cannot be told by O(sight). Otherwise nothing is done, and RV(seen) is empty
+        (judged by the action plugin).
+    type: bool
+    default: true
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Shows every change but secrets.}
@@ -36,7 +42,7 @@ EXAMPLES = r"""
     name: slurmrestd_service
     files:
       - path: /etc/systemd/system/slurmrestd.service.d/50-slurmrest.conf
-        content: "{{ lookup('ansible.builtin.template', '50-slurmrest.conf.j2') }}"
+        content: "{{ lookup('slurmrest.toolkit.rendered', '50-slurmrest.conf.j2') }}"
     services:
       - name: slurmrestd
         enabled: true
@@ -49,7 +55,10 @@ restarted: {description: Units that were restarted., returned: success, type: li
 started: {description: Units that were started., returned: success, type: list, elements: str}
 recovered: {description: Files that a killed run had left half-way., returned: success, type: list, elements: str}
 seconds: {description: Duration., returned: success, type: float}
-seen: {description: The digest of the facts by which the host was not asked., returned: with O(sight), type: str}
+seen:
+  description: The digest of the facts by which nothing is to be done; empty where they do not tell that.
+  returned: where the host was not asked
+  type: str
 rolled_back: {description: Files that came back to their previous text., returned: failure, type: list, elements: str}
 """
 
@@ -69,7 +78,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**ARGUMENTS, "sight": {"type": "dict"}}, supports_check_mode=True)
+    spec = {**ARGUMENTS, "sight": {"type": "dict"}, "asks": {"type": "bool", "default": True}}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     finish(module, lambda: run(module))
 
 

@@ -11,8 +11,9 @@ short_description: Evidence of a host for M(slurmrest.toolkit.slurm_doctor)
 description:
   - Looks at units, processes, keys, configurations, sockets, disks and logs. Changes nothing. What comes back holds
     neither tokens nor keys.
-  - The action plugin of the same name notes the time, by which clocks are compared, and takes a host that cannot be
-    reached for evidence, not for an error.
+  - The action plugin of the same name notes the time, by which clocks are compared, takes a host that cannot be
+    reached for evidence, not for an error, hands the evidence over as a text, and adds the row of the release table
+    to the facts.
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
   - slurmrest.toolkit.instance
@@ -36,6 +37,11 @@ options:
   salt:
     description: "Random text, the same for all hosts of a run: keys are compared by it without being shown."
     type: str
+  columns:
+    description: Of the release table what decides how a configuration is read. The action plugin says it.
+    type: list
+    elements: list
+    default: []
   groups: {description: Names of groups to look up., type: list, elements: str, default: []}
   keep_facts:
     description:
@@ -56,7 +62,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-evidence: {description: What was seen., returned: success, type: dict}
+evidence: {description: "What was seen, as JSON.", returned: success, type: str}
+keys: {description: What was seen of the JWT keys; a part of it., returned: success, type: dict}
 ansible_facts: {description: The facts under the key C(slurmrest)., returned: with keep_facts, type: dict}
 sight:
   description: How the files that the roles write are, by which M(slurmrest.toolkit.host_transaction) can tell.
@@ -87,6 +94,7 @@ def main() -> None:
             "request": {"type": "dict"},
             "users": {"type": "list", "elements": "str", "default": []},
             "salt": {"type": "str", "no_log": True},
+            "columns": {"type": "list", "elements": "list", "default": []},
             "groups": {"type": "list", "elements": "str", "default": []},
             "keep_facts": {"type": "bool", "default": False},
         },
@@ -96,8 +104,6 @@ def main() -> None:
     facts = look(module.params) if module.params["keep_facts"] else None
     evidence = gather(module.params, facts)
     result = {"ansible_facts": {"slurmrest": facts}, "sight": sight(facts, evidence["service"])} if facts else {}
-    if facts and facts["warning"]:
-        module.warn(facts["warning"])
     module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3), **result)
 
 

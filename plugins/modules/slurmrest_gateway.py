@@ -32,7 +32,7 @@ EXAMPLES = r"""
 - name: Have nginx try it
   slurmrest.toolkit.slurmrest_gateway:
     step: trial
-    content: "{{ lookup('ansible.builtin.template', 'gateway.conf.j2') }}"
+    content: "{{ lookup('slurmrest.toolkit.rendered', 'gateway.conf.j2') }}"
 """
 
 RETURN = r"""

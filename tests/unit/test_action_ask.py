@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *hosts: dict[str, Any]) -> tuple[list
 
     monkeypatch.setattr(minting, "result_on", result_on)
     found = {f"ctl{number}": host for number, host in enumerate(hosts, start=1)}
-    variables = {"hostvars": {name: {"seen": {"evidence": host}} for name, host in found.items()}}
+    variables = {"hostvars": {name: {"seen": {"evidence": json.dumps(host)}} for name, host in found.items()}}
     action = object.__new__(ask.ActionModule)
     action._task = SimpleNamespace(args={"evidence": "seen"})
     return calls, action._token({"controllers": list(found)}, ask.Cluster.of(found), variables)

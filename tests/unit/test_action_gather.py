@@ -22,13 +22,14 @@ def given(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> dict[str, Any]:
 
     def execute(_action: object, module_args: dict[str, Any], **_more: object) -> dict[str, Any]:
         seen.update(module_args)
-        return {"evidence": {}}
+        return {"evidence": {"facts": {"version": None}}}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(gather.ActionModule, "_execute_module", execute)
     action = object.__new__(gather.ActionModule)
     action._task, action._loader = SimpleNamespace(args=arguments), DataLoader()
     action.run(task_vars={})
+    assert seen.pop("columns")
     return seen
 
 

@@ -82,6 +82,12 @@ def test_a_host_is_asked_where_it_may_be_otherwise_by_now(monkeypatch: pytest.Mo
     assert sighted(monkeypatch, sight={})[1] == asked
 
 
+def test_no_host_is_asked_where_it_is_only_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other, seen in (({}, "d1"), ({"digest": "d2"}, ""), ({"sight": {}}, "")):
+        result, ran = sighted(monkeypatch, asks=False, **other)
+        assert (ran, result["changed"], result["seen"]) == ([], False, seen)
+
+
 def test_what_is_to_be_done_is_done_with_the_same_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     done = {"changed": True, "restarted": ["slurmctld"]}
     answers: Answers = {"host_transaction": {"changed": False, "settled": False}, "host_change": done}

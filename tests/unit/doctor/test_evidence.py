@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from slurmrest.auth import jwt, keys
 from slurmrest.doctor import evidence as module
-from slurmrest.facts import detection
+from slurmrest.facts import host
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED
 
@@ -244,12 +244,12 @@ def test_a_whole_host_gives_plain_data(tools: Path) -> None:
 def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 
-    def detect(options: dict[str, Any]) -> dict[str, Any]:
+    def look(options: dict[str, Any], columns: Any) -> dict[str, Any]:
         asked.append(options)
-        return real(options)
+        return real(options, columns)
 
-    real = detection.detect
-    monkeypatch.setattr(module, "detect", detect)
+    real = host.look
+    monkeypatch.setattr(host, "look", look)
     options = {"account": ME, "listen": ["127.0.0.1:6820", "unix:/run/a/b", "nonsense"], "groups": ["g"], "quick": True}
     found = module.look(options)
     assert set(found["paths"]) == {"/run/a/b", "/run/a"}

@@ -163,21 +163,21 @@ CLOSING: set[int] = set()
         ({"daemon_http": True}, None, 204),
         ({"daemon_http": True}, "keepaliveinterval=1,disable_http", "not asked"),
         ({"daemon_http": False}, None, "not asked"),
-        (None, None, "not asked"),
+        ({}, None, "not asked"),
     ],
 )
 def test_slurmctld_is_asked_for_its_own_page_where_it_has_one(
-    release: dict[str, bool] | None, parameters: str | None, expected: int | str
+    release: dict[str, bool], parameters: str | None, expected: int | str
 ) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     slurm = {"slurmctld_hosts": ["127.0.0.1"], "slurmctld_port": server.server_port, "accounting": False}
     entries = [{"key": "communicationparameters", "value": parameters}] if parameters else []
     try:
-        (entry,) = module._reach({"slurm_conf": slurm, "release": release}, {"entries": entries})
+        (entry,) = module._reach({"slurm_conf": slurm}, {"entries": entries}, release)
         assert entry.get("answer", "not asked") == expected
         CLOSING.add(server.server_port)
-        (entry,) = module._reach({"slurm_conf": slurm, "release": release}, {"entries": entries})
+        (entry,) = module._reach({"slurm_conf": slurm}, {"entries": entries}, release)
         assert entry.get("answer", "not asked") == (None if expected == 204 else expected)
     finally:
         server.shutdown()

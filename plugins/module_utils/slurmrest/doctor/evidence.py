@@ -1,4 +1,4 @@
-"""What a doctor wants to see of one host, besides what :mod:`detect` finds. Changes nothing.
+"""What a doctor wants to see of one host, besides its facts. Changes nothing.
 
 It looks at state first (processes, sockets, files, modes, what a daemon has mapped into memory) and at logs second,
 which also hold what was wrong yesterday. All of it is JSON-able. Tokens and passwords are cut out of every line of a
@@ -19,20 +19,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..auth import keys
-from ..facts.detection import detect
+from ..facts import host as facts_of
 from ..host import access, programs
 from ..host.access import describe
 from ..host.beyond import beyond
 from ..host.identity import account_facts
 from ..host.network import connect
 from ..host.page import page_status
-from ..host.proc import process, read_text
+from ..host.proc import read_text
+from ..host.process import process
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm import controllers
 from ..slurm.commands import Slurm
+from ..slurm.version import columns_of
 from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
@@ -72,11 +74,11 @@ _EXPORTING_FILES = (
 
 
 def look(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of :func:`..facts.host.detect`, of the sockets in ``listen`` and the names in ``groups`` too."""
+    """What :func:`..facts.host.look` finds, of the sockets in ``listen`` and the names in ``groups`` too."""
     sockets = [entry for entry in map(read, options.get("listen") or ()) if entry and entry.kind == "unix"]
     paths = [path for entry in sockets for path in (entry.path, entry.directory)]
     same = {name: options.get(name) for name in ("account", "slurmrestd", "slurm_conf", "instance", "groups")}
-    return detect({**same, "paths": paths})
+    return facts_of.look({**same, "paths": paths}, options.get("columns") or ())
 
 
 def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -85,9 +87,9 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     Args:
         found: what :func:`look` returned, where it has looked already.
         options: all optional. ``account``, ``slurmrestd``, ``slurm_conf`` and ``instance`` as for
-            :func:`..facts.host.detect`. ``roles``: which of the daemons this host is there for; those enabled or
-            running
-            where it is not given. ``salt``: text for the fingerprints of keys; without one there are none. ``users``:
+            :func:`..facts.host.look`. ``columns``: those of it of the release table; without them nothing is known of
+            the release. ``roles``: which of the daemons this host is there for; those enabled or running where it is
+            not given. ``salt``: text for the fingerprints of keys; without one there are none. ``users``:
             names to look up. ``listen``: where clients expect slurmrestd, to see who listens there, besides its own
             listeners. ``quick``: without journals, and without waiting for units that are on their way.
     """
@@ -100,8 +102,8 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     facts["packages"] = [name for name in facts["packages"] if "slurm" in name or "munge" in name]
     roles = options.get("roles") or [name for name in DAEMONS if _wanted(units_now.get(name, {}))]
     processes = {name: _process(fields["pid"]) for name, fields in units_now.items() if fields["pid"]}
-    beside_includer = bool(facts["release"] and facts["release"]["include_beside_includer"])
-    confs = {name: _conf(facts[name]["path"], beside_includer) for name in ("slurm_conf", "slurmdbd_conf")}
+    release = columns_of(options.get("columns") or (), facts["version"]) or {}
+    confs = {name: _conf(facts[name]["path"], release) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     expected = list(options.get("listen") or ())
     ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(entry.port for entry in map(read, expected) if entry)}
@@ -127,7 +129,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in _unix(told)},
         "keys": _keys(facts, roles, options.get("salt") or ""),
         "listening": listening_sockets(ports, {entry["path"] for entry in _unix(told)}),
-        "reach": _reach(facts, confs["slurm_conf"]) if "slurmrestd" in roles and not quick else [],
+        "reach": _reach(facts, confs["slurm_conf"], release) if "slurmrestd" in roles and not quick else [],
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs, quick=quick),
@@ -265,10 +267,11 @@ def _journal(name: str, slurmrestd: str, facts: Mapping[str, Any]) -> tuple[str,
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _conf(path: str, beside_includer: bool = False) -> dict[str, Any] | None:
+def _conf(path: str, release: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """A configuration as (key in lower case, value, origin); None where it is not there or may not be read."""
     try:
-        conf = slurmconf.read(path, read_if_there, beside_includer=beside_includer)
+        beside = bool((release or {}).get("include_beside_includer"))
+        conf = slurmconf.read(path, read_if_there, beside_includer=beside)
     except PermissionError:
         return None
     if conf is None:
@@ -380,7 +383,9 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
     return facts
 
 
-def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _reach(
+    facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Whether what slurm.conf names can be resolved and connected to from here.
 
     Nothing is sent but to a slurmctld that serves HTTP itself: ``answer`` is its status, None where it gives none.
@@ -396,7 +401,7 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dic
         wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
     found = [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
     stated = [entry["value"].lower() for entry in entries if entry["key"] == "communicationparameters"]
-    if (facts["release"] or {}).get("daemon_http") and "disable_http" not in "".join(stated):
+    if release.get("daemon_http") and "disable_http" not in "".join(stated):
         for entry in found:
             if entry["daemon"] == "slurmctld" and not entry["error"]:
                 entry["answer"] = page_status(entry["host"], int(entry["port"]), "/healthz", _PAGE_SECONDS)
@@ -404,7 +409,6 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None) -> list[dic
 
 
 _MOST_REACHED = 3
-_PAGE_SECONDS = 5.0
 
 
 def _address(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth import minting
 from ..auth.claims import owner
 from ..errors import InputError, SlurmrestError
+from ..facts.detection import columns, with_release
 from ..slurmrestd.spelling import read
 from ..slurmrestd.strangers import accounts_of, strangers
 from . import gateway
@@ -83,9 +84,10 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: LocalReq
     """
     name = socket.gethostname().partition(".")[0]
     users = list(dict.fromkeys(filter(None, (request.user, owner(request.token))))) if request else []
-    wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex()}
+    wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex(), "columns": columns()}
     begin = time.time()
     evidence = gather(wanted)
+    evidence["facts"] = with_release(evidence["facts"])
     evidence["asked"] = [begin, time.time()]
     evidence["gateway"] = gateway.look()
     evidence["taken"] = gateway.kids(evidence["facts"]["slurm_conf"]["jwks"] or "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..slurmrestd import listeners, spelling
+from ..slurm.ports import port_range
+from ..slurmrestd import spelling
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import everywhere, restart
 from .rules_conf import ALL_DOWN, BEHIND, READERS
@@ -33,7 +34,7 @@ def _ports(host: Host) -> Iterator[tuple[str, range, str]]:
 
 def _port(daemon: str, text: str, where: str) -> Iterator[tuple[str, range, str]]:
     try:
-        yield daemon, listeners.port_range(str(text)), where
+        yield daemon, port_range(str(text)), where
     except InputError:
         return
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..slurm.ports import port_range
 from ..slurmrestd import address, listeners, spelling
 from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
@@ -280,14 +281,13 @@ def _collides(entry: Mapping[str, Any], wanted: address.Listener) -> bool:
 
 def _is_slurmrestd(host: Host, entry: Mapping[str, Any]) -> bool:
     """Where the process could not be told, its user decides."""
-    process = host["processes"].get("slurmrestd")
-    return entry["pid"] is None and process is not None and process["uid"] == entry["uid"]
+    return entry["pid"] is None and (host["processes"].get("slurmrestd") or {}).get("uid", "") == entry["uid"]
 
 
 def _slurmctld_range(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         try:
-            ports = listeners.port_range(host.facts["slurm_conf"]["slurmctld_port"])
+            ports = port_range(host.facts["slurm_conf"]["slurmctld_port"])
         except InputError:
             continue
         for listener, origin in _told(host):

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
-COLUMNS = ("include_beside_includer", "auth_alt_items")
-"""Of the release table: what decides how a configuration is read."""
+COLUMNS = ("include_beside_includer", "auth_alt_items", "daemon_http")
+"""Of the release table: how a configuration is read, and who serves pages."""
 
 
 def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
