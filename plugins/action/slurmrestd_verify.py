@@ -1,12 +1,13 @@
-"""Have tokens minted on the controller, have the REST host ask, judge what it found, show the table, keep the reports.
+"""Have the REST host asked, judge what it found, show the table, keep the reports.
 
-The tokens stay in this process.
+A token is made by the host itself where it is the controller, and otherwise on one, from where it goes through the
+memory of this process.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -14,22 +15,33 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.auth.bearer import Token
-from ..module_utils.slurmrest.auth.scontrol import of_issuers_alone
 from ..module_utils.slurmrest.errors import InputError, SlurmrestError
-from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
+from ..module_utils.slurmrest.facts.detection import columns, with_release
+from ..module_utils.slurmrest.rest.whole_table import EXCERPT
+from ..module_utils.slurmrest.slurm.issuers import of_issuers_alone
 from ..module_utils.slurmrest.verify.formats import render_junit, write_file
 from ..module_utils.slurmrest.verify.html import render_html
-from ..module_utils.slurmrest.verify.received import configuration, judged, told_of, with_jobs
-from ..module_utils.slurmrest.verify.report import Report
+from ..module_utils.slurmrest.verify.received import configuration, judged, with_jobs
 from ..module_utils.slurmrest.verify.run import as_dict
 from ..module_utils.slurmrest.verify.table import render_table
+from ..module_utils.slurmrest.verify.told import told_of
 from ..plugin_utils.facts import looked
-from ..plugin_utils.minting import NoTokens, minted
+from ..plugin_utils.minting import NoTokens, command, minted
 from ..plugin_utils.peer import result_on
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
+    from ..module_utils.slurmrest.verify.hosted import Told
+    from ..module_utils.slurmrest.verify.report import Report
+
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
+UNSEEN_MODULE = "slurmrest.toolkit.slurmrestd_verify_unseen"
 JOB_MODULE = "slurmrest.toolkit.slurmrestd_job"
-HOSTED = ("told", "user", "token", "job_user", "job_token", "tls_cacert", "tls_name")
+_HOSTED = ("user", "token", "job_user", "job_token", "tls_cacert", "tls_name")
+_PROOF = (*_HOSTED, "tokenless")
+_UNSEEN = (*_PROOF, "lifespan", "instance", "urls", "accounting")
 """Parameters of what runs on the host."""
 
 TOKEN_SECONDS = 600
@@ -49,65 +61,111 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what was proven; its table is displayed, since people want to read it."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
+        self._variables: dict[str, Any] = task_vars or {}
+        super().run(tmp, self._variables)
         arguments = dict(self._task.args)
-        here = variables["inventory_hostname"]
-        facts = arguments.pop("facts", None) or looked(self, _of_host(arguments), variables)
-        if self._task.check_mode and facts["units"]["slurmrestd"]["active"] != "active":
-            return _unasked("stopped")
-        controllers = arguments.pop("controllers", None) or [arguments.get("controller") or here]
-        scontrol = arguments.pop("scontrol", None)
-        if not arguments.get("token_file") and not _scontrols(scontrol, facts, controllers, variables):
-            return _unasked("tokens")
-        arguments.update(self._tokens(arguments, controllers, facts, variables))
+        self._here: str = self._variables["inventory_hostname"]
+        self._controllers = arguments.get("controllers") or [arguments.get("controller") or self._here]
+        self._stated = arguments.get("scontrol")
+        self._by_file = bool(arguments.get("token_file"))
+        facts: HostFacts | None = arguments.pop("facts", None)
+        if not facts and len(self._controllers) > 1 and not self._by_file:
+            facts = self._looked(arguments)  # who makes tokens depends on what slurm.conf says of them
+        why = self._why_not(facts)
+        if why:
+            return _unasked(why)
         try:
-            urls, accounting = arguments.get("urls") or (), arguments.get("accounting")
-            arguments["told"] = told_of(facts, arguments.get("instance") or "", urls, accounting)
-        except SlurmrestError as error:
-            raise AnsibleError(str(error)) from None
+            arguments.update(self._tokens(arguments, facts))
+        except NoTokens:
+            why = "" if facts else self._why_not(self._looked(arguments))
+            if not why:
+                raise
+            return _unasked(why)
         if not arguments.get("job"):
             arguments.pop("job_user", None)
         elif not arguments.get("job_user"):
             raise AnsibleError("job: job_user is missing, the ordinary user who submits it")
-        found = result_on(self, here, MODULE, {**arguments, "job": False}, variables)
-        if "record" not in found:
-            return found
+        found = self._seen(arguments, facts) if facts else self._unseen(arguments)
+        facts = facts or found.pop("facts", None)
+        why = self._why_not(facts)
+        if why:
+            return _unasked(why)
+        return self._judged(arguments, found, facts) if facts and "record" in found else found
+
+    def _judged(self, arguments: dict[str, Any], found: dict[str, Any], facts: HostFacts) -> dict[str, Any]:
+        """The result of what a host has found, after the job that is to run, and with its documents written."""
+        real = not self._task.check_mode
         try:
             report = judged(found, facts, arguments.get("tokenless") or "")
-            if arguments.get("job") and not self._task.check_mode:
-                how = {name: arguments[name] for name in (*HOSTED, "job_timeout") if name in arguments}
-                ran = result_on(self, here, JOB_MODULE, how, variables)
+            if arguments.get("job") and real:
+                given = _given(arguments, (*_HOSTED, "job_timeout"))
+                ran = self._run(JOB_MODULE, {**given, "told": self._told(arguments, facts)})
                 if "record" not in ran:
                     return ran
                 report = with_jobs(report, ran["record"])
         except (KeyError, TypeError, ValueError, SlurmrestError) as error:
-            raise AnsibleError(f"{here} has handed over no report: {error!r}") from None
-        if arguments.get("report_directory") and not self._task.check_mode:
+            raise AnsibleError(f"{self._here} has handed over no report: {error!r}") from None
+        if arguments.get("report_directory") and real:
             documents = {"html": render_html(report, configuration(facts)), "xml": render_junit(report)}
-            _keep(Path(arguments["report_directory"]), here, documents)
-        Display().display(f"{here}: {render_table(report)}")
+            _keep(Path(arguments["report_directory"]), self._here, documents)
+        Display().display(f"{self._here}: {render_table(report)}")
         return _result(found, report)
 
-    def _tokens(
-        self, arguments: dict[str, Any], controllers: list[str], facts: HostFacts, variables: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The parameters that give the host its tokens."""
-        token_file = arguments.pop("token_file", None)
-        if token_file:
-            return {"token": _token(Path(token_file)), "job": False}
-        return self._mint(controllers, arguments, facts, variables)
+    def _seen(self, arguments: dict[str, Any], facts: HostFacts) -> dict[str, Any]:
+        """What a host finds that was looked at before."""
+        given = {**_given(arguments, _PROOF), "told": self._told(arguments, facts)}
+        if arguments.get("lifespan"):
+            given["mint"] = command(facts, arguments.get("user") or "root", arguments["lifespan"])
+        return self._run(MODULE, given)
 
-    def _mint(
-        self, controllers: list[str], arguments: dict[str, Any], facts: HostFacts, variables: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Ask other hosts for the tokens, by the parameters that take them; while none is to be had, say why."""
+    def _unseen(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a host finds that was not, with its facts; those alone where it asked nothing."""
+        known = {"facts": columns(), "table": EXCERPT}
+        result = self._run(UNSEEN_MODULE, {**_given(arguments, _UNSEEN), "known": known, "scontrol": self._stated})
+        return {**result, "facts": with_release(result["facts"])} if "facts" in result else result
+
+    def _run(self, module: str, given: dict[str, Any]) -> dict[str, Any]:
+        return result_on(self, self._here, module, given, self._variables)
+
+    def _told(self, arguments: dict[str, Any], facts: HostFacts) -> Told:
+        """What the host has to be told. Raises AnsibleError for facts that cannot be."""
+        instance, urls = arguments.get("instance") or "", arguments.get("urls") or ()
+        try:
+            return told_of(facts, instance, urls, arguments.get("accounting"), columns=columns(), table=EXCERPT)
+        except SlurmrestError as error:
+            raise AnsibleError(str(error)) from None
+
+    def _looked(self, arguments: dict[str, Any]) -> HostFacts:
+        """Facts of the host; which of its several services is meant is said."""
+        return looked(self, {"instance": arguments.get("instance") or ""}, self._variables)
+
+    def _why_not(self, facts: HostFacts | None) -> str:
+        """Why nothing is to be asked, a key of :data:`UNASKED`; empty where that is not so, or not known yet."""
+        if facts and self._task.check_mode and facts["units"]["slurmrestd"]["active"] != "active":
+            return "stopped"
+        return "" if self._by_file or self._scontrols(facts) else "tokens"
+
+    def _scontrols(self, facts: HostFacts | None) -> bool:
+        """Whether tokens of scontrol are good, as is stated, or as the configurations have it that are known."""
+        if self._stated is not None:
+            return bool(boolean(self._stated))
+        others = (self._variables["hostvars"].get(name) or {} for name in self._controllers[:1])
+        found = [facts, *(other.get("ansible_facts", {}).get("slurmrest") for other in others)]
+        return not any(of_issuers_alone(known["slurm_conf"]) for known in found if known)
+
+    def _tokens(self, arguments: dict[str, Any], facts: HostFacts | None) -> dict[str, Any]:
+        """The parameters that give the host its tokens, or have it make its own. Raises NoTokens."""
+        if self._by_file:
+            return {"token": _token(Path(arguments["token_file"])), "job": False}
+        if self._controllers == [self._here] and not arguments.get("job"):
+            return {"lifespan": TOKEN_SECONDS}
         users = {"token": arguments.get("user") or "root"}
         if arguments.get("job") and arguments.get("job_user"):
             users["job_token"] = arguments["job_user"]
         wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+        conf = facts["slurm_conf"] if facts else None
         try:
-            tokens = minted(self, controllers, wanted, facts["slurm_conf"], variables)
+            tokens = minted(self, self._controllers, wanted, conf, self._variables)
         except NoTokens as error:
             if error.standing or error.unreached:
                 return {"tokenless": str(error), "job": False}
@@ -115,24 +173,14 @@ class ActionModule(ActionBase):
         return {parameter: tokens[user] for parameter, user in users.items()}
 
 
-def _scontrols(stated: Any, facts: HostFacts, controllers: list[str], variables: dict[str, Any]) -> bool:
-    """Whether tokens of scontrol are good, as is stated, or as the configurations have it that are known."""
-    if stated is not None:
-        return bool(boolean(stated))
-    others = (variables["hostvars"].get(name) or {} for name in controllers[:1])
-    found = [facts, *(other.get("ansible_facts", {}).get("slurmrest") for other in others)]
-    return not any(of_issuers_alone(known["slurm_conf"]) for known in found if known)
+def _given(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: arguments[name] for name in names if name in arguments}
 
 
 def _unasked(why: str) -> dict[str, Any]:
     """The result where nothing was asked; why is displayed."""
     Display().display(UNASKED[why])
     return {"changed": False, "msg": UNASKED[why]}
-
-
-def _of_host(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Which of several services of a host is to be looked at."""
-    return {"instance": arguments.get("instance") or ""}
 
 
 def _result(found: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -40,13 +40,32 @@ tokens: {description: Token by user., returned: success, type: dict}
 standing: {description: "Who is in charge, where none is.", returned: failure, type: dict}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.auth.printed import demanded
 from ..module_utils.slurmrest.slurm import controllers
 from ..module_utils.slurmrest.slurm.commands import TOKEN_SECONDS, Slurm
 
 SEVERAL_SECONDS = 10.0
 """That scontrol gets where a takeover may begin while it asks: without one it takes a moment."""
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Ask for the tokens; SlurmrestError where one is not to be had."""
+    slurm = Slurm(module.params["slurm_conf"] or "", module.params["prefix"] or "")
+    several = module.params["controllers"]
+    standing = controllers.look(several) if several else None
+    if standing and standing.kind in controllers.WAITING:
+        module.fail_json(msg=str(standing), standing=standing.as_dict())
+    limit = SEVERAL_SECONDS if standing else TOKEN_SECONDS
+    tokens = {}
+    for user in module.params["users"]:
+        words = ("token", f"username={user}", "lifespan={}".format(module.params["lifespan"]))
+        tokens[user] = demanded(slurm.ask("scontrol", *words, limit=limit))
+    return {"tokens": tokens}
 
 
 def main() -> None:
@@ -61,24 +80,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    slurm = Slurm(module.params["slurm_conf"] or "", module.params["prefix"] or "")
-    several = module.params["controllers"]
-    standing = controllers.look(several) if several else None
-    if standing and standing.kind in controllers.WAITING:
-        module.fail_json(msg=str(standing), standing=standing.as_dict())
-    limit = SEVERAL_SECONDS if standing else TOKEN_SECONDS
-    tokens = {}
-    for user in module.params["users"]:
-        words = ("token", f"username={user}", "lifespan={}".format(module.params["lifespan"]))
-        done = slurm.ask("scontrol", *words, limit=limit)
-        name, _separator, token = done.stdout.strip().partition("=")
-        if done.returncode != 0 or name != "SLURM_JWT" or not token:
-            # Standard output may hold a token: only the error stream is shown.
-            module.fail_json(
-                msg="scontrol {}: {}".format(" ".join(words), done.stderr.strip() or "no token was printed")
-            )
-        tokens[user] = token
-    module.exit_json(changed=False, tokens=tokens)
+    finish(module, lambda: run(module))
 
 
 if __name__ == "__main__":

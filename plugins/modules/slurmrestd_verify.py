@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Prove that the slurmrestd of this host works (entry file; the checks are in module_utils/slurmrest/verify/run.py)."""
+"""Prove that the slurmrestd of this host works (entry file; see module_utils/slurmrest/verify/proof.py)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ description:
 extends_documentation_fragment:
   - slurmrest.toolkit.instance
   - slurmrest.toolkit.verification
+  - slurmrest.toolkit.proof
 options:
   controllers:
     description:
@@ -26,11 +27,8 @@ options:
   facts:
     description:
       - Facts of this host as M(slurmrest.toolkit.slurm_facts) finds them, where nothing has changed since. The action
-        plugin has the host looked at otherwise.
+        plugin has M(slurmrest.toolkit.slurmrestd_verify_unseen) do the same otherwise, which looks at the host first.
     type: dict
-  tokenless:
-    description: Why no controller makes tokens now; given by the action plugin. Only the listeners are asked then.
-    type: str
   scontrol:
     description:
       - Whether tokens that C(scontrol) makes are good. By default they are not where slurm.conf has a set of public
@@ -81,34 +79,17 @@ RETURN = r"""
 report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: when asked, type: dict}
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.systemd import confined
-from ..module_utils.slurmrest.verify import checks, keyless, pages
-from ..module_utils.slurmrest.verify.hosted import ARGUMENTS, asked
-from ..module_utils.slurmrest.verify.record import recorded
-
-NO_TOKEN = "none"  # noqa: S105 - stands where a token would, and goes nowhere
+from ..module_utils.slurmrest.verify.proof import ARGUMENTS, proof
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Ask and look; SlurmrestError where nothing could be asked. The action plugin judges it."""
-    wanted = dict(module.params)  # a copy: what is in the parameters is shown with the result
-    tokenless = wanted["tokenless"]
-    if tokenless:
-        wanted.update(token=NO_TOKEN, job_user=None)
-    report = asked(wanted, checks.LISTENERS if tokenless else keyless.CHECKS)
-    seen = confined.look(wanted["told"]["unit"])
-    served = pages.look(wanted["told"]["daemons"])
-    return {
-        "record": recorded(report),
-        "pages": [asdict(page) for page in served],
-        "confinement": asdict(seen) if seen else None,
-    }
+    return proof(module.params)
 
 
 def main() -> None:
@@ -119,7 +100,6 @@ def main() -> None:
             "controllers": {"type": "list", "elements": "str"},
             "controller": {"type": "str"},
             "facts": {"type": "dict"},
-            "tokenless": {"type": "str", "no_log": False},
             "scontrol": {"type": "bool"},
             "token_file": {"type": "str", "no_log": False},
             "job": {"type": "bool", "default": False},

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
+from ..module_utils.slurmrest.host.programs import PATH
 from .peer import result_on, slurm_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible.plugins.action import ActionBase
+
+    from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
 
 TOKEN_MODULE = "slurmrest.toolkit.slurm_token"  # noqa: S105 - the name of a module
 
@@ -28,6 +31,14 @@ class NoTokens(AnsibleError):
     def __init__(self, words: str, standing: Mapping[str, Any] | None = None, *, unreached: bool = False) -> None:
         super().__init__(words)
         self.standing, self.unreached = standing, unreached
+
+
+def command(facts: HostFacts, user: str, lifespan: int) -> list[str]:
+    """What makes a token on the host whose facts these are, where that is a controller."""
+    prefix, conf = facts["prefix"], facts["slurm_conf"]
+    first = f"{prefix}/bin:{prefix}/sbin:" if prefix else ""
+    stated = [f"SLURM_CONF={conf['path']}"] if conf["exists"] or facts["slurmdbd_conf"]["exists"] else []
+    return ["env", f"PATH={first}{PATH}", *stated, "scontrol", "token", f"username={user}", f"lifespan={lifespan}"]
 
 
 def minted(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.errors import InputError
 from slurmrest.slurmrestd.address import SUN_PATH_MAX, Listener
-from slurmrest.slurmrestd.listeners import conflicts, covers, parse, parse_all, port_range
+from slurmrest.slurmrestd.listeners import conflicts, covers, parse, parse_all
 from slurmrest.slurmrestd.spelling import read
 
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,5})?", fullmatch=True)
@@ -186,15 +186,6 @@ def test_the_old_spelling_of_any_address_conflicts_with_all() -> None:
 def test_who_can_reach_it(text: str, loopback: bool, public: bool) -> None:
     listener = parse(text)
     assert (listener.is_loopback, listener.is_public) == (loopback, public)
-
-
-def test_port_ranges_of_slurmctld() -> None:
-    assert list(port_range("6817")) == [6817]
-    assert 6825 in port_range("6820-6829")
-    assert 6830 not in port_range("6820-6829")
-    for bad in ("", "x", "6829-6820", "0", "1-70000", "6820-"):
-        with pytest.raises(InputError, match="SlurmctldPort"):
-            port_range(bad)
 
 
 def test_directory_of_a_socket() -> None:

@@ -148,7 +148,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def played(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     process = {"command": command.split(), "environment": {}, "uid": os.getuid(), "gid": os.getgid()}
-    monkeypatch.setattr("slurmrest.host.proc.process", lambda _pid: process)
+    monkeypatch.setattr("slurmrest.host.process.process", lambda _pid: process)
 
 
 def test_the_probe_after_a_start(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,9 +173,9 @@ def test_a_look_into_the_moment_of_the_start_is_taken_again(host: Path, monkeypa
     (host / "slurmrestd.service.d/50-slurmrest.conf").write_text(text)
     accounts = iter((os.getuid() + 1, os.getuid()))
     process = {"command": ["/usr/sbin/slurmrestd", "-a", "rest_auth/jwt"], "environment": {}, "gid": os.getgid()}
-    monkeypatch.setattr("slurmrest.host.proc.process", lambda _pid: {**process, "uid": next(accounts)})
+    monkeypatch.setattr("slurmrest.host.process.process", lambda _pid: {**process, "uid": next(accounts)})
     assert probe_error(Probe.from_mapping({"running": "slurmrestd.service"}), Systemctl(1)) is None
     assert next(accounts, None) is None, "it was looked at twice"
-    monkeypatch.setattr("slurmrest.host.proc.process", lambda _pid: {**process, "uid": os.getuid() + 1})
+    monkeypatch.setattr("slurmrest.host.process.process", lambda _pid: {**process, "uid": os.getuid() + 1})
     with pytest.raises(SlurmrestError, match="User is"):
         probe_error(Probe.from_mapping({"running": "slurmrestd.service"}), Systemctl(1))

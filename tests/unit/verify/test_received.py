@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
+from slurmrest.facts.detection import columns
 from slurmrest.rest.client import Credentials
 from slurmrest.rest.options import Options
 from slurmrest.rest.session import JobOptions
+from slurmrest.rest.whole_table import EXCERPT
 from slurmrest.systemd.confined import ConfinedProcess, Confinement, Mount
 from slurmrest.systemd.sandbox import confinement_of
-from slurmrest.verify import checks, jobs, keyless
+from slurmrest.verify import checks, jobs, keyless, told
 from slurmrest.verify.hosted import asked
-from slurmrest.verify.received import judged, told_of, with_jobs
+from slurmrest.verify.received import judged, with_jobs
 from slurmrest.verify.record import recorded
 from slurmrest.verify.run import CHECKS, verify
 
@@ -34,15 +37,18 @@ FACTS: Any = {**RECORDED, "slurm_conf": {**RECORDED["slurm_conf"], **PORTS, "acc
 ORDINARY = {"job_user": "alice", "job_token": token("alice").reveal()}
 
 
+told_of = partial(told.told_of, columns=columns(), table=EXCERPT)
+
+
 def with_facts(**changes: Any) -> Any:
     """The facts, but for some of them."""
     return {**FACTS, **changes}
 
 
 def wanted(target: Target, **more: Any) -> dict[str, Any]:
-    told = json.loads(json.dumps(told_of(FACTS, "", [target.url], accounting=True)))
+    own = json.loads(json.dumps(told_of(FACTS, "", [target.url], accounting=True)))
     as_root = {"user": "root", "token": token("root").reveal(), "job_user": None, "job_token": None}
-    return {"told": told, "tls_cacert": None, "tls_name": None, **as_root, **more}
+    return {"told": own, "tls_cacert": None, "tls_name": None, **as_root, **more}
 
 
 def handed_over(report: Report) -> dict[str, Any]:
@@ -94,11 +100,11 @@ def test_a_process_that_does_otherwise_and_a_lack_of_tokens_are_failures() -> No
 
 
 def test_what_is_told_is_of_the_unit_and_of_slurm_conf() -> None:
-    told = told_of(FACTS, "", (), accounting=None)
-    assert told["urls"] == ["http://127.0.0.1:6820", "unix:/run/slurmrestd/slurmrestd.socket"]
-    assert told["unit"] == "slurmrestd.service"
-    assert told["account"] == FACTS["unit"]["user"]
-    assert told["accounting"] is FACTS["slurm_conf"]["accounting"]
+    own = told_of(FACTS, "", (), accounting=None)
+    assert own["urls"] == ["http://127.0.0.1:6820", "unix:/run/slurmrestd/slurmrestd.socket"]
+    assert own["unit"] == "slurmrestd.service"
+    assert own["account"] == FACTS["unit"]["user"]
+    assert own["accounting"] is FACTS["slurm_conf"]["accounting"]
     assert told_of(FACTS, "blue", ("http://h:1",), accounting=False)["unit"] == "slurmrestd@blue.service"
     with pytest.raises(SlurmrestError, match="instance"):
         told_of(FACTS, "a/b", (), accounting=None)
@@ -113,9 +119,9 @@ def test_daemons_that_serve_pages_are_told_where_the_release_does() -> None:
 
 
 def test_nothing_to_ask_is_refused() -> None:
-    told = told_of(with_facts(unit={**FACTS["unit"], "listeners": []}), "", (), accounting=None)
+    own = told_of(with_facts(unit={**FACTS["unit"], "listeners": []}), "", (), accounting=None)
     with pytest.raises(SlurmrestError, match="at least one listener"):
-        asked({"told": told, "tls_name": None, "tls_cacert": None}, checks.CHECKS)
+        asked({"told": own, "tls_name": None, "tls_cacert": None}, checks.CHECKS)
 
 
 def test_a_confinement_is_the_same_after_the_way() -> None:

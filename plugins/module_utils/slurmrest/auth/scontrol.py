@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Callable
 
 from ..errors import InputError, SlurmrestError
 from ..host import programs
 from ..host.programs import Done
 from ..slurm.commands import Slurm
 from . import bearer
+from .printed import token_in
 
 PATIENCE = 30.0
 """Seconds that scontrol gets."""
@@ -45,17 +45,12 @@ def made(user: str | None, lifespan: str, ask: Ask) -> bearer.Token:
     if user is not None:
         words.insert(1, f"username={account(user)}")
     done = answered(ask(*words))
-    name, _equals, value = done.stdout.strip().partition("=")
-    if done.returncode or name != "SLURM_JWT":
+    token = token_in(done)
+    if not token:
         # Standard output may hold a token: only the error stream is shown.
         words_said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise NoTokenError(f"scontrol made no token: {words_said}.", _why_not(words_said, user))
-    return bearer.Token(value)
-
-
-def of_issuers_alone(conf: Mapping[str, Any]) -> bool:
-    """Whether by the facts of a slurm.conf there is no key to make tokens with, and there are issuers who do."""
-    return bool(conf["jwks"]) and not conf["jwt_key"]
+    return bearer.Token(token)
 
 
 def on_host(slurm: Slurm) -> Ask:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SlurmrestError
 from ..host import programs
 from ..host.programs import Done, Run
 
@@ -23,13 +21,6 @@ SECONDS = 120.0
 TOKEN_SECONDS = 60.0
 
 RECONFIGURE = ("scontrol", "reconfigure")
-
-_CONTROLLERS = re.compile(r"^Slurmctld\((?P<role>[^)]+)\) at (?P<host>\S+) is (?P<state>\w+)", re.MULTILINE)
-
-
-def states(ping: str) -> dict[str, str]:
-    """State of each controller by its role and host, from what ``scontrol ping`` prints: ``{"primary ctl1": "UP"}``."""
-    return {f"{match['role']} {match['host']}": match["state"] for match in _CONTROLLERS.finditer(ping)}
 
 
 @dataclass(frozen=True)
@@ -66,18 +57,3 @@ class Slurm:
     def ask(self, program: str, *words: str, limit: float = SECONDS) -> Done[str]:
         """Run one to its end; see :func:`..host.programs.run`."""
         return self.run(self.argv(program, *words), limit=limit)
-
-    def controllers(self) -> dict[str, str]:
-        """What :func:`states` reads."""
-        return states(self.ask("scontrol", "ping").stdout)
-
-    def clusters(self) -> dict[str, str]:
-        """The clusters that slurmdbd knows, each with the host of its slurmctld, empty while none is connected.
-
-        Raises SlurmrestError when sacctmgr cannot tell.
-        """
-        done = self.ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster,controlhost")
-        if done.returncode != 0:
-            raise SlurmrestError(f"sacctmgr cannot tell which clusters share slurmdbd: {programs.words(done)}")
-        lines = sorted(line.strip() for line in done.stdout.splitlines() if line.strip())
-        return {name: host for name, _bar, host in (line.partition("|") for line in lines)}

@@ -26,11 +26,8 @@ ALLOWED = (
     "unix:/run/slurmrestd/rest.socket"
 )
 
-DEFAULT_SLURMCTLD_PORT = "6817"
-
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]*")
-_RANGE = re.compile(r"(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?")
 
 
 @dataclass(frozen=True)
@@ -109,20 +106,6 @@ def no_network(text: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def port_range(text: str, variable: str = "SlurmctldPort") -> range:
-    """The ports of a SlurmctldPort value such as ``6817`` or ``6820-6829``.
-
-    Raises:
-        InputError: no port and no range.
-    """
-    match = _RANGE.fullmatch(text.strip())
-    if match is not None:
-        low, high = int(match["low"]), int(match["high"] or match["low"])
-        if 0 < low <= high <= 65535:
-            return range(low, high + 1)
-    raise InputError(variable, text, "a port or a range of ports, such as 6817 or 6820-6829")
 
 
 def _parse_unix(text: str, variable: str) -> Listener:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..errors import InputError
 from ..redaction import REDACTED, redacted
 from ..slurm.package_plan import parts
+from ..slurm.ports import port_range
 from ..slurm.releases import RELEASES, first_with
 from ..systemd import unit_files
 from ..systemd.values import no_environment_value
@@ -113,8 +114,7 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
         _key_path,
         _unit,
     ]
-    seen = cast("HostFacts", facts)
-    found = [problem for judge in judges for problem in judge(variables, seen)]
+    found = [problem for judge in judges for problem in judge(variables, cast("HostFacts", facts))]
     return found + (installation_problems(facts, auth=variables.get(AUTH, "jwt")) if installed else [])
 
 
@@ -372,7 +372,7 @@ def _slurm_ports(facts: HostFacts) -> Iterator[tuple[str, range]]:
 def _ports(text: str) -> range:
     """Nothing where the configuration is wrong: that is its owner's to see."""
     try:
-        return listeners.port_range(text)
+        return port_range(text)
     except InputError:
         return range(0)
 

@@ -15,7 +15,7 @@ import pwd
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..host import proc as processes
+from ..host import process as described
 from ..host.reading import read_if_there
 from ..systemd import environment_files
 from ..systemd.unit_files import Place
@@ -67,7 +67,7 @@ class Difference:
 def differences(
     process: Mapping[str, Any], ours: units.EffectiveUnit, all_files: units.EffectiveUnit
 ) -> list[Difference]:
-    """What a process (as :func:`..host.proc.process` gives it) does otherwise than ``ours``.
+    """What a process (as :func:`..host.process.process` gives it) does otherwise than ``ours``.
 
     Args:
         process: it. Of one whose environment nobody may read the rest is compared.
@@ -168,7 +168,7 @@ def look(names: Sequence[str], pid: int) -> list[Difference]:
         pid: of its main process, as systemd says.
     """
     dropin = our_dropin(names)
-    process = processes.process(pid) if pid and os.path.exists(dropin) else None
+    process = described.process(pid) if pid and os.path.exists(dropin) else None
     if process is None:
         return []
     fragment, dropins = unit_files(names)

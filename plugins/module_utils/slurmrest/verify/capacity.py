@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from ..rest.session import Outcome, Session
 from .check import Check
@@ -29,7 +28,9 @@ class Latency:
         ordered = sorted(samples)
         rank = math.ceil(0.99 * len(ordered)) - 1  # nearest rank
         p99 = ordered[rank] if len(ordered) >= P99_SAMPLES else None
-        return cls(len(ordered), ordered[0], median(ordered), ordered[-1], p99)
+        half = len(ordered) // 2
+        middle = (ordered[half] + ordered[-half - 1]) / 2
+        return cls(len(ordered), ordered[0], middle, ordered[-1], p99)
 
     def __str__(self) -> str:
         p99 = "" if self.p99 is None else f", p99 {1000 * self.p99:.1f}"

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..rest.client import Target
 from ..rest.session import Exchange, Outcome
-from ..rest.whole_table import EXCERPT
-from ..slurm.releases import lookup
-from ..slurmrestd.adoption import bound
 from ..slurmrestd.host_facts import HostFacts
-from ..slurmrestd.listeners import port_range
-from ..slurmrestd.unit_places import unit_names
 from ..systemd import sandbox
 from . import idle, jobs, served, signed
-from .hosted import Told
 from .pages import Pages
 from .report import Report, Result
 from .run import CHECKS, with_process, without_controller
@@ -34,40 +28,6 @@ _LEFT: Mapping[str, Outcome] = {
     **{check.id: idle.NOT_ASKED for check in idle.CHECKS},
 }
 """What a host was not asked to prove, and why."""
-
-
-def told_of(facts: HostFacts, instance: str, urls: Sequence[str], accounting: bool | None) -> Told:
-    """What a host has to be told for its verification.
-
-    Args:
-        facts: of this host, as of now.
-        instance: that of its unit, where it has several.
-        urls: the listeners to ask; those of the unit where none is named.
-        accounting: whether there is a slurmdbd; as slurm.conf says where that is None.
-    """
-    conf, unit = facts["slurm_conf"], facts["unit"]
-    listening = bound(entry["text"] for entry in unit["listeners"])
-    port = str(conf["accounting_storage_port"])
-    return {
-        "urls": list(urls) or [listener.url for listener in listening],
-        "unit": unit_names(instance)[0],
-        "account": unit["user"] or "",
-        "accounting": bool(conf["accounting"] if accounting is None else accounting),
-        "slurmdbd": [(str(host), port) for host in conf["accounting_storage_hosts"] or ["localhost"]],
-        "daemons": _serving(facts),
-        "table": EXCERPT,
-    }
-
-
-def _serving(facts: HostFacts) -> list[tuple[str, str, int]]:
-    """The daemons that serve pages over HTTP themselves, where the release does: slurmctld, and a slurmd there."""
-    if not facts["version"] or not lookup(facts["version"]).release.daemon_http:
-        return []
-    conf = facts["slurm_conf"]
-    daemons = [("slurmctld", host, port_range(conf["slurmctld_port"])[0]) for host in conf["slurmctld_hosts"]]
-    if facts["units"]["slurmd"]["active"] == "active":
-        daemons.append(("slurmd", "127.0.0.1", port_range(conf["slurmd_port"])[0]))
-    return daemons
 
 
 def judged(found: Mapping[str, Any], facts: HostFacts, tokenless: str) -> Report:

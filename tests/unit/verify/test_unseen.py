@@ -1,0 +1,88 @@
+"""A host that nobody has looked at: it is looked at, makes the token where it is the controller, and is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from slurmrest.errors import SlurmrestError
+from slurmrest.facts.detection import columns
+from slurmrest.host.programs import Done
+from slurmrest.rest.whole_table import EXCERPT
+from slurmrest.verify import proof as proofs
+from slurmrest.verify import unseen
+
+from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
+from tests.unit.verify.test_received import FACTS as RECORDED
+
+FACTS: Any = {**RECORDED, "version": "24.11.5", "prefix": "/usr", "units": {"slurmrestd": {"active": "active"}}}
+ARGUMENTS: dict[str, Any] = {
+    **dict.fromkeys(proofs.ARGUMENTS),
+    "user": "root",
+    "known": {"facts": columns(), "table": json.loads(json.dumps(EXCERPT))},
+    "lifespan": 600,
+    "scontrol": None,
+    "instance": None,
+    "urls": [],
+    "accounting": True,
+}
+ISSUERS = {**FACTS["slurm_conf"], "jwks": "/etc/keys.json", "jwt_key": ""}
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was run to make a token."""
+    commands: list[list[str]] = []
+
+    def run(argv: list[str], **_how: object) -> Done[str]:
+        if "scontrol" not in argv[1]:
+            return Done(argv, 0, "", "")
+        commands.append(list(argv))
+        return Done(argv, 0, f"SLURM_JWT={token('root').reveal()}\n", "")
+
+    monkeypatch.setattr("slurmrest.host.programs.run", run)
+    monkeypatch.setattr("slurmrest.systemd.confined.look", lambda _unit: None)
+    monkeypatch.setattr(unseen, "look", lambda _options, _columns: FACTS)
+    return commands
+
+
+def test_the_controller_itself_makes_its_token_and_hands_over_no_token(ran: list[list[str]]) -> None:
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        found = unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+    assert found["facts"] is FACTS
+    assert [words[-3:] for words in ran] == [["token", "username=root", "lifespan=600"]]
+    assert {"slurm-diag": True}.items() <= {check["id"]: check["ok"] for check in found["record"]["checks"]}.items()
+    assert token("root").reveal() not in json.dumps(found)
+
+
+def test_a_token_that_was_given_is_used(ran: list[list[str]]) -> None:
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        given: dict[str, Any] = {"urls": [target.url], "token": token("root").reveal(), "lifespan": 0}
+        found = unseen.looked_and_proven({**ARGUMENTS, **given}, check_mode=False)
+    assert (ran, "record" in found) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "stated", "check_mode"),
+    [
+        ({"slurm_conf": ISSUERS}, None, False),
+        ({}, False, False),
+        ({"units": {"slurmrestd": {"active": "inactive"}}}, None, True),
+    ],
+)
+def test_facts_alone_where_nothing_is_to_be_asked(
+    ran: list[list[str]], monkeypatch: pytest.MonkeyPatch, facts: Any, stated: bool | None, check_mode: bool
+) -> None:
+    seen = {**FACTS, **facts}
+    monkeypatch.setattr(unseen, "look", lambda _options, _columns: seen)
+    assert unseen.looked_and_proven({**ARGUMENTS, "scontrol": stated}, check_mode=check_mode) == {"facts": seen}
+    assert ran == []
+
+
+def test_what_scontrol_says_instead_of_a_token(ran: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Done(["env", "SLURM_CONF=/c", "/usr/bin/scontrol", "token"], 1, "SLURM_JWT=e30.e30.c2ln", "no slurmctld")
+    monkeypatch.setattr("slurmrest.host.programs.run", lambda *_words, **_how: refused)
+    with pytest.raises(SlurmrestError, match=r"^scontrol token: no slurmctld$"):
+        unseen.looked_and_proven(ARGUMENTS, check_mode=False)
+    assert ran == []
