@@ -9,6 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.bundle import bundle
 from ..plugin_utils.facts import looked
+from ..plugin_utils.peer import given
 
 MODULE = "slurmrest.toolkit.service_token"
 PROGRAM = "service_token.fetch"
@@ -25,7 +26,7 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         arguments = dict(self._task.args)
         if arguments.get("step") == "controller":
-            where = {name: arguments[name] for name in ("slurm_conf",) if arguments.get(name)}
+            where = given(arguments, ["slurm_conf"])
             arguments["parameters"] = looked(self, where, variables)["slurm_conf"]["auth_alt_parameters"]
         if arguments.get("step") == "program":
             arguments["content"] = base64.b64encode(bundle(PROGRAM)).decode("ascii")

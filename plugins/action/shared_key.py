@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.peer import result_on
+from ..plugin_utils.peer import result_on, succeeded
 from ..plugin_utils.restarting import RESTARTING
 
 LOOK = "slurmrest.toolkit.shared_key"
@@ -44,9 +44,7 @@ class ActionModule(ActionBase):
                 "fetch": True,
                 "services": [],
             }
-            fetched = self._placed(source, there, variables)
-            if fetched.get("failed"):
-                raise AnsibleError(f"{LOOK} on {source}: {fetched.get('msg', 'failed without a message')}")
+            fetched = succeeded(self._placed(source, there, variables), f"{LOOK} on {source}")
             if self._task.check_mode and fetched.get("changed"):
                 # The source would make its key in the real run: there is nothing to compare with yet.
                 return {"changed": True, "replaced": False, "restarted": []}

@@ -11,6 +11,7 @@ from ..module_utils.slurmrest.facts.detection import columns
 from ..module_utils.slurmrest.slurm.releases import RELEASES
 from ..module_utils.slurmrest.upgrade.judge import Case, report
 from ..plugin_utils.facts import looked
+from ..plugin_utils.peer import given
 
 MODULE = "slurmrest.toolkit.slurm_upgrade"
 WHICH = ("slurmrestd", "slurm_conf", "instance")
@@ -41,9 +42,8 @@ class ActionModule(ActionBase):
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The report of this host; a failure for a release or an acceptance that is not known."""
         variables = arguments.get("variables") or {}
-        where = {name: arguments[name] for name in WHICH if arguments.get(name)}
-        account = variables.get("slurm_common_slurmrestd_user")
-        facts = looked(self, {**where, **({"account": account} if account else {})}, self._variables)
+        where = given({**arguments, "account": variables.get("slurm_common_slurmrestd_user")}, (*WHICH, "account"))
+        facts = looked(self, where, self._variables)
         if not facts["version"]:
             words = "There is no Slurm on this host. Run playbooks/deploy.yml to have slurmrestd."
             return {"failed": True, "msg": words}

@@ -29,8 +29,7 @@ def looking(action: ActionBase, arguments: dict[str, Any], task_vars: dict[str, 
 def looked(action: ActionBase, arguments: dict[str, Any], task_vars: dict[str, Any]) -> HostFacts:
     """Return the facts. Raises AnsibleError with the words of the look where there are none."""
     result = looking(action, arguments, task_vars)
-    try:
-        facts: HostFacts = result["ansible_facts"]["slurmrest"]
-    except KeyError:
-        raise AnsibleError(f"{MODULE}: {result.get('msg', 'failed without a message')}") from None
+    facts: HostFacts | None = (result.get("ansible_facts") or {}).get("slurmrest")
+    if facts is None:
+        raise AnsibleError(f"{MODULE}: {result.get('msg', 'failed without a message')}")
     return facts

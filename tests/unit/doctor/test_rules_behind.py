@@ -204,9 +204,7 @@ def test_a_page_that_goes_on_for_ever_keeps_nobody(says: bytes, monkeypatch: pyt
         began = time.monotonic()
         answers: list[Any] = []
         asking = threading.Thread(
-            target=lambda: answers.extend(
-                module._reach({"slurm_conf": slurm, "release": {"daemon_http": True}}, {"entries": []})
-            ),
+            target=lambda: answers.extend(module._reach({"slurm_conf": slurm}, {"entries": []}, {"daemon_http": True})),
             daemon=True,
         )
         asking.start()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.host import proc as processes
+from slurmrest.host import process as described
 from slurmrest.host import sockets
 
 from tests.unit.accounts import reachable
@@ -28,7 +29,7 @@ MAPS = """\
 
 
 def test_mapped_files_are_those_shared_and_read_only() -> None:
-    assert processes.mapped_files(MAPS) == [
+    assert described.mapped_files(MAPS) == [
         {"path": "/var/lib/slurm/jwt/jwt_hs256.key", "inode": 2122292, "deleted": False},
         {"path": "/run/other key", "inode": 77, "deleted": True},
     ]
@@ -41,7 +42,7 @@ def test_a_process_tells_what_it_has_mapped_even_after_the_file_was_replaced(tmp
         inode = key.stat().st_ino
         (tmp_path / "new").write_bytes(b"y" * 32)
         (tmp_path / "new").rename(key)
-        found = processes.process(os.getpid())
+        found = described.process(os.getpid())
     assert found is not None
     assert {"path": str(key), "inode": inode, "deleted": True} in found["mapped"]
     assert found["uid"] == os.geteuid()
@@ -50,7 +51,7 @@ def test_a_process_tells_what_it_has_mapped_even_after_the_file_was_replaced(tmp
 
 
 def test_a_process_that_is_gone() -> None:
-    assert processes.process(2**22 + 1) is None
+    assert described.process(2**22 + 1) is None
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -97,7 +98,7 @@ def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> 
     program.chmod(0o4755)
     with subprocess.Popen([str(program), "60"], user=65534, group=65534, extra_groups=[]) as process:
         found = processes.whose(process.pid)
-        seen = processes.process(process.pid)
+        seen = described.process(process.pid)
         process.kill()
     assert seen is not None
     if seen["uid"] != 0:

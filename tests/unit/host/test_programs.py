@@ -12,6 +12,7 @@ import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import demanded, programs
 from slurmrest.host.login import of_the_user
+from slurmrest.rotation import standing
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.transaction.asking import probe_error
@@ -223,4 +224,4 @@ def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
         return programs.Done(list(argv), 1, "", "sacctmgr: error: no answer")
 
     with pytest.raises(SlurmrestError, match="which clusters share slurmdbd: sacctmgr: error: no answer"):
-        Slurm(run=run).clusters()
+        standing.clusters(Slurm(run=run))

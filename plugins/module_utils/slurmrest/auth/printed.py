@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..errors import SlurmrestError
-from ..host.programs import named
-
-if TYPE_CHECKING:
-    from ..host.programs import Done
+from ..host.programs import Done, named
 
 
 def token_in(done: Done[str]) -> str:
@@ -18,7 +13,7 @@ def token_in(done: Done[str]) -> str:
 
 
 def demanded(done: Done[str]) -> str:
-    """The token. Raises SlurmrestError with the command and its errors: standard output may hold a token."""
+    """The token, or SlurmrestError with the program's errors: its output may hold a token."""
     token = token_in(done)
     if not token:
         raise SlurmrestError(f"{named(done.args)}: {done.stderr.strip() or 'no token was printed'}")

@@ -87,11 +87,10 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     Args:
         found: what :func:`look` returned, where it has looked already.
         options: all optional. ``account``, ``slurmrestd``, ``slurm_conf`` and ``instance`` as for
-            :func:`..facts.host.look`. ``columns``: those of it of the release table; without them nothing is known of
-            the release. ``roles``: which of the daemons this host is there for; those enabled or running where it is
-            not given. ``salt``: text for the fingerprints of keys; without one there are none. ``users``:
-            names to look up. ``listen``: where clients expect slurmrestd, to see who listens there, besides its own
-            listeners. ``quick``: without journals, and without waiting for units that are on their way.
+            :func:`..facts.host.look`. ``columns``: its columns of the release table. ``roles``: which of the daemons
+            this host is there for; those enabled or running where it is not given. ``salt``: text for the fingerprints
+            of keys; without one there are none. ``users``: names to look up. ``listen``: where clients expect
+            slurmrestd, to see who listens there, besides its own listeners. ``quick``: without journals and waiting.
     """
     quick = options.get("quick") or False
     slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
@@ -270,8 +269,7 @@ def _journal(name: str, slurmrestd: str, facts: Mapping[str, Any]) -> tuple[str,
 def _conf(path: str, release: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """A configuration as (key in lower case, value, origin); None where it is not there or may not be read."""
     try:
-        beside = bool((release or {}).get("include_beside_includer"))
-        conf = slurmconf.read(path, read_if_there, beside_includer=beside)
+        conf = slurmconf.read(path, read_if_there, beside_includer=bool((release or {}).get("include_beside_includer")))
     except PermissionError:
         return None
     if conf is None:
@@ -383,9 +381,7 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
     return facts
 
 
-def _reach(
-    facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: Any) -> list[dict[str, Any]]:
     """Whether what slurm.conf names can be resolved and connected to from here.
 
     Nothing is sent but to a slurmctld that serves HTTP itself: ``answer`` is its status, None where it gives none.
@@ -408,7 +404,7 @@ def _reach(
     return found
 
 
-_MOST_REACHED = 3
+_MOST_REACHED, _PAGE_SECONDS = 3, 5.0
 
 
 def _address(name: str) -> str:

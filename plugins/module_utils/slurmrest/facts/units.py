@@ -7,6 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..host import proc as processes
+from ..host import process as described
 from ..host.access import describe
 from ..host.identity import group_name, owner_name
 from ..host.own import MARKER
@@ -122,7 +123,7 @@ def adopted_of(
     ours = read_if_there(dropin)
     if ours is not None:
         return {"adopted": adoption.remembered(ours), "not_adopted": {}}
-    running = processes.process(pid) if pid else None
+    running = described.process(pid) if pid else None
     if running is None:
         return {"adopted": {}, "not_adopted": {}}
     environment = running["environment"] or unit_environment

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
-from ..host.network import is_https
+from ..host.https import is_https
 from .values import PREFIX, number, one_of, path, plain, several
 
 IDENTITY = PREFIX + "identity"

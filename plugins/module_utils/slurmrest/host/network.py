@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from typing import Any
-from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 2.0
 MOST_ADDRESSES = 3
@@ -31,12 +30,3 @@ def _refusal(address: str, port: int) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-def is_https(url: str) -> bool:
-    """Whether an address is one of https, with a host and without a user in it."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        return False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import programs
 from .reading import read_beginning
@@ -19,32 +18,6 @@ def read_text(path: str, limit: int = 1 << 20) -> str | None:
     """The beginning of a text file; None where it cannot be read."""
     content = read_beginning(path, limit)
     return None if content is None else content.decode("utf-8", "replace")
-
-
-def process(pid: int) -> dict[str, Any] | None:
-    """One process: ids, age in seconds, command line, environment, and the files it has mapped to read and to share.
-
-    ``environment`` and ``mapped`` are None where nobody may look; the whole is None when the process is gone.
-    """
-    lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
-    status = {name: value.split() for name, _, value in lines}
-    stat = read_text(f"/proc/{pid}/stat")
-    if stat is None or "Uid" not in status:
-        return None
-    ticks = int(stat.rpartition(")")[2].split()[19])
-    uid, gid = int(status["Uid"][1]), int(status["Gid"][1])
-    environment = private(pid, "environ", uid, gid)
-    maps = private(pid, "maps", uid, gid)
-    return {
-        "pid": pid,
-        "uid": uid,
-        "gid": gid,
-        "gids": [int(word) for word in status.get("Groups", [])],
-        "age": round(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 1),
-        "command": [word for word in (read_text(f"/proc/{pid}/cmdline") or "").split("\0") if word],
-        "environment": None if environment is None else _variables(environment),
-        "mapped": None if maps is None else mapped_files(maps),
-    }
 
 
 def whose(pid: int) -> tuple[int, int, list[int]] | None:
@@ -81,22 +54,3 @@ def link(pid: int, name: str, uid: int, gid: int) -> str | None:
 def _as_owner(command: Sequence[str], uid: int, gid: int) -> str | None:
     done = programs.run(command, limit=programs.LOOKING_SECONDS, user=uid, group=gid, extra_groups=[])
     return done.stdout if done.returncode == 0 else None
-
-
-def mapped_files(maps: str) -> list[dict[str, Any]]:
-    """Files of a /proc/PID/maps that are mapped read-only and shared, as Slurm does with its keys.
-
-    ``deleted``: the path leads to another file by now, or to none.
-    """
-    found = {}
-    for line in maps.splitlines():
-        fields = line.split(None, 5)
-        if len(fields) == 6 and fields[1] == "r--s" and fields[5].startswith("/"):
-            path, deleted, _ = fields[5].partition(" (deleted)")
-            found[path] = {"path": path, "inode": int(fields[4]), "deleted": bool(deleted)}
-    return list(found.values())
-
-
-def _variables(text: str) -> dict[str, str]:
-    pairs = (item.partition("=") for item in text.split("\0") if item)
-    return {name: value for name, _, value in pairs}

@@ -24,7 +24,7 @@ from ..auth import jwks, rs256
 from ..auth.bearer import Token, TokenError
 from ..auth.jwt import inspect, signed_parts
 from ..errors import InputError, SlurmrestError
-from ..host.network import is_https
+from ..host.https import is_https
 from ..rest.client import ClientError, Target, request
 from ..rest.tls import Tls
 

@@ -1,4 +1,4 @@
-"""Slurm's programs on a host, each told which cluster is meant.
+"""Slurm's programs on a host, told which cluster is meant.
 
 Without SLURM_CONF they read what they were built for; the login's SLURM_CONF, SLURM_CLUSTERS and the like never reach
 them (:mod:`..host.programs`). Where the configuration of the site is known by its path, that is stated.
@@ -16,7 +16,7 @@ from ..host import programs
 from ..host.programs import Done, Run
 
 SECONDS = 120.0
-"""Seconds that a program of Slurm gets: it tries for long where a daemon does not answer."""
+"""Seconds that a program of Slurm gets: it tries for long."""
 
 TOKEN_SECONDS = 60.0
 
@@ -37,7 +37,7 @@ class Slurm:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], run: Run = programs.run) -> Slurm:
-        """Those that the facts of a host tell of (:func:`..facts.host.detect`)."""
+        """Those that the facts of a host tell of."""
         return cls(str(facts["slurm_conf"]["path"]), str(facts["prefix"] or ""), run)
 
     def argv(self, program: str, *words: str) -> tuple[str, ...]:
@@ -55,5 +55,5 @@ class Slurm:
         return programs.find(program, [f"{self.prefix}/bin", f"{self.prefix}/sbin"] if self.prefix else [])
 
     def ask(self, program: str, *words: str, limit: float = SECONDS) -> Done[str]:
-        """Run one to its end; see :func:`..host.programs.run`."""
+        """As :func:`..host.programs.run`."""
         return self.run(self.argv(program, *words), limit=limit)

@@ -20,10 +20,11 @@ from typing import Any
 
 from ..errors import SlurmrestError
 from ..host import reading
-from ..slurm.commands import Slurm, states
+from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import unmerge
 from ..slurm.conf_hash import hash_values
+from ..slurm.standing import states
 from .show import number, running
 from .systemctl import Systemd
 
@@ -155,7 +156,7 @@ def _has_loaded(conf: SlurmConf, slurm: Slurm, beside_includer: bool) -> bool | 
 
 def _leads(said: str, slurm: Slurm) -> bool:
     """Whether slurmctld of this host is the one that answers: it tells of a backup's files nothing but the same."""
-    found = states(said) or slurm.controllers()
+    found = states(said) or states(slurm.ask("scontrol", "ping").stdout)
     up = [role.split()[-1].partition(".")[0] for role, state in found.items() if state == "UP"]
     own = os.uname().nodename.partition(".")[0]
     return len(found) < 2 or own not in up or own == up[0]

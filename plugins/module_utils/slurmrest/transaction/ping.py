@@ -6,7 +6,7 @@ import socket
 
 from ..host import programs
 from ..host.programs import Run
-from ..slurm.commands import states
+from ..slurm.standing import states
 from .probes import PLAIN, PROBE_TIMEOUT, Probe, plain_error
 
 KINDS = (*PLAIN, "controller")
