@@ -93,11 +93,17 @@ async function submit (event) {
 const plain = (value) => (value && typeof value === 'object' ? value.number : value)
 const stateOf = (job) => [].concat(job.job_state).join(' ')
 
+// Newer releases say the pattern that was asked for, and beside it what became of that.
+function outputOf (job) {
+  const path = job.stdout_expanded || job.standard_output || ''
+  return path === '' || path.startsWith('/') ? path : `${job.current_working_directory}/${path}`
+}
+
 function row (job) {
   const line = document.createElement('tr')
   const code = job.exit_code && typeof job.exit_code === 'object' ? plain(job.exit_code.return_code) : job.exit_code
   const over = OVER.some((state) => stateOf(job).includes(state))
-  for (const text of [job.job_id, job.name, stateOf(job), over ? code : '', job.standard_output || '']) {
+  for (const text of [job.job_id, job.name, stateOf(job), over ? code : '', outputOf(job)]) {
     line.append(Object.assign(document.createElement('td'), { textContent: text ?? '' }))
   }
   const cell = document.createElement('td')

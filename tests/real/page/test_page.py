@@ -165,7 +165,7 @@ def test_the_gateway_s_own_page(site: Site, tmp_path: Path) -> None:
         cells = wait_for(tab, "COMPLETED")
         sys.stdout.write(f"{cells}\n")
         assert cells[3] == "0"
-        assert cells[4].startswith("/tmp/")
+        assert cells[4] == f"/tmp/slurm-{cells[0]}.out"
         (cookie,) = browser.cookies()
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"]) == ("__Host-slurmrest", True, True)
         assert tab.value("document.cookie") == ""

@@ -293,6 +293,21 @@ def test_every_end_has_its_exit_code(fields: dict[str, Any], result: int) -> Non
     assert job.as_dict()["result"] == result
 
 
+@pytest.mark.parametrize(
+    ("fields", "output"),
+    [
+        ({"standard_output": "/d/slurm-7.out"}, "/d/slurm-7.out"),
+        ({"standard_output": "slurm-%j.out", "stdout_expanded": "/d/slurm-7.out"}, "/d/slurm-7.out"),
+        ({"standard_output": "out", "stdout_expanded": ""}, "/d/out"),
+        ({"standard_output": "", "stdout_expanded": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_where_the_output_is(fields: dict[str, Any], output: str) -> None:
+    """Newer releases say what was asked for, which may be a pattern, and beside it the file."""
+    assert jobs.job_of({"job_id": 7, "current_working_directory": "/d", **fields}).output == output
+
+
 def test_a_job_that_runs_has_no_result() -> None:
     job = jobs.job_of({"job_id": 1, "job_state": ["RUNNING"], "exit_code": 0, "end_time": 9, "start_time": 5})
     assert (job.over, job.exit_code, job.ended, job.started) == (False, None, None, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -165,7 +166,7 @@ def job_of(fields: Mapping[str, Any]) -> Job:
         account=answers.text(fields.get("account")),
         nodes=answers.text(fields.get("nodes")),
         directory=answers.text(fields.get("current_working_directory")),
-        output=answers.text(fields.get("standard_output")),
+        output=_output_of(fields),
         submitted=answers.number(fields.get("submit_time")) or None,
         started=answers.number(fields.get("start_time")) or None,
         ended=(answers.number(fields.get("end_time")) or None) if over else None,
@@ -174,6 +175,12 @@ def job_of(fields: Mapping[str, Any]) -> Job:
         task=answers.number(fields.get("array_task_id")),
         tasks=answers.text(fields.get("array_task_string")),
     )
+
+
+def _output_of(fields: Mapping[str, Any]) -> str:
+    """Where standard output goes: newer releases say what was asked for, a pattern, and beside it what became of it."""
+    path = answers.text(fields.get("stdout_expanded")) or answers.text(fields.get("standard_output"))
+    return path and posixpath.join(answers.text(fields.get("current_working_directory")), path)
 
 
 def _ended_with(value: Any) -> tuple[int | None, int | None]:
