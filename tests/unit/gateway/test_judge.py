@@ -34,6 +34,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     key.write_text("")
     key.chmod(0o600)
     monkeypatch.setattr(certificate, "judge", lambda *_arguments: "")
+    monkeypatch.setattr(judge_module, "log_group", lambda: "adm")
     found = settle({**GOOD, "slurmrest_gateway_upstreams": ["127.0.0.1:6820"]})
     return replace(found, certificate_key=str(key))
 
@@ -118,6 +119,14 @@ def test_a_socket_that_nginx_may_not_enter_is_refused(settings: Settings, sock: 
     plain.write_text("")
     with pytest.raises(SlurmrestError, match="it is no socket"):
         judged(replace(settings, hosts=(f"unix:{plain}",)))
+
+
+def test_counters_are_not_in_root_s_group(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(replace(settings, status="127.0.0.1:9820"))
+    monkeypatch.setattr(judge_module, "log_group", lambda: "root")
+    judged(replace(settings, status=""))
+    with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_status: .*of the group root"):
+        judged(replace(settings, status="127.0.0.1:9820"))
 
 
 def test_pages_are_root_s_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ def _problems(settings: Settings, nginx: Nginx | None, sockets: Sockets) -> Iter
         yield from _neighbour_problems(settings, nginx)
         yield from _limit_problems(nginx)
         yield from _socket_problems(settings, nginx)
+        yield from _counter_problems(settings)
 
 
 def _certificate_problems(settings: Settings) -> Iterator[InputError]:
@@ -118,6 +119,18 @@ def _served(directory: str) -> Iterator[str]:
         yield from (posixpath.join(path, name) for name in (*directories, *names))
         known.add(os.path.realpath(path))
         directories[:] = [name for name in directories if os.path.realpath(posixpath.join(path, name)) not in known]
+
+
+def _counter_problems(settings: Settings) -> Iterator[InputError]:
+    """Who counts is in the group that reads nginx' logs, and root's group reads more than that."""
+    if settings.status and log_group() == "root":
+        yield InputError(
+            STATUS,
+            settings.status,
+            "nothing, as long as that is so",
+            f"{LOGS} is of the group root, which the counters would have to be in",
+            f"Give {LOGS} a group of its own, and its files by the create line of logrotate.d/nginx.",
+        )
 
 
 def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]:
