@@ -32,7 +32,10 @@ _SEPARATES = re.compile(r"[:=,'\"\]]|value", re.IGNORECASE)
 # A value reaches to the end of its line: a password may hold blanks, and a line that is wrong may hold several words.
 # A backslash at the end of a line continues it, as in slurm.conf and unit files.
 _REST = re.compile(r"(?:\\\n|[^\n])*")
-_HARMLESS = re.compile(r"\s*(?:\Z|(?:yes|no|daemon|true|false|none|null|\(unset\))(?![\w.@$-]))", re.IGNORECASE)
+_HARMLESS = re.compile(
+    rf"[^\S\n]*(?:\Z|\n|{re.escape(REDACTED)}|(?:yes|no|daemon|true|false|none|null|\(unset\))(?![\w.@$-]))",
+    re.IGNORECASE,
+)
 """What stands behind such a name and is no secret: `(using password: YES)` of MariaDB, `SLURM_JWT=daemon`."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
@@ -72,10 +75,11 @@ def secret_spans(text: str) -> Iterator[tuple[int, int]]:
     ends += [match.end() for match in _HEADER.finditer(text) if _SEPARATES.search(match["between"])]
     position = 0
     for start in sorted(ends):
-        value = _REST.match(text, start)
-        if value is None or start < position or _HARMLESS.match(value[0]) or value[0].lstrip().startswith(REDACTED):
+        # Whoever is quoted may write one name after the other: the rest of a line is read once, not for each of them.
+        if start < position or _HARMLESS.match(text, start):
             continue
-        position = value.end()
+        value = _REST.match(text, start)
+        position = value.end() if value else start
         yield start, position
 
 

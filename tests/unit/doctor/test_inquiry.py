@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,18 @@ DOCUMENT: dict[str, Any] = {
 def test_a_url_is_looked_up_in_the_document(path: str, methods: list[str], twin: str | None) -> None:
     assert inquiry._methods(DOCUMENT, path) == methods
     assert inquiry._twin(DOCUMENT, path) == twin
+
+
+def test_a_document_cannot_have_the_look_go_on_for_ever() -> None:
+    """What slurmrestd calls its paths becomes no expression: this one would try some ten million ways."""
+    paths: dict[str, Any] = {
+        "/slurm/" + "{a}" * 14 + "c": {"get": {}},
+        "/slurm/{": {"get": {}},
+        "/slurm/{x}": {"post": {}},
+    }
+    begin = time.process_time()
+    assert inquiry._methods({"paths": paths}, "/slurm/" + "b" * 28) == ["POST"]
+    assert time.process_time() - begin < 0.1
 
 
 @pytest.mark.parametrize(

@@ -213,12 +213,22 @@ def _inspected(token: Token | None) -> dict[str, Any] | None:
 
 def _methods(document: Any, path: str) -> list[str]:
     """The methods that the OpenAPI document has for a URL; empty where it does not know it."""
-    wanted = path.partition("?")[0].rstrip("/")
+    wanted = path.partition("?")[0].rstrip("/").split("/")
     for template, operations in _paths(document):
-        pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", template.rstrip("/")))
-        if re.fullmatch(pattern, wanted):
+        if _fits(template.rstrip("/").split("/"), wanted):
             return sorted(name.upper() for name in operations)
     return []
+
+
+def _fits(template: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether each part of a path is that of a template, which stands for any where it is a parameter.
+
+    Without an expression made of it: the document is slurmrestd's, and could have one look for ever.
+    """
+    return len(template) == len(path) and all(
+        bool(there) if part.startswith("{") and part.endswith("}") else part == there
+        for part, there in zip(template, path)
+    )
 
 
 def _paths(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
