@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from slurmrest.doctor import evidence
 from slurmrest.slurm.conf import SlurmConf, read
 from slurmrest.slurm.host_lists import expand
 from slurmrest.slurm.releases import excerpt
 from slurmrest.transaction import restart as module
+from slurmrest.transaction import restart_look
 from slurmrest.transaction.restart import (
     ALLOW,
     Evidence,
@@ -294,6 +297,15 @@ def test_a_host_list_without_end_stands_for_itself(text: str) -> None:
     """Whoever is SlurmUser could name any number of hosts, which root would write out."""
     assert expand(f"a1,{text},b[1-2]") == ["a1", text, "b1", "b2"]
     assert expand("n[²-9]") == ["n²-9"]
+
+
+def test_what_others_say_is_searched_once() -> None:
+    """SlurmUser's words reach root by host lists, ldd and scontrol; none is read anew from each of its places."""
+    begin = time.process_time()
+    assert expand("[" * 30_000) == []
+    assert not restart_look._MISSING.search("\n" * 30_000)
+    assert not evidence._USER_RECORD.search("\n" * 30_000)
+    assert time.process_time() - begin < 0.5
 
 
 def test_many_host_lists_have_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -457,7 +457,7 @@ def _slurm_users(
     return {match["name"]: int(match["uid"]) for match in _USER_RECORD.finditer(output) if match["name"] in names}
 
 
-_USER_RECORD = re.compile(r"^\s*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
+_USER_RECORD = re.compile(r"^[ \t]*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
 
 
 def _manager_variables() -> list[str]:

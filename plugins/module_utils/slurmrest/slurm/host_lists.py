@@ -15,9 +15,9 @@ _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 def expand(text: str, most: int = MOST_NAMES) -> list[str]:
     """The names of a host list; an item that is not understood, or has more than ``most`` leaves, stands for itself."""
     names: list[str] = []
-    for item in re.findall(r"(?:\[[^\]]*\]|[^,\[\]])+", text):
+    for item in re.findall(r"(?:\[[^\[\]]*\]|[^,\[\]])+", text):
         parts: list[list[str]] = []
-        for fixed, bracket in re.findall(r"([^\[\]]+)|\[([^\]]*)\]", item.strip()):
+        for fixed, bracket in re.findall(r"([^\[\]]+)|\[([^\[\]]*)\]", item.strip()):
             parts.append([fixed] if fixed else _numbers(bracket, most))
         if 0 < math.prod(map(len, parts)) <= most - len(names):
             names += ["".join(words) for words in itertools.product(*parts)]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DAEMONS = (DATABASE, CONTROLLER, REST)
 CONF = "/etc/slurm/slurm.conf"
-_MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
+_MISSING = re.compile(r"^[ \t]*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth)_\w+)\.so")
 _LUA = "job_submit.lua"
 _NAME_BYTES = 512  # of the file that has the name of a cluster
