@@ -10,9 +10,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from slurmrest.host import ports, sockets
 from slurmrest.host import proc as processes
 from slurmrest.host import process as described
-from slurmrest.host import sockets
 
 from tests.unit.accounts import reachable
 
@@ -118,3 +118,21 @@ def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(
         other.listen()
         (found,) = sockets.listening_sockets([], ["two"])
     assert (found["path"], found["pid"]) == ("two", os.getpid())
+
+
+def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has a port while slurmrestd is down would be told a token of root, if its line were not read."""
+    row = "{number:4d}: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {uid:5d} 0 {inode}"
+    rows = [row.format(number=number, port=9000, uid=1000, inode=number) for number in range(20_000)]
+    tcp, unix = tmp_path / "tcp", tmp_path / "unix"
+    tcp.write_text(
+        "\n".join(["  sl  local_address", *rows, row.format(number=20_000, port=6820, uid=1000, inode=7), ""])
+    )
+    line = "0000000000000000: 00000002 00000000 00010000 0001 01 {inode} /run/{name}"
+    lines = [line.format(inode=number + 10, name="x" * 90) for number in range(10_000)]
+    unix.write_text("\n".join(["Num RefCount", *lines, line.format(inode=8, name="slurmrestd.socket"), ""]))
+    monkeypatch.setattr(ports, "TABLES", (str(tcp),), raising=False)
+    monkeypatch.setattr(sockets, "TABLE", str(unix), raising=False)
+    assert [entry["uid"] for entry in ports.listening_ports([6820])] == [1000]
+    (found,) = sockets.listening_sockets([], ["/run/slurmrestd.socket"])
+    assert found["kind"] == "unix"

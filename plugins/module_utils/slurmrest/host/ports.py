@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .proc import read_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 
 
 def listening_ports(ports: Iterable[int]) -> Iterator[dict[str, Any]]:
     """Who listens on these TCP ports, by account and by the number of the socket."""
     wanted = set(ports)
-    for family in ("tcp", "tcp6"):
-        for line in (read_text(f"/proc/net/{family}") or "").splitlines()[1:]:
+    for table in TABLES:
+        for line in _lines(table):
             fields = line.split()
             host, _, port = fields[1].partition(":") if len(fields) > 9 else ("", "", "")
             if port and fields[3] == _LISTEN and int(port, 16) in wanted:
                 where = {"kind": "tcp", "host": _address(host), "port": int(port, 16), "path": ""}
                 yield {**where, "uid": int(fields[7]), "inode": int(fields[9])}
+
+
+def _lines(table: str) -> Iterator[str]:
+    """All of a table, however long others make it: who is beyond its beginning has the port nevertheless."""
+    with contextlib.suppress(OSError), open(table, encoding="ascii", errors="replace") as stream:
+        next(stream, "")
+        yield from stream
 
 
 def _address(text: str) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
+TABLE = "/proc/net/unix"
+MOST_BYTES = 64 << 20
+"""Of that table, which others can make long."""
+
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
 _SOCKET = re.compile(
     r"^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
@@ -37,7 +41,7 @@ def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[s
 
 def _unix() -> Iterator[dict[str, Any]]:
     # A path may have line breaks in it, whoever's it is: what begins no line of the kernel's is passed over.
-    for match in _SOCKET.finditer(read_text("/proc/net/unix") or ""):
+    for match in _SOCKET.finditer(read_text(TABLE, MOST_BYTES) or ""):
         if int(match["flags"], 16) & _LISTENING:
             socket_of = {"kind": "unix", "host": "", "port": 0, "path": match["path"], "uid": None}
             yield {**socket_of, "inode": int(match["inode"])}
