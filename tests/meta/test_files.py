@@ -37,6 +37,7 @@ ALLOWED = {
     ("systemd/confined.py", "open"): "a directory of /sys",
     ("merge/host.py", "symlink"): "in a directory made for this run alone",
     ("merge/host.py", "TemporaryDirectory"): "that directory, below /run where there is one",
+    ("host/ports.py", "open"): "proc(5), all of it",
     ("rotation/host.py", "open"): "/proc, and whether an account may read the key, asked as that account",
     ("packages/manager.py", "open"): "dpkg's own lock",
     ("packages/manager.py", "TemporaryDirectory"): "an index of apt for this run alone",
