@@ -22,7 +22,7 @@ MOST: dict[str, float] = {
     "gateway_key": 136.5,
     "gateway_logins": 276.5,
     "host_change": 249.5,
-    "host_former": 171.5,
+    "host_former": 172.5,
     "host_origin": 68,
     "host_transaction": 62.5,
     "key_rotation": 233.4,

@@ -30,7 +30,8 @@ from ..host.lock import host_lock
 from ..host.own import STATE_DIR
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
-from ..slurm.daemons import CONTROLLER, DATABASE, ports_of
+from ..slurm.daemons import CONTROLLER, DATABASE
+from ..slurm.ports import ports_of
 from ..systemd.show import number, running
 from ..systemd.systemctl import Systemd
 from ..transaction.ping import ping_error

@@ -26,7 +26,7 @@ from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
-from ..slurm.daemons import ports_of
+from ..slurm.ports import ports_of
 from ..slurm.version import Version
 from .restart import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, standing
 from .restarting import Restarting, row_of
