@@ -290,7 +290,7 @@ def test_a_worker_that_crashes_leaves_nothing(trial: Trial) -> None:
         (["--slurm", "19.05"], "--slurm: '19.05' is refused. Allowed: 22.05, 24.11, 26.05, all"),
         (["--slurm", "24.11", "--slurm-cluster", "one"], "--slurm-cluster uses a running one"),
         (["--slurm-nodes", "two"], "--slurm-nodes: 'two' is refused. Allowed: a number"),
-        (["--slurm-url", "http://127.0.0.1:1"], "--slurm-token-file FILE"),
+        (["--slurm-url", "http://127.0.0.1:1"], "--slurm-token-file=FILE"),
         (["--slurm-cluster", "one"], "There is no cluster called one"),
     ],
 )

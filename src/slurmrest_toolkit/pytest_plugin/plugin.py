@@ -175,7 +175,7 @@ def slurm_token_file(pytestconfig: pytest.Config) -> Path:
     """With a URL, the file of a token: --slurm-token-file."""
     given = settings.chosen(pytestconfig, "token_file")
     if not given:
-        raise pytest.UsageError("--slurm-url needs a token: --slurm-token-file FILE")
+        raise pytest.UsageError("--slurm-url needs a token: --slurm-token-file=FILE")
     return Path(given)
 
 
