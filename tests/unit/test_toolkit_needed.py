@@ -153,3 +153,21 @@ def test_the_list_needs_no_library(tmp_path: Path) -> None:
     )
     assert "curl" in done.stdout.split() or needed.there("curl")
     assert "podman" in done.stdout.split() or needed.there("podman")
+
+
+@pytest.mark.parametrize(("mode", "remedy"), [(None, "modprobe tun"), (0o400, "chmod 666"), (0o666, "")])
+def test_containers_without_root_take_a_device_for_their_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int | None, remedy: str
+) -> None:
+    device = tmp_path / "tun"
+    monkeypatch.setattr(find, "TUNNEL", device)
+    monkeypatch.setattr(find.os, "access", lambda path, _mode: path.exists() and path.stat().st_mode & 0o666 == 0o666)
+    if mode is not None:
+        device.touch(mode)
+        device.chmod(mode)
+    if not remedy:
+        find.require_tunnel()
+        return
+    with pytest.raises(CannotRunError) as caught:
+        find.require_tunnel()
+    assert remedy in str(caught.value.remedy)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "rootless": "scripts/slurmrest",
     "root": "sudo scripts/slurmrest",
-    "docker": "SLURMREST_ENGINE=docker scripts/slurmrest",
+    "docker": "env SLURMREST_ENGINE=docker scripts/slurmrest",
 }
 ENGINES = {"rootless": "podman", "root": "sudo podman", "docker": "docker"}
 PATIENCE = 3600

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SYSTEMD = Path("/run/systemd/system")
 """Where systemd runs."""
 
+TUNNEL = Path("/dev/net/tun")
+"""By which slirp4netns and pasta connect containers of an ordinary user; udev lets all open it."""
+
 WRITABLE_CGROUPS = 28
 """Major version of Docker from which on containers can be let write to their cgroups (release notes of 28.0)."""
 
@@ -55,6 +58,8 @@ def find_engine(name: str | None, host: Host, progress: Progress, *, install: bo
         )
     if install:
         ensure_programs([*for_podman(host), *CLIENTS], host, progress, soon=soon)
+        if not host.root:
+            require_tunnel()
     elif not shutil.which("podman"):
         raise NoEngineError("There is no container engine on this host, so there can be no cluster.")
     if host.awkward:
@@ -81,6 +86,20 @@ def own_podman() -> Engine:
 def docker_answers() -> bool:
     """Is there a docker command whose daemon answers?"""
     return shutil.which("docker") is not None and Engine("docker").try_call("version") is not None
+
+
+def require_tunnel() -> None:
+    """Refuse to start containers of an ordinary user where they could have no network.
+
+    Raises:
+        CannotRunError: the account has no use of the device for it.
+    """
+    if not os.access(TUNNEL, os.R_OK | os.W_OK):
+        there = "This account may not open" if TUNNEL.exists() else "This host has no"
+        raise CannotRunError(
+            f"{there} {TUNNEL}, by which Podman connects containers without root.",
+            f"Run: sudo chmod 666 {TUNNEL}" if TUNNEL.exists() else "Run: sudo modprobe tun",
+        )
 
 
 def use_docker(host: Host) -> Engine:
