@@ -2,9 +2,8 @@
 
     python -m tests.clients.controllers --release 24.11 --core 2.21 --work /tmp/controllers
 
-starts a cluster, whose node is the controller, too, with the Python of its Debian: it reaches itself over SSH, looks
-what would change, has the cluster deployed anew with another port, then once more, and verified. Prints a table of
-docs/fleets.md.
+starts a cluster, whose node is the controller, too, with the Python of its Debian and without SSH: it looks what would
+change, has slurmrestd deployed with another port, then once more, and verified. Prints a table of docs/fleets.md.
 """
 
 from __future__ import annotations
@@ -43,15 +42,12 @@ class Controller:
     """The first node of a cluster as a machine that runs playbooks, in ``/root/tree`` of a copy of the working tree."""
 
     def __init__(self, cluster: RunningCluster) -> None:
-        """Give it the tree, the cluster's key, and an inventory that leads to itself."""
+        """Give it the tree, and an inventory that leads to itself."""
         self.cluster = cluster
         listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True).stdout
         tar = ["tar", "-C", str(ROOT), "--null", "--ignore-failed-read", "-T", "-", "-c"]
         packed = subprocess.run(tar, input=listed, capture_output=True, check=True).stdout
         self.run("mkdir /root/tree && tar -C /root/tree -x --no-same-owner", packed)
-        key = (cluster.directory / "id_ed25519").read_bytes()
-        self.run("install -m 700 -d /root/.ssh && umask 077 && cat >/root/.ssh/id_ed25519", key)
-        self.run('echo "127.0.0.1 $(cat /etc/ssh/ssh_host_ed25519_key.pub)" >/root/.ssh/known_hosts')
         self.run("cat >/root/hosts.yml", self.inventory())
 
     def run(self, script: str, data: bytes = b"") -> str:
@@ -68,13 +64,11 @@ class Controller:
         return done.stdout.decode(errors="replace")
 
     def inventory(self) -> bytes:
-        """Return the cluster's own inventory, with the way from the node to itself, and a port that is new."""
+        """Return the cluster's own inventory, of the node for itself, and with a port that is new."""
         place = self.cluster.directory / "inventory" / "hosts.yml"
         told: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
-        told["all"]["hosts"]["node1"] = {"ansible_host": "127.0.0.1"}
-        variables = told["all"]["vars"]
-        variables["ansible_ssh_private_key_file"] = "/root/.ssh/id_ed25519"
-        variables["slurmrestd_service_listen"].append("127.0.0.1:6821")
+        told["all"]["hosts"]["node1"] = {"ansible_connection": "local"}
+        told["all"]["vars"]["slurmrestd_service_listen"].append("127.0.0.1:6821")
         return yaml.safe_dump(told).encode()
 
     def play(self, core: str, *words: str) -> Play:
