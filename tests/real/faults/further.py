@@ -7,12 +7,19 @@ from tests.real.faults.fault import BACKUP, Client, Fault
 CHECKED_IDS = ("24.11", "26.05")
 """Releases on which slurmctld compares its cluster's id with the database's."""
 
+SAYS = (
+    "if slurmctld -V | grep -q ' 22.05'; then install -d -o slurm /var/log/slurm\n"
+    "echo SlurmctldLogFile=/var/log/slurm/slurmctld.log >> $CONF\n"
+    "echo LogFile=/var/log/slurm/slurmdbd.log >> $DBD; fi\n"
+)
+"""22.05 writes to the journal's socket nothing of a start that fails: as at most sites, it has a file."""
+
 CONFIGURATION = (
     Fault(
         "job-submit-missing",
         "A plugin's file is missing (job_submit.lua), and beside it the key's directory is writable by others",
         "plugin-fails",
-        "chmod 0777 $(dirname $KEY); echo JobSubmitPlugins=lua >> $CONF; again slurmctld",
+        f"{SAYS}chmod 0777 $(dirname $KEY); echo JobSubmitPlugins=lua >> $CONF; again slurmctld",
         also=("jwt-key-directory",),
         on="slurmctld",
         restart=("slurmctld",),
@@ -21,7 +28,8 @@ CONFIGURATION = (
         "library-missing",
         "A library is out of the loader's path: one finding for all daemons of the host",
         "plugin-fails",
-        "tar cPf /root/libjwt.tar /usr/lib/*/libjwt.so*; rm /usr/lib/*/libjwt.so*; again slurmdbd slurmctld slurmrestd",
+        f"{SAYS}tar cPf /root/libjwt.tar /usr/lib/*/libjwt.so*; rm /usr/lib/*/libjwt.so*\n"
+        "again slurmdbd slurmctld slurmrestd",
         on="slurmctld",
         restart=("slurmdbd", "slurmctld", "slurmrestd"),
         undo="tar xPf /root/libjwt.tar",
@@ -128,7 +136,7 @@ ACCOUNTING = (
         "database-read-only",
         "The database is read-only",
         "database-unusable",
-        "mariadb -e 'SET GLOBAL read_only=ON'; again slurmdbd",
+        f"{SAYS}mariadb -e 'SET GLOBAL read_only=ON'; again slurmdbd",
         on="slurmdbd",
         restart=("slurmdbd",),
         undo="mariadb -e 'SET GLOBAL read_only=OFF'",

@@ -117,6 +117,14 @@ def test_the_meaning_is_told_with_the_finding() -> None:
     assert finding.remedy.startswith("Compare SlurmctldHost")
     host["journal"]["slurmctld"][0]["text"] = "fatal: what nobody has seen"
     assert judge(data).findings[0].cause == "It ended. See its own words."
+    host["journal"]["slurmctld"] = [
+        {"age": 9.0, "run": 1, "text": "error: of the run before"},
+        {"age": 1.0, "run": 0, "text": "slurmctld.service: Failed with result 'exit-code'."},
+    ]
+    (finding,) = judge(data).findings
+    assert finding.cause == "It ended. It left no word of why in the journal."
+    assert "slurmctld -D says it in a terminal" in finding.remedy
+    assert "run before" not in str(finding.evidence)
     assert meaning(["fatal: what nobody has seen"]) is None
 
 

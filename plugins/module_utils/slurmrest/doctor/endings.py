@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Patterns of what slurmctld, slurmdbd and slurmrestd (src/slurmctld, src/slurmdbd, src/common) and systemd say.
 _KNOWN = (
@@ -80,3 +80,17 @@ def meaning(words: Iterable[str]) -> tuple[str, str] | None:
     """What the words with which a daemon ended mean, and what to do (without a full stop); None where no row fits."""
     text = "\n".join(words)
     return next(((cause, remedy) for pattern, cause, remedy in _KNOWN if re.search(pattern, text)), None)
+
+
+_LOG_KEYS = {"slurmctld": "SlurmctldLogFile", "slurmdbd": "LogFile"}
+
+
+def silent(ended: Sequence[str], daemon: str, user: str) -> tuple[str, str]:
+    """The same of words that mean nothing here, and of a daemon of SlurmUser's that left none.
+
+    Older releases tell the journal nothing of a start that fails (seen on 22.05); a terminal or a file hears of it.
+    """
+    if ended or daemon not in _LOG_KEYS:
+        return "See its own words.", "Mend what it says"
+    where = f"setpriv --reuid={user} --regid={user} --init-groups {daemon} -D says it in a terminal"
+    return "It left no word of why in the journal.", f"{where}, or set {_LOG_KEYS[daemon]}; mend what it says"

@@ -120,5 +120,5 @@ def of_file(conf: Mapping[str, Any] | None, key: str, slurm_user: str) -> list[s
     other = decider([str(entry["origin"]).rpartition(":")[0], path])
     owner = (account_facts(slurm_user)["uid"] or other) if other else None
     text = (read_beginning(path, LOG_BYTES, end=True, owner=owner) or b"").decode("utf-8", "replace")
-    found = [redacted(line) for line in text.splitlines() if _TROUBLE.search(line)]
+    found = [_PREFIX.sub("", redacted(line)) for line in text.splitlines() if _TROUBLE.search(line)]
     return [line[:400] for line in found[-KEPT_LINES:]]

@@ -168,7 +168,8 @@ class Host:
     def words(self, daemon: str) -> list[str]:
         """The words with which a daemon ended, the most telling first; without an end of its own at most three."""
         ended = [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(self.ended(daemon))]
-        return ended or (self.said(daemon, r"fatal") + self.said(daemon, r"error") + self.said(daemon, r"."))[:3]
+        runs = 1 if self.state(daemon) == "failed" else 2  # what the run before it said is no reason
+        return ended or [text for words in (r"fatal", r"error", r".") for text in self.said(daemon, words, runs)][:3]
 
     def entry(self, conf: str, key: str) -> tuple[str, str] | None:
         """Value and origin of the entry that counts in ``slurm_conf`` or ``slurmdbd_conf``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .endings import meaning
+from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without
 from .rules_controllers import in_charge, meanwhile
@@ -119,7 +119,7 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
                 more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 words = [*host.words(daemon), f"systemctl show {service}: {seen}"]
-                why, what = meaning(words) or ("See its own words.", "Mend what it says")
+                why, what = meaning(words) or silent(host.ended(daemon), daemon, _account(host, daemon))
                 yield Sign(
                     host.name,
                     f"{cause}. {why}{more}",
@@ -130,6 +130,10 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 )
 
     return look
+
+
+def _account(host: Host, daemon: str) -> str:
+    return str(host.facts[CONFS[daemon]]["slurm_user"]) if daemon in CONFS else ""
 
 
 def _plugin(cluster: Cluster) -> Iterator[Sign]:
@@ -243,13 +247,11 @@ def _registration(cluster: Cluster, release: Release | None, name: str, state: s
     if release.registers_own_cluster_id:
         return (
             f"{on(controllers, AGAIN)}: it registers the cluster itself, by the id that it has (one that sacctmgr adds "
-            "gets "
-            "another)"
+            "gets another)"
         )
     return (
         f"{on(controllers, f'systemctl stop slurmctld; rm -f {state}/clustername; systemctl start slurmctld')}: it "
-        "registers "
-        "the cluster itself (by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
+        "registers the cluster itself (by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
     )
 
 
@@ -261,12 +263,10 @@ def _id_mismatch(cluster: Cluster) -> Iterator[Sign]:
             yield Sign(
                 host.name,
                 "The accounting database knows the cluster by another id than the controller has: it was made anew, or "
-                "is "
-                "another cluster's.",
+                "is another cluster's.",
                 [*host.words("slurmctld"), f"{file} has the controller's", host.line("slurm_conf", "ClusterName")],
                 f"Where the database is the right one, `rm {file}`, then {start_again(['slurmctld'])}: slurmctld takes "
-                "the "
-                "database's id; jobs are kept.",
+                "the database's id; jobs are kept.",
             )
 
 
