@@ -17,7 +17,7 @@ FILE, FUNCTION = 400, 40
 
 FILES = {
     "plugins/module_utils/slurmrest/doctor/evidence.py": 478,
-    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 736,
+    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 734,
     "plugins/module_utils/slurmrest/doctor/rules_keys.py": 460,
     "plugins/module_utils/slurmrest/doctor/rules_service.py": 592,
     "plugins/module_utils/slurmrest/merge/host.py": 519,

@@ -303,7 +303,7 @@ FILES = (
         "database-rights",
         "The database lets slurmdbd log in, and not write",
         "database-unusable",
-        "mariadb -e 'REVOKE ALL ON slurm_acct_db.* FROM slurm@localhost'\n"
+        f"{SAYS}mariadb -e 'REVOKE ALL ON slurm_acct_db.* FROM slurm@localhost'\n"
         "mariadb -e 'GRANT SELECT ON slurm_acct_db.* TO slurm@localhost'; again slurmdbd",
         on="slurmdbd",
         restart=("slurmdbd",),

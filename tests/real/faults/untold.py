@@ -136,6 +136,8 @@ DATABASE = (
         restart=("slurmdbd",),
         undo="mariadb -e 'UPDATE slurm_acct_db.convert_version_table SET version = (SELECT version FROM "
         "slurm_acct_db.kept); DROP TABLE slurm_acct_db.kept'",
+        releases=("24.11", "26.05"),
+        elsewhere="22.05 does not look at it",
     ),
     Fault(
         "database-connections",

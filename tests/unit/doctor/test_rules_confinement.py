@@ -51,7 +51,8 @@ def test_a_line_of_the_unit_is_the_cause(line: tuple[str, str], words: str, more
     assert finding.id == "unit-confines"
     assert finding.evidence[0] == f"{SITE}:3: {line[0]}={line[1]}"
     assert finding.remedy == (
-        f"`sed -i --follow-symlinks '3d' {SITE}`, then `systemctl daemon-reload; systemctl restart slurmrestd`"
+        f"`sed -i --follow-symlinks '3d' {SITE}`, `systemctl daemon-reload`, then "
+        "`systemctl reset-failed slurmrestd; systemctl restart slurmrestd`"
     )
 
 
@@ -166,3 +167,11 @@ def test_a_directory_of_the_key_that_is_closed() -> None:
     for daemon in ("slurmctld", "slurmdbd"):
         host["keys"][daemon]["directory_problems"] = ["/var/lib/slurm cannot be entered by slurm"]
     assert judge(data).findings[0].remedy.startswith("`chown root: /var/lib/slurm; chmod a+x,go-w /var/lib/slurm`")
+
+
+def test_a_database_without_any_cluster_is_told_so_by_an_error_too() -> None:
+    data = evidence(release="22.05")
+    answer = data["hosts"]["node1"]["http"]["clusters"]
+    answer.update(good=False, status=500, names=[], words="Nothing found with query: Nothing found (9003)")
+    (finding,) = judge(data).findings
+    assert finding.id == "cluster-not-registered"

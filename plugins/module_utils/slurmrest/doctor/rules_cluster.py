@@ -119,7 +119,8 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 seen = f"Result={fields['result']}, exit status {fields['exit_status']}, {fields['restarts']} restarts"
                 more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 words = [*host.words(daemon), f"systemctl show {service}: {seen}"]
-                why, what = meaning(words) or silent(host.ended(daemon), daemon, _account(host, daemon))
+                user = str(host.facts[CONFS[daemon]]["slurm_user"]) if daemon in CONFS else ""
+                why, what = meaning(words) or silent(host.ended(daemon), daemon, user)
                 yield Sign(
                     host.name,
                     f"{cause}. {why}{more}",
@@ -130,10 +131,6 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 )
 
     return look
-
-
-def _account(host: Host, daemon: str) -> str:
-    return str(host.facts[CONFS[daemon]]["slurm_user"]) if daemon in CONFS else ""
 
 
 def _plugin(cluster: Cluster) -> Iterator[Sign]:
@@ -220,7 +217,8 @@ def _is_local(host: Host, entry: tuple[str, str] | None) -> bool:
 def _not_registered(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         name, answer = host.facts["slurm_conf"]["cluster_name"], host.http.get("clusters")
-        if not name or not answer or not answer["good"] or name.lower() in map(str.lower, answer["names"]):
+        none = bool(answer) and "Nothing found with query" in answer["words"]  # 22.05, where there is none at all
+        if not name or not answer or not (answer["good"] or none) or name.lower() in map(str.lower, answer["names"]):
             continue
         said = [
             text

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..slurmrestd import unit_places
 from .model import Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, without
-from .rules_units import DOWN, loaded
+from .remedies import DEPLOY, start_again, without
+from .rules_units import DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ def _remedy(host: Host, line: Line) -> str:
         return f"Give it more in slurmrestd_service_sandbox, then {DEPLOY}"
     if file == host.unit["fragment"]:
         return f"Give it more in a drop-in (systemctl edit {host.rest_unit}), then systemctl restart {host.rest_unit}."
-    return f"{without([line['origin']])}, then {loaded(host)}"
+    return f"{without([line['origin']])}, `systemctl daemon-reload`, then {start_again([host.rest_unit])}"
 
 
 RULES = (
