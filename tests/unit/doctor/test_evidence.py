@@ -167,6 +167,18 @@ def test_a_key_in_a_rotation_is_known(tmp_path: Path, monkeypatch: pytest.Monkey
     assert module._key(str(key), ME, "")["rotating"] is True
 
 
+@root_only
+def test_a_key_of_another_account_in_a_directory_of_a_third_is_described_and_not_read(tmp_path: Path) -> None:
+    key = tmp_path / "jwt" / "key"
+    key.parent.mkdir()
+    key.write_bytes(b"k" * 32)
+    os.chown(key, 65534, 65534)
+    os.chown(key.parent, 64999, 64999)
+    facts = module._key(str(key), ME, "salt")
+    assert (facts["error"], facts["fingerprint"], facts["uid"]) == (None, None, 65534)
+    assert facts["problems"]
+
+
 def test_a_key_that_cannot_be_looked_at(tmp_path: Path) -> None:
     assert "no-such-account" in module._key(str(tmp_path), "no-such-account", "")["error"]
     missing = module._key(str(tmp_path / "missing"), ME, "salt")

@@ -88,7 +88,7 @@ _LOG_KEYS = {"slurmctld": "SlurmctldLogFile", "slurmdbd": "LogFile"}
 def silent(ended: Sequence[str], daemon: str, user: str) -> tuple[str, str]:
     """The same of words that mean nothing here, and of a daemon of SlurmUser's that left none.
 
-    Older releases tell the journal nothing of a start that fails (seen on 22.05); a terminal or a file hears of it.
+    Older releases tell the journal nothing of a start that fails; a terminal or a file hears of it.
     """
     if ended or daemon not in _LOG_KEYS:
         return "See its own words.", "Mend what it says"

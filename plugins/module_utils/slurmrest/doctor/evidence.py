@@ -372,10 +372,10 @@ def _key(path: str, reader: str, salt: str) -> dict[str, Any]:
         if seen["exists"]:
             status = os.stat(seen["real_path"])
             facts.update(inode=status.st_ino, age=round(time.time() - status.st_ctime, 1))
-            facts["readable"] = access.may(seen, account, 4)
-            facts["rotating"] = os.path.exists(keys.rotation_record(path))
+            facts.update(readable=access.may(seen, account, 4), rotating=os.path.exists(keys.rotation_record(path)))
             facts["ended_without"] = keys.ended_without(path)
-            facts["fingerprint"] = fingerprint(seen["real_path"], salt)
+            with contextlib.suppress(UnsafePath):  # another account's: that is the finding, and root reads it not
+                facts["fingerprint"] = fingerprint(seen["real_path"], salt)
     except (OSError, KeyError, UnsafePath) as error:
         facts["error"] = str(error)
     return facts
