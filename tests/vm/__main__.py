@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 RESULTS = KEPT / "results.json"
 
+WHY = "systemctl --failed --no-legend --plain; journalctl -b --no-pager -n 60 -u 'slurm*' -u mariadb -u munge"
+"""What is said of a machine on which a case failed, before the next one or its end."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -62,6 +65,7 @@ def tried(group: str, case: Case, machine: Machine) -> Result:
         passed, words = True, case(machine)
     except Exception as error:  # noqa: BLE001 - whatever it is, the others run
         traceback.print_exc()
+        sys.stdout.write(machine.run(WHY, user="root", timeout=300).stdout)
         passed, words = False, " ".join(str(error).split())[-300:] or type(error).__name__
     result = Result(group, case.__name__, passed, round(time.monotonic() - begin, 1), words)
     sys.stdout.write(f"{group} {result.case}: {'passed' if passed else 'FAILED'} in {result.seconds:.0f} s: {words}\n")
