@@ -112,7 +112,7 @@ class Host:
         return first, second
 
     def leftovers(self) -> list[str]:
-        known = {"lock", "lock-jwks", "jwks.json", FILE}
+        known = {"lock", "jwks.json", FILE}
         return [path.name for root in (self.directory, self.state) for path in root.iterdir() if path.name not in known]
 
 

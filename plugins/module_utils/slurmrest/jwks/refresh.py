@@ -26,6 +26,7 @@ from ..auth.jwks import KeySet
 from ..errors import InputError, SlurmrestError
 from ..facts.detection import detect
 from ..host import programs
+from ..host.files import remove
 from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
@@ -131,7 +132,10 @@ class Refreshed:
 def alone(state_dir: str = STATE_DIR) -> Iterator[None]:
     """Be the only one who refreshes this host's set. Raises SlurmrestError when another is at work for too long."""
     with host_lock(state_dir, PATIENCE, LOCK):
-        yield
+        try:
+            yield
+        finally:
+            remove(posixpath.join(state_dir, LOCK), missing_ok=True)  # nobody would do so after the timer has gone
 
 
 def place(
