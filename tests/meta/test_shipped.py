@@ -33,7 +33,7 @@ MOST: dict[str, float] = {
     "slurm_conf_merge": 231,
     "slurm_facts": 137,
     "slurm_gather": 230.5,
-    "slurm_jwks": 385.1,
+    "slurm_jwks": 385.5,
     "slurm_packages": 95.5,
     "slurm_token": 35.2,
     "slurm_upgrade": 216.1,
