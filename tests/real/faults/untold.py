@@ -23,12 +23,6 @@ LIMITS = (
         f"printf '[Service]\\nLimitNPROC=1\\n' {_SITE}",
     ),
     Fault(
-        "memory-little",
-        "systemd: a drop-in leaves slurmrestd no memory",
-        "unit-confines",
-        f"printf '[Service]\\nLimitAS=24M\\n' {_SITE}",
-    ),
-    Fault(
         "files-few",
         "systemd: a drop-in lets slurmrestd open hardly any files",
         "unit-confines",

@@ -98,6 +98,16 @@ def test_a_database_that_is_of_no_use(line: str, words: str) -> None:
     assert judge(data).healthy, "that was yesterday"
 
 
+def test_a_database_that_is_reached_again_is_no_fault() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    words = "error: mysql_real_connect failed: 2002 Can't connect to local server through socket '/run/mysqld' (2)"
+    host["journal"]["slurmdbd"] = [{"age": 20.0, "run": 0, "text": words}]
+    assert judge(data).healthy
+    host["http"]["clusters"] = None  # nobody answered that it is
+    assert [finding.id for finding in judge(data).findings] == ["database-unusable"]
+
+
 def test_a_user_whom_the_running_controller_has_not_looked_up() -> None:
     data = evidence()
     host = data["hosts"]["node1"]

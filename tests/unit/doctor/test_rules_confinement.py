@@ -31,22 +31,20 @@ def broken(*lines: tuple[str, str], words: str = "", down: bool = True, **fields
 
 
 @pytest.mark.parametrize(
-    ("line", "words", "more"),
+    ("line", "words"),
     [
-        (("InaccessiblePaths", "-/etc/slurm /srv"), "fatal: Unable to process configuration file", {}),
-        (("TemporaryFileSystem", "/etc:ro"), "fatal: Unable to process configuration file", {}),
-        (("RestrictAddressFamilies", "AF_UNIX"), "fatal: main: socket: Address family not supported by protocol", {}),
-        (("RestrictAddressFamilies", "~AF_INET AF_INET6"), "fatal: Address family not supported by protocol", {}),
-        (("TasksMax", "1"), "fatal: pthread_create error Resource temporarily unavailable", {}),
-        (("LimitNOFILE", "64"), "fatal: epoll_create: Too many open files", {}),
-        (("LimitNOFILE", "6:6"), "fatal: Unable to find plugin: rest_auth/jwt", {}),
-        (("MemoryMax", "2M"), "slurmrestd.service: A process of this unit has been killed by the OOM killer.", {}),
-        (("MemoryMax", "2M"), "", {"result": "oom-kill"}),
+        (("InaccessiblePaths", "-/etc/slurm /srv"), "fatal: Unable to process configuration file"),
+        (("TemporaryFileSystem", "/etc:ro"), "fatal: Unable to process configuration file"),
+        (("RestrictAddressFamilies", "AF_UNIX"), "fatal: main: socket: Address family not supported by protocol"),
+        (("RestrictAddressFamilies", "~AF_INET AF_INET6"), "fatal: Address family not supported by protocol"),
+        (("TasksMax", "1"), "fatal: pthread_create error Resource temporarily unavailable"),
+        (("LimitNOFILE", "64"), "fatal: epoll_create: Too many open files"),
+        (("LimitNOFILE", "6:6"), "fatal: Unable to find plugin: rest_auth/jwt"),
+        (("LimitNPROC", "1"), "fatal: pthread_create error Resource temporarily unavailable"),
     ],
 )
-def test_a_line_of_the_unit_is_the_cause(line: tuple[str, str], words: str, more: dict[str, str]) -> None:
+def test_a_line_of_the_unit_is_the_cause(line: tuple[str, str], words: str) -> None:
     data = broken(("Nice", "1"), line, words=words)
-    data["hosts"]["node1"]["units"]["slurmrestd"].update(more)
     (finding,) = judge(data).findings
     assert finding.id == "unit-confines"
     assert finding.evidence[0] == f"{SITE}:3: {line[0]}={line[1]}"
@@ -78,8 +76,54 @@ def test_a_confined_one_that_works_is_sound() -> None:
     assert judge(data).healthy
 
 
+def limited(*lines: tuple[str, str, str], words: str) -> dict[str, Any]:
+    data = broken(words=words)
+    data["hosts"]["node1"]["confining"] = [
+        {"key": key, "value": value, "origin": f"{file}:{at}"} for at, (file, key, value) in enumerate(lines, 2)
+    ]
+    return data
+
+
+THREADS = "fatal: pthread_create error Resource temporarily unavailable"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "decides"),
+    [
+        ([(unit_places.DROPIN, "TasksMax", "84"), (SITE, "LimitNPROC", "1")], THREADS, 3),
+        ([(unit_places.DROPIN, "TasksMax", "84"), (SITE, "TasksMax", "2")], THREADS, 3),
+        ([(SITE, "TasksMax", "200"), (SITE, "LimitNPROC", "12")], THREADS, 3),
+        ([(SITE, "LimitNPROC", "12:64"), (SITE, "TasksMax", "infinity")], THREADS, 2),
+    ],
+)
+def test_the_tightest_limit_decides(lines: list[tuple[str, str, str]], words: str, decides: int) -> None:
+    (finding,) = judge(limited(*lines, words=words)).findings
+    assert finding.id == "unit-confines"
+    assert finding.evidence[0].startswith(f"{SITE}:{decides}: ")
+    assert f"'{decides}d' {SITE}" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        # What this toolkit wrote leaves enough: something else is short.
+        ([(unit_places.DROPIN, "TasksMax", "84")], THREADS),
+        ([(unit_places.DROPIN, "TasksMax", "84"), (SITE, "LimitNPROC", "4096")], THREADS),
+        ([(SITE, "LimitNPROC", "infinity"), (SITE, "TasksMax", "15%")], THREADS),
+        # A later line of the key replaced it.
+        ([(SITE, "LimitNOFILE", "6"), (SITE, "LimitNOFILE", "65536")], "fatal: Unable to find plugin: rest_auth/jwt"),
+        # Of the whole host.
+        ([(SITE, "LimitNOFILE", "4096")], "fatal: open: Too many open files in system"),
+        # A container may pass a limit of tasks over, so that without words it is no reason.
+        ([(SITE, "TasksMax", "1")], "fatal: something else"),
+    ],
+)
+def test_a_limit_that_does_not_confine_is_no_cause(lines: list[tuple[str, str, str]], words: str) -> None:
+    assert "unit-confines" not in ids(judge(limited(*lines, words=words)))
+
+
 def test_what_this_toolkit_wrote_follows_a_variable() -> None:
-    data = broken(("TasksMax", "1"), words="fatal: pthread_create error Resource temporarily unavailable")
+    data = broken(("TasksMax", "1"), words=THREADS)
     host = data["hosts"]["node1"]
     own, vendors = unit_places.DROPIN, host["facts"]["unit"]["fragment"]
     for file, words in ((own, "slurmrestd_service_sandbox"), (vendors, "systemctl edit")):

@@ -104,6 +104,7 @@ def _remedy(host: Host, there: Sequence[Host], daemon: str, entry: Mapping[str, 
     )
 
 
+_UNREACHED = r"(?i)can't connect to|unknown \S* ?server host"
 _UNUSABLE = (
     (
         r"Access denied",
@@ -143,7 +144,7 @@ _UNUSABLE = (
         ),
     ),
     (
-        r"(?i)can't connect to|unknown \S* ?server host",
+        _UNREACHED,
         "slurmdbd does not reach its database.",
         (
             "See StorageHost and StoragePort in slurmdbd.conf, and whether the database runs and listens there; then "
@@ -159,7 +160,8 @@ _UNUSABLE = (
 
 
 def _unusable(cluster: Cluster) -> Iterator[Sign]:
-    bad = any((rest.http.get("clusters") or {"good": True})["good"] is False for rest in cluster.rest)
+    asked = [rest.http["clusters"] for rest in cluster.rest if rest.http.get("clusters")]
+    bad = any(answer["good"] is False for answer in asked)
     for host in cluster.role("slurmdbd"):
         lines = [line for line in host.journal("slurmdbd") if line["run"] == 0]
         last = next((line for line in reversed(lines) if re.search(r"(?i)mysql|database|conver", line["text"])), None)
@@ -167,6 +169,8 @@ def _unusable(cluster: Cluster) -> Iterator[Sign]:
             continue
         near = [line["text"] for line in lines if line["age"] < last["age"] + RECENT_SECONDS]
         for pattern, cause, remedy in _UNUSABLE:
+            if pattern == _UNREACHED and asked and not (bad or host.down("slurmdbd")):
+                continue  # a good answer comes from the database: it is reached again
             found = [text for text in near if re.search(pattern, text)]
             if found and not re.search(r"(?i)conversion done", near[-1]):
                 yield Sign(host.name, cause, [f"journal of slurmdbd: {found[-1]}"], remedy)

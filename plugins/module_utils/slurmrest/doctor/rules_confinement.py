@@ -1,4 +1,4 @@
-"""Causes in what a unit takes away from slurmrestd: a view of files, a network, families of addresses, threads, memory.
+"""Causes in what a unit takes away from slurmrestd: a view of files, a network, families of addresses, threads, files.
 
 A site may confine its slurmrestd as it likes, so that only trouble which fits makes such a line a cause.
 """
@@ -23,20 +23,21 @@ _UNSEEN = r"cannot stat|Permission denied|No such file|[Uu]nable to (?:stat|open
 _HIDING = ("InaccessiblePaths", "TemporaryFileSystem")
 _NETWORKS = ("PrivateNetwork", "NetworkNamespacePath")
 _FAMILIES = "RestrictAddressFamilies"
-_LIMITS = {
-    "TasksMax": r"pthread_create|[Rr]esource temporarily unavailable|[Ff]ailed to (?:fork|spawn)",
-    "LimitNPROC": r"pthread_create|[Rr]esource temporarily unavailable|[Ff]ailed to (?:fork|spawn)",
-    "LimitNOFILE": r"Too many open files",
-    "MemoryMax": r"oom-kill|OOM killer",
-    "LimitAS": r"(?i)cannot allocate memory|out of memory|malloc|failed to map segment",
-}
-"""Limits, and how slurmrestd or systemd tells of one that was reached."""
-
-_FEWEST = {"TasksMax": 8, "LimitNPROC": 8, "LimitNOFILE": 24}
+_LIMITS = (
+    (
+        ("TasksMax", "LimitNPROC"),
+        r"pthread_create|[Rr]esource temporarily unavailable|[Ff]ailed to (?:fork|spawn)",
+        8,
+        False,
+    ),
+    (("LimitNOFILE",), r"Too many open files(?! in system)", 24, True),
+)
+"""Limits of one kind, how slurmrestd or systemd tells that one was reached, below which number no slurmrestd starts,
+and whether that number is reason enough without such words: containers may pass a limit of a cgroup over."""
 
 _WORDS = (
     r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
-    r"|pthread_create|temporarily unavailable|too many open files|memory|segment|plugin"
+    r"|pthread_create|temporarily unavailable|too many open files|plugin"
 )
 
 
@@ -97,20 +98,31 @@ def _families(host: Host, lines: Sequence[Line]) -> Found | None:
 
 
 def _limits(host: Host, lines: Sequence[Line]) -> Found | None:
-    fields = host["units"].get("slurmrestd", {})
-    words = [*host.words("slurmrestd"), f"Result={fields.get('result', '')}"] if host.down("slurmrestd") else []
-    for line in lines:
-        pattern = _LIMITS.get(line["key"])
-        said = [text for text in words if pattern and re.search(pattern, text)]
-        if said or (words and _hardly_any(line)):
-            return line, f"The unit leaves slurmrestd too little: {line['key']}={line['value']}.", said[:1] or words[:1]
+    """The tightest limit of a kind, for that one is reached; those of this toolkit leave enough unless they are tiny."""
+    words = host.words("slurmrestd") if host.down("slurmrestd") else []
+    last = {line["key"]: line for line in lines}  # a later line of a key replaces the one before
+    for keys, pattern, fewest, silent in _LIMITS:
+        stated = [last[key] for key in keys if key in last and _number(last[key]) is not None]
+        line = min(stated, key=lambda entry: _number(entry) or 0, default=None)
+        if line is None or not words:
+            continue
+        said = [text for text in words if re.search(pattern, text)]
+        tiny = (_number(line) or 0) < fewest
+        if (said and (tiny or not _is_own(host, line))) or (tiny and silent):
+            return line, f"The unit leaves slurmrestd too little: {line['key']}={line['value']}.", (said or words)[:1]
     return None
 
 
-def _hardly_any(line: Line) -> bool:
-    """With so little no slurmrestd starts, whatever it says of it."""
-    number = line["value"].partition(":")[0]
-    return number.isdigit() and int(number) < _FEWEST.get(line["key"], 0)
+def _number(line: Line) -> int | None:
+    """The limit that counts; ``infinity`` and shares of the host are none that this can weigh."""
+    soft = line["value"].partition(":")[0]
+    return int(soft) if soft.isdigit() else None
+
+
+def _is_own(host: Host, line: Line) -> bool:
+    """Whether this toolkit wrote it."""
+    own: str = host.facts.get("dropin", unit_places.DROPIN)
+    return line["origin"].rpartition(":")[0] == own
 
 
 def _quoted(line: Line) -> str:
@@ -120,7 +132,7 @@ def _quoted(line: Line) -> str:
 def _remedy(host: Host, line: Line) -> str:
     """A line of the site's own drop-in goes; what this toolkit wrote follows a variable."""
     file = line["origin"].rpartition(":")[0]
-    if file == host.facts.get("dropin", unit_places.DROPIN):
+    if _is_own(host, line):
         return f"Give it more in slurmrestd_service_sandbox, then {DEPLOY}"
     if file == host.unit["fragment"]:
         return f"Give it more in a drop-in (systemctl edit {host.rest_unit}), then systemctl restart {host.rest_unit}."

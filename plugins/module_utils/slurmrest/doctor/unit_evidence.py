@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CONFINING = (
     *("InaccessiblePaths", "TemporaryFileSystem", "PrivateNetwork", "NetworkNamespacePath", "RestrictAddressFamilies"),
-    *("TasksMax", "LimitNPROC", "LimitNOFILE", "MemoryMax", "LimitAS"),
+    *("TasksMax", "LimitNPROC", "LimitNOFILE"),
 )
 """What of a unit can take from slurmrestd what it needs to start and to be reached."""
 
