@@ -98,7 +98,7 @@ def _families(host: Host, lines: Sequence[Line]) -> Found | None:
 
 
 def _limits(host: Host, lines: Sequence[Line]) -> Found | None:
-    """The tightest limit of a kind, for that one is reached; those of this toolkit leave enough unless they are tiny."""
+    """The tightest limit of a kind, for that one is reached; those of this toolkit leave enough unless tiny."""
     words = host.words("slurmrestd") if host.down("slurmrestd") else []
     last = {line["key"]: line for line in lines}  # a later line of a key replaces the one before
     for keys, pattern, fewest, silent in _LIMITS:
