@@ -98,6 +98,26 @@ def test_a_database_that_is_of_no_use(line: str, words: str) -> None:
     assert judge(data).healthy, "that was yesterday"
 
 
+def test_a_slurmdbd_whose_last_words_are_in_its_log_alone_names_the_database() -> None:
+    """22.05.8 below systemd 252: nothing of a daemon that ends at once is in the journal."""
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["units"]["slurmdbd"].update(active="failed", sub="failed", result="exit-code", exit_status=1, pid=0)
+    host["journal"]["slurmdbd"] = []
+    query = "error: mysql_query failed: 1290 The MariaDB server is running with the --read-only option"
+    host["logs"] = {
+        "slurmdbd": [
+            query,
+            "error: Couldn't load specified plugin name for accounting_storage/mysql: Plugin init() callback failed",
+            "error: cannot create accounting_storage context for accounting_storage/mysql",
+            "fatal: Unable to initialize accounting_storage/mysql accounting storage plugin",
+        ]
+    }
+    without_accounting(data, "node1")
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.evidence) == ("database-unusable", [f"journal of slurmdbd: {query}"])
+
+
 def test_a_database_that_is_reached_again_is_no_fault() -> None:
     data = evidence()
     host = data["hosts"]["node1"]
