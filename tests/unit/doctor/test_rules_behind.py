@@ -103,7 +103,8 @@ def test_a_slurmdbd_whose_last_words_are_in_its_log_alone_names_the_database() -
     data = evidence()
     host = data["hosts"]["node1"]
     host["units"]["slurmdbd"].update(active="failed", sub="failed", result="exit-code", exit_status=1, pid=0)
-    host["journal"]["slurmdbd"] = []
+    former = "error: Database settings not recommended values: innodb_buffer_pool_size"
+    host["journal"]["slurmdbd"] = [{"age": 300.0, "run": 0, "text": former}]
     query = "error: mysql_query failed: 1290 The MariaDB server is running with the --read-only option"
     host["logs"] = {
         "slurmdbd": [

@@ -166,9 +166,9 @@ def _unusable(cluster: Cluster) -> Iterator[Sign]:
         lines = [line for line in host.journal("slurmdbd") if line["run"] == 0]
         last = next((line for line in reversed(lines) if re.search(r"(?i)mysql|database|conver", line["text"])), None)
         down = host.down("slurmdbd")
-        near = host.ended("slurmdbd") if down and last is None else []  # its last words may be in its log alone
+        near = host.ended("slurmdbd") if down else []  # which may be in its log alone
         if last and (bad or down or last["age"] < RECENT_SECONDS):
-            near = [line["text"] for line in lines if line["age"] < last["age"] + RECENT_SECONDS]
+            near = [line["text"] for line in lines if line["age"] < last["age"] + RECENT_SECONDS] + near
         for pattern, cause, remedy in _UNUSABLE:
             if pattern == _UNREACHED and asked and not (bad or down):
                 continue  # a good answer comes from the database: it is reached again
