@@ -161,7 +161,7 @@ def test_containers_without_root_take_a_device_for_their_network(
 ) -> None:
     device = tmp_path / "tun"
     monkeypatch.setattr(find, "TUNNEL", device)
-    monkeypatch.setattr(find.os, "access", lambda path, _mode: path.exists() and path.stat().st_mode & 0o666 == 0o666)
+    monkeypatch.setattr(os, "access", lambda path, _mode: path.exists() and path.stat().st_mode & 0o666 == 0o666)
     if mode is not None:
         device.touch(mode)
         device.chmod(mode)
