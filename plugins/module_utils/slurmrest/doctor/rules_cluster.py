@@ -217,10 +217,8 @@ def _is_local(host: Host, entry: tuple[str, str] | None) -> bool:
 def _not_registered(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         name, answer = host.facts["slurm_conf"]["cluster_name"], host.http.get("clusters")
-        if not name or not answer:
-            continue
-        none = "Nothing found with query" in answer["words"]  # of some releases: none at all
-        if not (answer["good"] or none) or name.lower() in map(str.lower, answer["names"]):
+        none = answer is not None and "Nothing found with query" in answer["words"]  # of some releases: none at all
+        if not name or not answer or not (answer["good"] or none) or name.lower() in map(str.lower, answer["names"]):
             continue
         said = [
             text
