@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,11 @@ class Off:
 
     def push(self) -> None:
         """Take nothing."""
+
+    def run(self, command: str, *, user: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Answer what is asked after a case that failed."""
+        assert (user, timeout) == ("root", 300)
+        return subprocess.CompletedProcess(command, 0, "failed units\n", "")
 
 
 def group(*made: Callable[[machine.Machine], str]) -> cases.Group:
