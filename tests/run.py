@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -55,12 +56,21 @@ class Command:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, log: Path | None) -> int:
-        """Run the program and return its exit status; its output goes to the terminal, or to a file."""
-        environment = {**os.environ, **self.environment}
-        if log is None:
-            return subprocess.run(self.argv, cwd=ROOT, env=environment, check=False).returncode
-        with log.open("wb") as output:
-            done = subprocess.run(self.argv, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False)
+        """Run the program and return its exit status; its output goes to the terminal, or to a file.
+
+        Its standard input is its own and empty: ssh makes one that does not block of what it is given, and Ansible
+        refuses to run on what others have made so.
+        """
+        with log.open("wb") if log else contextlib.nullcontext() as output:
+            done = subprocess.run(
+                self.argv,
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
         return done.returncode
 
 

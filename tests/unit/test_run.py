@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import replace
@@ -38,6 +39,26 @@ def test_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch, jobs: int) -> 
     assert [(outcome.stage, outcome.status) for outcome in outcomes] == [("one", 3), ("one", 0), ("two", 0)]
     assert outcomes[2].seconds >= 0.1
     assert "FAILED (exit status 3)" in str(outcomes[0])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_standard_input_is_not_shared(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    """What ssh does to that of one part reaches no other part, in which Ansible would refuse to run."""
+    changes = command("import os; os.set_blocking(0, False); import time; time.sleep(0.3)")
+    needs = command(
+        "import os, time; time.sleep(0.2); raise SystemExit(not os.get_blocking(0) or os.read(0, 1) != b'')"
+    )
+    reading, writing = os.pipe()
+    mine = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        monkeypatch.setattr(run, "STAGES", {"both": lambda _: iter([changes, needs])})
+        outcomes = run.run(["both"], OPTIONS, jobs)
+    finally:
+        os.dup2(mine, 0)
+        for descriptor in (reading, writing, mine):
+            os.close(descriptor)
+    assert [outcome.status for outcome in outcomes] == [0, 0]
 
 
 def test_side_by_side_takes_as_long_as_the_longest(

@@ -51,7 +51,10 @@ def save(engine: Engine, wanted: Recipe, target: Path) -> None:
         with (
             temporary.open("xb") as file,
             subprocess.Popen(
-                engine.argv(*save_arguments(engine.name), *wanted.names), env=engine.environ(), stdout=subprocess.PIPE
+                engine.argv(*save_arguments(engine.name), *wanted.names),
+                env=engine.environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
             ) as source,
         ):
             packed = subprocess.run([program, *options], stdin=source.stdout, stdout=file, check=False)
