@@ -1,4 +1,4 @@
-"""Merge into the configuration of several hosts as one: slurmdbd first, the primary controller last, all or none."""
+"""Look what configurations lack; change all hosts as one, slurmdbd first and the primary controller last, or none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from ..plugin_utils.standby import nobody_standing_by
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-MODULE = "slurmrest.toolkit.slurm_conf_merge"
+LOOK = "slurmrest.toolkit.slurm_conf_merge"
+CHANGE = "slurmrest.toolkit.slurm_conf_merge_change"
+OWN = ("plans", "leader", "aside", "back")
+"""Parameters that are read here."""
 ORDER = ("slurmdbd", "slurmctld", "copy")
 
 
 class ActionModule(ActionBase):
-    """Without ``plans`` the module on the task's host; with them, each of its steps on each host in turn."""
+    """Without ``plans`` a look at the task's host, and what it found to be done; with them, each step on each host."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module here, or the steps of the plans in their order."""
@@ -28,10 +31,9 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         plans = self._task.args.get("plans")
         if plans is None:
-            alone: dict[str, Any] = self._execute_module(
-                module_name=MODULE, module_args={**self._task.args, **RESTARTING}, task_vars=variables
-            )
-            return alone
+            arguments = {name: value for name, value in self._task.args.items() if name not in OWN}
+            found = self._run(LOOK, arguments, variables)
+            return found if found.pop("settled", True) else self._run(CHANGE, {**arguments, **RESTARTING}, variables)
         steps = in_order(plans)
         result: dict[str, Any] = {
             "changed": bool(steps),
@@ -43,6 +45,10 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             self._apply(steps, plans, result, variables, self._task.args.get("leader", ""))
         return result
+
+    def _run(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
+        return found
 
     @staticmethod
     def _named(host: str, entry: dict[str, str]) -> dict[str, str]:
@@ -59,7 +65,7 @@ class ActionModule(ActionBase):
         def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
             parts = [{"kind": part["kind"], "path": part["path"]}]
             return run_on(
-                self, host, MODULE, {**plans[host]["request"], **RESTARTING, "parts": parts, **more}, variables
+                self, host, CHANGE, {**plans[host]["request"], **RESTARTING, "parts": parts, **more}, variables
             )
 
         def alone(host: str, part: dict[str, Any]) -> AbstractContextManager[None]:

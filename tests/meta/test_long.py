@@ -20,7 +20,6 @@ FILES = {
     "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 734,
     "plugins/module_utils/slurmrest/doctor/rules_keys.py": 460,
     "plugins/module_utils/slurmrest/doctor/rules_service.py": 592,
-    "plugins/module_utils/slurmrest/merge/host.py": 519,
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,
     "plugins/module_utils/slurmrest/slurmrestd/preflight.py": 657,

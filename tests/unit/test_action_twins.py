@@ -145,6 +145,18 @@ def test_a_beginning_is_many_names(beginning: bool, monkeypatch: pytest.MonkeyPa
     assert found["remembered"] == ["shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next"][: 1 + beginning]
 
 
+def test_a_configuration_is_judged_only_where_it_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks is not told of restarts, nor of what is for several hosts."""
+    wanted = {"parts": [{"kind": "copy", "path": "/etc/slurm/slurm.conf"}], "jwt_key": "/key"}
+    seen = {"changed": False, "parts": [], "settled": True}
+    result, ran = run("slurm_conf_merge", {"slurm_conf_merge": seen}, monkeypatch, {**wanted, "leader": "ctl"})
+    assert (result, ran) == ({"changed": False, "parts": []}, [("slurm_conf_merge", wanted)])
+    planned = {"changed": True, "parts": [{"changed": True}], "advice": ["/etc/slurm/slurm.conf, line 3:"]}
+    answers: Answers = {"slurm_conf_merge": {"settled": False}, "slurm_conf_merge_change": planned}
+    result, ran = run("slurm_conf_merge", answers, monkeypatch, wanted)
+    assert (result, ran[1:]) == (planned, [("slurm_conf_merge_change", {**wanted, **RESTARTING})])
+
+
 KEY = {"path": "/key", "owner": "slurm", "group": "slurm", "source": "ctl1"}
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.host import programs
-from slurmrest.merge.host import MergeRequest, Part
+from slurmrest.merge.host import Part
+from slurmrest.merge.request import MergeRequest
 from slurmrest.slurm.commands import Slurm
 from slurmrest.slurm.conf import read
 from slurmrest.slurm.conf_hash import hash_values
-from slurmrest.systemd.loaded import of_host, read_text, unloaded
+from slurmrest.slurm.conf_text import read_text
+from slurmrest.systemd.loaded import of_host, unloaded
 from slurmrest.systemd.systemctl import Systemd
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slurmrest.errors import SlurmrestError
-from slurmrest.merge.host import CHECK_SECONDS, MergeRequest, Part
+from slurmrest.merge.host import CHECK_SECONDS, Part
+from slurmrest.merge.request import MergeRequest
 from slurmrest.slurm.conf import read
 from slurmrest.slurm.conf_edit import Edit
 from slurmrest.slurm.conf_hash import hash_values
+from slurmrest.slurm.conf_text import read_text
 from slurmrest.slurm.releases import lookup
-from slurmrest.systemd.loaded import read_text
 
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.slurm.releases import excerpt
+from slurmrest.transaction.restarting import COLUMNS
 
 from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster
 
@@ -102,10 +104,10 @@ def deploy(cluster: LiveCluster, variables: dict[str, Any], *words: str) -> Play
 
 
 def module(cluster: LiveCluster, node: str, arguments: dict[str, Any]) -> None:
-    """Run the module of this topic on a node, as the action does for each of its steps."""
+    """Run the module that changes files on a node, as the action does for each of its steps."""
     ansible = [str(Path(sys.executable).with_name("ansible")), node, "--become"]
     inventory = ["--inventory", str(cluster.directory / "inventory" / "hosts.yml")]
-    words = ["--module-name", "slurmrest.toolkit.slurm_conf_merge", "--args", json.dumps(arguments)]
+    words = ["--module-name", "slurmrest.toolkit.slurm_conf_merge_change", "--args", json.dumps(arguments)]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     done = subprocess.run(
         [*ansible, *inventory, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -286,7 +288,7 @@ def test_the_site_s_key_is_adopted(site: LiveCluster) -> None:
 def test_a_run_that_was_killed_between_two_hosts_is_healed(site: LiveCluster) -> None:
     deploy(site, SITE, "--tags", "slurm_jwt_key").good()
     parts = [{"kind": "slurmdbd", "path": "/etc/slurm/slurmdbd.conf"}]
-    module(site, "db", {"parts": parts, "jwt_key": KEY, "hold": True})
+    module(site, "db", {"parts": parts, "jwt_key": KEY, "hold": True, "columns": excerpt(*COLUMNS)})
     assert "slurmrest-rollback" in site.ssh("db", "ls -l /etc/slurm")
     assert "-rw------- 1 slurm slurm" in site.ssh("db", "ls -l /etc/slurm/*slurmrest-rollback")
     play = deploy(site, CONSENT).good()

@@ -16,7 +16,9 @@ import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.merge import host as confmerge
-from slurmrest.merge.host import Look, MergeRequest, Part, advice
+from slurmrest.merge.comparison import Comparison, Look
+from slurmrest.merge.host import Part, advice
+from slurmrest.merge.request import MergeRequest
 from slurmrest.slurm.conf import read
 from slurmrest.slurm.conf_hash import hash_values
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
@@ -102,6 +104,28 @@ def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["slurmctld", "copy"])
+def test_where_nothing_is_to_be_done_the_comparison_says_the_same(tmp_path: Path, kind: str) -> None:
+    host = Host(tmp_path)
+    part = host.part(kind=kind)
+    assert part.compare().changed
+    part.apply()
+    host.calls.clear()
+    compared = Comparison(part.request, host, str(host.state)).compare()
+    assert not compared.changed
+    assert [words[:2] for words in host.calls] == [["systemctl", "show"]] * (kind != "copy")
+    assert compared.as_dict() == part.look().as_dict()
+
+
+def test_the_comparison_leaves_what_is_held_or_half_done_to_who_changes(host: Host) -> None:
+    host.part().apply(hold=True)
+    part = host.part()
+    assert part.compare().changed
+    assert part.look().unfinished
+    part.commit()
+    assert not part.compare().changed
 
 
 def test_a_look_changes_nothing_and_says_everything(host: Host) -> None:

@@ -9,3 +9,6 @@ STATE_DIR = "/var/lib/slurmrest"
 
 RETIRED_PREFIX = "retired-"
 """Of files there: which key must not come back."""
+
+JOURNAL = "journal-{}.json"
+"""By the name of a transaction."""

@@ -1,7 +1,7 @@
-"""Merging into the site's own slurm.conf and slurmdbd.conf on one host: look, judge, write, restart, take back.
+"""Merging into the site's own slurm.conf and slurmdbd.conf on one host: judge, write, restart, take back.
 
-The texts are :mod:`..slurm.conf_edit`'s business, files and restarts :mod:`..transaction.transaction`'s. Here it is
-decided
+What a file lacks is :mod:`.comparison`'s business, texts :mod:`..slurm.conf_edit`'s, files and restarts
+:mod:`..transaction.transaction`'s. Here it is decided
 
 * whether a restart would activate somebody's edit that the daemon has not loaded yet (:mod:`..systemd.loaded`);
 * whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
@@ -16,19 +16,15 @@ A password never gets into a result: differences and what daemons say are shown 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-from ..errors import InputError, SlurmrestError
+from ..errors import SlurmrestError
 from ..host import acl, files, programs, reading
-from ..host.beyond import beyond
 from ..host.borrowed import as_account
 from ..host.decider import decider, groups_of
 from ..host.identity import group_name, owner_name
@@ -36,14 +32,13 @@ from ..host.lock import POLL_SECONDS
 from ..host.own import STATE_DIR
 from ..host.programs import Done, Run
 from ..redaction import redacted
-from ..slurm import auth_parameters
 from ..slurm.commands import Slurm
-from ..slurm.conf import SlurmConf, lines, read
-from ..slurm.conf_edit import Edit, Wish, merge, unmerge
+from ..slurm.conf import SlurmConf, lines
+from ..slurm.conf_edit import Edit
 from ..slurm.conf_secrets import without_secrets
-from ..slurm.daemons import DEFAULT_KEY
+from ..slurm.conf_text import read_text
 from ..slurm.version import Excerpt
-from ..systemd.loaded import read_text, unloaded
+from ..systemd.loaded import unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
 from ..transaction.judges import judges
@@ -53,9 +48,8 @@ from ..transaction.restart_look import refusals
 from ..transaction.services import restart
 from ..transaction.specs import FileSpec, ServiceSpec
 from ..transaction.transaction import Transaction, TransactionFailed
-
-KINDS = ("slurmdbd", "slurmctld", "copy")
-"""Which daemon runs on a file: ``copy`` is a slurm.conf that no daemon of this host needs a restart for."""
+from .comparison import Comparison, Look, digest_of, printable
+from .request import MergeRequest
 
 PATIENCE = 120.0
 """Seconds that a daemon may take for its first answer: slurmctld reads the state of all jobs first."""
@@ -68,85 +62,8 @@ CHECK_SECONDS = 20.0
 
 MOUNTS = "/proc/self/mountinfo"
 
-_TYPES, _PARAMETERS, _COMMUNICATION = "AuthAltTypes", "AuthAltParameters", "CommunicationParameters"
 _ASSERT = "Change it where it is made: slurm_conf_mode: assert names the lines."
 _OCTAL = re.compile(r"\\([0-7]{3})")
-
-
-@dataclass(frozen=True)
-class MergeRequest:
-    """What is wanted of one configuration: ``path`` is the main file, ``kind`` one of :data:`KINDS`.
-
-    ``jwt_key`` is the path that slurmctld and slurmdbd shall read the key from, empty where no HS256 key is wanted; one
-    that the file names already is kept unless ``replace_key``. ``parameters`` are further items of AuthAltParameters,
-    such as ``jwks=/path``; ``auth_alt_items`` is the release's column of that name. ``communication`` are items that
-    CommunicationParameters of slurm.conf shall have. ``bare_jwt`` says that the release
-    takes ``jwt`` for ``auth/jwt``. ``state`` is present or absent. ``prefix`` is where Slurm is installed, for its
-    programs. With ``allow_state_loss`` the restart may take what only slurmctld's memory has. ``table`` is what
-    :func:`..transaction.judges.judges` is given.
-    """
-
-    kind: str
-    path: str
-    jwt_key: str
-    parameters: tuple[str, ...] = ()
-    state: str = "present"
-    replace_key: bool = False
-    bare_jwt: bool = False
-    beside_includer: bool = False
-    auth_alt_items: tuple[str, ...] = tuple(auth_parameters.SEARCHED)
-    communication: tuple[str, ...] = ()
-    prefix: str = "/usr"
-    allow_state_loss: bool = False
-    table: Excerpt = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError("kind", self.kind, ", ".join(KINDS))
-        if self.state not in ("present", "absent"):
-            raise InputError("state", self.state, "present or absent")
-
-
-@dataclass
-class Look:
-    """What a part would do, and what stands against it. JSON-able by :meth:`as_dict`, without secrets."""
-
-    kind: str
-    path: str
-    running: bool
-    edit: Edit
-    diff: list[dict[str, str]] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
-    problems: list[str] = field(default_factory=list)
-    restart: list[str] = field(default_factory=list)  # of the problems: why the daemon would not come back
-    obstacles: list[str] = field(default_factory=list)  # why this host cannot write it, which another one may do for it
-    unfinished: bool = False  # an earlier run was killed before it was done
-    digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to do."""
-        return bool(self.edit.texts) or self.unfinished
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything for the controller."""
-        return {
-            "kind": self.kind,
-            "path": self.path,
-            "running": self.running,
-            "changed": self.changed,
-            "files": sorted(self.edit.texts),
-            "lines": [
-                {"where": change.where, "old": _or_none(change.old), "new": _or_none(change.new)}
-                for change in self.edit.changes
-            ],
-            "digests": self.digests,
-            "digest": self.digest,
-            "unfinished": self.unfinished,
-            "problems": self.problems,
-            "restart": self.restart,
-            "obstacles": self.obstacles,
-        }
 
 
 def _obstacle(file: str) -> str | None:
@@ -173,134 +90,43 @@ def _mount_points() -> set[str]:
     return {_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split()[4]) for line in text.splitlines()}
 
 
-def _printable(text: str) -> str:
-    """Without the bytes that are no UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+class Part(Comparison):
+    """One configuration of this host, with the daemon that runs on it.
 
+    ``table`` is what :func:`..transaction.judges.judges` is given.
+    """
 
-def _or_none(text: str | None) -> str | None:
-    return None if text is None else _printable(text)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class Part:
-    """One configuration of this host, with the daemon that runs on it."""
-
-    def __init__(self, request: MergeRequest, run: Run = programs.run, state_dir: str = STATE_DIR) -> None:
-        self.request = request
-        self.run = run
-        self.state_dir = state_dir
+    def __init__(
+        self, request: MergeRequest, run: Run = programs.run, state_dir: str = STATE_DIR, table: Excerpt = ()
+    ) -> None:
+        super().__init__(request, run, state_dir)
+        self.table = table
         self.systemd = Systemd(run)
-        self.unit = "" if request.kind == "copy" else request.kind
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self) -> Look:
         """Compare, and ask everybody who can say no. Raises SlurmrestError when the files cannot be merged."""
-        edit = self._edit()
-        state = self.systemd.show(self.unit) if self.unit else {}
-        look = Look(self.request.kind, self.request.path, state.get("ActiveState") in ("active", "reloading"), edit)
-        after = self._conf(edit)
-        look.digest = _digest(after.raw)
+        look = self.compare()
+        edit = look.edit
         look.unfinished = self._transaction(Edit()).unfinished()
         for file, text in sorted(edit.texts.items()):
             before = read_text(file) or ""
-            look.digests[file] = _digest(before)
+            look.digests[file] = digest_of(before)
             look.diff.append(
                 {
                     "before_header": file,
                     "after_header": file,
-                    "before": _printable(redacted(before)),
-                    "after": _printable(redacted(text)),
+                    "before": printable(redacted(before)),
+                    "after": printable(redacted(text)),
                 }
             )
         if edit.texts:
             look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
-            look.restart = (
-                refusals([self._service()], self.run, self.request.table, dict(edit.texts)) if look.running else []
-            )
+            look.restart = refusals([self._service()], self.run, self.table, dict(edit.texts)) if look.running else []
             stands = (self._unloaded(look), self._refusal(edit), *look.restart)
             look.problems = [problem for problem in stands if problem]
         return look
-
-    def _conf(self, edit: Edit | None = None) -> SlurmConf:
-        texts = edit.texts if edit else {}
-
-        def text(path: str) -> str | None:
-            return texts[path] if path in texts else read_text(path)
-
-        conf = read(self.request.path, text, beside_includer=self.request.beside_includer)
-        if conf is None:
-            raise SlurmrestError(f"{self.request.path} is not there.")
-        return conf
-
-    def _edit(self) -> Edit:
-        self._judge_includes()
-        if self.request.state == "absent":
-            return self._unmerged()
-        return merge(self.request.path, read_text, self._wishes(), beside_includer=self.request.beside_includer)
-
-    def _unmerged(self) -> Edit:
-        return unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
-
-    def _judge_includes(self) -> None:
-        """Refuse to read for another account what it may not read itself: Slurm's words and ours would quote it."""
-        files_read = self._conf().files
-        closed = beyond(files_read)
-        if closed:
-            who = owner_name(decider(files_read))
-            raise SlurmrestError(
-                f"{', '.join(closed)} would be read because of what {who} can write into {self.request.path} or beside "
-                f"it, and {who} may not read it.",
-                f"Let {who} read it, or take it out; or give {self.request.path}, and the directories above, to root.",
-            )
-
-    def _wishes(self) -> list[Wish]:
-        conf = self._conf()
-        accepted = ("jwt",) if self.request.bare_jwt else ()
-        types = Wish(_TYPES, "auth/jwt", accepted)
-        further = [self._parameter(item) for item in self.request.parameters]
-        if self.request.kind != "slurmdbd":
-            further += [Wish(_COMMUNICATION, item, loose=True) for item in self.request.communication]
-        sites = self._options(self._conf(self._unmerged()))
-        jwks = next((wish.item for wish in further if wish.option == "jwks="), "")
-        self._judge_site(sites, jwks)
-        if not self.request.jwt_key:
-            return [types, *further]
-        key = self._options(conf).get("jwt_key")
-        if (key or (sites.get("jwks") and not jwks)) and not self.request.replace_key:
-            # Verified with the site's own key or keys: theirs to choose.
-            return [types, *([self._parameter(f"jwt_key={key}")] if key else []), *further]
-        state_save = conf.get("StateSaveLocation", "/var/spool") or ""
-        default = posixpath.join(state_save, DEFAULT_KEY)
-        # slurmctld looks for a key beside its state, but not once it has a jwks.
-        found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
-        if found and not key and not jwks:
-            return [types, *further]
-        return [types, self._parameter(f"jwt_key={self.request.jwt_key}"), *further]
-
-    def _options(self, conf: SlurmConf) -> dict[str, str | None]:
-        return auth_parameters.read(conf.get(_PARAMETERS) or "", self.request.auth_alt_items)
-
-    def _parameter(self, item: str) -> Wish:
-        return Wish(_PARAMETERS, item, loose=item.partition("=")[0] not in self.request.auth_alt_items)
-
-    def _judge_site(self, sites: Mapping[str, str | None], jwks: str) -> None:
-        """Refuse to take the place of what the site itself put there, or to leave in force what shall not be."""
-        if jwks and sites.get("jwks") and f"jwks={sites['jwks']}" != jwks:
-            raise SlurmrestError(
-                f"{self.request.path} has jwks={sites['jwks']}, which this toolkit did not put there: Slurm takes one.",
-                "Add its issuer to slurm_jwks_issuers and take that item out, or make it slurm_common_jwks_path.",
-            )
-        if not self.request.jwt_key and sites.get("jwt_key"):
-            raise SlurmrestError(
-                f"slurm_common_hs256 is false, and {self.request.path} has jwt_key={sites['jwt_key']}, which this "
-                "toolkit did not put there.",
-                "Take that item out, or set slurm_common_hs256 to true.",
-            )
 
     # -- what stands against it ---------------------------------------------------------------------------------------
 
@@ -423,7 +249,7 @@ class Part:
         recovered = self._transaction(Edit()).undo().recovered
         edit = self._seen() if wait else self._edit()
         for file in edit.texts:
-            if digests is not None and not recovered and _digest(read_text(file) or "") != digests.get(file):
+            if digests is not None and not recovered and digest_of(read_text(file) or "") != digests.get(file):
                 raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
             obstacle = _obstacle(file)
             if obstacle:
@@ -463,12 +289,12 @@ class Part:
 
     def _transaction(self, edit: Edit, *, force: bool = False) -> Transaction:
         return Transaction(
-            name=f"slurm_conf-{self.request.kind}",
+            name=self.transaction,
             files=[self._file(file, text) for file, text in sorted(edit.texts.items())],
             services=[self._service(force=force)] if self.unit else [],
             run=self.run,
             state_dir=self.state_dir,
-            judges=judges(self.request.table),
+            judges=judges(self.table),
         )
 
     def _file(self, path: str, text: str) -> FileSpec:
@@ -512,8 +338,8 @@ def advice(look: Look) -> list[str]:
         if change.old is not None or change.where != where:
             said.append(f"{change.where}:")
         where = change.where
-        said += [f"  - {line}" for line in _printable(change.old or "").split("\n") if line]
-        said += [f"  + {line}" for line in _printable(change.new or "").split("\n") if line]
+        said += [f"  - {line}" for line in printable(change.old or "").split("\n") if line]
+        said += [f"  + {line}" for line in printable(change.new or "").split("\n") if line]
     if look.changed and look.running:
         said.append(f"then: systemctl restart {look.kind}")
     return said

@@ -22,7 +22,7 @@ from typing import Callable
 
 from ..errors import InputError, SlurmrestError
 from .conf import WHITE, Line, SlurmConf, lines, pair, read
-from .values import escaped
+from .conf_escape import escaped
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _MARK = "# slurmrest.toolkit "

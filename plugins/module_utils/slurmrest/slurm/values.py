@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 from ..errors import InputError
 from .conf import RECORDS, WHITE, read
+from .conf_escape import escaped
 
 VALUE_ALLOWED = "one line of text or a number, without a double quote where it has blanks"
 KEY_ALLOWED = "the name of a key: letters, digits, '_' and '.'"
@@ -36,11 +37,6 @@ def no_line(text: str) -> str | None:
     if _CONTROL.search(text):
         return "it has a control character"
     return "it is no valid text" if _SURROGATE.search(text) else None
-
-
-def escaped(text: str) -> str:
-    """A text as the parser gives it back: neither a comment nor an escape begins in it."""
-    return re.sub(r"([\\#])", r"\\\1", text)
 
 
 # --- keys and values -------------------------------------------------------------------------------------------------

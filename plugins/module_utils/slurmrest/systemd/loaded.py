@@ -18,12 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SlurmrestError
-from ..host import reading
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import unmerge
 from ..slurm.conf_hash import hash_values
+from ..slurm.conf_text import read_text
 from ..slurm.standing import states
 from .show import number, running
 from .systemctl import Systemd
@@ -64,19 +63,6 @@ class Unloaded:
         if self.by_checksum:
             return f"{' or '.join(self.files)} is not what {self.daemon} has loaded"
         return f"{', '.join(self.files)} changed after {self.daemon} was started"
-
-
-def read_text(path: str) -> str | None:
-    """The text of a file with every byte kept; None where there is none. SlurmrestError where it may not be read."""
-    try:
-        return reading.read_site(path).decode("utf-8", "surrogateescape")
-    except PermissionError:
-        raise SlurmrestError(
-            f"{path} cannot be read by root of this host (NFS with root_squash?), so that nobody knows what it lacks.",
-            "Let root read it while this runs.",
-        ) from None
-    except (OSError, reading.UnsafePath):
-        return None
 
 
 def unloaded(

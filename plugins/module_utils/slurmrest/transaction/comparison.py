@@ -13,7 +13,7 @@ from typing import Optional
 
 from ..errors import InputError
 from ..host import programs
-from ..host.own import STATE_DIR
+from ..host.own import JOURNAL, STATE_DIR
 from ..host.owners import gid_for, uid_for
 from ..host.present import Present, read_directory, read_present
 from ..host.programs import Run
@@ -65,7 +65,7 @@ class Wanted:
     @property
     def journal(self) -> str:
         """The file that says how far a transaction has come; it is there from its first change to its end."""
-        return os.path.join(self.state_dir, f"journal-{self.name}.json")
+        return os.path.join(self.state_dir, JOURNAL.format(self.name))
 
     def settled(self) -> bool:
         """Whether nothing is left to do: all is as it shall be, and no run was killed half-way."""
