@@ -1,8 +1,12 @@
-"""The filter that chooses on which hosts anything is left to do, by what a run has seen of them."""
+"""The filters that choose on which hosts anything is left to do (see module_utils/slurmrest/transaction/settled.py)."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
+
+from ..module_utils.slurmrest.transaction.settled import Remembered, conf_suffices, service_suffices
+from ..module_utils.slurmrest.transaction.settled import unsettled as choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,25 +27,17 @@ def unsettled(
     All of them where the facts of one of those ``behind`` are not as they were seen then, and with ``together`` where
     it is one.
     """
-    left = [host for host in hosts if not _settled(hostvars, host, registered)]
-    return list(hosts) if (together and left) or not all(_same(hostvars, host) for host in behind) else left
+    before = list(behind)
+    known = {host: _known(hostvars[host], registered) for host in {*hosts, *before} if host in hostvars}
+    return choose(hosts, known, time.time(), before, together=together)
 
 
-def _digest(hostvars: Mapping[str, Any], host: str) -> str:
-    """The digest of a host's facts as of now; empty where there are none."""
-    facts = (hostvars[host].get("ansible_facts") or {}).get("slurmrest") if host in hostvars else None
-    return str(facts["digest"]) if facts else ""
-
-
-def _settled(hostvars: Mapping[str, Any], host: str, registered: str) -> bool:
-    digest = _digest(hostvars, host)
-    return bool(digest) and (hostvars[host].get(registered) or {}).get("seen") == digest
-
-
-def _same(hostvars: Mapping[str, Any], host: str) -> bool:
-    digest = _digest(hostvars, host)
-    evidence = (hostvars[host].get(EVIDENCE) or {}) if digest else {}
-    return bool(digest) and (evidence.get("sight") or {}).get("digest") == digest
+def _known(variables: Mapping[str, Any], registered: str) -> Remembered:
+    """What the variables of a host tell of it."""
+    facts = (variables.get("ansible_facts") or {}).get("slurmrest") or {}
+    sight = (variables.get(EVIDENCE) or {}).get("sight") or {}
+    settled = (variables.get(registered) or {}).get("seen") or ""
+    return Remembered(facts.get("digest") or "", sight.get("digest") or "", sight.get("at") or 0.0, settled)
 
 
 class FilterModule:
@@ -49,4 +45,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of this file."""
-        return {"unsettled": unsettled}
+        return {"conf_suffices": conf_suffices, "service_suffices": service_suffices, "unsettled": unsettled}
