@@ -205,3 +205,6 @@ def test_who_has_the_ports_of_daemons_is_looked_at() -> None:
         facts = {"slurm_conf": {"slurmctld_port": f"{port}-{port}"}, "slurmdbd_conf": {"dbd_port": "nonsense"}}
         assert [entry["port"] for entry in surroundings.held(facts, ["slurmctld", "slurmdbd"])] == [port]
         assert surroundings.held(facts, ["slurmrestd"]) == []
+        # slurmdbd.conf is SlurmUser's: what is no range of ports never becomes so many numbers.
+        facts["slurmdbd_conf"]["dbd_port"] = f"{port}-70000"
+        assert surroundings.held(facts, ["slurmdbd"]) == []

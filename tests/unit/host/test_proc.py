@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.host import ports, sockets
+from slurmrest.host import ports, programs, sockets
 from slurmrest.host import proc as processes
 from slurmrest.host import process as described
 
@@ -81,6 +81,33 @@ def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them
     assert found["pid"] == os.getpid()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
+def test_who_has_many_processes_that_do_not_answer_holds_root_up_no_longer_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    clock, limits = [100.0], []
+
+    def stopped(argv: list[str], *, limit: float, **_who: object) -> programs.Done[str]:
+        limits.append(limit)
+        clock[0] += limit
+        return programs.Done(argv, programs.TOO_SLOW, "", "")
+
+    own = f"/proc/{os.getpid()}/fd"
+    monkeypatch.setattr(os, "readlink", refuse)
+    monkeypatch.setattr("glob.glob", lambda _pattern: [own] * 1000)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(programs, "run", stopped)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        (found,) = sockets.listening_sockets([server.getsockname()[1]], [])
+    assert found["pid"] is None
+    assert sum(limits) <= programs.LOOKING_SECONDS
+
+
 def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as server:
@@ -133,6 +160,7 @@ def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monk
     unix.write_text("\n".join(["Num RefCount", *lines, line.format(inode=8, name="slurmrestd.socket"), ""]))
     monkeypatch.setattr(ports, "TABLES", (str(tcp),), raising=False)
     monkeypatch.setattr(sockets, "TABLE", str(unix), raising=False)
+    monkeypatch.setattr(sockets, "MOST_BYTES", 1 << 20, raising=False)  # there is no such bound
     assert [entry["uid"] for entry in ports.listening_ports([6820])] == [1000]
     (found,) = sockets.listening_sockets([], ["/run/slurmrestd.socket"])
     assert found["kind"] == "unix"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,32 @@ def test_a_program_that_writes_without_end_is_ended(way: str, monkeypatch: pytes
     assert (done.stdout or done.stderr).startswith("y\ny\n")
     whole = programs.run(["sh", "-c", "head -c 3000 /dev/zero; printf 'a\\r\\nb' >&2"])
     assert (len(whole.stdout), whole.stderr, whole.returncode) == (3000, "a\nb", 0)
+
+
+def test_a_program_that_never_stops_writing_is_ended_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = os.read
+
+    def slowly(descriptor: int, count: int) -> bytes:
+        found = read(descriptor, count)
+        time.sleep(0.02)  # meanwhile there is more
+        return found
+
+    monkeypatch.setattr(programs, "MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("os.read", slowly)
+    assert programs.run(["yes"], limit=0.3).returncode == programs.TOO_SLOW
+
+
+def test_what_comes_in_small_pieces_takes_no_more_memory_than_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = os.read
+    monkeypatch.setattr("os.read", lambda descriptor, _count: read(descriptor, 2))
+    tracemalloc.start()
+    try:
+        done = programs.run(["head", "-c", "60000", "/dev/zero"])
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(done.stdout), done.returncode) == (60000, 0)
+    assert most < 1 << 20
 
 
 def test_a_program_that_closes_its_output_is_waited_for() -> None:

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from ..host.sockets import listening_sockets
+from ..slurm.ports import ports_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,9 +60,7 @@ def _own_ports(facts: Mapping[str, Any], roles: Sequence[str]) -> set[int]:
     given = {"slurmctld": facts["slurm_conf"]["slurmctld_port"], "slurmdbd": facts["slurmdbd_conf"]["dbd_port"]}
     found: set[int] = set()
     for daemon in given.keys() & set(roles):
-        first, _, last = str(given[daemon]).partition("-")
-        if first.isdigit() and (last or first).isdigit():
-            found.update(range(int(first), int(last or first) + 1))
+        found.update(ports_of(str(given[daemon])))
     return found
 
 

@@ -18,7 +18,7 @@ def listening_ports(ports: Iterable[int]) -> Iterator[dict[str, Any]]:
     """Who listens on these TCP ports, by account and by the number of the socket."""
     wanted = set(ports)
     for table in TABLES:
-        for line in _lines(table):
+        for line in rows(table):
             fields = line.split()
             host, _, port = fields[1].partition(":") if len(fields) > 9 else ("", "", "")
             if port and fields[3] == _LISTEN and int(port, 16) in wanted:
@@ -26,9 +26,9 @@ def listening_ports(ports: Iterable[int]) -> Iterator[dict[str, Any]]:
                 yield {**where, "uid": int(fields[7]), "inode": int(fields[9])}
 
 
-def _lines(table: str) -> Iterator[str]:
-    """All of a table, however long others make it: who is beyond its beginning has the port nevertheless."""
-    with contextlib.suppress(OSError), open(table, encoding="ascii", errors="replace") as stream:
+def rows(table: str) -> Iterator[str]:
+    """All of a table of the kernel's, however long others make it: who is beyond its beginning listens nevertheless."""
+    with contextlib.suppress(OSError), open(table, encoding="utf-8", errors="replace", newline="\n") as stream:
         next(stream, "")
         yield from stream
 

@@ -135,8 +135,8 @@ class _Said:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
-        self.parts: dict[Any, list[bytes]] = {stream: [] for stream in self.streams}
-        self.left = dict.fromkeys(self.streams, MOST_BYTES)
+        # One array each: what comes byte by byte would be many times as large in pieces.
+        self.kept = {stream: bytearray() for stream in self.streams}
         self.open = set(self.streams)
         self.too_much = False
         self.deadline = 0.0
@@ -154,7 +154,7 @@ class _Said:
                 selector.register(stream, selectors.EVENT_READ)
             while self.open:
                 ready = selector.select(max(0.0, self.deadline - time.monotonic()))
-                if not ready and time.monotonic() >= self.deadline:
+                if time.monotonic() >= self.deadline:  # also of one that never stops writing
                     raise subprocess.TimeoutExpired(self.process.args, seconds)
                 for key, _events in ready:
                     if not self._read(key.fileobj):
@@ -163,12 +163,12 @@ class _Said:
     def _read(self, stream: Any) -> bool:
         """Take what is there; false at its end."""
         chunk = os.read(stream.fileno(), _CHUNK)
-        self.parts[stream].append(chunk[: self.left[stream]])
-        self.left[stream] -= len(chunk)
-        if self.left[stream] < 0 and not self.too_much:
+        left = MOST_BYTES - len(self.kept[stream])
+        self.kept[stream] += chunk[:left]
+        if len(chunk) > left and not self.too_much:
             self.too_much = True
             _end(self.process)
-        if chunk and self.left[stream] >= 0:
+        if chunk and len(chunk) <= left:
             return True
         self.open.discard(stream)
         return False
@@ -176,7 +176,7 @@ class _Said:
     def texts(self) -> tuple[str, str]:
         """Output and errors, lines ended as in texts."""
         output, errors = (
-            b"".join(self.parts[stream]).decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+            self.kept[stream].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
             for stream in self.streams
         )
         return output, errors

@@ -7,10 +7,11 @@ import glob
 import os
 import posixpath
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import programs
-from .ports import listening_ports
+from .ports import listening_ports, rows
 from .proc import read_text
 
 if TYPE_CHECKING:
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 
 TABLE = "/proc/net/unix"
-MOST_BYTES = 64 << 20
-"""Of that table, which others can make long."""
+ONE_SECONDS = 1.0
+"""For what is asked as the owner of a process, who may stop who asks; all together get LOOKING_SECONDS."""
 
 _LISTENING = 0x10000  # of the flags of /proc/net/unix
 _SOCKET = re.compile(
     r"^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +"
-    r"(?P<inode>\d{1,20}) (?P<path>.+)$",
-    re.MULTILINE,
+    r"(?P<inode>\d{1,20}) (?P<path>.+)$"
 )
 
 
@@ -41,7 +41,7 @@ def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[s
 
 def _unix() -> Iterator[dict[str, Any]]:
     # A path may have line breaks in it, whoever's it is: what begins no line of the kernel's is passed over.
-    for match in _SOCKET.finditer(read_text(TABLE, MOST_BYTES) or ""):
+    for match in filter(None, map(_SOCKET.match, rows(TABLE))):
         if int(match["flags"], 16) & _LISTENING:
             socket_of = {"kind": "unix", "host": "", "port": 0, "path": match["path"], "uid": None}
             yield {**socket_of, "inode": int(match["inode"])}
@@ -51,34 +51,37 @@ def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int,
     """Process of each socket, from the descriptors of every process that may be looked into."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, tuple[int, str]] = {}
+    deadline = time.monotonic() + programs.LOOKING_SECONDS
     for directory in glob.glob("/proc/[0-9]*/fd"):
         pid = int(directory.split("/")[2])
-        for target in _descriptors(directory, uids):
+        for target in _descriptors(directory, uids, deadline):
             if target in wanted:
                 found[wanted[target]] = (pid, (read_text(f"/proc/{pid}/comm") or "?").strip())
     return found
 
 
-def _descriptors(directory: str, uids: Collection[int | None]) -> list[str]:
+def _descriptors(directory: str, uids: Collection[int | None], deadline: float) -> list[str]:
     found = []
     try:
         for name in os.listdir(directory):
             with contextlib.suppress(FileNotFoundError):
                 found.append(os.readlink(f"{directory}/{name}"))
     except PermissionError:  # of the directory, or, for root in a container, only of the links in it
-        return _descriptors_as_owner(directory, uids)
+        return _descriptors_as_owner(directory, uids, deadline)
     except OSError:
         return []
     return found
 
 
-def _descriptors_as_owner(directory: str, uids: Collection[int | None]) -> list[str]:
+def _descriptors_as_owner(directory: str, uids: Collection[int | None], deadline: float) -> list[str]:
+    """Nothing once the time for all of them is over: whoever listens may have any number of processes."""
+    left = deadline - time.monotonic()
     try:
         owner = os.stat(posixpath.dirname(directory))
     except OSError:
         return []
-    if os.geteuid() != 0 or owner.st_uid not in uids:
+    if os.geteuid() != 0 or owner.st_uid not in uids or left <= 0:
         return []
     command = ["find", directory, "-lname", "socket:*", "-printf", "%l\\n"]
     who: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    return programs.run(command, limit=programs.LOOKING_SECONDS, **who).stdout.split()
+    return programs.run(command, limit=min(ONE_SECONDS, left), **who).stdout.split()
