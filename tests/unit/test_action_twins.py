@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import time
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.plugins.action import ActionBase
+from slurmrest.bundle import bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +157,20 @@ def test_a_configuration_is_judged_only_where_it_lacks_something(monkeypatch: py
     answers: Answers = {"slurm_conf_merge": {"settled": False}, "slurm_conf_merge_change": planned}
     result, ran = run("slurm_conf_merge", answers, monkeypatch, wanted)
     assert (result, ran[1:]) == (planned, [("slurm_conf_merge_change", {**wanted, **RESTARTING})])
+
+
+@pytest.mark.parametrize("timer", [True, False])
+def test_keys_of_issuers_are_placed_only_where_they_are_not(timer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks is told which program a timer shall run, not what is in it; who changes brings it along."""
+    wanted: dict[str, Any] = {"path": "/jwks.json", "issuers": []}
+    wanted |= {"program": "/p", "settings": "/s"} if timer else {}
+    digest = hashlib.sha256(bundle("jwks.command")).hexdigest() if timer else ""
+    seen = {"changed": False, "keys": ["a"], "settled": True}
+    result, ran = run("slurm_jwks", {"slurm_jwks": seen}, monkeypatch, wanted)
+    assert (result, ran) == ({"changed": False, "keys": ["a"]}, [("slurm_jwks", {**wanted, "digest": digest})])
+    answers: Answers = {"slurm_jwks": {**seen, "settled": False}, "slurm_jwks_change": {"changed": True}}
+    result, ran = run("slurm_jwks", answers, monkeypatch, wanted)
+    assert (result, ran[1:]) == ({"changed": True}, [("slurm_jwks_change", wanted)])
 
 
 KEY = {"path": "/key", "owner": "slurm", "group": "slurm", "source": "ctl1"}

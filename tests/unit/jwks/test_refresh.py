@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import pwd
 import subprocess
 import threading
 from functools import partial
@@ -15,7 +17,9 @@ from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
 from slurmrest.jwks import refresh as refreshing
-from slurmrest.jwks.refresh import SET, TIMER, Refreshed, RefreshSettings, alone, place, refresh
+from slurmrest.jwks.comparison import PROGRAM, TIMER, Timer, settled
+from slurmrest.jwks.refresh import SET, Refreshed, alone, place, refresh
+from slurmrest.jwks.settings import RefreshSettings
 from slurmrest.jwks.sources import read_all
 from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.former import bring_back
@@ -344,6 +348,37 @@ def test_a_look_by_former_settings_puts_no_former_keys_back(host: Host, monkeypa
     assert jwks_cli.main([str(host.told)]) == 0
     placing.join()
     assert host.kids() == (["3"], ["3"])
+
+
+def test_the_look_is_content_only_where_all_is_as_it_shall_be(host: Host) -> None:
+    program = host.state.parent / "slurmrest-jwks"
+    program.write_bytes(b"program")
+    program.chmod(0o755)
+    digest = hashlib.sha256(b"program").hexdigest()
+
+    def content(number: int = OLD, digest: str = digest) -> bool:
+        settings = host.settings(number)
+        keys = read_all(settings.issuers)
+        timer = Timer(str(program), digest, str(host.told))
+        assert settled(settings, keys, state_dir=str(host.state), run=host) is (number == OLD)
+        return settled(settings, keys, timer, state_dir=str(host.state), run=host)
+
+    assert not content()  # nobody has noted the settings
+    host.place(OLD)
+    mine = pwd.getpwuid(os.getuid()).pw_name
+    assert content() is (mine == "root")  # whose the program shall be
+    assert not content(NEW)
+    assert not content(digest="0")
+    for name in (TIMER, PROGRAM):
+        journal = host.state / f"journal-{name}.json"
+        journal.write_text("{}")
+        assert not content()
+        journal.unlink()
+    program.chmod(0o700)
+    assert not content()
+    program.unlink()
+    assert not content()
+    assert host.looks == 0
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from ..errors import SlurmrestError
 from ..redaction import redacted
-from .refresh import RefreshSettings, alone, refresh
+from .refresh import alone, refresh
+from .settings import RefreshSettings
 
 
 def main(argv: Sequence[str]) -> int:

@@ -14,11 +14,9 @@ run of the timer that began with the former issuers would put their keys back wh
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..auth import keys as key_files
@@ -27,13 +25,10 @@ from ..errors import InputError, SlurmrestError
 from ..facts.detection import detect
 from ..host import programs
 from ..host.files import remove
-from ..host.identity import group_name, owner_name
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
-from ..host.places import read
 from ..host.present import read_present
 from ..host.programs import Run
-from ..host.reading import UnsafePath
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
 from ..slurm.releases import excerpt
@@ -44,79 +39,18 @@ from ..transaction.baseline import Baseline
 from ..transaction.comparison import Applied
 from ..transaction.judges import judges
 from ..transaction.restarting import COLUMNS
-from ..transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from ..transaction.specs import ServiceSpec
 from ..transaction.transaction import Transaction
-from .sources import TIMEOUT, Source, read_all, sources
+from .comparison import TIMER, noted, wanted
+from .settings import RefreshSettings
+from .sources import read_all
 
 DATABASE = "slurmdbd"
 SET = "slurm_jwks-set"
 """Under which it is remembered what was there before the first set."""
-TIMER = "slurm_jwks-timer"
-"""Under which role slurm_jwks has the timer's units, and under which its settings are remembered, too."""
 LOCK = "lock-jwks"
 PATIENCE = 600.0
 """Seconds for who is at work: issuers, and daemons that load the set, or do not and go back."""
-
-
-@dataclass(frozen=True)
-class RefreshSettings:
-    """What to have where.
-
-    ``path`` is the file of ``jwks=``; ``daemons`` are those of this host, slurmdbd first, with how to ask them;
-    ``primary`` says that slurmctld of this host is the one that ``scontrol reconfigure`` reaches; ``timeout`` is for
-    each issuer, in seconds.
-    """
-
-    path: str
-    issuers: tuple[Source, ...]
-    daemons: tuple[ServiceSpec, ...] = ()
-    slurm_conf: str | None = None
-    primary: bool = False
-    timeout: float = TIMEOUT
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, Any], documents: Mapping[str, str] | None = None) -> RefreshSettings:
-        """Read module parameters, or the file that the timer's command is given; ``documents`` as for `sources`.
-
-        Raises InputError for a bad value.
-        """
-        names = [entry.name for entry in fields(cls)]
-        unknown = sorted(set(data) - set(names))
-        if unknown:
-            raise InputError("settings", ", ".join(unknown), ", ".join(names))
-        path = str(data.get("path") or "")
-        if not path.startswith("/") or posixpath.normpath(path) != path or "," in path or path.split() != [path]:
-            raise InputError("slurm_common_jwks_path", path, "an absolute path without blanks and commas")
-        return cls(
-            path=path,
-            issuers=sources(data.get("issuers") or (), documents),
-            daemons=tuple(ServiceSpec.from_mapping(daemon) for daemon in data.get("daemons") or ()),
-            slurm_conf=data.get("slurm_conf") or None,
-            primary=bool(data.get("primary")),
-            timeout=float(data.get("timeout") or TIMEOUT),
-        )
-
-    @classmethod
-    def load(cls, file: str) -> RefreshSettings:
-        """Read the file of the timer's command. Raises InputError, or SlurmrestError when it cannot be read."""
-        try:
-            data = json.loads(read(file))
-        except (OSError, ValueError, UnsafePath) as error:
-            raise SlurmrestError(f"{file} cannot be read: {error}") from None
-        return cls.from_mapping(data)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able, for :meth:`from_mapping`."""
-        daemons = [
-            {"name": one.name, "timeout": one.timeout, "probes": [{ask.kind: list(ask.target)} for ask in one.probes]}
-            for one in self.daemons
-        ]
-        issuers = [{name: value for name, value in asdict(issuer).items() if value} for issuer in self.issuers]
-        return {**asdict(self), "issuers": issuers, "daemons": daemons}
-
-    def text(self) -> str:
-        """The file that :meth:`load` reads."""
-        return json.dumps(self.as_dict(), indent=4, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -154,19 +88,19 @@ def place(
         SlurmrestError: as :func:`refresh` does, and when another one refreshes for too long.
     """
     state_dir = how.setdefault("state_dir", STATE_DIR)
-    owner, group = owner_name(os.geteuid()), group_name(os.getegid())
-    spec = FileSpec(file, settings.text().encode(), owner=owner, group=group)
-    noted = Transaction(TIMER, files=[spec], run=run, state_dir=state_dir, origin=Baseline(state_dir, run))
+    timer = Transaction(
+        TIMER, files=[noted(settings, file)], run=run, state_dir=state_dir, origin=Baseline(state_dir, run)
+    )
     if check:
-        return refresh(settings, check=True, run=run, **how), noted.apply(check=True)
+        return refresh(settings, check=True, run=run, **how), timer.apply(check=True)
     with alone(state_dir):
-        told = noted.apply(hold=True)
+        told = timer.apply(hold=True)
         try:
             done = refresh(settings, run=run, **how)
         except SlurmrestError:
-            noted.undo()
+            timer.undo()
             raise
-        noted.commit()
+        timer.commit()
     return done, told
 
 
@@ -224,17 +158,8 @@ def refresh(
 def _transaction(
     settings: RefreshSettings, keys: KeySet, daemons: Sequence[ServiceSpec], run: Run, state_dir: str
 ) -> Transaction:
-    directory = posixpath.dirname(settings.path)
-    # root, as whom this runs on a host
-    owner, group = owner_name(os.geteuid()), group_name(os.getegid())
     return Transaction(
-        name="slurm_jwks",
-        directories=[] if os.path.isdir(directory) else [DirectorySpec(directory, owner, group)],
-        files=[FileSpec(settings.path, keys.render(), owner=owner, group=group)],
-        services=daemons,
-        run=run,
-        state_dir=state_dir,
-        judges=judges(excerpt(*COLUMNS)),
+        **wanted(settings, keys), services=daemons, run=run, state_dir=state_dir, judges=judges(excerpt(*COLUMNS))
     )
 
 
