@@ -1,9 +1,13 @@
-"""The filters that choose whom a run asks of several controllers (see module_utils/slurmrest/slurm/controllers.py)."""
+"""Whom a run asks of several controllers, and what came of slurm.conf there (see module_utils/slurmrest/merge/came.py).
+
+The choice is that of module_utils/slurmrest/slurm/controllers.py.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..module_utils.slurmrest.merge.came import Came
 from ..module_utils.slurmrest.slurm.controllers import serving
 
 if TYPE_CHECKING:
@@ -19,9 +23,24 @@ def serving_controller(names: Sequence[str], hostvars: Mapping[str, Any]) -> str
     return serving(names, active)
 
 
-def serving_hostvars(names: Sequence[str], hostvars: Mapping[str, Any]) -> Any:
-    """Return the variables of that host, as hostvars has them."""
-    return hostvars[serving_controller(names, hostvars)]
+def conf_came(names: Sequence[str], hostvars: Mapping[str, Any]) -> str:
+    """Return what came of the site's slurm.conf on that host: C(merged), C(left) to the site, or an empty string."""
+    return _came(serving_controller(names, hostvars), hostvars).word
+
+
+def provable(names: Sequence[str], hostvars: Mapping[str, Any], here: str, check: bool) -> bool:
+    """Return whether the REST host ``here`` can be proven to work by now."""
+    served = (hostvars[here].get("__slurmrestd_service_result") or {}).get("changed") or False
+    return _came(serving_controller(names, hostvars), hostvars).provable(service_changed=served, check=check)
+
+
+def _came(host: str, hostvars: Mapping[str, Any]) -> Came:
+    """What role slurm_conf has kept of a host."""
+    if host not in hostvars:
+        return Came()
+    known = hostvars[host]
+    changed = (known.get("__slurm_conf_result") or {}).get("changed") or False
+    return Came("__slurm_conf_plan" in known, "__slurm_conf_pending" in known, changed)
 
 
 class FilterModule:
@@ -29,4 +48,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of this file."""
-        return {"serving_controller": serving_controller, "serving_hostvars": serving_hostvars}
+        return {
+            "conf_came": conf_came,
+            "provable": provable,
+            "serving_controller": serving_controller,
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..module_utils.slurmrest.transaction.settled import Remembered, conf_suffices, service_suffices
+from ..module_utils.slurmrest.transaction.settled import Remembered, conf_suffices, key_right, service_suffices
 from ..module_utils.slurmrest.transaction.settled import unsettled as choose
 
 if TYPE_CHECKING:
@@ -45,4 +45,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of this file."""
-        return {"conf_suffices": conf_suffices, "service_suffices": service_suffices, "unsettled": unsettled}
+        return {
+            "conf_suffices": conf_suffices,
+            "key_right": key_right,
+            "service_suffices": service_suffices,
+            "unsettled": unsettled,
+        }

@@ -19,7 +19,7 @@ RIGHT_KEY: dict[str, Any] = {
     "exists": True,
     "readable": True,
     "rotating": False,
-    "error": "",
+    "error": None,
     "problems": [],
     "directory_problems": [],
 }

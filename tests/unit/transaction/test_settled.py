@@ -14,6 +14,7 @@ from slurmrest.transaction.settled import (
     REST,
     Remembered,
     conf_suffices,
+    key_right,
     service_suffices,
     unsettled,
 )
@@ -136,3 +137,33 @@ def test_a_word_is_no_yes(word: Any) -> None:
     """A template that makes a text of what it decided would say yes with "False"."""
     assert not conf_suffices({**RIGHT, "slurm_jwt_key": word}, **CONF, groups=["slurmctld"])
     assert not service_suffices({**RIGHT, "slurm_packages": word}, ["slurmrestd"])
+
+
+KEY: dict[str, Any] = {
+    "path": "/k",
+    "reader": "slurm",
+    "exists": True,
+    "readable": True,
+    "rotating": False,
+    "error": None,
+    "problems": [],
+    "directory_problems": [],
+    "size": 32,
+}
+
+
+def test_a_key_that_a_daemon_loads_as_it_shall_be() -> None:
+    other = {**KEY, "path": "/other"}
+    assert key_right({"slurmctld": KEY}, "/k", "slurm")
+    assert key_right({"slurmctld": other, "slurmdbd": KEY}, "/k", "slurm")
+    assert not key_right({"slurmctld": other}, "/k", "slurm")
+    assert not key_right({"slurmctld": KEY}, "/k", "another")
+    assert not key_right({}, "/k", "slurm")
+
+
+@pytest.mark.parametrize("name", [name for name in KEY if name != "size"])
+def test_a_key_of_which_something_else_was_seen_is_not(name: str) -> None:
+    """Or of which that was not seen, since the look at it failed."""
+    for value in ("x", ["x"], not KEY[name]):
+        assert not key_right({"slurmctld": {**KEY, name: value}, "slurmdbd": {}}, "/k", "slurm")
+    assert not key_right({"slurmctld": {other: KEY[other] for other in KEY if other != name}}, "/k", "slurm")

@@ -6,7 +6,7 @@ A host that is left out gets nothing, and no word is said of it. So whatever is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .seen import SECONDS
 
@@ -93,6 +93,19 @@ def service_suffices(done: Mapping[str, bool], groups: Collection[str]) -> bool:
     """
     elsewhere = ("slurm_conf",) if ACCEPTING.intersection(groups) else ()
     return _done(done, REST, "slurmrestd_service", *elsewhere)
+
+
+def key_right(keys: Mapping[str, Mapping[str, Any]], path: str, reader: str) -> bool:
+    """Return whether the HS256 key was seen to be as it shall be.
+
+    Args:
+        keys: by daemon, what was seen of the key that it loads (:mod:`..doctor.evidence`).
+        path: where the key shall be.
+        reader: the account of the daemons, which has to be able to read it.
+    """
+    there = {"path": path, "reader": reader, "exists": True, "readable": True, "rotating": False}
+    right = {**there, "error": None, "problems": [], "directory_problems": []}
+    return any(all(name in key and key[name] == value for name, value in right.items()) for key in keys.values())
 
 
 def _done(done: Mapping[str, bool], roles: Sequence[str], *but: str) -> bool:
