@@ -17,8 +17,8 @@ FILE, FUNCTION = 400, 40
 
 FILES = {
     "plugins/module_utils/slurmrest/doctor/evidence.py": 478,
-    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 734,
-    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 460,
+    "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 733,
+    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 453,
     "plugins/module_utils/slurmrest/doctor/rules_service.py": 592,
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,

@@ -77,11 +77,36 @@ def test_a_line_is_changed_in_every_copy_that_has_it() -> None:
     assert changed == f"on ctl and db and rest: `{edit} '{number}c ClusterName=other' {name}`"
     assert remedies.everywhere(there, ctl, "slurm_conf", "ClusterName", "").endswith(f"`{edit} {number}d {name}`")
     added = remedies.everywhere(there, ctl, "slurm_conf", "NoSuchKey", "NoSuchKey=1")
-    assert added == f"on ctl and db and rest: `echo 'NoSuchKey=1' >> {name}`"
+    assert added == f"on ctl and db and rest: `echo NoSuchKey=1 >> {name}`"
     data["hosts"]["db"]["confs"] = copy.deepcopy(data["hosts"]["db"]["confs"])
     for entry in data["hosts"]["db"]["confs"]["slurm_conf"]["entries"]:
         entry["value"] = "another"
     assert " db" not in remedies.everywhere(there, ctl, "slurm_conf", "ClusterName", "ClusterName=other")
+
+
+HOSTILE = ["6899'; touch x; '", "$(touch x)", "` `touch x` `", "a\nb", "a b"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_others_wrote_is_one_word_of_what_root_types(text: str) -> None:
+    """slurmdbd.conf is SlurmUser's, also where it names other files and ports."""
+    typed = remedies.TYPED.findall(remedies.without([f"/{text}:3"]))
+    (words,) = map(shlex.split, typed)
+    assert (len(words), words[:4]) == (5, ["sed", "-i", "--follow-symlinks", "3d"])
+    there = cluster(evidence())
+    (typed,) = remedies.TYPED.findall(remedies.everywhere(there, there.hosts[0], "slurm_conf", "ClusterName", text))
+    assert len(shlex.split(typed)) == 5
+    (typed,) = remedies.TYPED.findall(f"`{remedies.given('/' + text, text, '0600')}`")
+    assert len(shlex.split(typed)) == 11
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2])
+def test_a_port_of_slurmdbd_conf_is_one_word_of_what_root_types(text: str) -> None:
+    data = evidence()
+    data["hosts"]["node1"]["facts"]["slurmdbd_conf"]["dbd_port"] = text
+    (finding,) = [found for found in judge(data).findings if found.id == "accounting-port-differs"]
+    (typed,) = (step.text for step in followed(finding, data) if "AccountingStoragePort" in step.text)
+    assert len(shlex.split(typed)) in (4, 5)
 
 
 def test_lines_of_one_file_are_taken_out_at_once() -> None:

@@ -205,12 +205,17 @@ def test_a_directory_of_the_key_that_is_closed() -> None:
     (finding,) = judge(data).findings
     assert finding.id == "jwt-key-closed"
     assert finding.remedy == (
-        "`chown slurm: /var/lib/slurm/jwt; chmod 0700 /var/lib/slurm/jwt`; "
+        "`chown -h slurm: /var/lib/slurm/jwt; runuser -u slurm -- chmod 0700 /var/lib/slurm/jwt`; "
         "`systemctl reset-failed slurmdbd slurmctld; systemctl restart slurmdbd slurmctld`"
     )
     for daemon in ("slurmctld", "slurmdbd"):
         host["keys"][daemon]["directory_problems"] = ["/var/lib/slurm cannot be entered by slurm"]
     assert judge(data).findings[0].remedy.startswith("`chown root: /var/lib/slurm; chmod a+x,go-w /var/lib/slurm`")
+    # What is not the reader's may have more in it than the key, and does not become his.
+    for daemon in ("slurmctld", "slurmdbd"):
+        host["keys"][daemon]["directory_problems"] = ["/var/lib/slurm/jwt cannot be entered by slurm"]
+        host["keys"][daemon]["directories"][0]["uid"] = 0
+    assert judge(data).findings[0].remedy.startswith("`chown root: /var/lib/slurm/jwt; chmod a+x,go-w ")
 
 
 def test_a_database_without_any_cluster_is_told_so_by_an_error_too() -> None:

@@ -40,7 +40,7 @@ def test_a_configuration_that_slurmdbd_refuses(change: dict[str, str]) -> None:
     (finding,) = judge(data).findings
     assert finding.id == "slurmdbd-conf-open"
     assert "would not start again" in finding.cause
-    assert finding.remedy == f"`chown slurm: {CONF}; chmod 0600 {CONF}`"
+    assert finding.remedy == f"`chown -h slurm: {CONF}; runuser -u slurm -- chmod 0600 {CONF}`"
     assert [one.id for one in judge(data, preflight=True).findings] == ["slurmdbd-conf-open"]
 
     host = ended(
@@ -66,7 +66,10 @@ def test_a_place_where_slurmctld_may_not_write() -> None:
     host.update(state={**state, "writable": False}, token_refused="refused")
     (finding,) = judge(data).findings
     assert finding.id == "state-unwritable"
-    assert finding.remedy.startswith("`chown slurm: /var/lib/slurm/slurmctld; chmod 0700 /var/lib/slurm/slurmctld`")
+    # SlurmUser may have the directory above, and put a link there by the time that this is typed.
+    assert finding.remedy.startswith(
+        "`chown -h slurm: /var/lib/slurm/slurmctld; runuser -u slurm -- chmod 0700 /var/lib/slurm/slurmctld`"
+    )
     host["state"].update(exists=False)
     assert "`mkdir -p /var/lib/slurm/slurmctld; chown" in judge(data).findings[0].remedy
 
@@ -245,7 +248,31 @@ def test_a_key_of_munge_that_is_open() -> None:
     host["journal"]["munge"] = [{"age": 3.0, "run": 0, "text": text}]
     (finding,) = judge(data).findings
     assert finding.id == "munge-stopped"
-    assert finding.remedy.startswith("`chown munge: /etc/munge/munge.key; chmod 0400 /etc/munge/munge.key`; `systemctl")
+    assert finding.remedy.startswith(
+        "`chown -h munge: /etc/munge/munge.key; runuser -u munge -- chmod 0400 /etc/munge/munge.key`; `systemctl"
+    )
+
+
+def test_munge_cannot_name_a_file_that_root_gives_to_it() -> None:
+    data = evidence("munge-stopped")
+    text = 'munged: Error: Keyfile is insecure: "/etc/shadow" should not be readable or writable by "others"'
+    data["hosts"]["node1"]["journal"]["munge"] = [{"age": 3.0, "run": 0, "text": text}]
+    (finding,) = judge(data).findings
+    assert finding.id == "munge-stopped"
+    assert "/etc/shadow" not in finding.remedy
+
+
+@pytest.mark.parametrize("fault", ["key-owner", "key-open", "key-empty", "key-short", "key-directory"])
+def test_slurmdbd_conf_alone_names_no_file_that_is_removed_or_given_away(fault: str) -> None:
+    data = evidence(fault)
+    host = data["hosts"]["node1"]
+    del host["keys"]["slurmctld"]
+    host["keys"]["slurmdbd"]["path"] = host["facts"]["slurmdbd_conf"]["jwt_key_path"] = "/etc/shadow"
+    found = [finding for finding in judge(data).findings if finding.id.startswith("jwt-key-")]
+    assert found
+    for finding in found:
+        assert "`" not in finding.remedy
+        assert finding.by_hand
 
 
 def test_a_link_in_place_of_the_key_that_leads_nowhere_goes_first() -> None:

@@ -3,12 +3,16 @@
 What stands in backquotes is typed as it stands, in this order: ``variable: value`` goes into the inventory,
 ``ansible-playbook …`` runs with that inventory, and all else is for a shell of root on the hosts of the finding, or on
 those that ``on HOST:`` has named before it. A remedy without backquotes is for people; its rule says why.
+
+What configurations say is SlurmUser's word where the file is his, as slurmdbd.conf is, and root types it: so it stands
+there as one word (:func:`word`), and what is given to an account is not what its link leads to (:func:`given`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +27,20 @@ DEPLOY_RESTARTING = "`ansible-playbook playbooks/deploy.yml -e slurmrest_allow_c
 """Where what it writes counts after a restart of slurmctld or slurmdbd, which a deployment wants consent for."""
 
 _EDIT = "sed -i --follow-symlinks"
+_NEVER_TYPED = re.compile(r"[`\x00-\x1f\x7f]")
+
+
+def word(value: object) -> str:
+    """A path, or a value of a configuration, as a shell takes it for one word, whatever it holds."""
+    return shlex.quote(_NEVER_TYPED.sub("?", str(value)))
+
+
+def given(path: str, account: str, mode: str) -> str:
+    """Give a file or a directory to an account, which then sets its mode.
+
+    In a directory of that account's a link may have taken its place since it was looked at, and root would follow it.
+    """
+    return f"chown -h {word(account)}: {word(path)}; runuser -u {word(account)} -- chmod {mode} {word(path)}"
 
 
 def for_people(remedy: str) -> bool:
@@ -85,7 +103,7 @@ def without(places: Iterable[str]) -> str:
         path, _, number = place.rpartition(":")
         files.setdefault(path, []).append(int(number))
     commands = (
-        f"{_EDIT} '{';'.join(f'{line}d' for line in sorted(set(lines)))}' {path}" for path, lines in files.items()
+        f"{_EDIT} '{';'.join(f'{line}d' for line in sorted(set(lines)))}' {word(path)}" for path, lines in files.items()
     )
     return "; ".join(f"`{command}`" for command in commands)
 
@@ -100,9 +118,10 @@ def everywhere(cluster: Cluster, host: Host, conf: str, key: str, line: str) -> 
             continue
         if now is not None:
             path, _, number = now[1].rpartition(":")
-            command = f"{_EDIT} '{number}c {line}' {path}" if line else f"{_EDIT} {number}d {path}"
+            what = f"{number}c {line}" if line else f"{number}d"
+            command = f"{_EDIT} {word(what)} {word(path)}"
         else:
-            command = f"echo '{line}' >> {other.facts[conf]['path']}"
+            command = f"echo {word(line)} >> {word(other.facts[conf]['path'])}"
         commands.setdefault(command, []).append(other.name)
     return join(on(names, command) for command, names in commands.items())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without
+from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
 from .rules_munge import IN_ORDER, ended
 
@@ -241,16 +241,15 @@ def _registration(cluster: Cluster, release: Release | None, name: str, state: s
     """How the database gets to know a cluster; where slurmctld looks at ids, ``add cluster`` would choose another."""
     controllers = [host.name for host in cluster.role("slurmctld")] or ["the controller"]
     if release is None or not release.cluster_id_checked:
-        return f"{on(controllers[:1], f'sacctmgr -i add cluster {name}')}, then {on(controllers, AGAIN)}"
+        return f"{on(controllers[:1], f'sacctmgr -i add cluster {word(name)}')}, then {on(controllers, AGAIN)}"
     if release.registers_own_cluster_id:
         return (
             f"{on(controllers, AGAIN)}: it registers the cluster itself, by the id that it has (one that sacctmgr adds "
             "gets another)"
         )
-    return (
-        f"{on(controllers, f'systemctl stop slurmctld; rm -f {state}/clustername; systemctl start slurmctld')}: it "
-        "registers the cluster itself (by the id in that file it would end: CLUSTER ID MISMATCH; jobs are kept)"
-    )
+    file = word(f"{state}/clustername")
+    anew = on(controllers, f"systemctl stop slurmctld; rm -f {file}; systemctl start slurmctld")
+    return f"{anew}: it registers the cluster itself (by the id in that file it would end: {_MISMATCH}; jobs are kept)"
 
 
 def _id_mismatch(cluster: Cluster) -> Iterator[Sign]:
@@ -263,8 +262,8 @@ def _id_mismatch(cluster: Cluster) -> Iterator[Sign]:
                 "The accounting database knows the cluster by another id than the controller has: it was made anew, or "
                 "is another cluster's.",
                 [*host.words("slurmctld"), f"{file} has the controller's", host.line("slurm_conf", "ClusterName")],
-                f"Where the database is the right one, `rm {file}`, then {start_again(['slurmctld'])}: slurmctld takes "
-                "the database's id; jobs are kept.",
+                f"Where the database is the right one, `rm {word(file)}`, then {start_again(['slurmctld'])}: slurmctld "
+                "takes the database's id; jobs are kept.",
             )
 
 

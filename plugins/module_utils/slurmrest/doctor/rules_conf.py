@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..slurm import plugin_kinds
 from .model import Cluster, Host, Rule, Sign
-from .remedies import everywhere, restart, start_again, without
+from .remedies import everywhere, restart, start_again, without, word
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def _left(item: Mapping[str, Any], gone: Sequence[str]) -> str:
     path, _, number = item["origin"].rpartition(":")
     if not left:
         return without([item["origin"]])
-    return f"`sed -i --follow-symlinks '{number}c {item['name']}={left}' {path}`"
+    changed = f"{number}c {item['name']}={left}"
+    return f"`sed -i --follow-symlinks {word(changed)} {word(path)}`"
 
 
 def _full(item: Mapping[str, Any], name: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..slurm.package_plan import parts
 from .model import Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, start_again
+from .remedies import DEPLOY, start_again, word
 from .rules_service import STARTS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _missing(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{program['path']}, which the unit runs, is there and cannot be executed.",
                 [f"{program['path']}: mode {program['mode']}"],
-                f"`chmod 0755 {program['path']}`, then {start_again([host.rest_unit])}",
+                f"`chmod 0755 {word(program['path'])}`, then {start_again([host.rest_unit])}",
             )
         elif not binary["path"] or binary["missing_library"]:
             what = binary["missing_library"]

@@ -6,7 +6,8 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from .model import Cluster, Rule, Sign
-from .remedies import join, start_again
+from .named_keys import ASKED, UNKNOWN, of_root
+from .remedies import given, join, start_again, word
 from .rules_keys import ANSWERS, JWT, KEY_FATALS, REFUSALS, each_key, key_words
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def _replaceable(cluster: Cluster) -> Iterator[Sign]:
                 "Who may write a directory above the key may put another key in its place.",
                 [*problems, *key_words(host)],
                 f"{_mended(key, problems)}, and a new key (playbooks/rotate_jwt_key.yml) where strangers could have "
-                "read this one.",
+                "read this one."
+                if of_root(cluster, key)
+                else UNKNOWN,
             )
 
 
@@ -40,20 +43,27 @@ def _closed(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{key['reader']} does not get to the key: a directory above it is closed.",
                 [*problems, *key_words(host)],
-                join((_mended(key, problems), start_again(down))),
+                join((_mended(key, problems), start_again(down))) if of_root(cluster, key) else UNKNOWN,
             )
 
 
 def _mended(key: Key, problems: Sequence[str]) -> str:
-    """What lets nobody but its reader in: the key's own directory is the reader's, those above are root's."""
-    wrong = [path for path in (one["path"] for one in key["directories"]) if _named(path, problems)]
-    own, reader = posixpath.dirname(key["real_path"]), key["reader"]
+    """What lets nobody but its reader in, from the top: its own directory stays the reader's, all else is root's.
+
+    A directory that is not the reader's may have other things in it, which were not his.
+    """
+    own = {"path": posixpath.dirname(key["real_path"]), "uid": key["reader_uid"]}
     return join(
-        f"`chown {reader}: {path}; chmod 0700 {path}`"
-        if path == own
-        else f"`chown root: {path}; chmod {'a+x,' if _named(path, problems, _CLOSED) else ''}go-w {path}`"
-        for path in wrong
+        f"`{given(one['path'], key['reader'], '0700')}`"
+        if own.items() <= one.items()
+        else f"`chown root: {word(one['path'])}; chmod {_entered(one['path'], problems)}go-w {word(one['path'])}`"
+        for one in reversed(key["directories"])
+        if _named(one["path"], problems)
     )
+
+
+def _entered(path: str, problems: Sequence[str]) -> str:
+    return "a+x," if _named(path, problems, _CLOSED) else ""
 
 
 def _named(path: str, problems: Sequence[str], words: str = "") -> bool:
@@ -61,7 +71,15 @@ def _named(path: str, problems: Sequence[str], words: str = "") -> bool:
 
 
 RULES = (
-    Rule("jwt-key-directory", "The JWT key can be replaced by others", JWT, _replaceable, ANSWERS, preflight=True),
+    Rule(
+        "jwt-key-directory",
+        "The JWT key can be replaced by others",
+        JWT,
+        _replaceable,
+        ANSWERS,
+        preflight=True,
+        by_hand=ASKED,
+    ),
     Rule(
         "jwt-key-closed",
         "SlurmUser does not get to the JWT key",
@@ -70,5 +88,6 @@ RULES = (
         (*REFUSALS, "jwt-key-missing", "jwt-key-owner"),
         fatals=KEY_FATALS,
         preflight=True,
+        by_hand=ASKED,
     ),
 )

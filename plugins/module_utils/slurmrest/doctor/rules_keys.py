@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth import keys
 from ..slurm.package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .named_keys import ASKED, ROLE, mended, seen
 from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again
 from .rules_controllers import in_charge
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     Key = Mapping[str, Any]
 
-ROLE = "`ansible-playbook playbooks/deploy.yml --tags slurm_jwt_key,slurm_conf`"
 JWT = "jwt.html, Setup"
 CLOCK_SECONDS = 30.0
 """How far clocks may be apart: a token's ``exp`` is compared without leeway, munge allows five minutes."""
@@ -50,26 +50,16 @@ def key_words(host: Host) -> list[str]:
     ]
 
 
-def _owner_and_mode(key: Key) -> str:
-    return f"{key['path']}: uid {key['uid']}, gid {key['gid']}, mode {key['mode']:04o}, {key['size']} bytes"
-
-
 def _key_rule(fault: Callable[[Key], bool], cause: str, remedy: str) -> Callable[[Cluster], Iterator[Sign]]:
     def look(cluster: Cluster) -> Iterator[Sign]:
         for host, daemon, key in each_key(cluster):
             if fault(key) and not (fault is _missing and _unnamed(host, daemon)):
                 where = host.line(CONFS[daemon], "AuthAltParameters")
-                seen = _owner_and_mode(key) if key["exists"] else f"{key['path']} does not exist"
-                reader, path, link = key["reader"], key["path"], key.get("link")
-                dangling = link and not key["exists"]
-                if dangling:
-                    seen = f"{path} is a link to {link}, which is not there"
                 yield Sign(
                     host.name,
-                    cause.format(reader=reader),
-                    [seen, where, *key_words(host)],
-                    (f"`rm {path}`, then " if dangling else "")
-                    + remedy.format(reader=reader, path=path, again=restart(cluster, "slurmdbd", "slurmctld")),
+                    cause.format(reader=key["reader"]),
+                    [seen(key), where, *key_words(host)],
+                    mended(cluster, key, remedy),
                 )
 
     return look
@@ -392,6 +382,7 @@ RULES = (
         (*REFUSALS, "jwt-key-not-loaded", "jwt-keys-differ"),
         fatals=KEY_FATALS,
         preflight=True,
+        by_hand=ASKED,
     ),
     Rule(
         "jwt-key-short",
@@ -404,6 +395,7 @@ RULES = (
         ),
         ("jwt-key-not-loaded",),
         preflight=True,
+        by_hand=ASKED,
     ),
     Rule(
         "jwt-key-owner",
@@ -412,11 +404,12 @@ RULES = (
         _key_rule(
             _owned_wrongly,
             "The key must belong to root or {reader}, and {reader} must be able to read it.",
-            "`chown {reader}: {path}; chmod 0600 {path}`, then {again}",
+            "`{given}`, then {again}",
         ),
         REFUSALS,
         fatals=rf"{KEY_FATALS}|key file is insecure",
         preflight=True,
+        by_hand=ASKED,
     ),
     Rule(
         "jwt-key-open",
@@ -430,6 +423,7 @@ RULES = (
         REFUSALS,
         fatals=r"key file is insecure",
         preflight=True,
+        by_hand=ASKED,
     ),
     Rule(
         "jwt-keys-differ",

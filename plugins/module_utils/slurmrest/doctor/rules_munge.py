@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .model import Cluster, Host, Rule, Sign
 from .munge import KEY
-from .remedies import begin, everywhere, join, start_again
+from .remedies import begin, everywhere, given, join, start_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,8 @@ def _running_order(host: Host) -> list[str]:
 def _no_credentials(host: Host) -> Sign:
     said = host.said("munge", _MUNGE_KEY.pattern, runs=1) if host.down("munge") else []
     key = _MUNGE_KEY.search(said[0]) if said else None
-    mended = f"`chown munge: {key[1]}; chmod 0400 {key[1]}`" if key else ""
+    # What munge's account says is its word alone: it could name any file for root to give to it.
+    mended = f"`{given(KEY, 'munge', '0400')}`" if key and key[1] == KEY else ""
     return Sign(
         host.name,
         "Slurm's daemons know each other by munge, and munge makes no credentials here"

@@ -12,7 +12,7 @@ from ..slurmrestd import address, listeners, spelling
 from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, start_again, variables
+from .remedies import DEPLOY, start_again, variables, word
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _extra_groups(cluster: Cluster) -> Iterator[Sign]:
 
 def _leave(host: Host, account: Mapping[str, Any]) -> str:
     """Out of the account's groups; those of the unit go with our drop-in."""
-    commands = [f"gpasswd -d {account['name']} {group}" for group in account["supplementary_groups"]]
+    commands = [f"gpasswd -d {word(account['name'])} {word(group)}" for group in account["supplementary_groups"]]
     left = f"`{'; '.join(commands)}`, then " if commands else ""
     return left + (DEPLOY if host.unit["supplementary_groups"] else start_again([host.rest_unit]))
 
@@ -125,7 +125,7 @@ def _without_plugin(host: Host, origin: str, name: str) -> str:
     """A line of an environment file goes; what a command line says is written anew."""
     path = origin.rpartition(":")[0]
     if path in (entry["path"] for entry in host.unit["environment_files"]):
-        return f"`sed -i --follow-symlinks '/{name}/d' {path}`, then {start_again([host.rest_unit])}"
+        return f"`sed -i --follow-symlinks {word(f'/{name}/d')} {word(path)}`, then {start_again([host.rest_unit])}"
     empty: dict[str, object] = {"slurmrestd_service_openapi_plugins": [], "slurmrestd_service_data_parsers": []}
     return f"Leave them to the release: {variables(empty)}, then {DEPLOY}"
 
@@ -405,7 +405,7 @@ def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
         conf = host.facts["slurm_conf"]
         closed = host.evidence.get("closed_includes") or ()
         if closed and conf["readable_by_account"] is not False and host["runs_as"]["exists"]:
-            names = " ".join(closed)
+            names = " ".join(map(word, closed))
             yield Sign(
                 host.name,
                 f"slurmrestd cannot read {', '.join(closed)}, which slurm.conf includes.",
@@ -419,7 +419,7 @@ def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd cannot read slurm.conf.",
                 [f"{conf['path']}: owner {facts.get('owner')}:{facts.get('group')}, mode {facts.get('mode')}"],
-                f"`chmod 0644 {conf['path']}; chmod 0755 {posixpath.dirname(conf['path'])}`, then "
+                f"`chmod 0644 {word(conf['path'])}; chmod 0755 {word(posixpath.dirname(conf['path']))}`, then "
                 f"{start_again([host.rest_unit])}",
             )
 

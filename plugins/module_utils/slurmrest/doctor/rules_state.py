@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Host, Rule, Sign
-from .remedies import start_again
+from .remedies import given, start_again, word
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _dbd_conf(cluster: Cluster) -> Iterator[Sign]:
                 f"{conf['path']}: owner {file['owner']}:{file['group']}, mode {file['mode']}",
                 *host.said("slurmdbd", r"slurmdbd\.conf", runs=1)[:1],
             ],
-            f"`chown {owner}: {conf['path']}; chmod {_PRIVATE} {conf['path']}`{again}",
+            f"`{given(conf['path'], owner, _PRIVATE)}`{again}",
         )
 
 
@@ -43,7 +43,7 @@ def _state(cluster: Cluster) -> Iterator[Sign]:
             continue
         path, user = state["path"], host.facts["slurm_conf"]["slurm_user"]
         seen = f"owner {state['owner']}:{state['group']}, mode {state['mode']}" if state["exists"] else "does not exist"
-        made = f"mkdir -p {path}; " if not state["exists"] else ""
+        made = f"mkdir -p {word(path)}; " if not state["exists"] else ""
         again = f", then {start_again(['slurmctld'])}" if host.down("slurmctld") else ""
         yield Sign(
             host.name,
@@ -53,7 +53,7 @@ def _state(cluster: Cluster) -> Iterator[Sign]:
                 host.line("slurm_conf", "StateSaveLocation"),
                 *host.said("slurmctld", r"(?i)permission denied|state save", runs=1)[:1],
             ],
-            f"`{made}chown {user}: {path}; chmod 0700 {path}`{again}",
+            f"`{made}{given(path, user, '0700')}`{again}",
         )
 
 
@@ -124,7 +124,7 @@ def _account_of_controllers(cluster: Cluster, host: Host, daemons: Sequence[str]
         )
     return (
         f"Make it with the uid that it has elsewhere: `useradd --system --uid {uid} --no-create-home "
-        f"--home-dir /nonexistent --shell /usr/sbin/nologin {name}`, then "
+        f"--home-dir /nonexistent --shell /usr/sbin/nologin {word(name)}`, then "
         f"{start_again([host.service(daemon) for daemon in daemons])}"
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..slurmrestd import running, unit_places
 from .model import Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, start_again, unmasked, without
+from .remedies import DEPLOY, start_again, unmasked, without, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,9 +60,8 @@ def _sectioned(cluster: Cluster) -> Iterator[Sign]:
                     "A unit file stands where an environment file belongs: systemd ignores its section and reads its "
                     "directives as variables.",
                     [f"{entry['path']} has a [Section]", f"{entry['origin']}: EnvironmentFile={entry['path']}"],
-                    f"`mv {entry['path']} {entry['path']}.unit`, {DEPLOY}; what it was to state belongs into a drop-in "
-                    "(systemctl edit "
-                    f"{host.rest_unit}).",
+                    f"`mv {word(entry['path'])} {word(entry['path'] + '.unit')}`, {DEPLOY}; what it was to state "
+                    f"belongs into a drop-in (systemctl edit {host.rest_unit}).",
                 )
 
 
@@ -77,7 +76,7 @@ def _environment_file_wins(cluster: Cluster) -> Iterator[Sign]:
                     host.name,
                     f"An environment file sets {name} to another value than the unit, and environment files win.",
                     [f"{origin}: {name}={value}", f"{said['origin']}: {name}={said['value']}"],
-                    f"`sed -i --follow-symlinks '/^ *{name}=/d' {origin.rpartition(':')[0]}`; "
+                    f"`sed -i --follow-symlinks {word(f'/^ *{name}=/d')} {word(origin.rpartition(':')[0])}`; "
                     f"{start_again([host.rest_unit])}; "
                     f"{_variable(name)} is the place for it.",
                 )
@@ -94,11 +93,12 @@ def _writable(cluster: Cluster) -> Iterator[Sign]:
             if path in (host.facts["slurm_conf"]["path"], host.facts["slurmdbd_conf"]["path"]) or facts.get("null"):
                 continue
             if facts.get("account_writes") or facts.get("account_replaces") or facts.get("others_write"):
+                both = f"{word(path)} {word(posixpath.dirname(path))}"
                 yield Sign(
                     host.name,
                     f"{path} decides what root starts, and accounts other than root may change it.",
                     [f"{path}: owner {facts['owner']}:{facts['group']}, mode {facts['mode']}"],
-                    f"`chown root {path} {posixpath.dirname(path)}; chmod go-w {path} {posixpath.dirname(path)}`",
+                    f"`chown root {both}; chmod go-w {both}`",
                 )
 
 
@@ -177,7 +177,7 @@ def _runs_otherwise(cluster: Cluster) -> Iterator[Sign]:
         if found:
             stale = all(item["origin"] == running.NOWHERE for item in found)
             remedy = f"{DEPLOY} restarts it with what the drop-in says."
-            of_manager = " ".join(host.evidence.get("manager") or ())
+            of_manager = " ".join(map(word, host.evidence.get("manager") or ()))
             if stale and of_manager:
                 remedy = f"`systemctl unset-environment {of_manager}`, then {start_again([host.rest_unit])}"
             elif not stale:
