@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ..module_utils.slurmrest.host.programs import PATH
+from ..module_utils.slurmrest.slurm.commands import stated
 from .peer import result_on, slurm_of
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class NoTokens(AnsibleError):
 
 def command(facts: HostFacts, user: str, lifespan: int) -> list[str]:
     """What makes a token on the host whose facts these are, where that is a controller."""
-    prefix, conf = facts["prefix"], facts["slurm_conf"]
-    first = f"{prefix}/bin:{prefix}/sbin:" if prefix else ""
-    stated = [f"SLURM_CONF={conf['path']}"] if conf["exists"] or facts["slurmdbd_conf"]["exists"] else []
-    return ["env", f"PATH={first}{PATH}", *stated, "scontrol", "token", f"username={user}", f"lifespan={lifespan}"]
+    conf = facts["slurm_conf"]
+    path = conf["path"] if conf["exists"] or facts["slurmdbd_conf"]["exists"] else ""
+    words = ("token", f"username={user}", f"lifespan={lifespan}")
+    return list(stated(path, facts["prefix"] or "", "scontrol", *words))
 
 
 def minted(

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from slurmrest.host import programs
 
+PATH = programs.PATH
 minting = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.minting")
 
 WANTED = {"users": ["root"], "lifespan": 600}
@@ -73,3 +75,28 @@ def test_all_that_cannot_be_reached_are_named(asked: Any) -> None:
     with pytest.raises(minting.NoTokens, match=r"^ctl1 cannot be reached: refused; ctl2 cannot be") as caught:
         tokens("ctl1", "ctl2", conf=None)
     assert caught.value.unreached
+
+
+@pytest.mark.parametrize(
+    ("prefix", "conf", "dbd", "words"),
+    [
+        (None, True, False, [f"PATH={PATH}", "SLURM_CONF=/etc/slurm/slurm.conf"]),
+        (
+            "/opt/slurm",
+            False,
+            True,
+            [f"PATH=/opt/slurm/bin:/opt/slurm/sbin:{PATH}", "SLURM_CONF=/etc/slurm/slurm.conf"],
+        ),
+        (None, False, False, [f"PATH={PATH}"]),  # a configless host: Slurm looks for itself
+    ],
+)
+def test_what_makes_a_token_on_a_host_that_was_looked_at(
+    prefix: str | None, conf: bool, dbd: bool, words: list[str]
+) -> None:
+    facts = {
+        "prefix": prefix,
+        "slurm_conf": {"path": "/etc/slurm/slurm.conf", "exists": conf},
+        "slurmdbd_conf": {"exists": dbd},
+    }
+    command = minting.command(facts, "alice", 600)
+    assert command == ["env", *words, "scontrol", "token", "username=alice", "lifespan=600"]

@@ -14,6 +14,7 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.host import demanded, programs
 from slurmrest.host.login import of_the_user
 from slurmrest.rotation import standing
+from slurmrest.slurm import commands
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
 from slurmrest.transaction.asking import probe_error
@@ -252,3 +253,17 @@ def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
 
     with pytest.raises(SlurmrestError, match="which clusters share slurmdbd: sacctmgr: error: no answer"):
         standing.clusters(Slurm(run=run))
+
+
+@pytest.mark.usefixtures("login")
+def test_a_command_that_travels_finds_the_program_where_that_slurm_is_installed(tmp_path: Path) -> None:
+    scontrol = tmp_path / "sbin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text("#!/bin/sh\nenv\n")
+    scontrol.chmod(0o755)
+    seen = variables(programs.run(commands.stated("/x/slurm.conf", str(tmp_path), "scontrol", "ping")).stdout)
+    assert seen["SLURM_CONF"] == "/x/slurm.conf"
+    assert commands.stated("", "", "scontrol", "ping") == ("env", f"PATH={programs.PATH}", "scontrol", "ping")
+    gone = programs.run(commands.stated("", "", "no-such-program", "ping"))
+    assert gone.returncode == programs.MISSING
+    assert programs.named(gone.args) == "no-such-program ping"

@@ -36,7 +36,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     commands: list[list[str]] = []
 
     def run(argv: list[str], **_how: object) -> Done[str]:
-        if "scontrol" not in argv[1]:
+        if "scontrol" not in argv:
             return Done(argv, 0, "", "")
         commands.append(list(argv))
         return Done(argv, 0, f"SLURM_JWT={token('root').reveal()}\n", "")

@@ -1,7 +1,7 @@
 """Slurm's programs on a host, told which cluster is meant.
 
 Without SLURM_CONF they read what they were built for; the login's SLURM_CONF, SLURM_CLUSTERS and the like never reach
-them (:mod:`..host.programs`). Where the configuration of the site is known by its path, that is stated.
+them (:mod:`..host.programs`). Where the path of the site's configuration is known, it is stated.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from ..host import programs
 from ..host.programs import Done, Run
 
 SECONDS = 120.0
-"""Seconds that a program of Slurm gets: it tries for long."""
+"""Seconds for a program of Slurm, which tries for long."""
 
 TOKEN_SECONDS = 60.0
 
 RECONFIGURE = ("scontrol", "reconfigure")
 
 
+def stated(conf: str, prefix: str, *words: str) -> tuple[str, ...]:
+    """A command that may travel: it says which Slurm is meant, or without ``conf`` none."""
+    first = f"{prefix}/bin:{prefix}/sbin:" if prefix else ""
+    return ("env", f"PATH={first}{programs.PATH}", *([f"SLURM_CONF={conf}"] if conf else []), *words)
+
+
 @dataclass(frozen=True)
 class Slurm:
     """The programs of one installation, for one configuration.
 
-    ``conf`` is the path of slurm.conf. Where neither that nor slurmdbd.conf is there (a configless host), nothing is
-    stated, and Slurm looks for itself. ``prefix`` is where Slurm is installed; programs are looked for there first.
+    ``conf`` is the path of slurm.conf. Where neither it nor slurmdbd.conf is there (a configless host), nothing is
+    stated: Slurm looks for itself. ``prefix`` is where Slurm is installed; programs are looked for there first.
     """
 
     conf: str = ""
@@ -41,17 +47,13 @@ class Slurm:
         return cls(str(facts["slurm_conf"]["path"]), str(facts["prefix"] or ""), run)
 
     def argv(self, program: str, *words: str) -> tuple[str, ...]:
-        """The whole command, which may travel: as a probe, or as what a unit is told instead of a restart."""
-        stated = (f"SLURM_CONF={self.conf}",) if self._known() else ()
-        return ("env", *stated, self.find(program) or program, *words)
-
-    def _known(self) -> bool:
-        """Whether there is a configuration; slurmdbd and what reads its file need no slurm.conf."""
+        """The whole command: a probe, or what a unit is told instead of a restart."""
         beside = posixpath.join(posixpath.dirname(self.conf), "slurmdbd.conf")
-        return bool(self.conf) and any(map(os.path.exists, (self.conf, beside)))
+        known = self.conf and any(map(os.path.exists, (self.conf, beside)))
+        return stated(self.conf if known else "", self.prefix, program, *words)
 
     def find(self, program: str) -> str | None:
-        """The path of a program; None where it is not on this host."""
+        """The path of a program; None where there is none."""
         return programs.find(program, [f"{self.prefix}/bin", f"{self.prefix}/sbin"] if self.prefix else [])
 
     def ask(self, program: str, *words: str, limit: float = SECONDS) -> Done[str]:
