@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.transaction.comparison import Applied
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
-from ..module_utils.slurmrest.transaction.seen import SECONDS, Seen
+from ..module_utils.slurmrest.transaction.seen import SECONDS, NotSeen, Seen
 from ..plugin_utils.peer import result_on
 from ..plugin_utils.restarting import RESTARTING
 
@@ -35,26 +35,44 @@ class ActionModule(ActionBase):
         variables: dict[str, Any] = task_vars or {}
         super().run(tmp, variables)
         sight, asks = self._task.args.pop("sight", None), self._task.args.pop("asks", True)
-        if sight and self._settled(sight, variables):
+        facts = variables.get("ansible_facts", {}).get("slurmrest", {})
+        known = self._settled(sight, facts) if sight else None
+        if known:
             return {**result(Applied()), "seen": sight["digest"]}
         if not boolean(asks):
             return {**result(Applied()), "seen": ""}
-        found = self._run(LOOK, variables)
-        return found if found.pop("settled", True) else self._run(CHANGE, variables, RESTARTING)
+        if known is None and not self._starts(facts):
+            found = self._run(LOOK, variables)
+            if found.pop("settled", True):
+                return found
+        return self._run(CHANGE, variables, RESTARTING)
 
-    def _settled(self, sight: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
-        """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since."""
-        facts = variables.get("ansible_facts", {}).get("slurmrest", {})
+    def _settled(self, sight: Mapping[str, Any], facts: Mapping[str, Any]) -> bool | None:
+        """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since.
+
+        None where that was not seen: the host is to be asked.
+        """
         if facts.get("digest") != sight["digest"] or not 0 <= time.time() - sight["at"] <= SECONDS:
-            return False
+            return None
         if self._task.args.get("set_aside"):
-            return False  # what is to be done depends on what these files hold
+            return None  # what is to be done depends on what these files hold
         validate: Any = self.validate_argument_spec  # which has no types
         _, arguments = validate(argument_spec=ARGUMENTS)
         try:
             return Seen(**wanted(arguments), sight=sight).settled()
+        except NotSeen:
+            return None
         except SlurmrestError:
-            return False  # the module refuses it, in its words
+            return None  # the module refuses it, in its words
+
+    def _starts(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a daemon is to be started that did not run when facts were read: something is to be done then."""
+        units = facts.get("units", {})
+        return any(
+            service.get("state", "started") == "started"
+            and units.get(service.get("name"), {}).get("active", "active") != "active"
+            for service in self._task.args.get("services") or ()
+        )
 
     def _run(self, module: str, variables: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run a module on the task's host, in private where a file is for few."""

@@ -79,9 +79,36 @@ def test_a_host_is_asked_where_it_may_be_otherwise_by_now(monkeypatch: pytest.Mo
     assert sighted(monkeypatch, seconds=-60)[1] == asked
     assert sighted(monkeypatch, digest="d2")[1] == asked
     assert sighted(monkeypatch, set_aside=[{"path": "/etc/x", "lines": []}])[1] == asked
-    assert sighted(monkeypatch, services=[{"name": "slurmrestd", "state": "restarted"}])[1] == asked
     assert sighted(monkeypatch, directories=[{"path": "/etc/x", "mode": "0999"}])[1] == asked
+    assert sighted(monkeypatch, directories=[{"path": "/etc/y"}])[1] == asked  # it was not seen
     assert sighted(monkeypatch, sight={})[1] == asked
+
+
+def test_a_host_is_not_looked_at_again_where_something_is_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what was just seen of it, or since a daemon that is to run did not when facts were read."""
+    sight = {**SIGHT, "at": time.time(), "digest": "d1"}
+    differs = {**STARTED, "sight": sight, "services": [{"name": "slurmrestd", "state": "restarted"}]}
+    stopped = {"units": {"slurmrestd": {"active": "failed"}}}
+    answers: Answers = {"host_transaction": {"settled": True}, "host_change": {"changed": True}}
+    for arguments, facts in ((differs, {"digest": "d1"}), (STARTED, stopped)):
+        result, ran = run("host_transaction", answers, monkeypatch, arguments, facts)
+        assert [module for module, _more in ran] == ["host_change"]
+        assert result == {"changed": True}
+
+
+@pytest.mark.parametrize(
+    ("service", "active"),
+    [({"state": "if_running"}, "inactive"), ({}, "active"), ({"name": "mariadb"}, "inactive")],
+    ids=["need not run", "runs", "not among the facts"],
+)
+def test_a_daemon_that_need_not_be_started_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, service: dict[str, str], active: str
+) -> None:
+    arguments = {"name": "one", "services": [{"name": "slurmrestd", **service}]}
+    facts = {"units": {"slurmrestd": {"active": active}}}
+    assert run("host_transaction", {"host_transaction": {"settled": True}}, monkeypatch, arguments, facts)[1] == [
+        ("host_transaction", arguments)
+    ]
 
 
 def test_no_host_is_asked_where_it_is_only_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:

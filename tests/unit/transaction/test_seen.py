@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from slurmrest.transaction.comparison import Wanted
-from slurmrest.transaction.seen import Seen
+from slurmrest.transaction.seen import NotSeen, Seen
 from slurmrest.transaction.sight import sight
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 
@@ -53,7 +53,7 @@ def host(tmp_path: Path) -> dict[str, Any]:
 
 
 def settled(host: dict[str, Any], **other: Any) -> bool:
-    """Whether nothing is to be done, by what is seen now. It travels as JSON."""
+    """Whether nothing is to be done, by what is seen now; NotSeen. It travels as JSON."""
     seen = json.loads(json.dumps(sight(host["facts"], "slurmrestd@one", host["state"])))
     return Seen(**{**host["wanted"], **other}, sight=seen).settled()
 
@@ -106,15 +106,20 @@ def test_a_killed_run_is_not_forgotten(host: dict[str, Any], tmp_path: Path) -> 
 
 
 def test_what_was_not_seen_is_asked_for(host: dict[str, Any], tmp_path: Path) -> None:
-    assert not settled(host, files=[FileSpec(str(tmp_path / "other"), state="absent")])
-    assert not settled(host, directories=[DirectorySpec(str(tmp_path), ME, MINE)])
-    assert not settled(host, services=[ServiceSpec("slurmd", state="if_running")])
+    for other in (
+        {"files": [FileSpec(str(tmp_path / "other"), state="absent")]},
+        {"directories": [DirectorySpec(str(tmp_path), ME, MINE)]},
+        {"services": [ServiceSpec("slurmd", state="if_running")]},
+    ):
+        with pytest.raises(NotSeen):
+            settled(host, **other)
 
 
 def test_a_file_that_cannot_be_read_safely_was_not_seen(host: dict[str, Any], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "none")
     assert str(tmp_path / "none") not in sight(host["facts"], "slurmrestd", host["state"])["files"]
-    assert not settled(host)
+    with pytest.raises(NotSeen):
+        settled(host)
 
 
 def test_no_digest_stands_for_a_secret(host: dict[str, Any]) -> None:
@@ -123,4 +128,5 @@ def test_no_digest_stands_for_a_secret(host: dict[str, Any]) -> None:
     host["conf"].write_bytes(text)
     seen = sight(host["facts"], "slurmrestd", host["state"])["files"][str(host["conf"])]
     assert seen["digest"] == ""
-    assert not settled(host, files=[FileSpec(str(host["conf"]), text, owner=ME, group=MINE)])
+    with pytest.raises(NotSeen):
+        settled(host, files=[FileSpec(str(host["conf"]), text, owner=ME, group=MINE)])

@@ -32,11 +32,8 @@ class Seen(Wanted):
     sight: Mapping[str, Any] = field(default_factory=dict)
 
     def settled(self) -> bool:
-        """Whether nothing is left to do, as far as it was seen; False where it was not."""
-        try:
-            return super().settled()
-        except NotSeen:
-            return False
+        """Whether nothing is left to do, and nothing was half-way; raises NotSeen."""
+        return super().settled()
 
     def _present(self, spec: FileSpec) -> Present | None:
         if spec.path not in self.sight["files"]:
@@ -44,6 +41,8 @@ class Seen(Wanted):
         now = self.sight["files"][spec.path]
         if now is None:
             return None
+        if not now["digest"]:
+            raise NotSeen  # a secret
         right = now["digest"] == hashlib.sha256(spec.content or b"").hexdigest()
         return Present((spec.content or b"") if right else _DIFFERENT, now["owner"], now["group"], now["mode"])
 
