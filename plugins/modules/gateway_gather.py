@@ -14,7 +14,13 @@ description:
   - Asks the gateway without credentials, and slurmctld with a token of the account nobody. What comes back holds
     neither tokens nor keys.
 options:
-  jwks: {description: The set of keys that daemons of this host load., type: path}
+  evidence:
+    description:
+      - Name under which M(slurmrest.toolkit.slurm_gather) was registered (read by the action plugin). A host that could
+        not be looked at is not asked.
+    type: str
+    required: true
+  jwks: {description: The set of keys that daemons of this host load; given by the action plugin., type: path}
 attributes:
   check_mode: {support: full, description: Reads only.}
 author: slurmrest-toolkit contributors (!UNKNOWN)
@@ -23,6 +29,7 @@ author: slurmrest-toolkit contributors (!UNKNOWN)
 EXAMPLES = r"""
 - name: Look at the gateway
   slurmrest.toolkit.gateway_gather:
+    evidence: slurm_evidence
   register: slurm_gateways
 """
 
@@ -39,7 +46,8 @@ from ..module_utils.slurmrest.doctor.gateway import kids, look
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"jwks": {"type": "path"}}, supports_check_mode=True)
+    spec = {"evidence": {"type": "str", "required": True}, "jwks": {"type": "path"}}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     finish(module, lambda: {"gateway": look(), "taken": kids(module.params["jwks"] or "")})
 
 
