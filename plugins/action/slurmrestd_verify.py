@@ -162,7 +162,7 @@ class ActionModule(ActionBase):
         users = {"token": arguments.get("user") or "root"}
         if arguments.get("job") and arguments.get("job_user"):
             users["job_token"] = arguments["job_user"]
-        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS}
+        wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS, "starting": True}
         conf = facts["slurm_conf"] if facts else None
         try:
             tokens = minted(self, self._controllers, wanted, conf, self._variables)

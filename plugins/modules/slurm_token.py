@@ -23,6 +23,10 @@ options:
       - What slurm.conf says of several controllers, as the facts have it (C(slurmctld_hosts) and so on). While none of
         them is in charge, the module says so at once and does not ask C(scontrol), which would wait.
     type: dict
+  starting:
+    description: Whether a slurmctld that was started a moment ago, or whose host was, is waited for.
+    type: bool
+    default: false
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: slurmrest-toolkit contributors (!UNKNOWN)
@@ -40,12 +44,14 @@ tokens: {description: Token by user., returned: success, type: dict}
 standing: {description: "Who is in charge, where none is.", returned: failure, type: dict}
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.auth.printed import demanded
+from ..module_utils.slurmrest.auth.starting import token_of
 from ..module_utils.slurmrest.slurm import controllers
 from ..module_utils.slurmrest.slurm.commands import TOKEN_SECONDS, Slurm
 
@@ -64,7 +70,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     tokens = {}
     for user in module.params["users"]:
         words = ("token", f"username={user}", "lifespan={}".format(module.params["lifespan"]))
-        tokens[user] = demanded(slurm.ask("scontrol", *words, limit=limit))
+        ask = partial(slurm.ask, "scontrol", *words, limit=limit)
+        tokens[user] = token_of(ask) if module.params["starting"] else demanded(ask())
     return {"tokens": tokens}
 
 
@@ -77,6 +84,7 @@ def main() -> None:
             "slurm_conf": {"type": "path"},
             "prefix": {"type": "path"},
             "controllers": {"type": "dict"},
+            "starting": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -37,12 +37,12 @@ MOST: dict[str, float] = {
     "slurm_jwks": 108,
     "slurm_jwks_change": 383,
     "slurm_packages": 95.5,
-    "slurm_token": 35.2,
+    "slurm_token": 38.5,
     "slurm_upgrade": 216.1,
     "slurmrest_gateway": 133.2,
     "slurmrestd_job": 138.1,
-    "slurmrestd_verify": 145.2,
-    "slurmrestd_verify_unseen": 260.5,
+    "slurmrestd_verify": 147.2,
+    "slurmrestd_verify_unseen": 262.5,
     "token_watch": 100,
 }
 """Kilobytes (1000 bytes) by module."""

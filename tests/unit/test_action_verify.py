@@ -63,7 +63,8 @@ def asked(
         ran.append(f"{name} on {host}{own}")
         return {"facts": here} if name == "slurmrestd_verify_unseen" else {"changed": False}
 
-    def minted(_action: object, hosts: list[str], *_more: object) -> dict[str, str]:
+    def minted(_action: object, hosts: list[str], wanted: dict[str, Any], *_more: object) -> dict[str, str]:
+        assert wanted["starting"], "after a power cut slurmctld answers late"
         ran.append(f"tokens on {hosts[0]}")
         if refused:
             raise verify.NoTokens("ctl1: scontrol token: no plugin")

@@ -133,6 +133,12 @@ def answers(machine: Machine, port: int = 6820, patience: float = ANSWERS_SECOND
     return said
 
 
+def unfailed(machine: Machine) -> None:
+    """Insist that nothing has failed since it booted: what a run meets next would be laid to that run."""
+    failed = look(machine, "systemctl --failed --no-legend --plain || true")
+    assert not failed, failed
+
+
 def shape(machine: Machine) -> str:
     """Tell whether files are those of before or of after; anything else is a mixture."""
     script = f"grep -c 127.0.0.1:6821 {DROPIN}; grep -c verbose /etc/default/slurmrestd; true"
@@ -208,8 +214,7 @@ def rebooted(machine: Machine) -> str:
     begin = time.monotonic()
     answers(machine)
     waited = time.monotonic() - begin
-    failed = look(machine, "systemctl --failed --no-legend --plain || true")
-    assert not failed, failed
+    unfailed(machine)
     tries = look(machine, "systemctl show -p NRestarts --value slurmrestd")
     play(machine, "verify.yml")
     return f"answers {waited:.0f} s after the boot was done, {tries} restarts; verified"
@@ -225,6 +230,7 @@ def cut_while_deploying(machine: Machine) -> str:
             time.sleep(delay)
             machine.cut()
         machine.start()
+        unfailed(machine)
         found = shape(machine)
         assert found in {"before", "after"} or journal(machine), found
         seen.append(f"{delay:g} s: {found}{', journal' if journal(machine) else ''}")
@@ -250,6 +256,7 @@ def cut_while_rotating(machine: Machine) -> str:
             time.sleep(delay)
             machine.cut()
         machine.start()
+        unfailed(machine)
         size = look(machine, f"stat -c %s {KEY}")
         assert int(size) >= 32, size
         seen.append(f"{delay:g} s: key of {size} bytes")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.facts.detection import columns
+from slurmrest.host import programs
 from slurmrest.host.programs import Done
 from slurmrest.rest.whole_table import EXCERPT
 from slurmrest.verify import proof as proofs
@@ -86,3 +87,21 @@ def test_what_scontrol_says_instead_of_a_token(ran: list[list[str]], monkeypatch
     with pytest.raises(SlurmrestError, match=r"^scontrol token: no slurmctld$"):
         unseen.looked_and_proven(ARGUMENTS, check_mode=False)
     assert ran == []
+
+
+def test_a_controller_that_has_just_started_is_waited_for(
+    ran: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [Done(["scontrol"], 1, "", "error receiving response: Socket timed out on send/recv operation")]
+    run = programs.run
+
+    def late(argv: list[str], **how: Any) -> Done[str]:
+        return first.pop() if first and "scontrol" in argv[1] else run(argv, **how)
+
+    monkeypatch.setattr("slurmrest.host.programs.run", late)
+    monkeypatch.setattr("slurmrest.auth.starting._age", lambda: 1.0)
+    monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        found = unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+    assert found["record"]["checks"]
+    assert len(ran) == 1

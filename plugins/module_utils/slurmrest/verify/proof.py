@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..auth.printed import demanded
+from ..auth.starting import token_of
 from ..host import programs
 from ..systemd import confined
 from . import checks, hosted, keyless, pages
@@ -38,7 +39,7 @@ def proof(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if tokenless:
         wanted.update(token=_NO_TOKEN, job_user=None)
     elif wanted["mint"]:
-        wanted["token"] = demanded(programs.run(wanted["mint"], limit=_PATIENCE))
+        wanted["token"] = token_of(partial(programs.run, wanted["mint"], limit=_PATIENCE))
     report = hosted.asked(wanted, checks.LISTENERS if tokenless else keyless.CHECKS)
     seen = confined.look(wanted["told"]["unit"])
     served = pages.look(wanted["told"]["daemons"])
