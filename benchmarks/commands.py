@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from benchmarks.results import ROOT
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import running
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load
 from slurmrest_toolkit.containers.host import cgroup_mode
 from slurmrest_toolkit.images import base, packages, recipes, warm
 from slurmrest_toolkit.support.progress import Progress

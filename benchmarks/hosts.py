@@ -9,7 +9,8 @@ from benchmarks import commands
 from benchmarks.commands import MeasurementError
 from benchmarks.results import ROOT, rounds
 from slurmrest_toolkit.clusters import lifecycle, running
-from slurmrest_toolkit.clusters.state import Cluster, Node, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, Node
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import base, warm
 from slurmrest_toolkit.support.progress import Progress

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks import commands
 from benchmarks.commands import OURS, SINGLE
 from benchmarks.results import ROOT
-from slurmrest_toolkit.clusters.state import plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.images import base, packages, recipes, warm
 from slurmrest_toolkit.support.locks import state_directory
 

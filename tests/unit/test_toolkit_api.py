@@ -12,7 +12,8 @@ from slurmrest.auth import jwt
 
 import slurmrest_toolkit
 from slurmrest_toolkit.clusters import journals, lifecycle, remove, running, tokens
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

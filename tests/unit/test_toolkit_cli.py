@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmrest_toolkit.clusters import describe, lifecycle, running
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes, write_private
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, write_private
 from slurmrest_toolkit.clusters.tokens import header_file
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError

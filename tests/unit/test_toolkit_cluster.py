@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmrest_toolkit.clusters import describe, remove, running
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, Cluster, plan_nodes, write_private
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, Cluster, write_private
 from slurmrest_toolkit.clusters.tokens import header_file, token_file
 from slurmrest_toolkit.containers.engine import Container, Engine, EngineError
 from slurmrest_toolkit.support.errors import CannotRunError

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slurmrest_toolkit.clusters.state import Cluster, Machine, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, Machine
 from slurmrest_toolkit.nodes import inventory
 
 DIRECTORY = Path("/state dir/clusters/one-two")

@@ -8,8 +8,9 @@ import pytest
 
 from slurmrest_toolkit.clusters import lifecycle, remove, running
 from slurmrest_toolkit.clusters.journals import failure_directory
+from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.lifecycle import Request, Start
-from slurmrest_toolkit.clusters.state import Cluster, cluster_directory, load, plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster, cluster_directory, load
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import packages, warm
 from slurmrest_toolkit.images.recipes import Image

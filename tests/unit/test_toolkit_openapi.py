@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slurmrest_toolkit.clusters import running, tokens
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
 

@@ -16,7 +16,8 @@ from slurmrest.errors import InputError
 from slurmrest.rest.client import ClientError, Credentials
 
 from slurmrest_toolkit.clusters import rest, running, tokens
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.containers import engine as engines
 from slurmrest_toolkit.containers import find, namespace, needed, programs

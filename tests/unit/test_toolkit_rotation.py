@@ -8,7 +8,8 @@ import pytest
 
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import rotation, running, tokens
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.progress import Progress
 

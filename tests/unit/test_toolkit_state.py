@@ -1,4 +1,4 @@
-"""Names, layouts, and what is remembered on disk."""
+"""Names, and what is remembered on disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters import state
+from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import locked
 
@@ -26,7 +27,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cluster(name: str = "one", layout: str = "single", compute: int = 1) -> state.Cluster:
-    return state.Cluster(name, "24.11.5", layout, "podman", state.plan_nodes(name, layout, compute))
+    return state.Cluster(name, "24.11.5", layout, "podman", plan_nodes(name, layout, compute))
 
 
 @given(st.text())
@@ -43,76 +44,6 @@ def test_names_that_pass_are_safe_in_paths_and_container_names(name: str) -> Non
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="--name"):
         state.validate_name(name)
-
-
-def test_single_layout_has_everything_on_one_node() -> None:
-    (node,) = state.plan_nodes("x", "single", 1)
-    assert (node.name, node.container) == ("node1", "slurmrest-x-node1")
-    assert node.roles == ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]
-
-
-def test_split_layout_separates_the_rest_host() -> None:
-    nodes = state.plan_nodes("x", "split", 2)
-    assert [(node.name, node.roles) for node in nodes] == [
-        ("ctl", ["slurmctld"]),
-        ("db", ["slurmdbd"]),
-        ("rest", ["slurmrestd"]),
-        ("c1", ["slurmd"]),
-        ("c2", ["slurmd"]),
-    ]
-
-
-def test_ha_layout_has_two_controllers_with_one_state() -> None:
-    pair = cluster(layout="ha")
-    assert [(node.name, node.roles) for node in pair.nodes] == [
-        ("ctl1", ["slurmctld"]),
-        ("ctl2", ["slurmctld"]),
-        ("db", ["slurmdbd", "slurmd"]),
-        ("rest1", ["slurmrestd"]),
-        ("rest2", ["slurmrestd"]),
-    ]
-    assert [node.name for node in pair.nodes if pair.volumes_of(node)] == ["ctl1", "ctl2"]
-    assert pair.volumes_of(pair.controller) == {"slurmrest-one-state": "/var/lib/slurm/slurmctld"}
-    assert cluster().volumes_of(cluster().controller) == {}
-
-
-@pytest.mark.parametrize(
-    ("layout", "count", "names"),
-    [
-        ("single", 1, ["node1"]),
-        ("split", 1, ["rest"]),
-        ("split", 3, ["rest1", "rest2", "rest3"]),
-        ("ha", 1, ["rest1"]),
-        ("ha", None, ["rest1", "rest2"]),
-    ],
-)
-def test_rest_hosts_are_as_many_as_asked_for(layout: str, count: int | None, names: list[str]) -> None:
-    nodes = state.plan_nodes("x", layout, 1, count)
-    assert [node.name for node in nodes if "slurmrestd" in node.roles] == names
-    for number, node in enumerate(nodes):
-        node.rest_port = 40000 + number
-    one = state.Cluster("x", "", layout, "podman", nodes)
-    assert one.base_urls == [f"http://127.0.0.1:{node.rest_port}" for node in one.rest_nodes]
-    assert one.base_url == one.base_urls[0]
-
-
-@pytest.mark.parametrize(
-    ("layout", "count", "rest"),
-    [
-        ("single", 2, None),
-        ("single", 0, None),
-        ("split", 0, None),
-        ("split", 65, None),
-        ("ha", 2, None),
-        ("ring", 1, None),
-        ("single", 1, 2),
-        ("split", 1, 0),
-        ("ha", 1, 17),
-    ],
-)
-def test_layouts_that_are_refused(layout: str, count: int, rest: int | None) -> None:
-    with pytest.raises(InputError, match=r"--nodes|--layout|--rest-hosts"):
-        state.plan_nodes("x", layout, count, rest)
 
 
 def test_a_saved_cluster_comes_back_and_is_private() -> None:

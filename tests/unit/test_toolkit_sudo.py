@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from slurmrest_toolkit.clusters import journals
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.support import locks, sudo
 

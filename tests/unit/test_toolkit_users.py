@@ -10,7 +10,8 @@ import pytest
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters import logins, tokens, users
-from slurmrest_toolkit.clusters.state import Cluster, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from tests.unit.played_engine import PlayedEngine
 

@@ -14,7 +14,8 @@ from slurmrest.auth import jwt
 from slurmrest.verify.run import CHECKS, Report, Result
 
 from slurmrest_toolkit.clusters import prove
-from slurmrest_toolkit.clusters.state import Machine, Node, plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
+from slurmrest_toolkit.clusters.state import Machine, Node
 from slurmrest_toolkit.images import archive, carry, packages, recipes, warm
 from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED

@@ -12,11 +12,11 @@ from slurmrest.slurm.version import Version
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import controllers, gateway, logins, provider, rest, tokens, users
+from slurmrest_toolkit.clusters import controllers, gateway, layouts, logins, provider, rest, tokens, users
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
 from slurmrest_toolkit.clusters.running import owned, standing
-from slurmrest_toolkit.clusters.state import LAYOUTS, Cluster, check_conf, plan_nodes, validate_name
+from slurmrest_toolkit.clusters.state import Cluster, check_conf, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.containers.needed import for_building
@@ -45,7 +45,7 @@ class Request:
 
     name: str
     series: str | None = None
-    layout: str = LAYOUTS[0]
+    layout: str = layouts.LAYOUTS[0]
     compute_nodes: int = 1
     rest_hosts: int | None = None
     gateway: bool = False
@@ -70,7 +70,7 @@ class Request:
         Raises:
             InputError: there is no such layout.
         """
-        return plan_nodes(self.name, self.layout, self.compute_nodes, self.rest_hosts, gateway=self.gateway)
+        return layouts.plan_nodes(self.name, self.layout, self.compute_nodes, self.rest_hosts, gateway=self.gateway)
 
     def recipe(self, base_name: str) -> warm.Recipe:
         """Return what the warm images are made of, given the name of the base image."""

@@ -1,4 +1,4 @@
-"""A cluster as it is remembered on disk, and the layouts there are."""
+"""A cluster as it is remembered on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from slurmrest_toolkit.support.waiting import LONGEST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYOUTS = ("single", "split", "ha")
 GATEWAY = "slurmrest_gateway"
 """The role of a node with TLS in front of slurmrestd."""
 
@@ -27,9 +26,6 @@ DEFAULT_NAME = "default"
 
 STATE_SAVE_LOCATION = "/var/lib/slurm/slurmctld"
 """Where the roles have slurmctld keep its state; several controllers share it."""
-
-MOST_COMPUTE_NODES = 64
-MOST_REST_HOSTS = 16
 
 CLUSTER_LABEL = "slurmrest.cluster"
 NODE_LABEL = "slurmrest.node"
@@ -257,59 +253,3 @@ def choose(name: str | None) -> Cluster:
             "Start one: slurmrest cluster up",
         )
     return cluster
-
-
-def plan_nodes(
-    cluster: str, layout: str, compute_nodes: int, rest_hosts: int | None = None, *, gateway: bool = False
-) -> list[Node]:
-    """Return the nodes of a layout.
-
-    Args:
-        cluster: the cluster's name.
-        layout: ``single`` (everything on one node), ``split`` (controller, database, REST hosts, compute nodes), or
-            ``ha`` (two controllers that share their state, REST hosts, and one node of the database and of jobs).
-        compute_nodes: number of compute nodes; ``single`` and ``ha`` have one.
-        rest_hosts: number of REST hosts; None is two for ``ha`` and otherwise one.
-        gateway: whether the first of them is a gateway with TLS for all.
-
-    Raises:
-        InputError: the layout is unknown, or a number does not go with it.
-    """
-    if layout not in LAYOUTS:
-        raise InputError("--layout", layout, " or ".join(LAYOUTS))
-    if layout != "split" and compute_nodes != 1:
-        raise InputError("--nodes", compute_nodes, f"1 with --layout {layout}", remedy="Use --layout split.")
-    if not 1 <= compute_nodes <= MOST_COMPUTE_NODES:
-        raise InputError("--nodes", compute_nodes, f"1 to {MOST_COMPUTE_NODES}")
-    if layout == "single":
-        if rest_hosts not in {None, 1}:
-            raise InputError("--rest-hosts", rest_hosts, "1 with --layout single", remedy="Use --layout split.")
-        roles = {"node1": ["slurmctld", "slurmdbd", "slurmrestd", "slurmd"]}
-    else:
-        roles = {**_BEHIND[layout], **rest_roles(layout, rest_hosts)}
-        if layout == "split":
-            roles |= {f"c{number}": ["slurmd"] for number in range(1, compute_nodes + 1)}
-    if gateway:
-        first = next(name for name, groups in roles.items() if "slurmrestd" in groups)
-        roles[first] = [*roles[first], GATEWAY]
-    return [Node(name, groups, f"slurmrest-{cluster}-{name}") for name, groups in roles.items()]
-
-
-_BEHIND = {
-    "split": {"ctl": ["slurmctld"], "db": ["slurmdbd"]},
-    "ha": {"ctl1": ["slurmctld"], "ctl2": ["slurmctld"], "db": ["slurmdbd", "slurmd"]},
-}
-"""By layout, what is behind its REST hosts, but for compute nodes that are nothing else."""
-
-
-def rest_roles(layout: str, count: int | None) -> dict[str, list[str]]:
-    """Return the REST hosts of a layout: ``rest`` where it has one by default, otherwise ``rest1`` and so on.
-
-    Raises:
-        InputError: so many are not started.
-    """
-    if count is not None and not 1 <= count <= MOST_REST_HOSTS:
-        raise InputError("--rest-hosts", count, f"1 to {MOST_REST_HOSTS}")
-    if layout == "split" and count in {None, 1}:
-        return {"rest": ["slurmrestd"]}
-    return {f"rest{number}": ["slurmrestd"] for number in range(1, (count or 2) + 1)}

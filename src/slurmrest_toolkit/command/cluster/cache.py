@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.clusters import running
-from slurmrest_toolkit.clusters.state import plan_nodes
+from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.command.cluster.options import engine, kind
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK

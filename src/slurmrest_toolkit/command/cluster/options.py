@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, TypeAlias
 
-from slurmrest_toolkit.clusters.state import LAYOUTS
+from slurmrest_toolkit.clusters.layouts import LAYOUTS
 from slurmrest_toolkit.containers.needed import CHOICE, ENGINES
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, SUITES
 
