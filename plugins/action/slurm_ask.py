@@ -9,7 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.slurmrestd.spelling import read
-from ..plugin_utils.client import client_token
+from ..plugin_utils.client import client_token, client_told
 from ..plugin_utils.evidence import evidence_in
 from ..plugin_utils.minting import NoTokens, minted
 from ..plugin_utils.peer import result_on
@@ -39,6 +39,7 @@ class ActionModule(ActionBase):
         arguments["patience"] = cluster.patience
         arguments["token"], refused = self._token(arguments, cluster, variables)
         arguments["request_token"] = client_token(self._loader, arguments.get("request"))
+        arguments["told"] = client_told(arguments.get("request"), arguments["request_token"])
         try:
             result = result_on(self, variables["inventory_hostname"], MODULE, arguments, variables)
         except AnsibleConnectionFailure as error:

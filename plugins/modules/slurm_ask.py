@@ -49,6 +49,7 @@ options:
   patience: {description: Seconds during which a bad answer is asked for again., type: float, default: 5}
   token: {description: Token of root; given by the action plugin., type: str}
   request_token: {description: Token of that client; given by the action plugin., type: str}
+  told: {description: What the request and its token say by themselves; given by the action plugin., type: dict}
 attributes:
   check_mode: {support: full, description: Reads only.}
 author: slurmrest-toolkit contributors (!UNKNOWN)
@@ -87,7 +88,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
         token=Token(wanted["token"]) if wanted["token"] else None,
         accounting=wanted["accounting"],
         patience=wanted["patience"],
-        client=wanted["request"],
+        client={**wanted["request"], "told": wanted["told"]} if wanted["request"] else None,
         client_token=Token(wanted["request_token"]) if wanted["request_token"] else None,
         tls=Tls(cacert=wanted["tls_cacert"] or None, name=wanted["tls_name"] or ""),
     )
@@ -119,6 +120,7 @@ def main() -> None:
             "patience": {"type": "float", "default": 5},
             "token": {"type": "str", "no_log": True},
             "request_token": {"type": "str", "no_log": True},
+            "told": {"type": "dict"},
         },
         supports_check_mode=True,
     )

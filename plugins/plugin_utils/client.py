@@ -9,6 +9,7 @@ from ansible.errors import AnsibleError
 
 from ..module_utils.slurmrest.auth.bearer import Token, TokenError
 from ..module_utils.slurmrest.auth.claims import owner
+from ..module_utils.slurmrest.doctor.request import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,3 +37,12 @@ def client_users(loader: DataLoader, request: Mapping[str, Any] | None) -> list[
     except TokenError:
         named = ""
     return list(dict.fromkeys(filter(None, [(request or {}).get("user"), named])))
+
+
+def client_told(request: Mapping[str, Any] | None, token: str | None) -> dict[str, Any] | None:
+    """What a request says by itself; None without one. A token that is none is refused by the module, in its words."""
+    try:
+        given = Token(token) if token else None
+    except TokenError:
+        given = None
+    return told_of(str(request.get("path") or ""), given) if request else None

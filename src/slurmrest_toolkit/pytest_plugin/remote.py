@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest.command.token_options import token_from_file, user_in
-from slurmrest.rest import answers
+from slurmrest.rest.contents import slurm_version
 
 from slurmrest_toolkit.client import Client
 
@@ -72,7 +72,7 @@ class RemoteCluster:
             SlurmrestError: nothing answers.
         """
         (user,) = self.users.values()
-        return answers.slurm_version(user.client().get("ping").json()) or "unknown"
+        return slurm_version(user.client().get("ping").json()) or "unknown"
 
     @property
     def release(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from slurmrest.auth import jwt, keys
 from slurmrest.doctor import evidence as module
+from slurmrest.doctor import unit_states
 from slurmrest.facts import host
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED
@@ -57,7 +58,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_units_are_read_as_systemctl_shows_them(tools: Path) -> None:
     program(tools / "systemctl", f"cat <<'END'\n{SHOW}END")
-    shown = module._settled_units()
+    shown = unit_states.settled()
     assert shown["slurmrestd"]["sub"] == "auto-restart"
     assert shown["slurmrestd"]["restarts"] == 4
     assert shown["slurmrestd"]["age"] > 0
@@ -72,7 +73,7 @@ def test_units_are_read_as_systemctl_shows_them(tools: Path) -> None:
     [("", True), ("read unshare write", True), ("read write", False), ("~unshare", False), ("~reboot", True)],
 )
 def test_filters_of_system_calls_allow_what_they_list_or_deny_it(shown: str, lets: bool) -> None:
-    assert module._lets_unshare(shown) is lets
+    assert unit_states._lets_unshare(shown) is lets
 
 
 def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,15 +99,15 @@ def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_units_on_their_way_are_looked_at_again(fields: dict[str, Any], moving: bool) -> None:
-    assert module._moving({"sub": "running", "job": "", **fields}) is moving
+    assert unit_states._moving({"sub": "running", "job": "", **fields}) is moving
 
 
 def test_it_waits_for_a_unit_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     still = {"slurmctld": {"active": "activating", "sub": "start", "job": "", "age": 1.0}}
     there = {"slurmctld": {"active": "active", "sub": "running", "job": "", "age": 9.0}}
     answers = iter([still, still, there])
-    monkeypatch.setattr(module, "_units", lambda _slurmrestd: next(answers))
-    assert module._settled_units() == there
+    monkeypatch.setattr(unit_states, "look", lambda _slurmrestd: next(answers))
+    assert unit_states.settled() == there
 
 
 @root_only

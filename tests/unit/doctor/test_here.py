@@ -158,6 +158,8 @@ def test_a_clients_request_is_explained(host: Here, tmp_path: Path) -> None:
     words = ("--request", "get /slurm/v0.0.42/diag", "--user", "alice", "--token-file", str(file))
     command.run(arguments(*words))
     ((_, how),) = host.asked
+    told = how["client"].pop("told")
+    assert (told["version"], told["bad_characters"], told["token"]["jwt"]) == ("v0.0.42", [], True)
     assert how["client"] == {"method": "GET", "path": "/slurm/v0.0.42/diag", "user": "alice"}
     assert how["client_token"].reveal() == "e30.e30.b3RoZXI"
     assert host.wanted["users"] == ["alice"]

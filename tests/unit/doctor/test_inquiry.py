@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import bearer, jwt
 from slurmrest.doctor import inquiry
+from slurmrest.doctor.request import told_of
 from slurmrest.rest import client
 from slurmrest.rest.client import Response
 from slurmrest.rest.tls import Tls
@@ -76,14 +77,12 @@ def test_a_document_cannot_have_the_look_go_on_for_ever() -> None:
     ],
 )
 def test_characters_that_must_be_escaped(path: str, bad: list[str]) -> None:
-    found: dict[str, Any] = {"url": None, "diag": None}
-    assert (
-        inquiry._client(inquiry._Way(Tls()), found, {"method": "get", "path": path}, None, None)["bad_characters"]
-        == bad
-    )
+    assert told_of(path, None)["bad_characters"] == bad
 
 
 def ask(daemon: FakeSlurmrestd, given: bearer.Token | None, **more: Any) -> dict[str, Any]:
+    if "client" in more:
+        more["client"] = {**more["client"], "told": told_of(more["client"]["path"], more.get("client_token"))}
     with serving(daemon) as target:
         return inquiry.inquire([target.url], given, accounting=True, **more)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.doctor import evidence as module
-from slurmrest.doctor import munge, unit_evidence
+from slurmrest.doctor import munge, unit_evidence, unit_states
 from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
 from slurmrest.slurmrestd import running
@@ -166,7 +166,7 @@ def test_a_variable_that_sends_slurmctld_elsewhere_is_a_cause_where_there_is_tro
     ],
 )
 def test_the_variable_is_read_from_what_systemctl_shows(environment: str, path: str) -> None:
-    assert module._sent_to(environment) == path
+    assert unit_states._sent_to(environment) == path
 
 
 def test_a_configuration_that_is_not_there_is_one_cause_for_all_daemons_of_the_host() -> None:

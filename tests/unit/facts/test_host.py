@@ -648,7 +648,7 @@ def test_a_binary_that_was_replaced_shows_also_where_root_may_not_look(
                 raise PermissionError(path)
 
             # As for processes of others in a container without CAP_SYS_PTRACE.
-            monkeypatch.setattr("slurmrest.host.proc.os.readlink", refuse)
+            monkeypatch.setattr("slurmrest.host.private.os.readlink", refuse)
             if os.geteuid() == 0:
                 assert outdated(str(process.pid))
         finally:

@@ -13,6 +13,7 @@ import pytest
 from slurmrest.host import ports, programs, sockets
 from slurmrest.host import proc as processes
 from slurmrest.host import process as described
+from slurmrest.host.mapped import mapped, mapped_files
 
 from tests.unit.accounts import reachable
 
@@ -29,7 +30,7 @@ MAPS = """\
 
 
 def test_mapped_files_are_those_shared_and_read_only() -> None:
-    assert described.mapped_files(MAPS) == [
+    assert mapped_files(MAPS) == [
         {"path": "/var/lib/slurm/jwt/jwt_hs256.key", "inode": 2122292, "deleted": False},
         {"path": "/run/other key", "inode": 77, "deleted": True},
     ]
@@ -43,8 +44,9 @@ def test_a_process_tells_what_it_has_mapped_even_after_the_file_was_replaced(tmp
         (tmp_path / "new").write_bytes(b"y" * 32)
         (tmp_path / "new").rename(key)
         found = described.process(os.getpid())
+        files = mapped(os.getpid(), os.geteuid(), os.getegid())
     assert found is not None
-    assert {"path": str(key), "inode": inode, "deleted": True} in found["mapped"]
+    assert {"path": str(key), "inode": inode, "deleted": True} in (files or [])
     assert found["uid"] == os.geteuid()
     assert found["age"] >= 0
     assert found["environment"]["PATH"] == os.environ["PATH"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.rest import answers, job_answers
+from slurmrest.rest.contents import controllers, slurm_version
 from slurmrest.slurm.api_versions import API_VERSIONS, api_version
 
 any_json = st.recursive(
@@ -31,13 +32,13 @@ slurmish = st.recursive(
 @given(slurmish)
 def test_no_json_raises(payload: Any) -> None:
     assert all(isinstance(error.text, str) for error in answers.errors_of(payload))
-    assert isinstance(answers.slurm_version(payload), (str, type(None)))
+    assert isinstance(slurm_version(payload), (str, type(None)))
     served = answers.served_versions(payload)
     assert all(name.startswith("v") for name in served.slurm + served.slurmdb)
     assert isinstance(str(job_answers.job_status(payload)), str)
     assert all(isinstance(name, str) for name, _states in job_answers.nodes(payload))
     for api in API_VERSIONS.values():
-        assert all(isinstance(up, bool) for _host, up in answers.controllers(payload, api))
+        assert all(isinstance(up, bool) for _host, up in controllers(payload, api))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_errors_that_are_none_or_no_list() -> None:
     ],
 )
 def test_version(payload: Any, version: str | None) -> None:
-    assert answers.slurm_version(payload) == version
+    assert slurm_version(payload) == version
 
 
 def test_served_versions_are_sorted_by_number() -> None:
@@ -107,7 +108,7 @@ def test_served_versions_are_sorted_by_number() -> None:
 )
 def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
     payload = {"pings": [{"hostname": "a", **up}, {"hostname": "b", **down}, 7]}
-    assert answers.controllers(payload, api_version(api)) == (("a", True), ("b", False))
+    assert controllers(payload, api_version(api)) == (("a", True), ("b", False))
 
 
 def test_nodes() -> None:

@@ -24,6 +24,7 @@ from ..host import access, programs
 from ..host.access import describe
 from ..host.beyond import beyond
 from ..host.identity import account_facts
+from ..host.mapped import mapped
 from ..host.network import connect
 from ..host.page import page_status
 from ..host.proc import read_text
@@ -38,29 +39,15 @@ from ..slurm.version import columns_of
 from ..slurmrestd import unit_places
 from ..slurmrestd.address import DEFAULT_PORT
 from ..slurmrestd.spelling import read
-from ..systemd import show
-from . import logs, munge, surroundings, unit_evidence
+from . import logs, munge, surroundings, unit_evidence, unit_states
 from .fingerprint import fingerprint
+from .unit_states import DAEMONS, DATABASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..host.programs import Started
 
-DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
-DATABASES = ("mariadb", "mysql", "mysqld")
-UNITS = (*DAEMONS, "munge", *DATABASES)
-SETTLE_SECONDS = 12.0
-"""How long a unit that is on its way somewhere may take to get there."""
-
-YOUNG_SECONDS = 2.0
-"""A daemon that fails does so within this time after its start; younger ones are looked at again."""
-
-_PROPERTIES = (
-    "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
-    "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment"
-)
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _SAFE_VARIABLES = frozenset(("SLURM_CONF", "SLURMRESTD_LISTEN", "SLURMRESTD_SECURITY", "SLURM_DEBUG_FLAGS"))
 _ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
@@ -94,7 +81,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     """
     quick = options.get("quick") or False
     slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
-    units_now = _units(slurmrestd) if quick else _settled_units(slurmrestd)
+    units_now = unit_states.look(slurmrestd) if quick else unit_states.settled(slurmrestd)
     told_of = [] if quick else [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
     facts = dict(found or look(options))
     journals = {name: _journal(name, slurmrestd, facts) for name in told_of}
@@ -147,74 +134,6 @@ _LOG_KEYS = (("slurmctld", "slurm_conf", "slurmctldlogfile"), ("slurmdbd", "slur
 # --- units and processes ---------------------------------------------------------------------------------------------
 
 
-def _settled_units(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
-    """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        shown = _units(slurmrestd)
-        moving = [name for name, fields in shown.items() if _moving(fields)]
-        if not moving or time.monotonic() > deadline:
-            return shown
-        time.sleep(0.3)
-
-
-def _moving(fields: Mapping[str, Any]) -> bool:
-    """Whether a look in a moment could show something else: a job waits, or the daemon has only just started."""
-    if fields["sub"] == "auto-restart":
-        return False
-    between = fields["active"] in ("activating", "deactivating", "reloading")
-    return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
-
-
-def _units(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
-    names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
-    output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
-    found = {}
-    now = time.clock_gettime(time.CLOCK_MONOTONIC)
-    for unit, fields in show.by_unit(output).items():
-        name = names.get(unit)
-        if name is None:
-            continue
-        since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
-        entered = show.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
-        found[name] = {
-            "load": fields.get("LoadState", "not-found"),
-            "load_error": fields.get("LoadError", "").strip(),
-            "active": fields.get("ActiveState", "inactive"),
-            "sub": fields.get("SubState", "dead"),
-            "enabled": show.enabled(fields),
-            "result": fields.get("Result", ""),
-            "restarts": show.number(fields, "NRestarts"),
-            "restart": fields.get("Restart", "no"),
-            "pid": show.number(fields, "MainPID"),
-            "exit_code": fields.get("ExecMainCode", ""),
-            "exit_status": show.number(fields, "ExecMainStatus"),
-            "age": round(now - entered, 1) if entered else 0.0,
-            "started_once": show.number(fields, "ActiveEnterTimestampMonotonic") > 0,
-            "condition": fields.get("ConditionResult", "yes") == "yes",
-            "needs_reload": fields.get("NeedDaemonReload") == "yes",
-            "job": fields.get("Job", "").strip("0 "),
-            "fragment": fields.get("FragmentPath", ""),
-            "dropins": fields.get("DropInPaths", "").split(),
-            "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
-            "slurm_conf": _sent_to(fields.get("Environment", "")),
-            "frozen": fields.get("FreezerState", "running") != "running",
-        }
-    return found
-
-
-def _sent_to(environment: str) -> str:
-    """The SLURM_CONF of ``Environment=`` as systemctl shows it; empty without one."""
-    found = re.search(r'(?:^|\s)"?SLURM_CONF=([^\s"]+)', environment)
-    return found[1] if found else ""
-
-
-def _lets_unshare(system_calls: str) -> bool:
-    """Whether SystemCallFilter= as systemctl shows it, the calls it allows or after ~ those it denies, lets unshare."""
-    denied, names = system_calls.startswith("~"), system_calls.lstrip("~").split()
-    return not names or ("unshare" in names) is not denied
-
-
 def _unshare() -> str:
     """Why no process of this host may unshare(2) what slurmrestd does; empty where it may. It is tried on our own."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_SYSVSEM) == 0:
@@ -234,6 +153,7 @@ def _process(pid: int) -> dict[str, Any] | None:
     """The process of a unit; of its environment the names, with the values of those that are known to be harmless."""
     found = process(pid)
     if found is not None:
+        found["mapped"] = mapped(pid, found["uid"], found["gid"])
         found["command"] = [redacted(word) for word in found["command"]]
         if found["environment"] is not None:
             found["environment"] = _safe(found["environment"])

@@ -19,6 +19,7 @@ from .diagnosis import diagnose
 from .evidence import gather
 from .inquiry import ADMINISTRATOR, inquire
 from .model import Cluster
+from .request import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +53,10 @@ class LocalRequest:
             raise InputError("--request", line, "METHOD and PATH, such as 'GET /slurmdb/v0.0.42/diag'")
         return cls(method.upper(), path, user, token)
 
-    def variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, Any]:
         """The same as data, without the token."""
-        return {"method": self.method, "path": self.path, "user": self.user}
+        told = told_of(self.path, self.token)
+        return {"method": self.method, "path": self.path, "user": self.user, "told": told}
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ document, and its token is tried on a URL that is known to work; it is repeated 
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..auth import bearer, claims
 from ..errors import InputError
 from ..redaction import redacted
 from ..rest import answers
@@ -30,15 +28,6 @@ TIMEOUT = 20.0
 
 PAUSE = 1.0
 
-URL_PATH = "A-Za-z0-9._~/-"
-URL_QUERY = "A-Za-z0-9._~+;-"
-"""What a path, and a name or value in a query, may hold unescaped, the same on every release; what else is ASCII is
-refused with 400, 404 or 500. Source: each punctuation mark was sent to the oldest, a middle and the newest release that
-distributions package."""
-
-_IN_PATH = re.compile(rf"[{URL_PATH}]|%[0-9A-Fa-f]{{2}}")
-_IN_QUERY = re.compile(rf"[{URL_QUERY}]|%[0-9A-Fa-f]{{2}}")
-_API_VERSION = re.compile(r"/slurm(?:db)?/(v\d+\.\d+\.\d+)(?:/|\Z)")
 _FINAL = (401, 403, 404)
 _MAX_WORDS = 200
 
@@ -62,7 +51,8 @@ def inquire(
         token: a good token of root; without one, only the listeners are asked.
         accounting: whether slurmdbd has to answer, too.
         patience: seconds during which a bad answer is asked for again: daemons that have just started need them.
-        client: a request that does not work for a client: ``method``, ``path`` and ``user`` (the user header).
+        client: a request that does not work for a client: ``method``, ``path``, ``user`` (the user header), and
+            ``told``, which is what it says by itself (:func:`.request.told_of`).
         client_token: the token it came with; None where it came without.
         tls: how to speak https: a token goes only to whom the certificate is for.
         held: of the addresses those that somebody else holds (:mod:`..slurmrestd.strangers`): no token goes there.
@@ -169,13 +159,13 @@ def _client(
 ) -> dict[str, Any]:
     """What is to be said about a client's request: its token, its user header, its URL and its method."""
     method, path, user = client["method"].upper(), client["path"], client.get("user") or ""
-    record: dict[str, Any] = {"method": method, "path": path, "user": user, "token": _inspected(token), "answer": None}
-    record["bad_characters"] = _bad_characters(path)
+    told = client["told"]
+    record: dict[str, Any] = {"method": method, "path": path, "user": user, "answer": None}
+    record.update(token=_with_seconds_left(told["token"]), bad_characters=told["bad_characters"])
     if document is not None:
         record["methods"] = _methods(document, path)
         record["twin"] = _twin(document, path)
-        version = _API_VERSION.match(path)
-        record["version"] = version[1] if version else None
+        record["version"] = told["version"]
     if token is not None and found["url"] is not None and found["diag"] is not None:
         name = user or (record["token"] or {}).get("user") or "nobody"
         try:
@@ -188,27 +178,13 @@ def _client(
     return record
 
 
-def _bad_characters(url: str) -> list[str]:
-    """Characters of a path and its query that slurmrestd wants escaped; a bare = is good once in each pair."""
-    path, _, query = url.partition("?")
-    bad = set(_IN_PATH.sub("", path))
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        bad |= set(_IN_QUERY.sub("", name)) | set(_IN_QUERY.sub("", value))
-    return sorted(bad)
-
-
-def _inspected(token: Token | None) -> dict[str, Any] | None:
-    """What a token says about itself; nothing of it that could be used to log in."""
-    if token is None:
-        return None
-    try:
-        seen = claims.inspect(token)
-    except bearer.TokenError as error:
-        return {"jwt": False, "words": error.message}
-    left = None if seen.expires is None else round(seen.expires - time.time(), 1)
-    told = {"jwt": True, "algorithm": seen.algorithm, "user": seen.user, "seconds_left": left}
-    return {**told, "expiry_fault": seen.expiry_fault}
+def _with_seconds_left(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a token says about itself, its time by the clock of this host."""
+    if told is None or "expires" not in told:
+        return dict(told) if told else None
+    expires = told["expires"]
+    left = None if expires is None else round(expires - time.time(), 1)
+    return {**{name: value for name, value in told.items() if name != "expires"}, "seconds_left": left}
 
 
 def _methods(document: Any, path: str) -> list[str]:

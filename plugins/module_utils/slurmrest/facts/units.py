@@ -6,11 +6,12 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ..host import proc as processes
 from ..host import process as described
 from ..host.access import describe
 from ..host.identity import group_name, owner_name
 from ..host.own import MARKER
+from ..host.private import link, private
+from ..host.proc import whose
 from ..host.reading import read_if_there, readable_text
 from ..host.trust import roots_alone
 from ..slurm.daemons import DAEMONS
@@ -72,10 +73,10 @@ def outdated(pid: str) -> bool:
         owner = os.stat(f"/proc/{pid}")
     except OSError:
         return False
-    found = processes.link(int(pid), "exe", owner.st_uid, owner.st_gid)
+    found = link(int(pid), "exe", owner.st_uid, owner.st_gid)
     if found is not None and found.endswith(GONE):
         return True
-    return replaced_library(processes.private(int(pid), "maps", owner.st_uid, owner.st_gid) or "")
+    return replaced_library(private(int(pid), "maps", owner.st_uid, owner.st_gid) or "")
 
 
 def replaced_library(maps: str) -> bool:
@@ -132,7 +133,7 @@ def adopted_of(
     directories = (posixpath.dirname(listener.path) for listener in process.listeners if listener.path)
     nobody = {"uid": None, "gid": None}
     kept, lost = adoption.found(process, slurm_user, {path: describe(path, nobody) for path in directories})
-    who = processes.whose(pid)
+    who = whose(pid)
     unproven = {} if who is not None and who[0] == 0 else _unproven(kept, stated)
     return {
         "adopted": {name: value for name, value in {**kept, **unproven}.items() if value},

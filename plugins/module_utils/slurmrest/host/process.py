@@ -6,13 +6,14 @@ import os
 import time
 from typing import Any
 
-from .proc import private, read_text
+from .private import private
+from .proc import read_text
 
 
 def process(pid: int) -> dict[str, Any] | None:
-    """One process: ids, age in seconds, command line, environment, and the files it has mapped to read and to share.
+    """One process: ids, age in seconds, command line and environment.
 
-    ``environment`` and ``mapped`` are None where nobody may look; the whole is None when the process is gone.
+    ``environment`` is None where nobody may look; the whole is None when the process is gone.
     """
     lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
     status = {name: value.split() for name, _, value in lines}
@@ -23,7 +24,6 @@ def process(pid: int) -> dict[str, Any] | None:
     uid, gid = int(status["Uid"][1]), int(status["Gid"][1])
     environment = private(pid, "environ", uid, gid)
     variables = (item.partition("=")[::2] for item in (environment or "").split("\0") if item)
-    maps = private(pid, "maps", uid, gid)
     return {
         "pid": pid,
         "uid": uid,
@@ -32,19 +32,4 @@ def process(pid: int) -> dict[str, Any] | None:
         "age": round(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 1),
         "command": [word for word in (read_text(f"/proc/{pid}/cmdline") or "").split("\0") if word],
         "environment": None if environment is None else dict(variables),
-        "mapped": None if maps is None else mapped_files(maps),
     }
-
-
-def mapped_files(maps: str) -> list[dict[str, Any]]:
-    """Files of a /proc/PID/maps that are mapped read-only and shared, as Slurm does with its keys.
-
-    ``deleted``: the path leads to another file by now, or to none.
-    """
-    found = {}
-    for line in maps.splitlines():
-        fields = line.split(None, 5)
-        if len(fields) == 6 and fields[1] == "r--s" and fields[5].startswith("/"):
-            path, deleted, _ = fields[5].partition(" (deleted)")
-            found[path] = {"path": path, "inode": int(fields[4]), "deleted": bool(deleted)}
-    return list(found.values())

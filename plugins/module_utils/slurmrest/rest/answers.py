@@ -1,4 +1,4 @@
-"""Reading what slurmrestd answers: errors, versions, controllers, nodes, jobs. Pure.
+"""Reading what slurmrestd answers: errors, and the API versions that are served. Pure.
 
 A verifier meets daemons that are broken, so nothing here trusts the shape of an answer: whatever JSON comes, a function
 returns what it found and never raises.
@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..slurm.api_versions import ApiVersion
-
 _PATH = re.compile(r"/*(slurm|slurmdb)/(v\d+\.\d+\.\d+)(?:/|\Z)")
-_RELEASE = re.compile(r"\d{2}\.\d{2}\.\d+\S*\Z")
 
 
 @dataclass(frozen=True)
@@ -85,16 +82,6 @@ def is_good(status: int, payload: Any) -> bool:
     return status == 200 and isinstance(payload, dict) and not errors_of(payload)
 
 
-def slurm_version(payload: Any) -> str | None:
-    """The release in ``meta``, such as YY.MM.PATCH; None when it is not there or not a version."""
-    meta = mapping(mapping(payload).get("meta"))
-    for key in ("slurm", "Slurm"):
-        words = text(mapping(meta.get(key)).get("release")).split()
-        if words and _RELEASE.match(words[-1]):
-            return words[-1]
-    return None
-
-
 def served_versions(document: Any) -> Served:
     """The API versions of an OpenAPI document, from its paths."""
     found: dict[str, set[str]] = {"slurm": set(), "slurmdb": set()}
@@ -103,14 +90,6 @@ def served_versions(document: Any) -> Served:
         if match:
             found[match[1]].add(match[2])
     return Served(*(tuple(sorted(found[kind], key=_version_key)) for kind in ("slurm", "slurmdb")))
-
-
-def controllers(payload: Any, api: ApiVersion) -> tuple[tuple[str, bool], ...]:
-    """The controllers of a ping answer: host name and whether slurmctld answered there."""
-    return tuple(
-        (text(ping.get("hostname")) or "?", ping.get(api.ping_key) == api.ping_up)
-        for ping in objects(mapping(payload).get("pings"))
-    )
 
 
 def _version_key(name: str) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from . import answers, causes
 from .answering import Answering, Table
 from .causes import Cause
 from .client import DEFAULT_TIMEOUT, MAX_LIST, ClientError, Credentials, Response, Target, request
+from .contents import slurm_version
 
 OPENAPI = "/openapi/v3"
 NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
@@ -298,7 +299,7 @@ class Session:
 
     def learn_version(self, payload: Any) -> None:
         """Take the Slurm version from an answer, once, and with it the row of the release table."""
-        version = answers.slurm_version(payload)
+        version = slurm_version(payload)
         if self.slurm_version is None and version is not None:
             self.slurm_version = version
             with contextlib.suppress(InputError):

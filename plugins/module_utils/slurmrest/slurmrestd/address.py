@@ -74,11 +74,6 @@ class Listener:
         return self.kind == "tcp" and (not self.host or (self.address is not None and self.address.is_unspecified))
 
     @property
-    def is_ipv6(self) -> bool:
-        """A TCP listener that names an IPv6 address."""
-        return isinstance(self.address, ipaddress.IPv6Address)
-
-    @property
     def is_loopback(self) -> bool:
         """A TCP listener that only this host can reach."""
         return self.kind == "tcp" and self.address is not None and self.address.is_loopback

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..systemd.unit_files import Place
 from . import address, spelling
-from .unit import Option, Word, command_line
+from .unit import Option, argv_of
 
 NOTE = "# slurmrest.toolkit keeps of the service that ran here before: "
 """Start of the line in our drop-in; variables of the roles as one JSON object follow."""
@@ -42,12 +41,12 @@ class Process:
     @property
     def options(self) -> list[Option]:
         """Its options."""
-        return command_line([Word(word, Place("", 0)) for word in self.argv])[0]
+        return argv_of(self.argv)[0]
 
     @property
     def listeners(self) -> list[address.Listener]:
         """What it was told to bind, in the order in which it does that, each once."""
-        words = [word.text for word in command_line([Word(word, Place("", 0)) for word in self.argv])[1]]
+        words = [word.text for word in argv_of(self.argv)[1]]
         return bound([*self.environment.get("SLURMRESTD_LISTEN", "").split(","), *words])
 
     @property

@@ -39,6 +39,11 @@ class Conflict:
     reason: str
 
 
+def names_ipv6(listener: Listener) -> bool:
+    """Whether it names one IPv6 address."""
+    return isinstance(listener.address, ipaddress.IPv6Address) and not listener.is_any
+
+
 def parse(text: object, variable: str = VARIABLE) -> Listener:
     """Read a listener in the portable spelling.
 
@@ -170,9 +175,7 @@ def _conflict(first: Listener, second: Listener) -> str | None:
     if first.host == second.host or (one is not None and one == two):
         return "they are the same address"
     for any_, other in ((first, second), (second, first)):
-        if any_.is_any and not (
-            any_.address is not None and any_.address.version == 4 and other.is_ipv6 and not other.is_any
-        ):
+        if any_.is_any and not (any_.address is not None and any_.address.version == 4 and names_ipv6(other)):
             return f"{any_} takes port {any_.port} of every address, so {other} cannot be bound"
     return None
 

@@ -309,7 +309,7 @@ def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: HostFa
     for owner, ports in _slurm_ports(facts):
         if listener.port in ports:
             yield Problem(LISTEN, str(listener), f"a port that is not {owner}'s", f"{owner} is {_spoken(ports)}")
-    if listener.is_ipv6 and not listener.is_any and _release_value(facts, "ipv6_by_config") and _no_ipv6(facts):
+    if listeners.names_ipv6(listener) and _release_value(facts, "ipv6_by_config") and _no_ipv6(facts):
         reason = "this release binds IPv6 addresses only with CommunicationParameters=EnableIPv6 in slurm.conf"
         yield Problem(LISTEN, str(listener), "an IPv4 address, or [::]:port", reason)
     if listener.is_tls:

@@ -8,17 +8,15 @@ account, listeners, options and variables. Values that may be secrets are never 
 from __future__ import annotations
 
 import glob
-import grp
 import os
 import posixpath
-import pwd
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from ..host import process as described
-from ..host.reading import read_if_there
+from ..host.identity import group_name, owner_name
+from ..host.reading import names_in, read_if_there
 from ..systemd import environment_files
-from ..systemd.unit_files import Place
 from . import adoption, unit_places
 from . import unit as units
 
@@ -123,12 +121,12 @@ def _found(
 
 def _options(command: Sequence[str]) -> dict[str, str]:
     """The options of a command line that are compared; of one that is given twice the last counts."""
-    options = units.command_line([units.Word(word, Place("", 0)) for word in command])[0]
+    options = units.argv_of(command)[0]
     return {option.flag: environment_files.shown(option.flag, option.value or "") for option in options}
 
 
 def _listeners(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    words = units.command_line([units.Word(word, Place("", 0)) for word in command])[1]
+    words = units.argv_of(command)[1]
     texts: Iterable[str] = [*environment.get("SLURMRESTD_LISTEN", "").split(","), *(word.text for word in words)]
     return [str(item) for item in adoption.bound(texts)]
 
@@ -136,16 +134,9 @@ def _listeners(command: Sequence[str], environment: Mapping[str, str]) -> list[s
 def _identity(
     process: Mapping[str, Any], ours: units.EffectiveUnit, all_files: units.EffectiveUnit
 ) -> Iterator[Difference]:
-    accounts: tuple[tuple[str, str, Callable[[int], str]], ...] = (
-        ("User", "uid", lambda number: pwd.getpwuid(number).pw_name),
-        ("Group", "gid", lambda number: grp.getgrgid(number).gr_name),
-    )
-    for key, field, name_of in accounts:
+    for key, field, name_of in (("User", "uid", owner_name), ("Group", "gid", group_name)):
         wanted, number = ours.last(key), process[field]
-        try:
-            name = name_of(number)
-        except KeyError:
-            name = str(number)
+        name = name_of(number)
         if wanted and wanted not in (name, str(number)):
             values = all_files.setting(key).values
             place = str(values[-1].origin) if values and all_files.last(key) in (name, str(number)) else NOWHERE
@@ -181,7 +172,7 @@ def unit_files(names: Sequence[str]) -> tuple[str, list[str]]:
     fragments = (f"{directory}/{name}" for name in names for directory in unit_places.UNIT_PATHS)
     fragment = next((path for path in fragments if os.path.lexists(path)), "")
     dropins = (
-        f"{directory}/{name}" for directory in unit_places.dropin_directories(names) for name in _names(directory)
+        f"{directory}/{name}" for directory in unit_places.dropin_directories(names) for name in names_in(directory)
     )
     return fragment, unit_places.order_dropins(dropins)
 
@@ -194,10 +185,3 @@ def our_dropin(names: Sequence[str]) -> str:
 def glob_files(pattern: str) -> list[str]:
     """The files of a pattern, or itself where there are none, as systemd takes an ``EnvironmentFile=``."""
     return sorted(glob.glob(pattern)) or [pattern]
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []

@@ -182,6 +182,11 @@ def command_line(words: Sequence[Word]) -> tuple[list[Option], list[Word]]:
     return options, positional
 
 
+def argv_of(words: Iterable[str]) -> tuple[list[Option], list[Word]]:
+    """The same of a process, whose words are in no file."""
+    return command_line([Word(word, Place("", 0)) for word in words])
+
+
 def effective(
     fragment: str | None,
     dropins: Iterable[str],

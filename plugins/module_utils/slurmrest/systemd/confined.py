@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..host import proc as processes
 from ..host import programs
+from ..host.private import link, private
 from . import show
 from .security import HostSecurity, security
 
@@ -141,8 +142,8 @@ def _process(pid: int) -> ConfinedProcess:
     lines = (line.partition(":") for line in (processes.read_text(f"/proc/{pid}/status") or "").splitlines())
     status = {name: value.strip() for name, _, value in lines}
     ids = {name: int(status[name].split()[1]) for name in ("Uid", "Gid") if name in status}
-    seen = processes.private(pid, "mountinfo", ids.get("Uid", 0), ids.get("Gid", 0))
-    links = {kind: processes.link(pid, f"ns/{kind}", ids.get("Uid", 0), ids.get("Gid", 0)) for kind in _NAMESPACES}
+    seen = private(pid, "mountinfo", ids.get("Uid", 0), ids.get("Gid", 0))
+    links = {kind: link(pid, f"ns/{kind}", ids.get("Uid", 0), ids.get("Gid", 0)) for kind in _NAMESPACES}
     label = (processes.read_text(f"/proc/{pid}/attr/current") or "").strip("\0\n ")
     mounted = {path: mount for path, mount in mounts(seen or "").items() if path in PLACES}
     return ConfinedProcess(status, {kind: link for kind, link in links.items() if link}, mounted, label)

@@ -20,7 +20,8 @@ from ..errors import InputError, SlurmrestError
 from ..host.borrowed import as_account
 from ..host.child import holds_for
 from ..host.places import read
-from ..host.proc import link, private, whose
+from ..host.private import link, private
+from ..host.proc import whose
 from ..host.process import process
 from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site

@@ -9,6 +9,7 @@ from typing import Any
 from ..rest import answers
 from ..rest.causes import Cause
 from ..rest.client import ClientError
+from ..rest.contents import controllers
 from ..rest.session import NONE, OPENAPI, Failed, Outcome, Session, payload_of
 from .check import Check
 
@@ -59,7 +60,7 @@ def _api_versions(session: Session) -> Outcome:
     session.assume(served)
     with session.aside(), contextlib.suppress(ClientError):
         # First of all: as long as no controller is in charge, what needs one is waited for in vain.
-        session.controllers = answers.controllers(payload_of(session.ask(session.url("ping"))), session.api)
+        session.controllers = controllers(payload_of(session.ask(session.url("ping"))), session.api)
     with session.aside(), contextlib.suppress(ClientError):
         session.learn_version(payload_of(session.ask(session.url("diag"))))
     return Outcome(True, _versions_detail(session))
@@ -110,7 +111,7 @@ def _slurmdb_diag(session: Session) -> Outcome:
 
 def _ping(session: Session) -> Outcome:
     """Of several controllers one is enough, which is a warning: the cluster works."""
-    found = answers.controllers(session.good(session.url("ping")), session.api)
+    found = controllers(session.good(session.url("ping")), session.api)
     up, down = ([host for host, answers_there in found if answers_there is wanted] for wanted in (True, False))
     if not found or (down and not (up and session.passed("slurm-diag"))):
         raise Failed(

@@ -1,0 +1,98 @@
+"""How systemd has the units of Slurm's daemons, and of those that they need. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..host import programs
+from ..slurmrestd import unit_places
+from ..systemd import show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
+DATABASES = ("mariadb", "mysql", "mysqld")
+UNITS = (*DAEMONS, "munge", *DATABASES)
+SETTLE_SECONDS = 12.0
+"""How long a unit that is on its way somewhere may take to get there."""
+
+YOUNG_SECONDS = 2.0
+"""A daemon that fails does so within this time after its start; younger ones are looked at again."""
+
+_PROPERTIES = (
+    "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
+    "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
+    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment"
+)
+
+
+def settled(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
+    """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        shown = look(slurmrestd)
+        moving = [name for name, fields in shown.items() if _moving(fields)]
+        if not moving or time.monotonic() > deadline:
+            return shown
+        time.sleep(0.3)
+
+
+def _moving(fields: Mapping[str, Any]) -> bool:
+    """Whether a look in a moment could show something else: a job waits, or the daemon has only just started."""
+    if fields["sub"] == "auto-restart":
+        return False
+    between = fields["active"] in ("activating", "deactivating", "reloading")
+    return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
+
+
+def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
+    """State of the units, by the names of the daemons."""
+    names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
+    output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
+    found = {}
+    now = time.clock_gettime(time.CLOCK_MONOTONIC)
+    for unit, fields in show.by_unit(output).items():
+        name = names.get(unit)
+        if name is None:
+            continue
+        since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
+        entered = show.number(fields, f"{since}EnterTimestampMonotonic") / 1e6
+        found[name] = {
+            "load": fields.get("LoadState", "not-found"),
+            "load_error": fields.get("LoadError", "").strip(),
+            "active": fields.get("ActiveState", "inactive"),
+            "sub": fields.get("SubState", "dead"),
+            "enabled": show.enabled(fields),
+            "result": fields.get("Result", ""),
+            "restarts": show.number(fields, "NRestarts"),
+            "restart": fields.get("Restart", "no"),
+            "pid": show.number(fields, "MainPID"),
+            "exit_code": fields.get("ExecMainCode", ""),
+            "exit_status": show.number(fields, "ExecMainStatus"),
+            "age": round(now - entered, 1) if entered else 0.0,
+            "started_once": show.number(fields, "ActiveEnterTimestampMonotonic") > 0,
+            "condition": fields.get("ConditionResult", "yes") == "yes",
+            "needs_reload": fields.get("NeedDaemonReload") == "yes",
+            "job": fields.get("Job", "").strip("0 "),
+            "fragment": fields.get("FragmentPath", ""),
+            "dropins": fields.get("DropInPaths", "").split(),
+            "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
+            "slurm_conf": _sent_to(fields.get("Environment", "")),
+            "frozen": fields.get("FreezerState", "running") != "running",
+        }
+    return found
+
+
+def _sent_to(environment: str) -> str:
+    """The SLURM_CONF of ``Environment=`` as systemctl shows it; empty without one."""
+    found = re.search(r'(?:^|\s)"?SLURM_CONF=([^\s"]+)', environment)
+    return found[1] if found else ""
+
+
+def _lets_unshare(system_calls: str) -> bool:
+    """Whether SystemCallFilter= as systemctl shows it, the calls it allows or after ~ those it denies, lets unshare."""
+    denied, names = system_calls.startswith("~"), system_calls.lstrip("~").split()
+    return not names or ("unshare" in names) is not denied
