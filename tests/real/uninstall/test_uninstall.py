@@ -41,11 +41,11 @@ def look(site: LiveCluster) -> list[str]:
 
 
 def changes(play: Play) -> list[tuple[str, str]]:
-    """Return what changed as (task, host), in order."""
+    """Return what changed as (task, host): tasks in order, the hosts of each by name, for they work side by side."""
     found = []
     for block in re.split(r"^(?=TASK \[)", play.output, flags=re.MULTILINE):
         name = TASK.match(block)
-        found += [(name[1], host) for host in CHANGED.findall(block)] if name else []
+        found += [(name[1], host) for host in sorted(CHANGED.findall(block))] if name else []
     return found
 
 
