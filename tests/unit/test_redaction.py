@@ -110,6 +110,12 @@ def test_no_token_passes(line: str) -> None:
         "https://slurm:p/hunter2@db",
         "get https://a:hunter2@one, https://b:hunter2@two",
         "https://idp.example.org/keys?access_token=hunter2",
+        # Passwords that begin like what is none.
+        "StoragePass=no!hunter2",
+        "StoragePass=yes/hunter2",
+        "password: none+hunter2",
+        'MYSQL_PASSWORD="true)hunter2"',
+        "token=null;hunter2",
     ],
 )
 def test_no_password_passes(line: str) -> None:

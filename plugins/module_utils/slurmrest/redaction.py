@@ -33,12 +33,13 @@ _SEPARATES = re.compile(r"[:=,'\"\]]|value", re.IGNORECASE)
 # A backslash at the end of a line continues it, as in slurm.conf and unit files.
 _REST = re.compile(r"(?:\\\n|[^\n])*")
 _HARMLESS = re.compile(
-    rf"[^\S\n]*(?:\Z|\n|{re.escape(REDACTED)}|(?:yes|no|daemon|true|false|none|null|\(unset\))(?![\w.@$-]))",
+    rf"[^\S\n]*(?:\Z|\n|{re.escape(REDACTED)}|(?:yes|no|daemon|true|false|none|null|\(unset\))"
+    r"(?=[])}'\",;.]{0,8}(?:\s|\Z)))",
     re.IGNORECASE,
 )
-"""What stands behind such a name and is no secret: `(using password: YES)` of MariaDB, `SLURM_JWT=daemon`."""
+"""What is no secret behind such a name: `(using password: YES)` of MariaDB, `SLURM_JWT=daemon`."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 """What a terminal would obey: of others' words only line breaks and tabs get there."""
 
 ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
@@ -61,7 +62,7 @@ def redacted(text: str) -> str:
     Line breaks stay, so that the lines of a file keep their numbers where no secret goes over several of them. What is
     redacted already stays as it is.
     """
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     text = _PEM.sub(REDACTED, text)
     text = _without(text, secret_spans(text))
     text = ADDRESS.sub(_without_login, text)

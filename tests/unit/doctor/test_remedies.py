@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shlex
 import subprocess
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -127,3 +128,10 @@ def test_a_report_says_what_is_for_people() -> None:
     assert finding.by_hand
     assert f"by hand: {finding.by_hand}" in render_text(judge(evidence("port-taken")).as_dict())
     assert "by hand:" not in render_text(judge(evidence("account-root")).as_dict())
+
+
+def test_no_part_of_a_report_commands_the_terminal() -> None:
+    """Paths and values may be SlurmUser's, who could have root's terminal show other words than these."""
+    odd = "/etc/\x1b[2J"
+    finding = Finding("id", "title", odd, [odd], [odd], f"See {odd}.", "", "page", "node1", passing=False)
+    assert "\x1b" not in render_text({**judge(evidence()).as_dict(), "findings": [asdict(finding)]})

@@ -913,9 +913,17 @@ def _link(path: Path) -> None:
     path.symlink_to(target)
 
 
+def _other_name(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    target.write_text("what only root may read\n")
+    path.unlink()
+    path.hardlink_to(target)
+
+
 @pytest.mark.parametrize(
     ("spoil", "ok", "words"),
     [
+        (_other_name, None, "cannot be read from here: not a regular file of one name"),
         (lambda path: path.write_text("profile says hello\n"), False, "instead of"),
         (lambda path: path.unlink(), None, "cannot be read from here: No such file or directory"),
         (_link, None, "cannot be read from here"),

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..redaction import redacted
+from ..redaction import CONTROL, redacted
 from .remedies import addressed, for_people
 from .rules_behind import RULES as BEHIND
 from .rules_cluster import RULES as CLUSTER
@@ -77,9 +77,11 @@ class Finding:
     passing: bool
 
     def __post_init__(self) -> None:
-        # Both quote logs, files and answers.
+        # All quote logs, files and answers.
         object.__setattr__(self, "cause", redacted(self.cause))
         object.__setattr__(self, "evidence", [redacted(text) for text in self.evidence])
+        object.__setattr__(self, "consequences", [redacted(text) for text in self.consequences])
+        object.__setattr__(self, "remedy", CONTROL.sub("\N{REPLACEMENT CHARACTER}", self.remedy))
 
 
 @dataclass(frozen=True)

@@ -206,11 +206,12 @@ def _pauses(deadline: float) -> Iterator[float]:
 
 
 def take_output(path: str) -> str:
-    """Read a small file that the job left, and remove it where we may; no symbolic links. Raises OSError."""
+    """Read a small file that the job left, and remove it where we may; no links, symbolic or hard. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "not a regular file")
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise OSError(0, "not a regular file of one name")
         found = stream.read(_MAX_OUTPUT).decode("utf-8", "replace")
     with contextlib.suppress(OSError):
         Path(path).unlink()
