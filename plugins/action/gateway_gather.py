@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ..plugin_utils.action import Action
 from ..plugin_utils.evidence import evidence_in
 
 MODULE = "slurmrest.toolkit.gateway_gather"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what the module says; nothing of a host that could not be looked at."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
-        arguments = dict(self._task.args)
-        own = evidence_in(variables.get(arguments.get("evidence") or ""))
+        own = evidence_in(self.variables.get(arguments.get("evidence") or ""))
         if not own:
             return {"changed": False, "gateway": None, "taken": None}
         loaded = (own["facts"][conf]["jwks"] for conf in ("slurm_conf", "slurmdbd_conf"))
-        arguments["jwks"] = next(filter(None, loaded), "")
-        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
-        return result
+        return self.module(MODULE, {**arguments, "jwks": next(filter(None, loaded), "")})

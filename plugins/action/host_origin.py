@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ..plugin_utils.action import Action
 from ..plugin_utils.restarting import RESTARTING
 
 ORIGIN = "slurmrest.toolkit.host_origin"
 FORMER = "slurmrest.toolkit.host_former"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what was done, or what would be in check mode."""
-        super().run(tmp, task_vars)
-        result: dict[str, Any] = self._execute_module(module_name=ORIGIN, task_vars=task_vars)
+        result = self.module(ORIGIN, arguments)
         names = result.pop("remembered", [])
         if not names:
             return result
         done: dict[str, Any] = {"changed": False}
         for name in names:
-            arguments = {"name": name, **RESTARTING}
-            brought = self._execute_module(module_name=FORMER, module_args=arguments, task_vars=task_vars)
+            brought = self.module(FORMER, {"name": name, **RESTARTING})
             if brought.get("failed"):
                 return {**brought, "changed": done["changed"] or brought.get("changed", False)}
             done = _together(done, brought)

@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.transaction.comparison import Applied
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
 from ..module_utils.slurmrest.transaction.seen import SECONDS, NotSeen, Seen
+from ..plugin_utils.action import Action
 from ..plugin_utils.peer import result_on
 from ..plugin_utils.restarting import RESTARTING
 
@@ -25,27 +25,24 @@ LOOK = "slurmrest.toolkit.host_transaction"
 CHANGE = "slurmrest.toolkit.host_change"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what was done, or what would be in check mode."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
-        sight, asks = self._task.args.pop("sight", None), self._task.args.pop("asks", True)
-        facts = variables.get("ansible_facts", {}).get("slurmrest", {})
+        sight, asks = arguments.pop("sight", None), arguments.pop("asks", True)
+        self._task.args = arguments  # no host is told what was seen of it
+        facts = self.variables.get("ansible_facts", {}).get("slurmrest", {})
         known = self._settled(sight, facts) if sight else None
         if known:
             return {**result(Applied()), "seen": sight["digest"]}
         if not boolean(asks):
             return {**result(Applied()), "seen": ""}
         if known is None and not self._starts(facts):
-            found = self._run(LOOK, variables)
+            found = self._run(LOOK, arguments)
             if found.pop("settled", True):
                 return found
-        return self._run(CHANGE, variables, RESTARTING)
+        return self._run(CHANGE, {**arguments, **RESTARTING})
 
     def _settled(self, sight: Mapping[str, Any], facts: Mapping[str, Any]) -> bool | None:
         """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since.
@@ -56,8 +53,7 @@ class ActionModule(ActionBase):
             return None
         if self._task.args.get("set_aside"):
             return None  # what is to be done depends on what these files hold
-        validate: Any = self.validate_argument_spec  # which has no types
-        _, arguments = validate(argument_spec=ARGUMENTS)
+        arguments = self.validated(ARGUMENTS)
         try:
             return Seen(**wanted(arguments), sight=sight).settled()
         except NotSeen:
@@ -74,13 +70,11 @@ class ActionModule(ActionBase):
             for service in self._task.args.get("services") or ()
         )
 
-    def _run(self, module: str, variables: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _run(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run a module on the task's host, in private where a file is for few."""
-        arguments = {**self._task.args, **(more or {})}
-        if any(map(_is_for_few, self._task.args.get("files") or ())):
-            return result_on(self, variables["inventory_hostname"], module, arguments, variables)
-        found: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
-        return found
+        if any(map(_is_for_few, arguments.get("files") or ())):
+            return result_on(self, self.here, module, arguments, self.variables)
+        return self.module(module, arguments)
 
 
 def _is_for_few(file: dict[str, Any]) -> bool:

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..module_utils.slurmrest.rotation.order import BAR_SECONDS, Conductor, RotationFailed, RotationOptions
 from ..module_utils.slurmrest.slurm.releases import RELEASES
 from ..module_utils.slurmrest.slurmrestd.listeners import parse
 from ..module_utils.slurmrest.slurmrestd.unit_places import unit_names
-from ..plugin_utils.facts import MODULE as FACTS_MODULE
+from ..plugin_utils.action import Action, given
+from ..plugin_utils.facts import looking
 from ..plugin_utils.peer import result_on
 from ..plugin_utils.restarting import RESTARTING
 from ..plugin_utils.standby import nobody_standing_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
 
 MODULE = "slurmrest.toolkit.key_rotation"
 WATCH_MODULE = "slurmrest.toolkit.token_watch"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run C(look) on the task's own host, and lead from the primary controller otherwise."""
-        self._variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, self._variables)
-        arguments = dict(self._task.args)
-        here = self._variables["inventory_hostname"]
         if arguments.get("step") not in ("prepare", "rotate"):
             if arguments.get("step") == "look":
-                arguments.update(self._known(here, arguments.get("slurm_conf")))
-            return result_on(self, here, MODULE, arguments, self._variables)
-        self._user = {"user": arguments["user"]} if arguments.get("user") else {}
+                arguments.update(self._known(self.here, arguments))
+            return result_on(self, self.here, MODULE, arguments, self.variables)
+        self._user = given(arguments, ["user"])
         self._rest_host = arguments.get("rest_host") or ""
         # The unit of an instance says where its slurm.conf is, which is not where the primary controller has it.
-        asked_by = "instance" if arguments.get("instance") else "slurm_conf"
-        self._asked = {asked_by: arguments[asked_by]} if arguments.get(asked_by) else {}
+        self._asked = given(arguments, ["instance"]) or given(arguments, ["slurm_conf"])
         self._tokens: dict[str, str] = {}
         self._service: dict[str, Any] = {}
-        self._primary = arguments.get("primary") or here
+        self._primary = arguments.get("primary") or self.here
         if not self._rest_host:
             return {"failed": True, "msg": "The group slurmrestd is empty: without a REST host nothing can be proven."}
         without = arguments.get("without") or []
@@ -57,7 +54,7 @@ class ActionModule(ActionBase):
             self._watch,
             Display().display,
             without=without,
-            alone=lambda hosts: nobody_standing_by(self, hosts, self._variables, left),
+            alone=lambda hosts: nobody_standing_by(self, hosts, self.variables, left),
         )
         return _with_what_is_left(self._led(conductor, arguments), left)
 
@@ -98,7 +95,7 @@ class ActionModule(ActionBase):
     def _call(self, host: str, step: str, arguments: Any) -> dict[str, Any]:
         """Run a step of the rotation on a host, with what that host itself was looked at with."""
         look = self._task.args["hosts"][host]
-        given = {
+        told = {
             **look["own"],
             **self._user,
             "components": look["components"],
@@ -108,10 +105,10 @@ class ActionModule(ActionBase):
             "step": step,
         }
         if "daemons" in arguments:
-            given.update(daemons=look["own"]["daemons"], switch=arguments["daemons"])
+            told.update(daemons=look["own"]["daemons"], switch=arguments["daemons"])
         if step == "look":
-            given.update(self._known(host, given.get("slurm_conf")))
-        result = self._result(host, MODULE, given)
+            told.update(self._known(host, told))
+        result = self._result(host, MODULE, told)
         found: dict[str, Any] = result.get("look", result)
         return found
 
@@ -121,19 +118,17 @@ class ActionModule(ActionBase):
             self._tokens = self._call(self._primary, "sign", {})["tokens"]
             return {}
         self._service = self._service or self._seen()
-        given = {**self._user, **self._service, **self._tokens, "step": step}
-        result = self._result(self._rest_host, WATCH_MODULE, given)
+        told = {**self._user, **self._service, **self._tokens, "step": step}
+        result = self._result(self._rest_host, WATCH_MODULE, told)
         found: dict[str, Any] = result.get("measurement") or result.get("paths") or {}
         return found
 
-    def _known(self, host: str, slurm_conf: str | None) -> dict[str, Any]:
-        """What a host is told for its look: its facts as of now, and what decides about restarts."""
-        where = {"slurm_conf": slurm_conf} if slurm_conf else {}
-        return {"facts": with_release(self._facts(host, where)), **RESTARTING}
+    def _known(self, host: str, told: dict[str, Any]) -> dict[str, Any]:
+        """What a host is told for its look besides: its facts as of now, and what decides about restarts."""
+        return {"facts": self._facts(host, given(told, ["slurm_conf"])), **RESTARTING}
 
-    def _facts(self, host: str, where: dict[str, Any]) -> dict[str, Any]:
-        result = self._result(host, FACTS_MODULE, {**where, "columns": columns()})
-        facts: dict[str, Any] = result["ansible_facts"]["slurmrest"]
+    def _facts(self, host: str, where: dict[str, Any]) -> HostFacts:
+        facts: HostFacts = _answer(host, lambda: looking(self, where, host))["ansible_facts"]["slurmrest"]
         return facts
 
     def _seen(self) -> dict[str, Any]:
@@ -151,13 +146,18 @@ class ActionModule(ActionBase):
         }
 
     def _result(self, host: str, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        try:
-            result = result_on(self, host, module, arguments, self._variables)
-        except AnsibleError as error:
-            raise SlurmrestError(f"{host} cannot be reached: {error}") from error
-        if result.get("failed"):
-            raise SlurmrestError(f"{host}: {result.get('msg', 'failed without a message')}")
-        return result
+        return _answer(host, lambda: result_on(self, host, module, arguments, self.variables))
+
+
+def _answer(host: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a host answers. Raises SlurmrestError where it does not, or with its words where it fails."""
+    try:
+        result = ask()
+    except AnsibleError as error:
+        raise SlurmrestError(f"{host} cannot be reached: {error}") from error
+    if result.get("failed"):
+        raise SlurmrestError(f"{host}: {result.get('msg', 'failed without a message')}")
+    return result
 
 
 def _with_what_is_left(result: dict[str, Any], left: list[str]) -> dict[str, Any]:

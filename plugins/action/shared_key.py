@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
+from ..plugin_utils.action import Action
 from ..plugin_utils.peer import result_on, succeeded
 from ..plugin_utils.restarting import RESTARTING
 
@@ -18,15 +18,12 @@ OWN = ("source", "source_path", "supplied", "source_named_by")
 """Parameters that are read here."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Give the key of ``source`` (or of the controller's file ``supplied``) to the module on the task's host."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run the module on the source first, then here."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
-        arguments = dict(self._task.args)
-        source = arguments.get("source") or variables["inventory_hostname"]
+        source = arguments.get("source") or self.here
         source_path = arguments.pop("source_path", None) or arguments["path"]
         source_named_by = arguments.pop("source_named_by", None) or ""
         supplied = arguments.get("supplied")
@@ -36,7 +33,7 @@ class ActionModule(ActionBase):
                 arguments["content"] = base64.b64encode(file.read_bytes()).decode()
             except OSError as error:
                 raise AnsibleError(f"supplied: the key {str(file)!r} cannot be read: {error.strerror}") from None
-        elif source != variables["inventory_hostname"]:
+        elif source != self.here:
             there = {
                 **arguments,
                 "path": source_path,
@@ -44,19 +41,19 @@ class ActionModule(ActionBase):
                 "fetch": True,
                 "services": [],
             }
-            fetched = succeeded(self._placed(source, there, variables), f"{LOOK} on {source}")
+            fetched = succeeded(self._placed(source, there), LOOK, source)
             if self._task.check_mode and fetched.get("changed"):
                 # The source would make its key in the real run: there is nothing to compare with yet.
                 return {"changed": True, "replaced": False, "restarted": []}
             arguments["content"] = fetched["content"]
-        result = self._placed(variables["inventory_hostname"], arguments, variables)
+        result = self._placed(self.here, arguments)
         result.pop("content", None)
         return result
 
-    def _placed(self, host: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    def _placed(self, host: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Have a host look, and where something is to be done, do it; its result, which may be a failure."""
-        result = result_on(self, host, LOOK, arguments, variables)
+        result = result_on(self, host, LOOK, arguments, self.variables)
         if result.get("failed") or result.pop("settled", True):
             return result
-        given = {name: value for name, value in arguments.items() if name not in OWN}
-        return result_on(self, host, CHANGE, {**given, **RESTARTING}, variables)
+        others = {name: value for name, value in arguments.items() if name not in OWN}
+        return result_on(self, host, CHANGE, {**others, **RESTARTING}, self.variables)

@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
+from ..plugin_utils.action import Action
 from ..plugin_utils.peer import run_on
 from ..plugin_utils.restarting import RESTARTING
 from ..plugin_utils.standby import nobody_standing_by
@@ -22,18 +22,16 @@ OWN = ("plans", "leader", "aside", "back")
 ORDER = ("slurmdbd", "slurmctld", "copy")
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """Without ``plans`` a look at the task's host, and what it found to be done; with them, each step on each host."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run the module here, or the steps of the plans in their order."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
-        plans = self._task.args.get("plans")
+        plans = arguments.get("plans")
         if plans is None:
-            arguments = {name: value for name, value in self._task.args.items() if name not in OWN}
-            found = self._run(LOOK, arguments, variables)
-            return found if found.pop("settled", True) else self._run(CHANGE, {**arguments, **RESTARTING}, variables)
+            others = {name: value for name, value in arguments.items() if name not in OWN}
+            found = self.module(LOOK, others)
+            return found if found.pop("settled", True) else self.module(CHANGE, {**others, **RESTARTING})
         steps = in_order(plans)
         result: dict[str, Any] = {
             "changed": bool(steps),
@@ -43,12 +41,8 @@ class ActionModule(ActionBase):
             "recovered": [],
         }
         if not self._task.check_mode:
-            self._apply(steps, plans, result, variables, self._task.args.get("leader", ""))
+            self._apply(steps, plans, result, arguments.get("leader", ""))
         return result
-
-    def _run(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
-        return found
 
     @staticmethod
     def _named(host: str, entry: dict[str, str]) -> dict[str, str]:
@@ -59,17 +53,15 @@ class ActionModule(ActionBase):
         steps: list[tuple[str, dict[str, Any]]],
         plans: dict[str, Any],
         result: dict[str, Any],
-        variables: dict[str, Any],
         leader: str = "",
     ) -> None:
         def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
             parts = [{"kind": part["kind"], "path": part["path"]}]
-            return run_on(
-                self, host, CHANGE, {**plans[host]["request"], **RESTARTING, "parts": parts, **more}, variables
-            )
+            told = {**plans[host]["request"], **RESTARTING, "parts": parts, **more}
+            return run_on(self, host, CHANGE, told, self.variables)
 
         def alone(host: str, part: dict[str, Any]) -> AbstractContextManager[None]:
-            return nobody_standing_by(self, standing_by(plans, leader, host, part), variables, left)
+            return nobody_standing_by(self, standing_by(plans, leader, host, part), self.variables, left)
 
         done: list[tuple[str, dict[str, Any]]] = []
         left: list[str] = []

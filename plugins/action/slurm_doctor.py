@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.doctor.diagnosis import diagnose
@@ -16,36 +15,34 @@ from ..module_utils.slurmrest.doctor.model import Cluster
 from ..module_utils.slurmrest.doctor.render import render_text
 from ..module_utils.slurmrest.host import files
 from ..module_utils.slurmrest.host.reading import UnsafePath
+from ..plugin_utils.action import Action
 from ..plugin_utils.evidence import evidence_in
 
 REGISTERED = ("evidence", "answers", "gateways")
 """Options with the name of what was registered, all of one host."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See plugins/modules/slurm_doctor.yml for the options."""
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, _arguments: dict[str, Any]) -> dict[str, Any]:
         """Show the report and return the ids of the findings; the task fails when there are any."""
-        variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, variables)
-        _, arguments = ActionBase.validate_argument_spec(
-            self,
-            argument_spec={
+        arguments = self.validated(
+            {
                 "evidence": {"type": "str", "required": True},
                 "answers": {"type": "str"},
                 "gateways": {"type": "str"},
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
-            },
+            }
         )
-        evidence, unreachable = self._evidence(arguments, variables)
+        evidence, unreachable = self._evidence(arguments)
         if arguments["preflight"]:
             # The other hosts are refused one by one.
-            behind = {host for group in ("slurmctld", "slurmdbd") for host in variables["groups"].get(group, ())}
+            behind = {host for group in ("slurmctld", "slurmdbd") for host in self.variables["groups"].get(group, ())}
             unreachable = {host: why for host, why in unreachable.items() if host in behind}
         report = diagnose(Cluster.of(evidence, unreachable=unreachable, preflight=arguments["preflight"]))
         data = report.as_dict()
@@ -61,14 +58,12 @@ class ActionModule(ActionBase):
             words = f"Nothing was changed. {words.capitalize()}; causes and remedies are above."
         return {"changed": False, "failed": bool(found), "found": found, "msg": words}
 
-    def _evidence(
-        self, arguments: dict[str, Any], variables: dict[str, Any]
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    def _evidence(self, arguments: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """What was registered, by host; and why there is nothing, by host."""
-        hostvars = variables["hostvars"]
+        hostvars = self.variables["hostvars"]
         evidence: dict[str, dict[str, Any]] = {}
         unreachable: dict[str, str] = {}
-        for host in variables["ansible_play_hosts_all"]:
+        for host in self.variables["ansible_play_hosts_all"]:
             seen, asked, gateway = (hostvars[host].get(arguments[name] or "") or {} for name in REGISTERED)
             own = evidence_in(seen)
             if own:

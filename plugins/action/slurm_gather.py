@@ -9,30 +9,26 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.slurmrest.facts.detection import columns, with_release
+from ..plugin_utils.action import Action
 from ..plugin_utils.client import client_users
 from ..plugin_utils.evidence import packed
 
 MODULE = "slurmrest.toolkit.slurm_gather"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the evidence with the times between which it was gathered, by the controller's clock."""
-        super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
         users = client_users(self._loader, arguments.pop("request", None))
         arguments["users"] = list(dict.fromkeys([*(arguments.get("users") or []), *users]))
         arguments["columns"] = columns()
         begin = time.time()
         try:
-            result: dict[str, Any] = self._execute_module(
-                module_name=MODULE, module_args=arguments, task_vars=task_vars
-            )
+            result = self.module(MODULE, arguments)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "evidence": None, "why": str(error)}
         if result.get("failed") or result.get("unreachable"):

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.detection import columns
 from ..module_utils.slurmrest.slurm.releases import RELEASES
 from ..module_utils.slurmrest.upgrade.judge import Case, report
+from ..plugin_utils.action import Action, given
 from ..plugin_utils.facts import looked
-from ..plugin_utils.peer import given
 
 MODULE = "slurmrest.toolkit.slurm_upgrade"
 WHICH = ("slurmrestd", "slurm_conf", "instance")
 """Which of several Slurms of a host is meant."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the look, or the report."""
-        self._variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, self._variables)
-        arguments = dict(self._task.args)
         if arguments.get("looks") is not None:
             return self._judge(arguments)
         protocols = {str(row.protocol_version): row.series for row in RELEASES}
-        return self._module({**arguments, "columns": columns(), "protocols": protocols})
-
-    def _module(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._execute_module(
-            module_name=MODULE, module_args=arguments, task_vars=self._variables
-        )
-        return result
+        return self.module(MODULE, {**arguments, "columns": columns(), "protocols": protocols})
 
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The report of this host; a failure for a release or an acceptance that is not known."""
         variables = arguments.get("variables") or {}
         where = given({**arguments, "account": variables.get("slurm_common_slurmrestd_user")}, (*WHICH, "account"))
-        facts = looked(self, where, self._variables)
+        facts = looked(self, where)
         if not facts["version"]:
             words = "There is no Slurm on this host. Run playbooks/deploy.yml to have slurmrestd."
             return {"failed": True, "msg": words}
-        read = self._module({"read": facts["unit"]["dropins"]}) if facts["unit"]["dropins"] else {"texts": {}}
+        read = self.module(MODULE, {"read": facts["unit"]["dropins"]}) if facts["unit"]["dropins"] else {"texts": {}}
         if "texts" not in read:
             return read
         case = Case(arguments["host"], facts, arguments["looks"], variables, read["texts"])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.slurmrest.auth.bearer import Token
@@ -25,13 +24,12 @@ from ..module_utils.slurmrest.verify.received import configuration, judged, with
 from ..module_utils.slurmrest.verify.run import as_dict
 from ..module_utils.slurmrest.verify.table import render_table
 from ..module_utils.slurmrest.verify.told import told_of
+from ..plugin_utils.action import Action, given
 from ..plugin_utils.facts import looked
 from ..plugin_utils.minting import NoTokens, command, minted
 from ..plugin_utils.peer import result_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
     from ..module_utils.slurmrest.verify.hosted import Told
     from ..module_utils.slurmrest.verify.report import Report
@@ -56,16 +54,12 @@ UNASKED = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(Action):
     """See the module of the same name."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what was proven; its table is displayed, since people want to read it."""
-        self._variables: dict[str, Any] = task_vars or {}
-        super().run(tmp, self._variables)
-        arguments = dict(self._task.args)
-        self._here: str = self._variables["inventory_hostname"]
-        self._controllers = arguments.get("controllers") or [arguments.get("controller") or self._here]
+        self._controllers = arguments.get("controllers") or [arguments.get("controller") or self.here]
         self._stated = arguments.get("scontrol")
         self._by_file = bool(arguments.get("token_file"))
         facts: HostFacts | None = arguments.pop("facts", None)
@@ -98,34 +92,34 @@ class ActionModule(ActionBase):
         try:
             report = judged(found, facts, arguments.get("tokenless") or "")
             if arguments.get("job") and real:
-                given = _given(arguments, (*_HOSTED, "job_timeout"))
-                ran = self._run(JOB_MODULE, {**given, "told": self._told(arguments, facts)})
+                own = given(arguments, (*_HOSTED, "job_timeout"))
+                ran = self._run(JOB_MODULE, {**own, "told": self._told(arguments, facts)})
                 if "record" not in ran:
                     return ran
                 report = with_jobs(report, ran["record"])
         except (KeyError, TypeError, ValueError, SlurmrestError) as error:
-            raise AnsibleError(f"{self._here} has handed over no report: {error!r}") from None
+            raise AnsibleError(f"{self.here} has handed over no report: {error!r}") from None
         if arguments.get("report_directory") and real:
             documents = {"html": render_html(report, configuration(facts)), "xml": render_junit(report)}
-            _keep(Path(arguments["report_directory"]), self._here, documents)
-        Display().display(f"{self._here}: {render_table(report)}")
+            _keep(Path(arguments["report_directory"]), self.here, documents)
+        Display().display(f"{self.here}: {render_table(report)}")
         return _result(found, report)
 
     def _seen(self, arguments: dict[str, Any], facts: HostFacts) -> dict[str, Any]:
         """What a host finds that was looked at before."""
-        given = {**_given(arguments, _PROOF), "told": self._told(arguments, facts)}
+        own = {**given(arguments, _PROOF), "told": self._told(arguments, facts)}
         if arguments.get("lifespan"):
-            given["mint"] = command(facts, arguments.get("user") or "root", arguments["lifespan"])
-        return self._run(MODULE, given)
+            own["mint"] = command(facts, arguments.get("user") or "root", arguments["lifespan"])
+        return self._run(MODULE, own)
 
     def _unseen(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """What a host finds that was not, with its facts; those alone where it asked nothing."""
         known = {"facts": columns(), "table": EXCERPT}
-        result = self._run(UNSEEN_MODULE, {**_given(arguments, _UNSEEN), "known": known, "scontrol": self._stated})
+        result = self._run(UNSEEN_MODULE, {**given(arguments, _UNSEEN), "known": known, "scontrol": self._stated})
         return {**result, "facts": with_release(result["facts"])} if "facts" in result else result
 
-    def _run(self, module: str, given: dict[str, Any]) -> dict[str, Any]:
-        return result_on(self, self._here, module, given, self._variables)
+    def _run(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return result_on(self, self.here, module, arguments, self.variables)
 
     def _told(self, arguments: dict[str, Any], facts: HostFacts) -> Told:
         """What the host has to be told. Raises AnsibleError for facts that cannot be."""
@@ -137,7 +131,7 @@ class ActionModule(ActionBase):
 
     def _looked(self, arguments: dict[str, Any]) -> HostFacts:
         """Facts of the host; which of its several services is meant is said."""
-        return looked(self, {"instance": arguments.get("instance") or ""}, self._variables)
+        return looked(self, {"instance": arguments.get("instance") or ""})
 
     def _why_not(self, facts: HostFacts | None) -> str:
         """Why nothing is to be asked, a key of :data:`UNASKED`; empty where that is not so, or not known yet."""
@@ -149,7 +143,7 @@ class ActionModule(ActionBase):
         """Whether tokens of scontrol are good, as is stated, or as the configurations have it that are known."""
         if self._stated is not None:
             return bool(boolean(self._stated))
-        others = (self._variables["hostvars"].get(name) or {} for name in self._controllers[:1])
+        others = (self.variables["hostvars"].get(name) or {} for name in self._controllers[:1])
         found = [facts, *(other.get("ansible_facts", {}).get("slurmrest") for other in others)]
         return not any(of_issuers_alone(known["slurm_conf"]) for known in found if known)
 
@@ -157,7 +151,7 @@ class ActionModule(ActionBase):
         """The parameters that give the host its tokens, or have it make its own. Raises NoTokens."""
         if self._by_file:
             return {"token": _token(Path(arguments["token_file"])), "job": False}
-        if self._controllers == [self._here] and not arguments.get("job"):
+        if self._controllers == [self.here] and not arguments.get("job"):
             return {"lifespan": TOKEN_SECONDS}
         users = {"token": arguments.get("user") or "root"}
         if arguments.get("job") and arguments.get("job_user"):
@@ -165,16 +159,12 @@ class ActionModule(ActionBase):
         wanted = {"users": list(users.values()), "lifespan": TOKEN_SECONDS, "starting": True}
         conf = facts["slurm_conf"] if facts else None
         try:
-            tokens = minted(self, self._controllers, wanted, conf, self._variables)
+            tokens = minted(self, self._controllers, wanted, conf, self.variables)
         except NoTokens as error:
             if error.standing or error.unreached:
                 return {"tokenless": str(error), "job": False}
             raise
         return {parameter: tokens[user] for parameter, user in users.items()}
-
-
-def _given(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: arguments[name] for name in names if name in arguments}
 
 
 def _unasked(why: str) -> dict[str, Any]:

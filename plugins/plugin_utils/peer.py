@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
 
 QUIET = {"ansible_no_target_syslog": True}
@@ -138,19 +138,14 @@ def run_on(
     action: ActionBase, host: str, module: str, arguments: dict[str, Any], task_vars: dict[str, Any]
 ) -> dict[str, Any]:
     """Run ``module`` on ``host`` as :func:`result_on` does. Raises AnsibleError with the module's words on failure."""
-    return succeeded(result_on(action, host, module, arguments, task_vars), f"{module} on {host}")
+    return succeeded(result_on(action, host, module, arguments, task_vars), module, host)
 
 
-def succeeded(result: dict[str, Any], what: str) -> dict[str, Any]:
-    """The result of what ran, such as ``MODULE on HOST``. Raises AnsibleError with its words where it has failed."""
+def succeeded(result: dict[str, Any], module: str, host: str) -> dict[str, Any]:
+    """The result of a module that ran on a host. Raises AnsibleError with its words where it has failed."""
     if result.get("failed"):
-        raise AnsibleError(f"{what}: {result.get('msg', 'failed without a message')}")
+        raise AnsibleError(f"{module} on {host}: {result.get('msg', 'failed without a message')}")
     return result
-
-
-def given(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Those of some arguments that a task was given; one that is empty counts as not given."""
-    return {name: arguments[name] for name in names if arguments.get(name)}
 
 
 def slurm_of(facts: Any) -> dict[str, str]:

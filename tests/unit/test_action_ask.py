@@ -28,7 +28,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, *hosts: dict[str, Any]) -> tuple[list
     variables = {"hostvars": {name: {"seen": {"evidence": json.dumps(host)}} for name, host in found.items()}}
     action = object.__new__(ask.ActionModule)
     action._task = SimpleNamespace(args={"evidence": "seen"})
-    return calls, action._token({"controllers": list(found)}, ask.Cluster.of(found), variables)
+    action.variables = variables
+    return calls, action._token({"controllers": list(found)}, ask.Cluster.of(found))
 
 
 def test_a_controller_that_does_not_run_is_not_asked_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

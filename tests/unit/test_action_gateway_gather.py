@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action import ActionBase
 
 gather = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.gateway_gather")
 
@@ -22,7 +23,7 @@ def told(monkeypatch: pytest.MonkeyPatch, registered: Any, **arguments: Any) -> 
         return {"gateway": {"nginx": True}, "taken": None}
 
     monkeypatch.setattr(gather.ActionModule, "_execute_module", execute)
-    monkeypatch.setattr(gather.ActionModule.__mro__[1], "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     action = object.__new__(gather.ActionModule)
     action._task = SimpleNamespace(args={"evidence": "seen", **arguments})
     return action.run(task_vars={"inventory_hostname": "gw", "seen": registered}), ran

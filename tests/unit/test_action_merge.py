@@ -76,7 +76,8 @@ def run(hosts: Hosts, plans: dict[str, Any], monkeypatch: pytest.MonkeyPatch, le
     action = object.__new__(merge.ActionModule)
     action._task = SimpleNamespace(args={"aside": ["aside"], "back": ["back"]})
     result: dict[str, Any] = {"restarted": [], "recovered": []}
-    action._apply(merge.in_order(plans), plans, result, {}, leader)
+    action.variables = {}
+    action._apply(merge.in_order(plans), plans, result, leader)
     return result
 
 

@@ -11,12 +11,14 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 standby = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.standby")
+looks = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.plugin_utils.facts")
 rotation = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.key_rotation")
 
 
 FACTS = {
     "unit": {"listeners": [{"text": "127.0.0.1:6820"}], "user": "slurmrestd"},
     "slurm_conf": {"accounting": True},
+    "version": "24.11.5",
 }
 """Of the REST host."""
 
@@ -48,18 +50,19 @@ def test_the_service_of_this_cluster_is_asked(
 
     def result_on(_action: object, host: str, module: str, arguments: dict[str, Any], _variables: object) -> Any:
         seen.append((host, module, arguments))
-        return {"ansible_facts": {"slurmrest": FACTS}} if module == rotation.FACTS_MODULE else {"paths": {}}
+        return {"ansible_facts": {"slurmrest": FACTS}} if module == looks.MODULE else {"paths": {}}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(rotation, "Conductor", Asking)
-    monkeypatch.setattr(rotation, "result_on", result_on)
+    for asking in (rotation, looks):
+        monkeypatch.setattr(asking, "result_on", result_on)
     action = object.__new__(rotation.ActionModule)
     arguments = {"step": "rotate", "hosts": {}, "primary": "ctl", "rest_host": "rest", "user": "root", **given}
     action._task = SimpleNamespace(args=arguments, check_mode=False)
     assert action.run(task_vars={"inventory_hostname": "ctl"})["changed"]
     service = {"url": "http://127.0.0.1:6820", "account": "slurmrestd", "accounting": True}
     (_host, module, looked), (host, watching, told) = seen
-    assert (module, {name: looked[name] for name in looked if name != "columns"}) == (rotation.FACTS_MODULE, asked)
+    assert (module, {name: looked[name] for name in looked if name != "columns"}) == (looks.MODULE, asked)
     assert (host, watching) == ("rest", "slurmrest.toolkit.token_watch")
     assert told.pop("lame") == ["v0.0.39"]
     assert told.pop("unit") == ("slurmrestd@beta.service" if "instance" in asked else "slurmrestd.service")
@@ -80,7 +83,7 @@ def test_each_host_is_told_of_its_own_key(monkeypatch: pytest.MonkeyPatch) -> No
         "ctl2": {"own": {"path": "/own", "daemons": ["b"], "slurm_conf": "/opt/c"}, "components": [], "ports": {}},
     }
     action._task = SimpleNamespace(args={"step": "rotate", "hosts": hosts, "path": "/key", "daemons": ["a"]})
-    action._primary, action._user, action._variables = "ctl", {"user": "root"}, {}
+    action._primary, action._user, action.variables = "ctl", {"user": "root"}, {}
     for host in hosts:
         action._call(host, "switch", {"daemons": ["slurmctld"]})
     assert seen == [("ctl", "/key", None, ["a"]), ("ctl2", "/own", "/opt/c", ["b"])]

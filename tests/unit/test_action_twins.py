@@ -145,7 +145,7 @@ def test_only_what_is_remembered_is_brought_back(monkeypatch: pytest.MonkeyPatch
     }
     result, ran = run("host_origin", answers, monkeypatch)
     assert result == back
-    assert ran == [("host_origin", None), ("host_former", {"name": "slurmrestd_service", **RESTARTING})]
+    assert ran == [("host_origin", TASK), ("host_former", {"name": "slurmrestd_service", **RESTARTING})]
 
 
 def test_all_that_is_remembered_under_a_beginning_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
