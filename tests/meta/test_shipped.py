@@ -37,12 +37,12 @@ MOST: dict[str, float] = {
     "slurm_jwks": 108,
     "slurm_jwks_change": 381.5,
     "slurm_packages": 95.5,
-    "slurm_token": 37.4,
+    "slurm_token": 37.8,
     "slurm_upgrade": 214,
     "slurmrest_gateway": 132,
     "slurmrestd_job": 136.7,
-    "slurmrestd_verify": 147.2,
-    "slurmrestd_verify_unseen": 261.5,
+    "slurmrestd_verify": 147.8,
+    "slurmrestd_verify_unseen": 262,
     "token_watch": 94.3,
 }
 """Kilobytes (1000 bytes) by module."""

@@ -81,3 +81,14 @@ def test_of_several_processes_the_eldest_counts_and_without_one_the_host(monkeyp
     assert starting._age() == pytest.approx(90, abs=2)
     stat.update({"7": stat["9"], "8": stat["9"]})
     assert starting._age() == pytest.approx(now, abs=2)
+
+
+def test_slurmdbd_is_waited_for_where_the_host_has_only_just_booted() -> None:
+    """Without power all hosts end at once, and the recovery of a database takes longer than a boot."""
+    asked = Asked(failed(WAITS), GOOD)
+    starting.awaited(lambda: asked().returncode == 0, lambda: asked.age, asked.pause)
+    assert asked.asked == 2
+    asked = Asked(failed(WAITS), age=starting.STARTING_SECONDS)
+    starting.awaited(lambda: asked().returncode == 0, lambda: asked.age, asked.pause)
+    assert asked.asked == 1
+    assert starting._uptime() > 0

@@ -11,8 +11,8 @@ from slurmrest.facts.detection import columns
 from slurmrest.host import programs
 from slurmrest.host.programs import Done
 from slurmrest.rest.whole_table import EXCERPT
+from slurmrest.verify import hosted, unseen
 from slurmrest.verify import proof as proofs
-from slurmrest.verify import unseen
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
 from tests.unit.verify.test_received import FACTS as RECORDED
@@ -104,4 +104,17 @@ def test_a_controller_that_has_just_started_is_waited_for(
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         found = unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert found["record"]["checks"]
+    assert len(ran) == 1
+
+
+def test_slurmdbd_is_waited_for_where_the_host_has_only_just_booted(
+    ran: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["connection refused", "connection refused"]
+    monkeypatch.setattr(hosted, "unreached", lambda _hosts: said.pop() if said else "")
+    monkeypatch.setattr("slurmrest.auth.starting._uptime", lambda: 1.0)
+    monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+    assert not said
     assert len(ran) == 1

@@ -75,12 +75,12 @@ def asked(wanted: Mapping[str, Any], checks: Sequence[Check], job: JobOptions | 
         Wishes(accounting=told["accounting"], job=job, unit=told["unit"].removesuffix(".service")),
         Table(told["table"]),
         trusting(wanted["tls_cacert"] or None) if any(target.is_tls for target in targets) else None,
-        reach_slurmdbd=lambda: _unreached(told["slurmdbd"]),
+        reach_slurmdbd=lambda: unreached(told["slurmdbd"]),
     )
     return ask(session, targets, checks)
 
 
-def _unreached(hosts: Sequence[tuple[str, str]]) -> str:
+def unreached(hosts: Sequence[tuple[str, str]]) -> str:
     """Why none of these hosts takes a connection for slurmdbd; empty where one does."""
     tried = {(host, port): connect(host, port)["error"] for host, port in hosts}
     return "" if "" in tried.values() else "; ".join(f"{host}, port {at}: {why}" for (host, at), why in tried.items())

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..auth.starting import token_of
+from ..auth.starting import awaited, token_of
 from ..host import programs
 from ..systemd import confined
 from . import checks, hosted, keyless, pages
@@ -40,6 +40,8 @@ def proof(parameters: Mapping[str, Any]) -> dict[str, Any]:
         wanted.update(token=_NO_TOKEN, job_user=None)
     elif wanted["mint"]:
         wanted["token"] = token_of(partial(programs.run, wanted["mint"], limit=_PATIENCE))
+    if wanted["told"]["accounting"] and not tokenless:
+        awaited(lambda: not hosted.unreached(wanted["told"]["slurmdbd"]))
     report = hosted.asked(wanted, checks.LISTENERS if tokenless else keyless.CHECKS)
     seen = confined.look(wanted["told"]["unit"])
     served = pages.look(wanted["told"]["daemons"])
