@@ -176,6 +176,18 @@ def test_rules_refer_to_each_other_by_ids_that_exist() -> None:
         assert len(set(rule.explains)) == len(rule.explains), rule.id
 
 
+def test_what_a_rule_explains_is_found_by_that_word() -> None:
+    """Positionally it was one tuple among others."""
+    of_rules = [
+        node
+        for path in sorted(Path(diagnosis.__file__).parent.glob("rules_*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Rule"
+    ]
+    assert len(of_rules) == len(rules_by_id())
+    assert [call.lineno for call in of_rules if len(call.args) > 4] == []
+
+
 def test_no_rule_explains_itself_by_way_of_others() -> None:
     rules = rules_by_id()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..redaction import CONTROL, redacted
 from .remedies import addressed, for_people
-from .rules_behind import RULES as BEHIND
+from .rules_between_daemons import RULES as BETWEEN_DAEMONS
 from .rules_cluster import RULES as CLUSTER
 from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
     *CONTROLLERS,
     *MUNGE,
     *CLUSTER,
-    *BEHIND,
+    *BETWEEN_DAEMONS,
     *GATEWAY,
     *REQUESTS,
     *SYMPTOMS,

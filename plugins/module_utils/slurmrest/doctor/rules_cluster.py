@@ -178,7 +178,7 @@ def _halted(cluster: Cluster) -> Iterator[Sign]:
                         else f"/proc/{process['pid']}/stat: state T (stopped)"
                     ],
                     f"`systemctl thaw {service}`" if frozen else f"`systemctl kill --signal=SIGCONT {service}`",
-                    explains=_BEHIND_HALTED.get(name, _WITHOUT_CONTROLLER),
+                    explains=_SYMPTOMS_OF_HALTED.get(name, _SYMPTOMS_WITHOUT_CONTROLLER),
                 )
 
 
@@ -495,11 +495,7 @@ def _unreachable(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-def _rule(identity: str, title: str, documentation: str, look: Any, explains: Any = (), **more: Any) -> Rule:
-    return Rule(identity, title, documentation, look, explains, **more)
-
-
-_WITHOUT_CONTROLLER = (
+_SYMPTOMS_WITHOUT_CONTROLLER = (
     "no-controller-in-charge",
     "daemon-unreached",
     "token-not-minted",
@@ -507,27 +503,30 @@ _WITHOUT_CONTROLLER = (
     "accounting-refused",
     "cluster-not-registered",
 )
-_BEHIND_HALTED = {"slurmrestd": ("listener-silent", "token-refused", "accounting-refused", "listens-elsewhere")}
+_SYMPTOMS_WITHOUT_SLURMDBD = (
+    *("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+)
+_SYMPTOMS_OF_HALTED = {"slurmrestd": ("listener-silent", "token-refused", "accounting-refused", "listens-elsewhere")}
 _TROUBLE = "troubleshoot.html"
 _ITS_WORDS = "the cause is no rule's: it is in the words that are quoted"
 
 RULES = (
-    _rule(
+    Rule(
         "host-unreachable",
         "A host could not be looked at",
         "Ansible: connection",
         _unreachable,
-        _WITHOUT_CONTROLLER,
+        explains=_SYMPTOMS_WITHOUT_CONTROLLER,
         preflight=True,
         by_hand="nothing of it is seen",
     ),
-    _rule(
+    Rule(
         "disk-full",
         "A file system is full",
         f"{_TROUBLE}, Slurm is not responding; slurm.conf(5), StateSaveLocation",
         _disk_full,
-        (
-            *_WITHOUT_CONTROLLER,
+        explains=(
+            *_SYMPTOMS_WITHOUT_CONTROLLER,
             "slurmctld-failed",
             "slurmdbd-failed",
             "database-stopped",
@@ -538,92 +537,92 @@ RULES = (
         preflight=True,
         by_hand="what may go is the site's to say",
     ),
-    _rule(
+    Rule(
         "daemon-halted",
         "A daemon is held up",
         "systemctl(1), freeze and thaw; signal(7), SIGSTOP",
         _halted,
-        (*_WITHOUT_CONTROLLER, "munge-stopped", "database-unusable", "listener-silent"),
+        explains=(*_SYMPTOMS_WITHOUT_CONTROLLER, "munge-stopped", "database-unusable", "listener-silent"),
         anywhere=True,
         preflight=True,
     ),
-    _rule(
+    Rule(
         "database-stopped",
         "The accounting database is down",
         "accounting.html, MySQL Configuration",
         _database,
-        (
+        explains=(
             *("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
             *("database-unusable", "daemon-unreached", "plugin-fails"),
         ),
         fatals=r"(?i)mysql|mariadb|database|storage",
     ),
-    _rule(
+    Rule(
         "slurmctld-stopped",
         "slurmctld does not run",
         _TROUBLE,
         _stopped("slurmctld", "The controller does not run"),
-        _WITHOUT_CONTROLLER,
+        explains=_SYMPTOMS_WITHOUT_CONTROLLER,
     ),
-    _rule(
+    Rule(
         "slurmdbd-stopped",
         "slurmdbd does not run",
         "accounting.html, SlurmDBD Configuration",
         _stopped("slurmdbd", "The accounting daemon does not run"),
-        ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+        explains=_SYMPTOMS_WITHOUT_SLURMDBD,
     ),
-    _rule(
+    Rule(
         "cluster-not-registered",
         "The cluster is not in the accounting database",
         "accounting.html, Database Configuration",
         _not_registered,
-        ("accounting-refused", "token-refused"),
+        explains=("accounting-refused", "token-refused"),
         anywhere=True,
         passing=True,
     ),
-    _rule(
+    Rule(
         "cluster-id-mismatch",
         "The database knows the cluster by another id",
         "slurm.conf(5), StateSaveLocation; accounting.html, Database Configuration",
         _id_mismatch,
-        ("slurmctld-failed", *_WITHOUT_CONTROLLER),
+        explains=("slurmctld-failed", *_SYMPTOMS_WITHOUT_CONTROLLER),
         fatals=_MISMATCH,
     ),
-    _rule(
+    Rule(
         "user-unknown",
         "The controller does not know the user",
         "quickstart_admin.html, Super Quick Start",
         _unknown_user,
-        ("request-token-wrong", "request-fails"),
+        explains=("request-token-wrong", "request-fails"),
         anywhere=True,
         by_hand="who is a user, and where users come from, is the site's to say",
     ),
-    _rule(
+    Rule(
         "configuration-differs",
         "slurm.conf is not the same on all hosts",
         "slurm.conf(5), DESCRIPTION; quickstart_admin.html, Configuration",
         _differences,
-        ("token-refused", "accounting-refused", "token-not-minted"),
+        explains=("token-refused", "accounting-refused", "token-not-minted"),
         anywhere=True,
     ),
-    _rule(
+    Rule(
         "tokens-in-log",
         "Tokens are written to the log",
         "slurm.conf(5), DebugFlags",
         _tokens_in_log,
-        ("configuration-differs",),
+        explains=("configuration-differs",),
     ),
-    _rule(
+    Rule(
         "slurm-jwt-exported",
         "SLURM_JWT is set for everybody's commands",
         "rest_quickstart.html, Common Issues",
         _exported,
-        ("token-not-minted",),
+        explains=("token-not-minted",),
     ),
 )
 
 SYMPTOMS = (
-    _rule(
+    Rule(
         "plugin-fails",
         "A plugin that the configuration names cannot be loaded",
         "plugins.html; slurm.conf(5), PluginDir",
@@ -631,89 +630,89 @@ SYMPTOMS = (
         fatals=_PLUGIN.pattern,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "daemon-outdated",
         "A daemon runs from a binary or library that was replaced",
         "upgrades.html",
         _outdated,
     ),
-    _rule("unit-refused", "systemd would not start a daemon again", "systemd.unit(5)", _not_again, by_hand=_ITS_WORDS),
-    _rule(
+    Rule("unit-refused", "systemd would not start a daemon again", "systemd.unit(5)", _not_again, by_hand=_ITS_WORDS),
+    Rule(
         "slurmrestd-stopped",
         "slurmrestd does not run",
         "rest_quickstart.html, Common Issues",
         _stopped("slurmrestd", "Connections are refused because nothing runs"),
-        ("listens-elsewhere",),
+        explains=("listens-elsewhere",),
     ),
-    _rule(
+    Rule(
         "restart-loop",
         "slurmrestd does not stay up",
         "rest_quickstart.html, Common Issues; systemd.service(5), Restart=",
         _failed("slurmrestd", ["looping"], "systemd starts it again and again, and it ends each time"),
-        ("listens-elsewhere", "token-refused", "accounting-refused"),
+        explains=("listens-elsewhere", "token-refused", "accounting-refused"),
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "slurmrestd-failed",
         "slurmrestd does not start",
         "rest_quickstart.html, Common Issues",
         _failed("slurmrestd", ["failed"], "It ended"),
-        ("listens-elsewhere",),
+        explains=("listens-elsewhere",),
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "slurmctld-failed",
         "slurmctld does not start",
         _TROUBLE,
         _failed("slurmctld", ["failed", "looping"], "It ended"),
-        _WITHOUT_CONTROLLER,
+        explains=_SYMPTOMS_WITHOUT_CONTROLLER,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "slurmctld-skipped",
         "slurmctld is skipped",
         _TROUBLE,
         _skipped("slurmctld"),
-        _WITHOUT_CONTROLLER,
+        explains=_SYMPTOMS_WITHOUT_CONTROLLER,
         by_hand="what the condition asks for is the site's",
     ),
-    _rule(
+    Rule(
         "slurmdbd-failed",
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
         _failed("slurmdbd", ["failed", "looping"], "It ended"),
-        ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+        explains=_SYMPTOMS_WITHOUT_SLURMDBD,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "slurmdbd-skipped",
         "slurmdbd is skipped",
         "accounting.html, SlurmDBD Configuration",
         _skipped("slurmdbd"),
-        ("accounting-refused", "daemon-unreached"),
+        explains=("accounting-refused", "daemon-unreached"),
         by_hand="what the condition asks for is the site's",
     ),
-    _rule(
+    Rule(
         "token-not-minted",
         "The controller makes no tokens",
         "jwt.html, Usage",
         _not_minted,
-        ("token-refused",),
+        explains=("token-refused",),
         anywhere=True,
         passing=True,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "token-refused",
         "slurmctld does not answer through slurmrestd",
         "rest_quickstart.html, Common Issues",
         _refused,
-        ("accounting-refused",),
+        explains=("accounting-refused",),
         anywhere=True,
         passing=True,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "accounting-refused",
         "slurmdbd does not answer through slurmrestd",
         "rest_quickstart.html, Common Issues",
@@ -722,7 +721,7 @@ SYMPTOMS = (
         passing=True,
         by_hand=_ITS_WORDS,
     ),
-    _rule(
+    Rule(
         "listener-silent",
         "A listener gives no answer",
         "rest_quickstart.html, Common Issues",

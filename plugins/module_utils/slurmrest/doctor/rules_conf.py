@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 ALL_DOWN = ("slurmctld-failed", "slurmdbd-failed", *DOWN)
-BEHIND = ("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered")
+SYMPTOMS_AT_REST = (
+    "daemon-unreached",
+    "token-not-minted",
+    "token-refused",
+    "accounting-refused",
+    "cluster-not-registered",
+)
 READERS = {"slurm_conf": ("slurmctld", "slurmrestd"), "slurmdbd_conf": ("slurmdbd",)}
 _MOST = 3
 
@@ -160,7 +166,14 @@ RULES = (
         "A file that the configuration includes is missing",
         "slurm.conf(5), INCLUDE",
         _include_missing,
-        (*ALL_DOWN, *BEHIND, "not-listening", "listens-elsewhere", "listener-silent", "configuration-differs"),
+        explains=(
+            *ALL_DOWN,
+            *SYMPTOMS_AT_REST,
+            "not-listening",
+            "listens-elsewhere",
+            "listener-silent",
+            "configuration-differs",
+        ),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
         preflight=True,
         by_hand="what the missing file says is the site's",
@@ -170,7 +183,14 @@ RULES = (
         "slurm.conf is not there",
         "slurm.conf(5), DESCRIPTION",
         _conf_missing,
-        (*ALL_DOWN, *BEHIND, "slurmctld-skipped", "condition-failed", "not-listening", "configuration-differs"),
+        explains=(
+            *ALL_DOWN,
+            *SYMPTOMS_AT_REST,
+            "slurmctld-skipped",
+            "condition-failed",
+            "not-listening",
+            "configuration-differs",
+        ),
         fatals=r"(?i)configuration|slurm\.conf|s_p_parse|cannot stat|unable to|ClusterName",
         by_hand="what it said is the site's",
     ),
@@ -179,7 +199,7 @@ RULES = (
         "The configuration has a key that this release does not have",
         "slurm.conf(5); release notes",
         _unknown_keys,
-        (*ALL_DOWN, *BEHIND, "not-listening", "configuration-differs"),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "not-listening", "configuration-differs"),
         fatals=r"(?i)configuration|pars",
     ),
     Rule(
@@ -187,7 +207,7 @@ RULES = (
         "The configuration has lines that Slurm does not take",
         "slurm.conf(5), DESCRIPTION",
         _not_understood,
-        (*ALL_DOWN, *BEHIND, "not-listening"),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "not-listening"),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|pars",
         by_hand="what the lines were to say is not seen here",
     ),
@@ -196,7 +216,7 @@ RULES = (
         "PluginDir does not exist",
         "slurm.conf(5), PluginDir",
         _plugin_directory,
-        (*ALL_DOWN, *BEHIND, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
         fatals=r"(?i)plugin|context",
         preflight=True,
     ),
@@ -205,7 +225,7 @@ RULES = (
         "The configuration has a value that this release does not have",
         "slurm.conf(5); release notes",
         _removed,
-        (*ALL_DOWN, *BEHIND),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST),
         fatals=r"(?i)plugin|context|invalid|unknown",
         preflight=True,
     ),

@@ -145,7 +145,7 @@ RULES = (
         "The unit takes from slurmrestd what it needs",
         "systemd.exec(5), Sandboxing and Process Properties; systemd.resource-control(5)",
         _takes,
-        (
+        explains=(
             *(*DOWN, "not-listening", "listens-elsewhere", "listener-silent", "bind-permission", "sandbox-refused"),
             *("token-refused", "accounting-refused"),
         ),

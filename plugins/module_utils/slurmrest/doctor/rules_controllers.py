@@ -104,7 +104,7 @@ RULES = (
         "The controllers do not share their state",
         _HIGH_AVAILABILITY,
         _not_shared,
-        ("no-controller-in-charge", "controller-silent"),
+        explains=("no-controller-in-charge", "controller-silent"),
         anywhere=True,
         preflight=True,
         by_hand="which file system controllers share is the site's",
@@ -114,7 +114,7 @@ RULES = (
         "No controller is in charge",
         _HIGH_AVAILABILITY,
         _nobody_in_charge,
-        (
+        explains=(
             *("daemon-unreached", "token-not-minted", "token-refused", "accounting-refused", "cluster-not-registered"),
             *("controller-silent", "request-fails"),
         ),

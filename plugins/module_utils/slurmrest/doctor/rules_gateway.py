@@ -261,7 +261,7 @@ RULES = (
         "The gateway's nginx does not answer",
         "docs/gateway.md",
         _stopped,
-        _SYMPTOMS,
+        explains=_SYMPTOMS,
         by_hand="what nginx does not take is in the site's own files",
     ),
     Rule(
@@ -300,7 +300,7 @@ RULES = (
         "The gateway's directories are missing, or another account's",
         "tmpfiles.d(5)",
         _places,
-        ("gateway-stopped",),
+        explains=("gateway-stopped",),
     ),
     Rule(
         "gateway-descriptors",
@@ -313,14 +313,14 @@ RULES = (
         "The identity service of the gateway does not answer",
         "docs/gateway.md, Logins",
         _identity,
-        _SYMPTOMS,
+        explains=_SYMPTOMS,
     ),
     Rule(
         "gateway-key-refused",
         "slurmctld does not take what the gateway signs",
         "docs/gateway.md, Logins; docs/jwks.md",
         _key,
-        _SYMPTOMS,
+        explains=_SYMPTOMS,
     ),
     Rule(
         "gateway-refuses-on-and-on",

@@ -64,7 +64,7 @@ RULES = (
         "slurmrestd, or a part of it, is not installed",
         "quickstart_admin.html",
         _missing,
-        STARTS,
+        explains=STARTS,
         fatals="shared librar|EXEC|plugin",
         by_hand="which package has a plugin differs with who packaged Slurm",
     ),

@@ -57,7 +57,7 @@ RULES = (
         "slurmrestd is to listen at an address that this host does not have",
         "slurmrestd(8), [host]:port",
         _not_here,
-        (*DOWN, "listens-elsewhere", "not-listening", "listener-silent"),
+        explains=(*DOWN, "listens-elsewhere", "not-listening", "listener-silent"),
         fatals=_NOT_HERE,
         by_hand="which address is meant is the site's to say",
     ),
@@ -66,6 +66,6 @@ RULES = (
         "The socket's file was removed",
         "unix(7)",
         _socket_removed,
-        ("listener-silent", "listens-elsewhere"),
+        explains=("listener-silent", "listens-elsewhere"),
     ),
 )

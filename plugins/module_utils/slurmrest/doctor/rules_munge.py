@@ -83,7 +83,7 @@ def _keys_differ(cluster: Cluster) -> Iterator[Sign]:
 
 
 _REFUSED = r"(?i)munge|authentication|credential"
-_BEHIND = (
+_SYMPTOMS_WITHOUT_MUNGE = (
     *("no-controller-in-charge", "daemon-unreached", "token-not-minted", "token-refused", "accounting-refused"),
     "cluster-not-registered",
 )
@@ -94,7 +94,7 @@ RULES = (
         "The hosts have different keys of munge",
         "authentication.html, MUNGE; munged(8)",
         _keys_differ,
-        (*_BEHIND, "slurmctld-failed", "slurmdbd-failed"),
+        explains=(*_SYMPTOMS_WITHOUT_MUNGE, "slurmctld-failed", "slurmdbd-failed"),
         fatals=r"(?i)munge|credential|authentication",
         anywhere=True,
         preflight=True,
@@ -105,7 +105,7 @@ RULES = (
         "munge does not work",
         "authentication.html, MUNGE",
         _munge,
-        (*_BEHIND, "slurmctld-failed", "slurmdbd-failed", "plugin-fails"),
+        explains=(*_SYMPTOMS_WITHOUT_MUNGE, "slurmctld-failed", "slurmdbd-failed", "plugin-fails"),
         fatals=r"(?i)munge|credential",
         preflight=True,
     ),

@@ -9,7 +9,7 @@ from ..slurm.ports import port_range
 from ..slurmrestd import spelling
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import everywhere, restart
-from .rules_conf import ALL_DOWN, BEHIND, READERS
+from .rules_conf import ALL_DOWN, READERS, SYMPTOMS_AT_REST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ RULES = (
         "Two daemons of Slurm are given one port",
         "slurm.conf(5), SlurmctldPort; slurmdbd.conf(5), DbdPort",
         _collisions,
-        (*ALL_DOWN, *BEHIND, "port-taken", "listener-silent"),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "port-taken", "listener-silent"),
         fatals=r"(?i)address already in use|already is listening|bind",
         preflight=True,
         by_hand="which ports are free, and pass the firewalls, is the site's to say",
@@ -116,7 +116,7 @@ RULES = (
         "Another program has the port of slurmctld or slurmdbd",
         "slurm.conf(5), SlurmctldPort; slurmdbd.conf(5), DbdPort",
         _taken,
-        ("slurmctld-failed", "slurmdbd-failed", "accounting-port-differs", *BEHIND),
+        explains=("slurmctld-failed", "slurmdbd-failed", "accounting-port-differs", *SYMPTOMS_AT_REST),
         fatals=r"(?i)address already in use|bind",
         preflight=True,
         by_hand="what the other program is for is not seen here",
@@ -126,7 +126,7 @@ RULES = (
         "slurmdbd is asked on another port than its own",
         "slurmdbd.conf(5), DbdPort; slurm.conf(5), AccountingStoragePort",
         _accounting_port,
-        ("slurmctld-failed", *BEHIND),
+        explains=("slurmctld-failed", *SYMPTOMS_AT_REST),
         fatals=r"(?i)slurmdbd|persistent connection|accounting_storage",
         preflight=True,
     ),

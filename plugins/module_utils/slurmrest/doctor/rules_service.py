@@ -226,7 +226,7 @@ def _told(host: Host) -> list[tuple[address.Listener, str]]:
     return [(listener, origin) for listener, origin in found if listener]
 
 
-def _duplicates(cluster: Cluster) -> Iterator[Sign]:
+def _clash(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         told = _told(host)
         release = host.release
@@ -300,7 +300,7 @@ def _slurmctld_range(cluster: Cluster) -> Iterator[Sign]:
                 )
 
 
-def _permission(cluster: Cluster) -> Iterator[Sign]:
+def _denied(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         said = host.said("slurmrestd", rf"{_BIND}(?:Permission denied|Read-only file system)")
         if not said or not host.down("slurmrestd"):
@@ -446,7 +446,7 @@ RULES = (
         "slurmrestd runs as root",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("root", "The unit runs slurmrestd as root, which it refuses: it would be root's door to the cluster."),
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -454,7 +454,7 @@ RULES = (
         "slurmrestd runs as SlurmUser",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-user", "The unit runs slurmrestd as SlurmUser, who owns the cluster."),
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -462,7 +462,7 @@ RULES = (
         "slurmrestd runs with SlurmUser's group",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _account("slurm-group", "The unit gives slurmrestd a group that may read Slurm's secrets."),
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -470,7 +470,7 @@ RULES = (
         "slurmrestd runs as nobody",
         "rest_quickstart.html, Create user",
         _account("nobody", "The unit runs slurmrestd as nobody, whom Slurm treats as an unknown user."),
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -478,7 +478,7 @@ RULES = (
         "The service account does not exist",
         "rest_quickstart.html, Create user",
         _account("missing", "The unit names an account that is not on this host."),
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -486,7 +486,7 @@ RULES = (
         "The service account is in other groups",
         "rest_quickstart.html, Create user; slurmrestd(8), Security",
         _extra_groups,
-        STARTS,
+        explains=STARTS,
         fatals=_IDENTITY,
     ),
     Rule(
@@ -494,7 +494,7 @@ RULES = (
         "slurmrestd cannot read slurm.conf",
         "slurmrestd(8), -f",
         _conf_unreadable,
-        STARTS,
+        explains=STARTS,
         fatals=r"unable to read|Permission denied|Unable to process configuration|Include",
     ),
     Rule(
@@ -502,7 +502,7 @@ RULES = (
         "A plugin of another release is asked for",
         "slurmrestd(8), -s and -d; rest_quickstart.html, Common Issues",
         _unknown_plugins,
-        STARTS,
+        explains=STARTS,
         fatals=r"[Uu]nable to find plugin|Loading OpenAPI|data_parser|failure loading plugins",
     ),
     Rule(
@@ -510,7 +510,7 @@ RULES = (
         "slurmrestd loads the plugin for slurmdbd, and there is none",
         "rest_quickstart.html, Basic Setup",
         _without_accounting,
-        STARTS,
+        explains=STARTS,
         fatals=r"not configured with slurmdbd|Failure loading plugin path bindings",
     ),
     Rule(
@@ -518,7 +518,7 @@ RULES = (
         "systemd cannot confine slurmrestd here",
         "systemd.exec(5), Process Exit Codes",
         _unconfinable,
-        STARTS,
+        explains=STARTS,
         by_hand="which directive the host refuses is in systemd's words, and what to give up is the site's choice",
     ),
     Rule(
@@ -526,7 +526,7 @@ RULES = (
         "unshare(2) is forbidden",
         "slurmrestd(8), SLURMRESTD_SECURITY",
         _unshare,
-        STARTS,
+        explains=STARTS,
         fatals=r"Unable to unshare",
     ),
     Rule(
@@ -534,7 +534,7 @@ RULES = (
         "The port of slurmrestd lies in SlurmctldPort",
         "slurm.conf(5), SlurmctldPort",
         _slurmctld_range,
-        (*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed", "daemon-unreached"),
+        explains=(*DOWN, "port-taken", "token-refused", "token-not-minted", "slurmctld-failed", "daemon-unreached"),
         fatals=_IN_USE,
         by_hand="clients and firewalls have to know another port",
     ),
@@ -543,41 +543,41 @@ RULES = (
         "Another process has the port",
         QUICK_START,
         _taken,
-        (*DOWN, "listens-elsewhere", "token-refused"),
+        explains=(*DOWN, "listens-elsewhere", "token-refused"),
         fatals=_IN_USE,
         preflight=True,
         by_hand="what the other program is for is not seen here",
     ),
-    Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _duplicates, DOWN, fatals=_IN_USE),
+    Rule("listener-duplicate", "Two listeners exclude each other", QUICK_START, _clash, explains=DOWN, fatals=_IN_USE),
     Rule(
         "socket-directory-missing",
         "The directory of the socket is gone",
         QUICK_START,
         _socket_directory,
-        STARTS,
+        explains=STARTS,
         fatals=rf"{_BIND}No such file",
     ),
-    Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _permission, DOWN, fatals=_BIND),
+    Rule("bind-permission", "slurmrestd may not bind its listener", QUICK_START, _denied, explains=DOWN, fatals=_BIND),
     Rule(
         "slurm-jwt-not-daemon",
         "SLURM_JWT is not set to daemon",
         "rest_quickstart.html, Common Issues; slurmrestd(8), SLURM_JWT",
         _jwt_variable,
-        ("token-refused", "accounting-refused", "foreign-dropin"),
+        explains=("token-refused", "accounting-refused", "foreign-dropin"),
     ),
     Rule(
         "auth-plugin-not-named",
         "slurmrestd is not told how to know its clients",
         "slurmrestd(8), -a; rest_quickstart.html, Customization",
         _plugin_not_named,
-        ("token-refused", "accounting-refused"),
+        explains=("token-refused", "accounting-refused"),
     ),
     Rule(
         "not-listening",
         "slurmrestd does not listen yet",
         QUICK_START,
         _waiting,
-        ("listener-silent", "listens-elsewhere"),
+        explains=("listener-silent", "listens-elsewhere"),
         passing=True,
         by_hand="what it waits for is in its own words",
     ),
@@ -586,7 +586,7 @@ RULES = (
         "slurmrestd listens elsewhere",
         QUICK_START,
         _elsewhere,
-        ("listener-silent",),
+        explains=("listener-silent",),
         passing=True,
     ),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _PRIVATE = "0600"
-_WITHOUT_SLURMDBD = ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused")
+_SYMPTOMS_AT_REST = ("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused")
 
 
 def _dbd_conf(cluster: Cluster) -> Iterator[Sign]:
@@ -135,8 +135,8 @@ RULES = (
         "SlurmUser does not exist",
         "slurm.conf(5), SlurmUser",
         _user,
-        (
-            *("slurmctld-failed", "slurmdbd-failed", *DOWN, "token-not-minted", *_WITHOUT_SLURMDBD),
+        explains=(
+            *("slurmctld-failed", "slurmdbd-failed", *DOWN, "token-not-minted", *_SYMPTOMS_AT_REST),
             *("listens-elsewhere", "not-listening", "foreign-dropin", "state-unwritable", "slurmdbd-conf-open"),
             *("jwt-key-owner", "munge-stopped"),
         ),
@@ -149,7 +149,13 @@ RULES = (
         "A variable sends slurmctld or slurmdbd to another configuration",
         "slurm.conf(5), DESCRIPTION; systemd.exec(5), Environment=",
         _redirected,
-        ("slurmctld-failed", "slurmdbd-failed", "token-not-minted", "slurm-conf-missing", *_WITHOUT_SLURMDBD),
+        explains=(
+            "slurmctld-failed",
+            "slurmdbd-failed",
+            "token-not-minted",
+            "slurm-conf-missing",
+            *_SYMPTOMS_AT_REST,
+        ),
         fatals=r"(?i)slurm\.conf|slurmdbd\.conf|configuration|cannot stat|no such file|specified|MISMATCH|jwt|key",
         by_hand="which of the two files is meant is the site's to say",
         anywhere=True,
@@ -159,7 +165,7 @@ RULES = (
         "slurmdbd.conf has another owner or mode than slurmdbd demands",
         "slurmdbd.conf(5), DESCRIPTION",
         _dbd_conf,
-        ("slurmdbd-failed", *_WITHOUT_SLURMDBD),
+        explains=("slurmdbd-failed", *_SYMPTOMS_AT_REST),
         fatals=r"slurmdbd\.conf",
         preflight=True,
     ),
@@ -168,7 +174,7 @@ RULES = (
         "slurmctld may not write its state",
         "slurm.conf(5), StateSaveLocation",
         _state,
-        ("slurmctld-failed", "token-not-minted", *_WITHOUT_SLURMDBD),
+        explains=("slurmctld-failed", "token-not-minted", *_SYMPTOMS_AT_REST),
         fatals=r"(?i)permission denied|state save|save location|unable to (?:create|open)|mkdir",
         preflight=True,
     ),

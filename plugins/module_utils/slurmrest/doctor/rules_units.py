@@ -271,7 +271,7 @@ RULES = (
         "The vendor's ExecStart was not reset",
         "rest_quickstart.html, Customization; systemd.service(5), ExecStart=",
         _exec_start_not_reset,
-        (
+        explains=(
             *DOWN,
             "bind-permission",
             "listener-duplicate",
@@ -287,7 +287,7 @@ RULES = (
         "systemd has not read the changed unit",
         "systemctl(1), daemon-reload",
         _needs_reload,
-        (
+        explains=(
             *_LISTENING,
             *("restart-missing", "foreign-dropin", "no-listener", "slurm-jwt-not-daemon", "listener-silent"),
             *("runs-otherwise", "conf-redirected"),
@@ -298,7 +298,7 @@ RULES = (
         "The environment file is written like a unit",
         "systemd.exec(5), EnvironmentFile=",
         _sectioned,
-        (*DOWN, "listens-elsewhere", "no-listener"),
+        explains=(*DOWN, "listens-elsewhere", "no-listener"),
         fatals=_OF_ENVIRONMENT,
     ),
     Rule(
@@ -306,7 +306,7 @@ RULES = (
         "An environment file overrides the drop-in",
         "systemd.exec(5), EnvironmentFile=; rest_quickstart.html, Customization",
         _environment_file_wins,
-        (
+        explains=(
             *_LISTENING,
             *DOWN,
             *("no-listener", "slurm-jwt-not-daemon", "foreign-dropin", "socket-directory-missing", "runs-otherwise"),
@@ -318,21 +318,28 @@ RULES = (
         "Another drop-in overrides this toolkit's",
         "systemd.unit(5), drop-ins",
         _foreign_dropin,
-        (*_LISTENING, "no-listener", "runs-otherwise", "conf-redirected", "auth-plugin-not-named", *_REFUSED),
+        explains=(*_LISTENING, "no-listener", "runs-otherwise", "conf-redirected", "auth-plugin-not-named", *_REFUSED),
     ),
     Rule(
         "unit-masked",
         "The unit of slurmrestd is masked",
         "systemctl(1), mask",
         _masked,
-        (*DOWN, "listens-elsewhere", "daemon-reload-missing", "no-listener", "execstart-not-reset"),
+        explains=(*DOWN, "listens-elsewhere", "daemon-reload-missing", "no-listener", "execstart-not-reset"),
     ),
     Rule(
         "conf-redirected",
         "The unit's environment names another slurm.conf",
         "slurmrestd(8), SLURM_CONF; systemd.exec(5), EnvironmentFile=",
         _redirected,
-        (*DOWN, "runs-otherwise", "condition-failed", "configuration-differs", "slurm-conf-missing", *_REFUSED),
+        explains=(
+            *DOWN,
+            "runs-otherwise",
+            "condition-failed",
+            "configuration-differs",
+            "slurm-conf-missing",
+            *_REFUSED,
+        ),
         fatals=r"(?i)configuration|slurm\.conf|ClusterName",
     ),
     Rule(
@@ -340,35 +347,35 @@ RULES = (
         "slurmrestd has nothing to listen on",
         "slurmrestd(8), inetd compatible mode",
         _no_listener,
-        (*DOWN, "listens-elsewhere"),
+        explains=(*DOWN, "listens-elsewhere"),
     ),
     Rule(
         "condition-failed",
         "A condition of the unit does not hold",
         "systemd.unit(5), Conditions and Asserts",
         _condition,
-        (*DOWN, "listens-elsewhere"),
+        explains=(*DOWN, "listens-elsewhere"),
     ),
     Rule(
         "restart-missing",
         "slurmrestd runs with an earlier configuration",
         "rest_quickstart.html, Customization",
         _not_restarted,
-        ("listens-elsewhere", "not-listening", "listener-silent", "runs-otherwise"),
+        explains=("listens-elsewhere", "not-listening", "listener-silent", "runs-otherwise"),
     ),
     Rule(
         "runs-otherwise",
         "slurmrestd does not run with what the drop-in says",
         "systemd.unit(5), drop-ins; systemctl(1), set-environment",
         _runs_otherwise,
-        ("listens-elsewhere", "not-listening", "listener-silent", *_REFUSED),
+        explains=("listens-elsewhere", "not-listening", "listener-silent", *_REFUSED),
     ),
     Rule(
         "stop-needs-kill",
         "slurmrestd had to be killed",
         "systemd.service(5), TimeoutStopSec=; systemd.kill(5), KillSignal=",
         _killed,
-        DOWN,
+        explains=DOWN,
     ),
     Rule(
         "dropin-writable",

@@ -196,7 +196,7 @@ def _not_looked_up(cluster: Cluster) -> Iterator[Sign]:
                 )
 
 
-_BEHIND = ("token-refused", "accounting-refused", "cluster-not-registered", "token-not-minted")
+_SYMPTOMS_UNREACHED = ("token-refused", "accounting-refused", "cluster-not-registered", "token-not-minted")
 
 RULES = (
     Rule(
@@ -204,7 +204,7 @@ RULES = (
         "What slurm.conf names cannot be reached from the REST host",
         "slurm.conf(5), SlurmctldHost, AccountingStorageHost; network.html",
         _unreached,
-        _BEHIND,
+        explains=_SYMPTOMS_UNREACHED,
         anywhere=True,
         passing=True,
         preflight=True,
@@ -215,7 +215,7 @@ RULES = (
         "slurmctld has not looked the user up yet",
         "scontrol(1), show assoc_mgr, reconfigure",
         _not_looked_up,
-        ("request-token-wrong", "request-fails"),
+        explains=("request-token-wrong", "request-fails"),
         anywhere=True,
     ),
     Rule(
@@ -223,7 +223,7 @@ RULES = (
         "The database is of no use to slurmdbd",
         "accounting.html, MySQL Configuration; upgrades.html",
         _unusable,
-        ("slurmdbd-failed", "plugin-fails", "daemon-unreached", *_BEHIND),
+        explains=("slurmdbd-failed", "plugin-fails", "daemon-unreached", *_SYMPTOMS_UNREACHED),
         fatals=r"(?i)mysql|mariadb|database|storage|access denied",
         by_hand="whether the database or slurmdbd.conf is right is the site's to say",
     ),
