@@ -52,10 +52,30 @@ def test_both_say_the_same(constant: str, role: str, variable: str) -> None:
 
 def test_the_same_place_for_a_new_key() -> None:
     """Warm images empty the key that the role makes where a cluster has none."""
-    path = tree.load(tree.ROOT / "roles/slurm_common/vars/main.yml")["__slurm_common_jwt_key_new"]
+    path = tree.load(tree.ROOT / "roles/slurm_common/vars/main.yml")["__slurm_common_jwt_key_default"]
     warm = importlib.import_module("slurmrest_toolkit.images.warm")
     assert path == warm.JWT_KEY
     assert path in (tree.ROOT / "src/slurmrest_toolkit/images/seal.sh").read_text().replace(";", " ").split()
+
+
+def test_every_mention_of_the_place_for_a_new_key() -> None:
+    """Descriptions, examples and messages name the path that a cluster without a key gets."""
+    path = tree.load(tree.ROOT / "roles/slurm_common/vars/main.yml")["__slurm_common_jwt_key_default"]
+    folders = ("inventory/", "plugins/module_utils/", "plugins/modules/", "roles/", "src/")
+    said = {
+        name: set(re.findall(r"/[\w./-]*/jwt_hs256\.key", (tree.ROOT / name).read_text(encoding="utf-8")))
+        for name in tree.files()
+        if name.startswith(folders)
+    }
+    mentions = {name: paths for name, paths in said.items() if paths}
+    assert {"roles/slurm_common/meta/argument_specs.yml", "inventory/group_vars/all/slurm.yml"} <= set(mentions)
+    assert {name: paths for name, paths in mentions.items() if paths != {path}} == {}
+
+
+def test_the_same_patience_for_the_first_answer() -> None:
+    """What the role slurmrestd_service waits is what a transaction waits; its own specification says so, too."""
+    patience = tree.load(tree.ROOT / "roles/slurmrestd_service/defaults/main.yml")["slurmrestd_service_timeout"]
+    assert patience == importlib.import_module("slurmrest.transaction.specs").READY_SECONDS
 
 
 def test_the_files_that_contributors_are_sent_to_exist() -> None:

@@ -10,7 +10,7 @@ from slurmrest.doctor import surroundings
 
 from tests.unit.doctor.test_doctor import RECORDED, ended, evidence, ids, judge, split
 
-DEFAULT_KEY = "/var/lib/slurm/slurmctld/jwt_hs256.key"
+SLURM_FALLBACK_KEY = "/var/lib/slurm/slurmctld/jwt_hs256.key"
 
 
 def node(data: dict[str, Any], name: str = "node1") -> dict[str, Any]:
@@ -162,7 +162,7 @@ def types_alone(*faults: str, release: str) -> dict[str, Any]:
         host["facts"][conf].update(jwt_key="", jwt_key_origin="", auth_alt_parameters={})
         entries = host["confs"][conf]["entries"]
         host["confs"][conf]["entries"] = [item for item in entries if item["key"] != "authaltparameters"]
-    host["facts"]["slurm_conf"]["jwt_key_path"] = host["keys"]["slurmctld"]["path"] = DEFAULT_KEY
+    host["facts"]["slurm_conf"]["jwt_key_path"] = host["keys"]["slurmctld"]["path"] = SLURM_FALLBACK_KEY
     host["keys"].pop("slurmdbd", None)
     return data
 
@@ -172,7 +172,7 @@ def test_auth_alt_types_alone_is_one_finding_for_both_daemons(release: str) -> N
     """The key of slurmctld's default place is missing, and slurmdbd has no default: one cause, one remedy."""
     (finding,) = judge(types_alone("key-missing", release=release)).findings
     assert finding.id == "jwt-key-unset"
-    assert f"slurmctld's default, {DEFAULT_KEY}, does not exist" in finding.cause
+    assert f"slurmctld's default, {SLURM_FALLBACK_KEY}, does not exist" in finding.cause
     assert "slurmdbd has no default" in finding.cause
     assert "AuthAltParameters=jwt_key=PATH" in finding.remedy
     (there,) = judge(types_alone(release=release)).findings

@@ -13,7 +13,7 @@ from ..host.own import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters
 from ..slurm import conf as slurmconf
-from ..slurm.daemons import DEFAULT_KEY, SLURMCTLD_TIMEOUT
+from ..slurm.daemons import SLURM_FALLBACK_KEY, SLURMCTLD_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +143,7 @@ def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> 
     """Where slurmctld reads its key from: where the file says, or beside its state; empty while it reads none."""
     if facts["jwt_key"] or not facts["jwt"] or facts["jwks"]:
         return str(facts["jwt_key"])
-    return posixpath.join(state_save_location or "", DEFAULT_KEY)
+    return posixpath.join(state_save_location or "", SLURM_FALLBACK_KEY)
 
 
 def slurmdbd_conf_facts(path: str, release: Mapping[str, Any] | None) -> dict[str, Any]:

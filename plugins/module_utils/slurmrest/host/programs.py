@@ -95,11 +95,7 @@ def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, 
 
 
 def finish(started: Started, limit: float = LOOKING_SECONDS) -> Done[str]:
-    """What a started program gave, after `limit` seconds at most; never raises for what the program did.
-
-    One that is not there has the exit code :data:`MISSING`, one that took too long :data:`TOO_SLOW`, and one that wrote
-    too much :data:`TOO_MUCH`, each with words.
-    """
+    """What a started program gave, after `limit` seconds at most; never raises for what the program did."""
     if isinstance(started, Done):
         return started
     argv = [str(word) for word in started.args] if isinstance(started.args, (list, tuple)) else [str(started.args)]

@@ -24,7 +24,7 @@ from ..slurm import auth_parameters
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..slurm.conf_text import read_text
-from ..slurm.daemons import DEFAULT_KEY
+from ..slurm.daemons import SLURM_FALLBACK_KEY
 from ..systemd.state import state
 from .request import ARGUMENTS, MergeRequest
 
@@ -158,7 +158,7 @@ class Comparison:
             # Verified with the site's own key or keys: theirs to choose.
             return [types, *([self._parameter(f"jwt_key={key}")] if key else []), *further]
         state_save = conf.get("StateSaveLocation", "/var/spool") or ""
-        default = posixpath.join(state_save, DEFAULT_KEY)
+        default = posixpath.join(state_save, SLURM_FALLBACK_KEY)
         # slurmctld looks for a key beside its state, but not once it has a jwks.
         found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
         if found and not key and not jwks:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .comparison import Applied, octal
 from .set_aside import aside
-from .specs import DirectorySpec, FileSpec, ServiceSpec
+from .specs import READY_SECONDS, DirectorySpec, FileSpec, ServiceSpec
 
 _OWNERSHIP = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 
@@ -50,7 +50,7 @@ ARGUMENTS: dict[str, Any] = {
             "reload": {"type": "bool", "default": False},
             "replacing": {"type": "bool", "default": False},
             "allow_state_loss": {"type": "bool", "default": False},
-            "timeout": {"type": "float", "default": 30},
+            "timeout": {"type": "float", "default": READY_SECONDS},
             "probes": {"type": "list", "elements": "dict", "default": []},
         }
     ),

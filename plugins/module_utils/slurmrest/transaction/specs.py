@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import InputError
 from .probes import Probe
 
+READY_SECONDS = 30.0  # for all probes of a service, where its role says nothing
+
 
 @dataclass(frozen=True)
 class FileSpec:
@@ -65,7 +67,7 @@ class ServiceSpec:
     state: str = "started"
     enabled: bool | None = None
     probes: tuple[Probe, ...] = ()
-    timeout: float = 30.0
+    timeout: float = READY_SECONDS
     restart: bool = True
     instead: tuple[str, ...] = ()
     reload: bool = False
