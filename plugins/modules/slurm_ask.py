@@ -84,7 +84,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
     accounts = accounts_of(f"{wanted['service']}.service", wanted["account"])
     return inquire(
         wanted["urls"],
-        held=strangers(map(Target.parse, wanted["urls"]), accounts),
+        held=lambda: strangers(map(Target.parse, wanted["urls"]), accounts),
         token=Token(wanted["token"]) if wanted["token"] else None,
         accounting=wanted["accounting"],
         patience=wanted["patience"],

@@ -42,6 +42,7 @@ paths: {description: What was proven for each path., returned: "steps start, pro
 measurement: {description: "Seconds: gap by path, and changeover.", returned: step stop, type: dict}
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -59,8 +60,8 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         return {"measurement": Sampler().stop()}
     tokens = {name: Credentials(wanted["user"], Token(wanted[name])) for name in (OLD, NEW) if wanted[name]}
     good, bad = (NEW, OLD) if wanted["step"] == "prove-new" else (OLD, NEW)
-    target = Target.parse(wanted["url"] or "")
-    strangers.refuse([target], strangers.accounts_of(wanted["unit"], wanted["account"]))
+    watch = strangers.watch(strangers.accounts_of(wanted["unit"], wanted["account"]))
+    target = replace(Target.parse(wanted["url"] or ""), watch=watch)
     where = routes(target, tokens[good], accounting=wanted["accounting"], lame=wanted["lame"])
     found = prove(where, tokens[good], tokens.get(bad))
     if wanted["step"] == "start":

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: dict[str, float] = {
-    "gateway_gather": 130.7,
-    "gateway_key": 131.8,
-    "gateway_logins": 271.6,
-    "host_change": 248.8,
+    "gateway_gather": 130.9,
+    "gateway_key": 132,
+    "gateway_logins": 271.8,
+    "host_change": 249.1,
     "host_former": 171.8,
     "host_origin": 68,
     "host_transaction": 62.5,
@@ -29,21 +29,21 @@ MOST: dict[str, float] = {
     "service_token": 165,
     "shared_key": 87.5,
     "shared_key_change": 187.7,
-    "slurm_ask": 70.5,
+    "slurm_ask": 71.1,
     "slurm_conf_merge": 76.5,
     "slurm_conf_merge_change": 227.4,
     "slurm_facts": 135,
     "slurm_gather": 231.8,
     "slurm_jwks": 108,
-    "slurm_jwks_change": 381.5,
+    "slurm_jwks_change": 381.8,
     "slurm_packages": 95.5,
     "slurm_token": 37.8,
     "slurm_upgrade": 214,
     "slurmrest_gateway": 132,
-    "slurmrestd_job": 136.7,
-    "slurmrestd_verify": 147.8,
-    "slurmrestd_verify_unseen": 262,
-    "token_watch": 94.3,
+    "slurmrestd_job": 137.3,
+    "slurmrestd_verify": 148.3,
+    "slurmrestd_verify_unseen": 262.5,
+    "token_watch": 94.9,
 }
 """Kilobytes (1000 bytes) by module."""
 

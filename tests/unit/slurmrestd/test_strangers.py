@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.doctor import inquiry
 from slurmrest.errors import SlurmrestError
-from slurmrest.rest.client import Target
-from slurmrest.slurmrestd.strangers import refuse, strangers
+from slurmrest.rest.client import Credentials, Target
+from slurmrest.rest.whole_table import EXCERPT
+from slurmrest.rotation import acceptance
+from slurmrest.slurmrestd.strangers import refuse, strangers, watch
+from slurmrest.verify import hosted
+from slurmrest.verify.run import CHECKS
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
 
@@ -82,9 +89,69 @@ def test_a_socket_that_another_account_put_there(tmp_path: Path) -> None:
     assert strangers([Target.parse(f"unix:{tmp_path}/none")], {0}) == {}
 
 
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Slurmrestd ends, and another account has its port, once it was looked so often (the first number)."""
+    looks = [3]
+
+    def holders(_target: object) -> set[int]:
+        looks[0] -= 1
+        return {0, NOBODY} if looks[0] < 0 else {0}
+
+    monkeypatch.setattr("slurmrest.slurmrestd.strangers._holders", holders)
+    return looks
+
+
+def sent(daemon: FakeSlurmrestd) -> int:
+    """How many requests had a token."""
+    return sum(
+        "x-slurm-user-token" in {name.lower() for name in headers} for _method, _path, headers in daemon.requests
+    )
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_verification_ends_where_slurmrestd_does() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    told = {"unit": "slurmrestd.service", "account": "", "accounting": True, "slurmdbd": [], "daemons": []}
+    wanted = {**dict.fromkeys(hosted.ARGUMENTS), "user": "root", "token": token("root").reveal()}
+    with serving(daemon) as target:
+        told.update(urls=[target.url], table=EXCERPT)
+        with pytest.raises(SlurmrestError, match="is held by nobody"):
+            hosted.asked({**wanted, "told": told}, CHECKS)
+    assert sent(daemon) <= 2
+
+
+def test_a_rotation_tells_its_tokens_nobody_who_comes_while_slurmrestd_is_down(taken: list[int]) -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"])
+    tokens = {name: Credentials("root", token("root")) for name in (acceptance.OLD, acceptance.NEW)}
+    stop = threading.Event()
+    with serving(daemon) as target:
+        watched = replace(target, watch=watch({0}))
+        threading.Timer(0.5, stop.set).start()
+        found = acceptance.sample(acceptance.Routes(watched, {"slurm": "/slurm/v0.0.41/diag"}), tokens, stop)
+    assert taken[0] < -1, "it goes on looking"
+    assert sent(daemon) == 3
+    assert found["slurm"].samples[-1].token is None
+
+
+def test_the_doctor_looks_again_before_it_asks_again() -> None:
+    daemon = FakeSlurmrestd(STYLES["24.11"], instead={"diag": (500, {"errors": [{"error": "not yet"}]})})
+    holders: list[list[str]] = [[]]
+    with serving(daemon) as target:
+
+        def pause(_seconds: float) -> None:
+            holders[0] = [target.url]
+            time.sleep(0.3)
+
+        found = inquiry.inquire(
+            [target.url], token("root"), accounting=False, patience=0.2, held=lambda: holders[0], pause=pause
+        )
+    assert (found["url"], found["diag"]) == (None, None)
+
+
 def test_the_doctor_asks_there_without_a_token() -> None:
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
-        found = inquiry.inquire([target.url], token("root"), accounting=True, held=[target.url])
+        found = inquiry.inquire([target.url], token("root"), accounting=True, held=lambda: [target.url])
         again = inquiry.inquire([target.url], token("root"), accounting=True)
     assert (found["listeners"][0]["status"], found["url"], found["diag"]) == (
         again["listeners"][0]["status"],

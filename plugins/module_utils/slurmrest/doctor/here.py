@@ -120,10 +120,11 @@ def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: L
     unit = evidence["facts"]["unit"]
     told = [*(entry["text"] for entry in unit["listeners"]), *evidence["expected"]]
     listeners = [listener for listener in map(read, told) if listener]
+    accounts = accounts_of(f"{evidence.get('service') or 'slurmrestd'}.service", unit["user"])
     return inquire(
         [listener.url for listener in listeners],
         token,
-        held=strangers(listeners, accounts_of(f"{evidence.get('service') or 'slurmrestd'}.service", unit["user"])),
+        held=lambda: strangers(listeners, accounts),
         accounting=bool(evidence["facts"]["slurm_conf"]["accounting"]),
         patience=Cluster.of({name: evidence}).patience,
         client=request.variables() if request else None,

@@ -41,7 +41,7 @@ def inquire(
     client: Mapping[str, Any] | None = None,
     client_token: Token | None = None,
     tls: Tls | None = None,
-    held: Collection[str] = (),
+    held: Callable[[], Collection[str]] = tuple,
     pause: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
     """Ask every listener whether it answers, and the first that does whether it answers well.
@@ -55,19 +55,20 @@ def inquire(
             ``told``, which is what it says by itself (:func:`.request.told_of`).
         client_token: the token it came with; None where it came without.
         tls: how to speak https: a token goes only to whom the certificate is for.
-        held: of the addresses those that somebody else holds (:mod:`..slurmrestd.strangers`): no token goes there.
+        held: looks which of the addresses somebody else holds (:mod:`..slurmrestd.strangers`): no token goes there.
         pause: waits for some seconds before the next attempt.
     """
     deadline = time.monotonic() + patience
     way = _Way(tls or Tls())
     while True:
-        found = _ask_all(way, urls, token, accounting=accounting, held=held)
+        found = _ask_all(way, urls, token, accounting=accounting, held=held())
         if _settled(found, token) or time.monotonic() > deadline:
             break
         pause(PAUSE)
     document = found.pop("document", None)
     if client:
-        found["client"] = _client(way, found, client, client_token, document)
+        seen = {**found, "url": None} if found["url"] in held() else found
+        found["client"] = _client(way, seen, client, client_token, document)
     return found
 
 

@@ -92,9 +92,13 @@ FAILURES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Target(Listener):
-    """Where a client asks. ``name`` is what its certificate must say, where that is not ``host``."""
+    """Where a client asks. ``name`` is what its certificate must say, where that is not ``host``.
+
+    ``watch`` raises SlurmrestError where somebody else would be told; it is asked before each connection.
+    """
 
     name: str = ""
+    watch: Callable[[Target], None] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, variable: str = "url") -> Target:
@@ -282,7 +286,9 @@ class _TlsConnection(http.client.HTTPConnection):
 
 
 def connection_to(target: Target, timeout: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    """A connection that is still to be made."""
+    """A connection that is still to be made. Raises what ``watch`` of the target does."""
+    if target.watch is not None:
+        target.watch(target)
     if target.scheme == "unix":
         return _UnixConnection(target.path, timeout)
     if target.scheme == "https":

@@ -181,7 +181,7 @@ def sample(where: Routes, tokens: Mapping[str, Credentials], stop: threading.Eve
                 sent = time.monotonic()
                 try:
                     good = accepted(where.target, path, tokens[token])
-                except ClientError:
+                except SlurmrestError:  # no answer, or somebody else listens there while slurmrestd is down
                     good = False
                 if good:
                     break

@@ -20,7 +20,7 @@ from ..systemd.show import number
 from ..systemd.state import state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from .address import Listener
 
@@ -57,6 +57,11 @@ def refuse(targets: Iterable[Listener], accounts: Collection[int]) -> None:
             f"{where} is held by {who}, which is not the account of slurmrestd: no token was sent there.",
             "See who listens there (ss -lntup), end it, and start slurmrestd.",
         )
+
+
+def watch(accounts: Collection[int]) -> Callable[[Listener], None]:
+    """What refuses one address, as :func:`refuse`, and is asked again and again: slurmrestd may end meanwhile."""
+    return lambda target: refuse([target], accounts)
 
 
 def _holders(target: Listener) -> set[int]:

@@ -16,9 +16,7 @@ from ..errors import SlurmrestError
 from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target
 from ..rest.session import NOT_ORDINARY
 from ..rest.tls import Tls
-from ..slurmrestd import strangers
 from ..slurmrestd.address import DEFAULT_PORT
-from ..systemd.systemctl import Systemd
 from .formats import (
     NAGIOS_UNKNOWN,
     nagios_code,
@@ -33,6 +31,7 @@ from .html import render_html
 from .login import credentials_of
 from .run import INSECURE, JobOptions, Options, Report, verify
 from .table import TokenSource, render_curl, render_json, render_table
+from .watched import watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,7 +211,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = _options(arguments)
         tls = _tls(arguments, [*targets, *gateways])
         context = tls.context()
-        _refuse_strangers(targets)
+        targets = watched(targets)
         mint = _Mint(arguments)
         if arguments.login:
             _judge_login(arguments, targets, gateways)
@@ -240,23 +239,6 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _could_not_run(arguments, "interrupted")
     return _print(arguments, report, curl)
-
-
-def accounts_here() -> set[int]:
-    """The accounts of every slurmrestd of this host, also of instances; none where this host has no unit of it."""
-    found: set[int] = set()
-    units = ("slurmrestd.service", "slurmrestd@*.service")
-    for unit, shown in Systemd().show_all(units, "LoadState,User").items():
-        if shown.get("LoadState") == "loaded":
-            found |= strangers.accounts_of(unit, shown.get("User", ""))
-    return found
-
-
-def _refuse_strangers(targets: Sequence[Target]) -> None:
-    """Keep root's token from whoever took slurmrestd's place on a host of slurmrestd's; elsewhere a tunnel may end."""
-    accounts = accounts_here() if os.geteuid() == 0 else set()
-    if accounts:
-        strangers.refuse(targets, accounts)
 
 
 def _could_not_run(arguments: argparse.Namespace, words: str) -> int:

@@ -62,10 +62,12 @@ def asked(wanted: Mapping[str, Any], checks: Sequence[Check], job: JobOptions | 
     Raises SlurmrestError where a token is not to be had, or would go to somebody else.
     """
     told: Told = wanted["told"]
-    targets = [replace(Target.parse(url), name=wanted["tls_name"] or "") for url in told["urls"]]
+    watch = strangers.watch(strangers.accounts_of(told["unit"], told["account"]))
+    targets = [replace(Target.parse(url), name=wanted["tls_name"] or "", watch=watch) for url in told["urls"]]
     if not targets:
         raise InputError("urls", "", "at least one listener")
-    strangers.refuse(targets, strangers.accounts_of(told["unit"], told["account"]))
+    for target in targets:
+        watch(target)
     own = Credentials(wanted["user"], Token(wanted["token"] or ""))
     other = wanted["job_user"]
     session = Session(
