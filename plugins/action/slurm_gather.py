@@ -9,13 +9,16 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils.slurmrest.doctor.judged import judged
 from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..plugin_utils.action import Action
 from ..plugin_utils.client import client_users
 from ..plugin_utils.evidence import packed
 
-MODULE = "slurmrest.toolkit.slurm_gather"
+QUICK = "slurmrest.toolkit.slurm_gather"
+WHOLE = "slurmrest.toolkit.slurm_gather_whole"
 
 
 class ActionModule(Action):
@@ -26,14 +29,15 @@ class ActionModule(Action):
         users = client_users(self._loader, arguments.pop("request", None))
         arguments["users"] = list(dict.fromkeys([*(arguments.get("users") or []), *users]))
         arguments["columns"] = columns()
+        module = QUICK if boolean(arguments.pop("quick", False)) else WHOLE
         begin = time.time()
         try:
-            result = self.module(MODULE, arguments)
+            result = self.module(module, arguments)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "evidence": None, "why": str(error)}
         if result.get("failed") or result.get("unreachable"):
             return {"changed": False, "evidence": None, "why": str(result.get("msg") or "no message")}
-        evidence = result["evidence"]
+        evidence = judged(result["evidence"])
         evidence.update(asked=[begin, time.time()], facts=with_release(evidence["facts"]))
         result.update(evidence=packed(evidence), keys=evidence.get("keys", {}))
         return self._kept(result, begin) if "ansible_facts" in result else result

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Gather what a doctor wants to see of a host (entry file; see module_utils/slurmrest/doctor/evidence.py)."""
+"""Gather what a deployment is judged by (entry file; see module_utils/slurmrest/doctor/evidence.py)."""
 
 from __future__ import annotations
 
@@ -15,38 +15,17 @@ description:
     reached for evidence, not for an error, hands the evidence over as a text, and adds the row of the release table
     to the facts.
 extends_documentation_fragment:
+  - slurmrest.toolkit.gather
   - slurmrest.toolkit.slurm_conf
   - slurmrest.toolkit.instance
 options:
-  account: {description: Service account of slurmrestd., type: str, default: slurmrestd}
-  slurmrestd: {description: "Path of the C(slurmrestd) binary, where it is not at a usual place.", type: path}
-  roles:
-    description: "What this host is there for, among slurmctld, slurmdbd and slurmrestd; by default what is enabled."
-    type: list
-    elements: str
-    default: []
-  listen: {description: Where clients expect slurmrestd., type: list, elements: str, default: []}
-  users: {description: Users to look up., type: list, elements: str, default: []}
   request:
     description: "A client's request, as for M(slurmrest.toolkit.slurm_ask); its users are looked up, too."
     type: dict
   quick:
-    description: Without journals, and without waiting for units that are on their way.
-    type: bool
-    default: false
-  salt:
-    description: "Random text, the same for all hosts of a run: keys are compared by it without being shown."
-    type: str
-  columns:
-    description: Of the release table what decides how a configuration is read. The action plugin says it.
-    type: list
-    elements: list
-    default: []
-  groups: {description: Names of groups to look up., type: list, elements: str, default: []}
-  keep_facts:
     description:
-      - Whether to set the facts of M(slurmrest.toolkit.slurm_facts), too, with O(groups) and the UNIX sockets of
-        O(listen) among them.
+      - What a deployment is judged by, without journals, and without waiting for units that are on their way. Otherwise
+        the action plugin has M(slurmrest.toolkit.slurm_gather_whole) look.
     type: bool
     default: false
 attributes:
@@ -76,7 +55,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.slurmrest.doctor.evidence import gather, look
+from ..module_utils.slurmrest.doctor.evidence import ARGUMENTS, gather, look
 from ..module_utils.slurmrest.transaction.sight import sight
 
 
@@ -84,19 +63,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "account": {"type": "str", "default": "slurmrestd"},
-            "slurmrestd": {"type": "path"},
-            "slurm_conf": {"type": "path"},
-            "instance": {"type": "str"},
-            "roles": {"type": "list", "elements": "str", "default": []},
-            "listen": {"type": "list", "elements": "str", "default": []},
-            "quick": {"type": "bool", "default": False},
-            "request": {"type": "dict"},
+            **ARGUMENTS,
             "users": {"type": "list", "elements": "str", "default": []},
             "salt": {"type": "str", "no_log": True},
-            "columns": {"type": "list", "elements": "list", "default": []},
-            "groups": {"type": "list", "elements": "str", "default": []},
-            "keep_facts": {"type": "bool", "default": False},
+            "request": {"type": "dict"},
+            "quick": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -31,7 +31,6 @@ FILES = {
 """Longer files with the most that they may have. The release table grows by its rows; the others are to be cut."""
 
 FUNCTIONS = {
-    "plugins/module_utils/slurmrest/doctor/evidence.py:gather": 48,
     "plugins/module_utils/slurmrest/facts/host.py:look": 56,
     "plugins/module_utils/slurmrest/gateway/settings.py:settle": 41,
     "plugins/module_utils/slurmrest/transaction/restart_look.py:gather": 43,

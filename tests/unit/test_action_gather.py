@@ -20,9 +20,10 @@ def given(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> dict[str, Any]:
     """Return what the module gets."""
     seen: dict[str, Any] = {}
 
-    def execute(_action: object, module_args: dict[str, Any], **_more: object) -> dict[str, Any]:
+    def execute(_action: object, module_name: str, module_args: dict[str, Any], **_more: object) -> dict[str, Any]:
+        assert module_name == (gather.QUICK if arguments.get("quick") else gather.WHOLE)
         seen.update(module_args)
-        return {"evidence": {"facts": {"version": None}}}
+        return {"evidence": {"facts": {"version": None}, "keys": {}, "controllers": None}}
 
     monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
     monkeypatch.setattr(gather.ActionModule, "_execute_module", execute)
@@ -46,6 +47,10 @@ def test_header_and_token_may_name_two_users(monkeypatch: pytest.MonkeyPatch, to
     assert seen == {"users": ["alice", "bob"], "roles": ["slurmctld"]}
     assert given(monkeypatch, request={"user": "bob", "token_file": token_file})["users"] == ["bob"]
     assert given(monkeypatch, request={"user": "", "token_file": token_file}, users=["eve"])["users"] == ["eve", "bob"]
+
+
+def test_a_quick_look_takes_few_files_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch, quick=True) == given(monkeypatch) == {"users": []}
 
 
 def test_without_a_request_or_with_no_token_nobody_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

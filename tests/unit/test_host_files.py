@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.auth import keys
-from slurmrest.doctor import logs
+from slurmrest.auth.key_files import inspect, is_retired, retired_record
+from slurmrest.doctor.log_files import trouble_in
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import access, files, reading
 from slurmrest.host import acl as access_lists
@@ -364,7 +365,7 @@ def test_a_fifo_in_the_place_of_a_record_key_or_log(tmp_path: Path, monkeypatch:
     with pytest.raises(reading.UnsafePath, match="FIFO"):
         rotation.KeyOnHost(str(key), "root", state_dir=str(tmp_path / "state")).sign("root", 60)
     assert (
-        logs.of_file(
+        trouble_in(
             {"entries": [{"key": "slurmctldlogfile", "value": str(key), "origin": "conf:1"}]},
             "slurmctldlogfile",
             "root",
@@ -405,20 +406,20 @@ def test_a_list_is_read(listed: Path) -> None:
 
 def test_a_key_that_a_list_shows_to_others_is_refused(listed: Path) -> None:
     reader = {"name": "me", "uid": ME, "gid": MINE}
-    said = keys.refusals(keys.inspect(str(listed)), reader)
+    said = keys.refusals(inspect(str(listed)), reader)
     assert any("access control list that gives user 4321 rights (setfacl -b" in line for line in said)
     stranger = {"uid": 4321, "gid": 4321}
     assert access.may(access.ownership(str(listed)), stranger, 4)
     assert not access.may(access.ownership(str(listed)), {"uid": 4322, "gid": 4322}, 4)
     own = {"name": "reader", "uid": 4321, "gid": 4321}
-    assert not any("access control list" in line for line in keys.refusals(keys.inspect(str(listed)), own))
+    assert not any("access control list" in line for line in keys.refusals(inspect(str(listed)), own))
 
 
 def test_a_directory_that_a_list_opens_is_refused(tmp_path: Path) -> None:
     (tmp_path / "jwt").mkdir(mode=0o700)
     writable = acl((1, 7, NOBODY), (4, 5, NOBODY), (8, 7, 4321), (16, 7, NOBODY), (32, 0, NOBODY))
     os.setxattr(tmp_path / "jwt", "system.posix_acl_access", writable)
-    said = keys.refusals(keys.inspect(str(tmp_path / "jwt" / "key")), {"name": "me", "uid": ME, "gid": MINE})
+    said = keys.refusals(inspect(str(tmp_path / "jwt" / "key")), {"name": "me", "uid": ME, "gid": MINE})
     assert any("by which group 4321 could replace the key" in line for line in said)
 
 
@@ -503,8 +504,8 @@ def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, mon
     state, key, ended = str(tmp_path / "state"), tmp_path / "jwt.key", b"e" * 32
     files.have_directory(state)
     note = {"digest": hashlib.sha256(ended).hexdigest(), "without": ["ctl1"]}
-    files.save_record(keys.retired_record(str(key), state), {str(key): note})
-    monkeypatch.setattr(key_place, "is_retired", functools.partial(keys.is_retired, state_dir=state))
+    files.save_record(retired_record(str(key), state), {str(key): note})
+    monkeypatch.setattr(key_place, "is_retired", functools.partial(is_retired, state_dir=state))
     monkeypatch.setattr(shared_key, "host_lock", lambda name: host_lock(state, name=name))
     monkeypatch.setattr(key_place, "_refuse_unsafe", lambda *_arguments, **_more: None)
     monkeypatch.setattr(shared_key, "Baseline", lambda: None)

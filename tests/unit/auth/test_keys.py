@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest.auth.keys import generate, inspect, key_file_problems, refusals
+from slurmrest.auth.key_files import inspect
+from slurmrest.auth.keys import generate, key_file_problems, refusals
 from slurmrest.errors import InputError
 from slurmrest.host.access import may
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from slurmrest.auth import bearer, jwt, keys
+from slurmrest.auth import bearer, jwt, key_files, keys
 from slurmrest.auth import minting as tokens
 from slurmrest.errors import InputError
 from slurmrest.host import programs
@@ -155,7 +155,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = folder / "jwt.key"
     path.write_bytes(b"k" * 32)
     path.chmod(0o600)
-    real = keys.inspect
+    real = key_files.inspect
 
     def inspect(name: str) -> dict[str, object]:
         """Facts of the key and its folder, without the folders of the test run and their owner."""

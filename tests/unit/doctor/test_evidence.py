@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest.auth import jwt, keys
+from slurmrest.auth import jwt
 from slurmrest.doctor import evidence as module
-from slurmrest.doctor import unit_states
+from slurmrest.doctor import thorough, unit_states
+from slurmrest.doctor.judged import judged
 from slurmrest.facts import host
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED
+
+from tests.unit.doctor.test_doctor import RECORDED, evidence, judge
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another account")
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -84,7 +87,7 @@ def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) 
             return -1
 
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
-    assert module._unshare() == "Operation not permitted"
+    assert thorough._unshare() == "Operation not permitted"
 
 
 @pytest.mark.parametrize(
@@ -145,27 +148,34 @@ def test_of_the_environment_only_what_is_known_to_be_harmless_is_shown() -> None
     assert module._safe({"SLURM_JWT": "daemon"}) == {"SLURM_JWT": "daemon"}
 
 
+def seen_key(path: Path, reader: str, salt: str) -> dict[str, Any]:
+    """Return what is seen of a key, judged, with its fingerprint."""
+    key = thorough._with_fingerprint(module._key(str(path), reader), salt)
+    found: dict[str, Any] = judged({"keys": {"slurmctld": key}, "controllers": None})["keys"]["slurmctld"]
+    return found
+
+
 def test_keys_are_compared_without_being_shown(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     one, two, other = (tmp_path / name for name in ("one", "two", "other"))
     for path, content in ((one, b"a" * 32), (two, b"a" * 32), (other, b"b" * 32)):
         path.write_bytes(content)
         path.chmod(0o600)
-    seen = {path.name: module._key(str(path), ME, "salt") for path in (one, two, other)}
+    seen = {path.name: seen_key(path, ME, "salt") for path in (one, two, other)}
     assert seen["one"]["fingerprint"] == seen["two"]["fingerprint"] != seen["other"]["fingerprint"]
-    assert module._key(str(one), ME, "another salt")["fingerprint"] != seen["one"]["fingerprint"]
-    assert module._key(str(one), ME, "")["fingerprint"] is None
+    assert seen_key(one, ME, "another salt")["fingerprint"] != seen["one"]["fingerprint"]
+    assert seen_key(one, ME, "")["fingerprint"] is None
     assert seen["one"]["problems"] == []
     assert (seen["one"]["inode"], seen["one"]["size"]) == (one.stat().st_ino, 32)
 
 
 def test_a_key_in_a_rotation_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "rotation_record", lambda path: f"{path}.record")
+    monkeypatch.setattr(module, "rotation_record", lambda path: f"{path}.record")
     key = tmp_path / "key"
     key.write_bytes(b"a" * 32)
-    assert module._key(str(key), ME, "")["rotating"] is False
+    assert seen_key(key, ME, "")["rotating"] is False
     (tmp_path / "key.record").touch()
-    assert module._key(str(key), ME, "")["rotating"] is True
+    assert seen_key(key, ME, "")["rotating"] is True
 
 
 @root_only
@@ -175,14 +185,14 @@ def test_a_key_of_another_account_in_a_directory_of_a_third_is_described_and_not
     key.write_bytes(b"k" * 32)
     os.chown(key, 65534, 65534)
     os.chown(key.parent, 64999, 64999)
-    facts = module._key(str(key), ME, "salt")
+    facts = seen_key(key, ME, "salt")
     assert (facts["error"], facts["fingerprint"], facts["uid"]) == (None, None, 65534)
     assert facts["problems"]
 
 
 def test_a_key_that_cannot_be_looked_at(tmp_path: Path) -> None:
-    assert "no-such-account" in module._key(str(tmp_path), "no-such-account", "")["error"]
-    missing = module._key(str(tmp_path / "missing"), ME, "salt")
+    assert "no-such-account" in seen_key(tmp_path, "no-such-account", "")["error"]
+    missing = seen_key(tmp_path / "missing", ME, "salt")
     assert (missing["exists"], missing["error"], missing["fingerprint"]) == (False, None, None)
 
 
@@ -202,16 +212,16 @@ def test_where_the_variable_is_exported(
 ) -> None:
     file = tmp_path / "profile"
     file.write_text(text)
-    monkeypatch.setattr(module, "_EXPORTING_FILES", (str(tmp_path / "*"),))
-    assert module._exported() == [f"{file}:{line}" for line in lines]
+    monkeypatch.setattr(thorough, "_EXPORTING_FILES", (str(tmp_path / "*"),))
+    assert thorough._exported() == [f"{file}:{line}" for line in lines]
 
 
 def test_the_environment_file_of_the_daemon_itself_is_no_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "slurmrestd").write_text("SLURM_JWT=daemon\n")
-    monkeypatch.setattr(module, "_EXPORTING_FILES", (str(tmp_path / "*"),))
-    assert module._exported() == []
+    monkeypatch.setattr(thorough, "_EXPORTING_FILES", (str(tmp_path / "*"),))
+    assert thorough._exported() == []
 
 
 def test_who_may_change_a_file(tmp_path: Path) -> None:
@@ -236,22 +246,38 @@ def test_a_quick_look_neither_waits_nor_reads_journals(tools: Path, tmp_path: Pa
         f"echo asked >> {tmp_path}/systemctl\ncat <<'END'\n{SHOW.replace('auto-restart', 'start')}END",
     )
     program(tools / "journalctl", f"touch {tmp_path}/journalctl")
-    evidence = module.gather({"quick": True})
-    assert evidence["units"]["slurmrestd"]["active"] == "activating"
-    assert evidence["journal"] == {}
+    seen = module.gather({})
+    assert seen["units"]["slurmrestd"]["active"] == "activating"
+    assert seen["journal"] == {}
     assert not (tmp_path / "journalctl").exists()
     assert (tmp_path / "systemctl").read_text().count("asked") <= 3  # not until it has started
+
+
+@pytest.mark.parametrize("release", sorted(RECORDED))
+def test_a_quick_look_has_all_that_a_deployment_is_judged_by(release: str, tools: Path) -> None:
+    """Of every fault that was recorded: before a deployment no verdict is by what only a thorough look sees."""
+    program(tools / "systemctl", "exit 1")
+    quick = {"asked", *module.gather({})}
+    slow = {"http", "token_refused", "reach", "journal", "not_here", "manager"}
+    for fault, recorded in RECORDED[release]["faults"].items():
+        data = evidence(fault, release=release, layout=recorded["layout"])
+        for own in data["hosts"].values():
+            own.update(dict.fromkeys(slow & own.keys()), journal={})
+        whole = judge(data, preflight=True)
+        for name, own in data["hosts"].items():
+            data["hosts"][name] = {key: value for key, value in own.items() if key in quick}
+        assert judge(data, preflight=True) == whole, fault
 
 
 def test_a_whole_host_gives_plain_data(tools: Path) -> None:
     """On whatever host the tests run: nothing fails where there is no Slurm and no systemd."""
     program(tools / "systemctl", "exit 1")
     program(tools / "journalctl", "exit 1")
-    evidence = module.gather({"users": ["root", "no-such-user"], "listen": ["127.0.0.1:1"], "salt": "x"})
-    assert json.loads(json.dumps(evidence)) == evidence
-    assert evidence["users"] == {"root": {"exists": True, "uid": 0}, "no-such-user": {"exists": False, "uid": None}}
-    assert evidence["units"] == {}
-    assert evidence["roles"] == []
+    seen = thorough.gather({"users": ["root", "no-such-user"], "listen": ["127.0.0.1:1"], "salt": "x"})
+    assert json.loads(json.dumps(seen)) == seen
+    assert seen["users"] == {"root": {"exists": True, "uid": 0}, "no-such-user": {"exists": False, "uid": None}}
+    assert seen["units"] == {}
+    assert seen["roles"] == []
 
 
 def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,13 +289,13 @@ def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPa
 
     real = host.look
     monkeypatch.setattr(host, "look", look)
-    options = {"account": ME, "listen": ["127.0.0.1:6820", "unix:/run/a/b", "nonsense"], "groups": ["g"], "quick": True}
+    options = {"account": ME, "listen": ["127.0.0.1:6820", "unix:/run/a/b", "nonsense"], "groups": ["g"]}
     found = module.look(options)
     assert set(found["paths"]) == {"/run/a/b", "/run/a"}
     assert found["groups"] == {"g": None}
     kept = list(found["packages"])
-    evidence = module.gather(options, found)
+    seen = module.gather(options, found)
     assert len(asked) == 1
-    assert evidence["facts"]["account"] == found["account"]
+    assert seen["facts"]["account"] == found["account"]
     assert found["packages"] == kept
-    assert not [name for name in evidence["facts"]["packages"] if "slurm" not in name and "munge" not in name]
+    assert not [name for name in seen["facts"]["packages"] if "slurm" not in name and "munge" not in name]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from slurmrest.auth import jwt
 from slurmrest.doctor import logs as module
+from slurmrest.doctor.log_files import trouble_in
 
 from tests.unit.doctor.test_evidence import program, tools
 
@@ -135,12 +136,9 @@ def test_the_end_of_a_log_file(tmp_path: Path) -> None:
     log = tmp_path / "slurmctld.log"
     log.write_text("fine\n" * 3 + f"error: one {TOKEN}\n" + "fine\n" + "fatal: two\n")
     conf = {"entries": [{"key": "slurmctldlogfile", "value": str(log), "origin": f"{tmp_path}/conf:1"}]}
-    assert module.of_file(conf, "slurmctldlogfile", ME) == ["error: one (redacted)", "fatal: two"]
-    assert module.of_file(None, "slurmctldlogfile", ME) == []
-    assert (
-        module.of_file({"entries": [{**conf["entries"][0], "key": "logfile", "value": "/no/such"}]}, "logfile", ME)
-        == []
-    )
+    assert trouble_in(conf, "slurmctldlogfile", ME) == ["error: one (redacted)", "fatal: two"]
+    assert trouble_in(None, "slurmctldlogfile", ME) == []
+    assert trouble_in({"entries": [{**conf["entries"][0], "key": "logfile", "value": "/no/such"}]}, "logfile", ME) == []
 
 
 @root_only
@@ -150,11 +148,11 @@ def test_a_log_file_that_another_account_names_is_its_own(tmp_path: Path, slurm_
     log.write_text("fatal: roots\n")
     conf.write_text(f"LogFile={log}\n")
     entries = {"entries": [{"key": "logfile", "value": str(log), "origin": f"{conf}:1"}]}
-    assert module.of_file(entries, "logfile", slurm_user) == ["fatal: roots"]
+    assert trouble_in(entries, "logfile", slurm_user) == ["fatal: roots"]
     os.chown(conf, 65534, 65534)
-    assert module.of_file(entries, "logfile", slurm_user) == []
+    assert trouble_in(entries, "logfile", slurm_user) == []
     os.chown(log, 65534, 65534)
-    assert module.of_file(entries, "logfile", slurm_user) == ["fatal: roots"]
+    assert trouble_in(entries, "logfile", slurm_user) == ["fatal: roots"]
 
 
 @root_only
@@ -163,4 +161,4 @@ def test_a_log_file_behind_a_link_of_another_account(tmp_path: Path) -> None:
     (tmp_path / "log").symlink_to(tmp_path / "secret")
     os.lchown(tmp_path / "log", 65534, 65534)
     entry = {"key": "logfile", "value": f"{tmp_path}/log", "origin": f"{tmp_path}/conf:1"}
-    assert module.of_file({"entries": [entry]}, "logfile", "nobody") == []
+    assert trouble_in({"entries": [entry]}, "logfile", "nobody") == []

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from slurmrest.doctor import evidence as module
+from slurmrest.doctor import thorough as module
 from slurmrest.host import programs
 from slurmrest.host.network import connect
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from slurmrest.doctor import surroundings
 from slurmrest.doctor import unit_evidence as module
+from slurmrest.doctor.thorough import not_here
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd import unit_places
 
@@ -168,8 +168,8 @@ def test_addresses_of_others_are_seen() -> None:
     def told(host: str) -> dict[str, Any]:
         return {"text": f"{host}:6820", "listener": {"kind": "tcp", "host": host, "port": 6820}}
 
-    assert surroundings.not_here([told("127.0.0.1"), told("localhost"), told(""), told("0.0.0.0")]) == {}
-    assert set(surroundings.not_here([told("192.0.2.9"), told("no.such.invalid")])) == {
+    assert not_here([told("127.0.0.1"), told("localhost"), told(""), told("0.0.0.0")]) == {}
+    assert set(not_here([told("192.0.2.9"), told("no.such.invalid")])) == {
         "192.0.2.9:6820",
         "no.such.invalid:6820",
     }

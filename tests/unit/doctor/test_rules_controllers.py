@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from slurmrest.doctor.diagnosis import passing_only
-from slurmrest.slurm.controllers import Heartbeat, judge
+from slurmrest.slurm.controllers import judge
+from slurmrest.slurm.heartbeat import Heartbeat
 
 from tests.unit.doctor.test_doctor import evidence, ids, split
 from tests.unit.doctor.test_doctor import judge as diagnosed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.doctor import evidence as module
-from slurmrest.doctor import munge, unit_evidence, unit_states
+from slurmrest.doctor import munge, thorough, unit_evidence, unit_states
 from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
 from slurmrest.slurmrestd import running
@@ -356,6 +356,8 @@ def test_keys_of_munge_that_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     conf = {"readable": True, "auth_type": "auth/munge", "slurm_user": "root"}
     monkeypatch.setattr(programs, "run", lambda command, **_how: subprocess.CompletedProcess(command, 0, "", ""))
     monkeypatch.setattr(munge, "KEY", str(tmp_path / "munge.key"))
-    assert munge.look(conf, None, "salt")["key"] is None
+    seen = munge.look(conf, None)
+    assert thorough._munge_key(seen, "salt") is None
     (tmp_path / "munge.key").write_bytes(b"k" * 32)
-    assert munge.look(conf, None, "salt")["key"] not in (None, munge.look(conf, None, "other")["key"])
+    assert thorough._munge_key(seen, "salt") not in (None, thorough._munge_key(seen, "other"))
+    assert thorough._munge_key({**seen, "used": False}, "salt") is None

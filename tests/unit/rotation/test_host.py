@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from slurmrest.auth import bearer, jwt, keys
+from slurmrest.auth import bearer, jwt
+from slurmrest.auth.key_files import is_retired, retired_record
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation import standing
@@ -275,12 +276,12 @@ def test_keys_of_one_file_name_do_not_forget_for_each_other(tmp_path: Path) -> N
         Path(key.path + ROLLBACK_SUFFIX).write_bytes(old[name])
         key.keep([f"gone-{name}"])
     for name, key in held.items():
-        assert keys.is_retired(key.path, old[name], state) == [f"gone-{name}"]
+        assert is_retired(key.path, old[name], state) == [f"gone-{name}"]
     held["a"].keep()
-    assert keys.is_retired(held["a"].path, old["a"], state) == []
-    assert keys.is_retired(held["b"].path, old["b"], state) == ["gone-b"]
+    assert is_retired(held["a"].path, old["a"], state) == []
+    assert is_retired(held["b"].path, old["b"], state) == ["gone-b"]
     held["b"].keep()
-    assert not Path(keys.retired_record(held["b"].path, state)).exists()
+    assert not Path(retired_record(held["b"].path, state)).exists()
 
 
 def test_a_file_is_readable_as_its_owner(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.auth import keys
+from slurmrest.auth.key_files import ended_without, is_retired
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
 from slurmrest.rotation.order import Refused, RotationFailed, RotationOptions, decided, plan, warning
@@ -284,13 +284,13 @@ def test_without_a_controller_that_is_down_for_good_its_old_key_does_not_come_ba
     for host in lab.hosts.values():
         assert host.path.read_bytes() == NEW
         state = str(host.directory / "state")
-        assert keys.is_retired(str(host.path), OLD, state) == ["ctl"]
-        assert keys.is_retired(str(host.path), NEW, state) == []
-        assert keys.ended_without(str(host.path), state) == ["ctl"]
+        assert is_retired(str(host.path), OLD, state) == ["ctl"]
+        assert is_retired(str(host.path), NEW, state) == []
+        assert ended_without(str(host.path), state) == ["ctl"]
         assert OLD not in (host.directory / "state" / "retired-jwt.key.json").read_bytes()
         host.key().keep()
-        assert keys.is_retired(str(host.path), OLD, state) == [], "a rotation of all hosts forgets it"
-        assert keys.ended_without(str(host.path), state) == []
+        assert is_retired(str(host.path), OLD, state) == [], "a rotation of all hosts forgets it"
+        assert ended_without(str(host.path), state) == []
     assert gone.path.read_bytes() == OLD
 
 

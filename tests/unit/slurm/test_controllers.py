@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from slurmrest.slurm import controllers
-from slurmrest.slurm.controllers import Heartbeat, Standing, judge
+from slurmrest.slurm.controllers import Standing, judge
+from slurmrest.slurm.heartbeat import Heartbeat, read_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,12 +72,12 @@ def a_state(tmp_path: Path) -> Path:
 
 
 def test_a_heartbeat_is_read_and_what_is_none_is_not(state: Path) -> None:
-    found = controllers.read_heartbeat(str(state))
+    found = read_heartbeat(str(state))
     assert found is not None
     assert found.index == 1
     (state / "heartbeat").write_bytes(b"short")
-    assert controllers.read_heartbeat(str(state)) is None
-    assert controllers.read_heartbeat(str(state / "elsewhere")) is None
+    assert read_heartbeat(str(state)) is None
+    assert read_heartbeat(str(state / "elsewhere")) is None
 
 
 def test_a_look_asks_each_address_and_a_single_controller_is_not_looked_at(state: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from slurmrest.doctor import evidence
+from slurmrest.doctor import thorough
 from slurmrest.slurm.conf import SlurmConf, read
 from slurmrest.slurm.host_lists import expand
 from slurmrest.slurm.releases import excerpt
@@ -304,7 +304,7 @@ def test_what_others_say_is_searched_once() -> None:
     begin = time.process_time()
     assert expand("[" * 30_000) == []
     assert not restart_look._MISSING.search("\n" * 30_000)
-    assert not evidence._USER_RECORD.search("\n" * 30_000)
+    assert not thorough._USER_RECORD.search("\n" * 30_000)
     assert time.process_time() - begin < 0.5
 
 

@@ -16,10 +16,11 @@ from ..slurmrestd.spelling import read
 from ..slurmrestd.strangers import accounts_of, strangers
 from . import gateway
 from .diagnosis import diagnose
-from .evidence import gather
 from .inquiry import ADMINISTRATOR, inquire
+from .judged import judged
 from .model import Cluster
 from .request import told_of
+from .thorough import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ def examine(*, listen: Sequence[str] = (), instance: str = "", request: LocalReq
     users = list(dict.fromkeys(filter(None, (request.user, owner(request.token))))) if request else []
     wanted = {"listen": listen, "instance": instance, "users": users, "salt": secrets.token_hex(), "columns": columns()}
     begin = time.time()
-    evidence = gather(wanted)
+    evidence = judged(gather(wanted))
     evidence["facts"] = with_release(evidence["facts"])
     evidence["asked"] = [begin, time.time()]
     evidence["gateway"] = gateway.look()

@@ -1,4 +1,4 @@
-"""What the daemons of a host have said: in the journal, and in files of their own. Changes nothing.
+"""What the daemons of a host have said in the journal. Changes nothing.
 
 Only lines that tell of trouble are kept, without tokens and passwords.
 """
@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..host import programs
-from ..host.decider import decider
-from ..host.identity import account_facts
-from ..host.reading import read_beginning
 from ..redaction import redacted
 from ..slurm.ending import MOST_LINES, continues, is_end
+from .log_files import KEPT_LINES, PREFIX, TROUBLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,20 +21,12 @@ if TYPE_CHECKING:
     from ..host.programs import Started
 
 JOURNAL_LINES = 300
-KEPT_LINES = 60
-LOG_BYTES = 65536
+
 
 _OF_UNIT = ("_SYSTEMD_UNIT", "UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT")
 """Fields that say to which unit a line belongs: its sender's, and where systemd or another one tells of a unit."""
 
 _FIELDS = ("MESSAGE", "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "_PID", *_OF_UNIT)
-_PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
-"""What a daemon that logs twice, to syslog and to standard error, puts before the same words."""
-
-_TROUBLE = re.compile(
-    r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|space"
-    r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid|conver(?:t|sion)"
-)
 
 
 def ask(unit: str, identifier: str = "", uids: Iterable[int] = ()) -> Started:
@@ -82,14 +71,14 @@ def lines(started: Started, unit: str) -> list[dict[str, Any]]:
             continue
         if units:
             run = runs.setdefault(_invocation(entry), len(runs))
-        text = _PREFIX.sub("", redacted(message.strip()))
+        text = PREFIX.sub("", redacted(message.strip()))
         age = now - int(entry.get("__REALTIME_TIMESTAMP", 0)) / 1e6
         told: dict[str, Any] = {"age": round(age, 1), "run": run, "text": text[:400]}
         after = after if after and after[-1]["run"] == run else []
         if is_end(text):  # with all of its lines, whatever their words
             kept = [*(one for one in kept if one not in after), *after[-MOST_LINES:]]
         after = [*after, told] if text and continues(text) else []
-        if _TROUBLE.search(text) and text not in (one["text"] for one in kept[-2:]):
+        if TROUBLE.search(text) and text not in (one["text"] for one in kept[-2:]):
             kept.append(told)
         if len(kept) >= KEPT_LINES:
             break
@@ -106,19 +95,3 @@ def _entries(started: Started) -> list[dict[str, Any]]:
 
 def _invocation(entry: Mapping[str, Any]) -> str:
     return str(entry.get("INVOCATION_ID") or ("_PID" in entry and entry.get("_SYSTEMD_INVOCATION_ID")) or "")
-
-
-def of_file(conf: Mapping[str, Any] | None, key: str, slurm_user: str) -> list[str]:
-    """The end of a daemon's own log file, as far as it tells of trouble.
-
-    Whoever has a say in the path can make it lead anywhere: then it has to be a file of SlurmUser, or of that account.
-    """
-    entry = next((entry for entry in (conf or {}).get("entries", []) if entry["key"] == key), None)
-    if not entry:
-        return []
-    path = entry["value"]
-    other = decider([str(entry["origin"]).rpartition(":")[0], path])
-    owner = (account_facts(slurm_user)["uid"] or other) if other else None
-    text = (read_beginning(path, LOG_BYTES, end=True, owner=owner) or b"").decode("utf-8", "replace")
-    found = [_PREFIX.sub("", redacted(line)) for line in text.splitlines() if _TROUBLE.search(line)]
-    return [line[:400] for line in found[-KEPT_LINES:]]

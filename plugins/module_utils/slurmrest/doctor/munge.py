@@ -9,8 +9,6 @@ from ..host import programs
 from ..host.decider import groups_of
 from ..host.identity import account_facts
 from ..host.programs import whom
-from ..host.reading import UnsafePath
-from .fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,17 +18,16 @@ KEY = "/etc/munge/munge.key"
 """Where munged has its key from, unless it is told otherwise (munged(8), --key-file)."""
 
 
-def look(slurm_conf: Mapping[str, Any], conf: Mapping[str, Any] | None, salt: str = "") -> dict[str, Any]:
+def look(slurm_conf: Mapping[str, Any], conf: Mapping[str, Any] | None) -> dict[str, Any]:
     """Whether munge makes credentials, for root and for SlurmUser; not asked where Slurm does not use it.
 
     Args:
         slurm_conf: the facts about slurm.conf.
         conf: its entries, as the doctor has them: AuthInfo may name another socket than munge's own.
-        salt: for a fingerprint of munge's key; without one there is none.
 
     Returns:
-        ``used``, ``works``, ``error``; ``socket`` as AuthInfo has it, and whether munge works at its ``own``; ``key``,
-        a fingerprint.
+        ``used``, ``works``, ``error``; ``socket`` as AuthInfo has it, and whether munge works at its ``own``; ``key``
+        for a fingerprint.
     """
     used = slurm_conf["readable"] and slurm_conf["auth_type"].endswith("munge")
     if not used:
@@ -38,14 +35,7 @@ def look(slurm_conf: Mapping[str, Any], conf: Mapping[str, Any] | None, salt: st
     socket = named_socket(next((item["value"] for item in _entries(conf) if item["key"] == "authinfo"), ""))
     works, error = _asked(slurm_conf, [f"--socket={socket}"] if socket else [])
     own = works if not socket else not works and _asked(slurm_conf, [])[0]
-    return {"used": used, "works": works, "error": error, "socket": socket, "own": own, "key": _key(salt)}
-
-
-def _key(salt: str) -> str | None:
-    try:
-        return fingerprint(KEY, salt)
-    except (OSError, UnsafePath):
-        return None
+    return {"used": used, "works": works, "error": error, "socket": socket, "own": own, "key": None}
 
 
 def named_socket(auth_info: str) -> str:

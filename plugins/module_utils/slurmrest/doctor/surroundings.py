@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from ..host.sockets import listening_sockets
@@ -17,37 +16,13 @@ def look(
     facts: Mapping[str, Any],
     roles: Sequence[str],
     confs: Mapping[str, Mapping[str, Any] | None],
-    *,
-    quick: bool = False,
 ) -> dict[str, Any]:
     """All of it, by the names that the evidence has for it."""
     return {
         "held": held(facts, roles),
         "plugin_directories": plugin_directories(confs),
         "disks": disks(facts, roles),
-        "not_here": not_here(facts["unit"]["listeners"]) if "slurmrestd" in roles and not quick else {},
     }
-
-
-def not_here(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Why what slurmrestd is told to bind is no address of this host, by its text; nothing of good ones.
-
-    A port of the kernel's choice is bound there for a moment.
-    """
-    found = {}
-    for entry in told:
-        listener = entry["listener"]
-        if listener and listener["kind"] == "tcp" and listener["host"]:
-            try:
-                with socket.create_server((listener["host"], 0), family=_family(listener["host"])):
-                    pass
-            except OSError as error:
-                found[entry["text"]] = error.strerror or str(error)
-    return found
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
 
 
 def held(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:

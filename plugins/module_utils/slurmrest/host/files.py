@@ -20,7 +20,6 @@ __all__ = [
     "have_directory",
     "have_parents",
     "link_beside",
-    "load_record",
     "make_directory",
     "names",
     "open_lock",
@@ -251,13 +250,3 @@ def remove_directory(path: str, *, sockets: bool = False) -> None:
 def save_record(path: str, record: Mapping[str, Any]) -> None:
     """Write what a later run has to know, for this account alone."""
     write(path, json.dumps(record).encode(), os.geteuid(), os.getegid(), 0o600, secret=True)
-
-
-def load_record(path: str) -> dict[str, Any] | None:
-    """Read what :func:`save_record` wrote; None where there is nothing."""
-    try:
-        content = read(path)
-    except FileNotFoundError:
-        return None
-    record: dict[str, Any] = json.loads(content)
-    return record

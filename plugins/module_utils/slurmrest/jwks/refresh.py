@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..auth import keys as key_files
 from ..auth.jwks import KeySet
+from ..auth.key_files import inspect
+from ..auth.keys import refusals
 from ..errors import InputError, SlurmrestError
 from ..facts.detection import detect
 from ..host import programs
@@ -167,7 +168,7 @@ def _judge_place(path: str, reader: Mapping[str, Any] | None) -> None:
     """Public keys may be read by anyone; whoever can write there can be any user of the cluster."""
     if reader is None or not reader["exists"]:
         return
-    reasons = key_files.refusals({**key_files.inspect(path), "exists": False}, reader)
+    reasons = refusals({**inspect(path), "exists": False}, reader)
     if reasons:
         raise InputError(
             "slurm_common_jwks_path", path, "a path that root or SlurmUser alone can change", "; ".join(reasons)

@@ -18,7 +18,8 @@ from typing import Any
 
 from ..errors import SlurmrestError
 from ..host import files
-from ..host.files import load_record, save_record
+from ..host.files import save_record
+from ..host.records import load_record
 from ..rest import answers
 from ..rest.client import ClientError, Credentials, Target, request
 

@@ -21,14 +21,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..auth import keys, signing
+from ..auth import key_files, keys, signing
 from ..errors import InputError, SlurmrestError
 from ..host import files, programs
 from ..host.child import holds_for
-from ..host.files import load_record, save_record
+from ..host.files import save_record
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
 from ..host.programs import Run
+from ..host.records import load_record
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER, DATABASE
 from ..slurm.ports import ports_of
@@ -102,7 +103,7 @@ class KeyOnHost:
         self._real = files.real(self.path)
         self._next = self._real + NEXT_SUFFIX
         self._copy = self._real + ROLLBACK_SUFFIX
-        self._journal = keys.rotation_record(self.path, self.state_dir)
+        self._journal = key_files.rotation_record(self.path, self.state_dir)
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class KeyOnHost:
             _remove(self._journal)
 
     def _retire(self, without: Sequence[str]) -> None:
-        file = keys.retired_record(self.path, self.state_dir)
+        file = key_files.retired_record(self.path, self.state_dir)
         notes = load_record(file) or {}
         if without:
             with contextlib.suppress(FileNotFoundError):  # of a run that got as far as this before

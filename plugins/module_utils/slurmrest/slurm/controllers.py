@@ -7,39 +7,23 @@ connections is known at once; ``scontrol`` itself waits, during a takeover half 
 
 from __future__ import annotations
 
-import posixpath
-import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Callable
+from typing import Any
 
-from ..host import reading
 from ..host.network import connect
-from ..host.reading import UnsafePath
 from .daemons import SLURMCTLD_TIMEOUT
+from .heartbeat import Connect, Heartbeat, see
 
 TAKE_BACK_SECONDS = 31
 """About what it takes Slurm until a primary that starts has the cluster back from its backup (measured)."""
-
-HEARTBEAT = "heartbeat"
-_LAYOUT = struct.Struct(">QQ")
 
 NORMAL, DEGRADED, TAKEOVER, TAKE_BACK, DOWN, UNKNOWN = "normal", "degraded", "takeover", "take-back", "down", "unknown"
 """All answer; some do not; the one in charge is gone; an earlier one starts again; none answers; no heartbeat."""
 
 WAITING = (TAKEOVER, TAKE_BACK, DOWN)
 """What a request waits in, or is answered badly."""
-
-Connect = Callable[[str, str], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What the controller in charge last wrote: its place among the controllers, 0 the primary, and when."""
-
-    index: int
-    written: int  # seconds since 1970, by its clock
 
 
 @dataclass(frozen=True)
@@ -102,16 +86,6 @@ def serving(names: Sequence[str], running: Mapping[str, bool]) -> str:
     return next((name for name in looked if running[name]), (looked or list(names) or [""])[0])
 
 
-def read_heartbeat(state: str) -> Heartbeat | None:
-    """The heartbeat in a StateSaveLocation; None where there is none, or none that can be read."""
-    try:
-        content = reading.read_site(posixpath.join(state, HEARTBEAT), _LAYOUT.size)
-        written, index = _LAYOUT.unpack(content[: _LAYOUT.size])
-    except (OSError, UnsafePath, struct.error):
-        return None
-    return Heartbeat(index, written)
-
-
 def judge(
     hosts: Sequence[str], silent: Sequence[str], heartbeat: Heartbeat | None, now: float, timeout: int
 ) -> Standing:
@@ -138,11 +112,8 @@ def look(conf: Mapping[str, Any], reach: Connect = connect) -> Standing | None:
         conf: facts of slurm.conf (:func:`..facts.conf.slurm_conf_facts`).
         reach: tells whether a port of a host takes connections.
     """
-    hosts = list(conf["slurmctld_hosts"])
-    if len(hosts) < 2:
+    seen = see(conf, reach)
+    if seen is None:
         return None
-    port = str(conf["slurmctld_port"]).partition("-")[0]
-    places = conf.get("slurmctld_addresses") or hosts
-    silent = [host for host, place in zip(hosts, places) if reach(place, port)["error"]]
-    heartbeat = read_heartbeat(str(conf["state_save_location"]))
-    return judge(hosts, silent, heartbeat, time.time(), int(conf.get("slurmctld_timeout") or SLURMCTLD_TIMEOUT))
+    heartbeat = Heartbeat(*seen["heartbeat"]) if seen["heartbeat"] else None
+    return judge(seen["hosts"], seen["silent"], heartbeat, time.time(), seen["timeout"])

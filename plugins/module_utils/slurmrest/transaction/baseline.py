@@ -18,12 +18,13 @@ from typing import Any
 
 from ..host import files as host_files
 from ..host import programs
-from ..host.files import load_record, save_record
+from ..host.files import save_record
 from ..host.lock import host_lock
 from ..host.own import RETIRED_PREFIX, STATE_DIR
 from ..host.owners import group_id
 from ..host.present import Present
 from ..host.programs import Run
+from ..host.records import load_record
 from ..systemd.show import running
 
 FILE = "origin.json"

@@ -9,20 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..auth.keys import (
-    ALLOWED,
-    MAXIMUM_BYTES,
-    MINIMUM_BYTES,
-    generate,
-    inspect,
-    is_retired,
-    refusals,
-    rotation_record,
-)
+from ..auth.key_files import inspect, is_retired, rotation_record
+from ..auth.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, refusals
 from ..errors import InputError, SlurmrestError
-from ..host.files import load_record
 from ..host.places import read
 from ..host.programs import run
+from ..host.records import load_record
 from ..systemd.state import state
 from .comparison import Applied, octal
 from .specs import DirectorySpec, FileSpec, ServiceSpec

@@ -1,0 +1,244 @@
+"""All that a doctor wants to see of one host: what :mod:`.evidence` has, and what takes longer. Changes nothing.
+
+Keys are compared by a keyed fingerprint whose salt the caller throws away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import os
+import posixpath
+import pwd
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ..host import access, programs
+from ..host.access import describe
+from ..host.identity import account_facts
+from ..host.mapped import mapped
+from ..host.network import connect
+from ..host.page import page_status
+from ..host.proc import read_text
+from ..host.reading import UnsafePath
+from ..slurm.commands import Slurm
+from ..slurm.version import columns_of
+from ..slurmrestd import unit_places
+from . import evidence, logs, munge, unit_evidence, unit_states
+from .evidence import unix
+from .fingerprint import fingerprint
+from .unit_states import DAEMONS, DATABASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ..host.programs import Started
+
+_CLONE_SYSVSEM = 0x00040000  # sched.h
+_ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
+_EXPORTS_TOKEN = re.compile(r"^\s*export\s+[\"']?(?:\$\(|`)\s*scontrol\s+token\b")
+_EXPORTING_FILES = (
+    *("/etc/environment", "/etc/environment.d/*.conf", "/etc/profile", "/etc/profile.d/*", "/etc/bash.bashrc"),
+    *("/etc/bashrc", "/etc/zsh/zshenv", "/etc/zshenv", "/etc/security/pam_env.conf", "/etc/default/slurm*"),
+    *("/etc/sysconfig/slurm*", "/etc/systemd/system.conf", "/etc/systemd/system.conf.d/*.conf"),
+    *("/root/.profile", "/root/.bash_profile", "/root/.bashrc"),
+)
+
+
+def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that the rules of the doctor want to know of this host.
+
+    Args:
+        found: as for :func:`.evidence.gather`.
+        options: as well. And, also optional, ``salt``: text for the fingerprints of keys; without one there are none.
+            ``users``: names to look up.
+    """
+    slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
+    units_now = unit_states.settled(slurmrestd)
+    seen = found or evidence.look(options)
+    asked = [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
+    journals = {name: _journal(name, slurmrestd, seen) for name in asked}
+    told = evidence.gather(options, seen, units_now)
+    facts, roles, conf = told["facts"], told["roles"], told["confs"]["slurm_conf"]
+    release = columns_of(options.get("columns") or (), facts["version"]) or {}
+    listeners = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
+    salt, users = options.get("salt") or "", options.get("users") or ()
+    rest = "slurmrestd" in roles
+    return {
+        **told,
+        "processes": {name: _with_mapped(process) for name, process in told["processes"].items()},
+        "journal": {name: logs.lines(started, unit) for name, (unit, started) in journals.items()},
+        **unit_evidence.details(facts),
+        "program": unit_evidence.program(facts["unit"]["exec_start"]),
+        "closed_includes": _closed_includes(facts),
+        "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in unix(listeners)},
+        "keys": {daemon: _with_fingerprint(key, salt) for daemon, key in told["keys"].items()},
+        "reach": _reach(facts, conf, release) if rest else [],
+        "not_here": not_here(facts["unit"]["listeners"]) if rest else {},
+        "munge": {**told["munge"], "key": _munge_key(told["munge"], salt)},
+        "unshare": _unshare(),
+        "slurm_users": _slurm_users(facts, units_now, roles, users),
+        "users": {name: _user(name) for name in users},
+        "exported": _exported(),
+        "manager": _manager_variables(),
+    }
+
+
+def _with_mapped(process: dict[str, Any]) -> dict[str, Any]:
+    return {**process, "mapped": mapped(process["pid"], process["uid"], process["gid"])}
+
+
+def _with_fingerprint(key: dict[str, Any], salt: str) -> dict[str, Any]:
+    """The same key with its fingerprint, where it can be read."""
+    if not key["exists"] or key["error"]:
+        return key
+    try:
+        return {**key, "fingerprint": fingerprint(key["real_path"], salt)}
+    except UnsafePath:  # another account's: that is the finding, and root reads it not
+        return key
+    except OSError as error:
+        return {**key, "error": str(error)}
+
+
+def _munge_key(seen: Mapping[str, Any], salt: str) -> str | None:
+    with contextlib.suppress(OSError, UnsafePath):
+        return fingerprint(munge.KEY, salt) if seen["used"] else None
+    return None
+
+
+def _unshare() -> str:
+    """Why no process of this host may unshare(2) what slurmrestd does; empty where it may. It is tried on our own."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_SYSVSEM) == 0:
+        return ""
+    return os.strerror(ctypes.get_errno())
+
+
+def _loaded(shown: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    return [name for name in names if shown.get(name, {}).get("load") not in (None, "not-found")]
+
+
+def _journal(name: str, slurmrestd: str, facts: Mapping[str, Any]) -> tuple[str, Started]:
+    """What the journal has of a unit, being asked for; of several slurmrestd no line without a unit."""
+    unit = slurmrestd if name == "slurmrestd" else f"{name}.service"
+    if name not in DAEMONS or unit != f"{name}.service":
+        return unit, logs.ask(unit)
+    conf = "slurmdbd_conf" if name == "slurmdbd" else "slurm_conf"
+    account = facts["unit"]["user"] if name == "slurmrestd" else facts[conf]["slurm_user"]
+    return unit, logs.ask(unit, name, {0, account_facts(str(account or "root"))["uid"] or 0})
+
+
+def _closed_includes(facts: Mapping[str, Any]) -> list[str]:
+    """Files that slurm.conf includes, and that the account of slurmrestd may not read."""
+    account, conf = account_facts(facts["unit"]["user"] or "root"), facts["slurm_conf"]
+    included = [path for path in conf.get("files") or () if path != conf["path"]]
+    return [path for path in included if access.readable(path, account) is False]
+
+
+def _directory(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
+    """The directory of a socket, and whether something makes it at boot."""
+    directory = posixpath.dirname(path)
+    facts = describe(directory, account)
+    made = [path for top in ("/etc", "/run", "/usr/lib") for path in _made_at_boot(top)]
+    return {**facts, "path": directory, "tmpfiles": directory in made, "socket": os.path.exists(path)}
+
+
+def _made_at_boot(top: str) -> Iterator[str]:
+    """Directories that tmpfiles.d(5) makes."""
+    for path in glob.glob(posixpath.join(top, "tmpfiles.d", "*.conf")):
+        for line in (read_text(path) or "").splitlines():
+            fields = line.split()
+            if len(fields) > 1 and fields[0][:1] in ("d", "D", "v"):
+                yield fields[1]
+
+
+def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: Any) -> list[dict[str, Any]]:
+    """Whether what slurm.conf names can be resolved and connected to from here.
+
+    Nothing is sent but to a slurmctld that serves HTTP itself: ``answer`` is its status, None where it gives none.
+    """
+    slurm = facts["slurm_conf"]
+    entries = conf["entries"] if conf else []
+    named = [entry["value"] for entry in entries if entry["key"] == "slurmctldhost"] or slurm["slurmctld_hosts"]
+    port = str(slurm["slurmctld_port"]).partition("-")[0]
+    wanted = [("slurmctld", _address(name), port) for name in named[:_MOST_REACHED]]
+    if slurm["accounting"]:
+        ports = [entry["value"] for entry in entries if entry["key"] == "accountingstorageport"]
+        hosts = slurm.get("accounting_storage_hosts") or ["localhost"]
+        wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
+    found = [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
+    stated = [entry["value"].lower() for entry in entries if entry["key"] == "communicationparameters"]
+    if release.get("daemon_http") and "disable_http" not in "".join(stated):
+        for entry in found:
+            if entry["daemon"] == "slurmctld" and not entry["error"]:
+                entry["answer"] = page_status(entry["host"], int(entry["port"]), "/healthz", _PAGE_SECONDS)
+    return found
+
+
+_MOST_REACHED, _PAGE_SECONDS = 3, 5.0
+
+
+def _address(name: str) -> str:
+    """What is connected to by SlurmctldHost=name(address)."""
+    return name.partition("(")[2].rstrip(")") or name
+
+
+def _user(name: str) -> dict[str, Any]:
+    try:
+        return {"exists": True, "uid": pwd.getpwnam(name).pw_uid}
+    except KeyError:
+        return {"exists": False, "uid": None}
+
+
+def _slurm_users(
+    facts: Mapping[str, Any], shown: Mapping[str, Mapping[str, Any]], roles: Sequence[str], names: Sequence[str]
+) -> dict[str, int]:
+    """The uid that the running slurmctld has for each name; what it has none for is not in it."""
+    if "slurmctld" not in roles or not names or shown.get("slurmctld", {}).get("active") != "active":
+        return {}
+    command = Slurm.of(facts).argv("scontrol", "show", "assoc_mgr", f"users={','.join(names)}", "flags=users")
+    output = programs.run(command, limit=programs.LOOKING_SECONDS).stdout
+    return {match["name"]: int(match["uid"]) for match in _USER_RECORD.finditer(output) if match["name"] in names}
+
+
+_USER_RECORD = re.compile(r"^[ \t]*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
+
+
+def _manager_variables() -> list[str]:
+    """Names of Slurm's variables that systemd itself gives to every service (systemctl set-environment)."""
+    shown = programs.run(["systemctl", "show-environment"], limit=programs.LOOKING_SECONDS).stdout
+    return sorted(line.partition("=")[0] for line in shown.splitlines() if line.startswith("SLURM"))
+
+
+def _exported() -> list[str]:
+    """``file:line`` of what puts SLURM_JWT into the environment of everybody's commands."""
+    found = []
+    for path in (path for pattern in _EXPORTING_FILES for path in sorted(glob.glob(pattern))):
+        if posixpath.basename(path) == "slurmrestd" or not os.path.isfile(path):
+            continue
+        for number, line in enumerate((read_text(path) or "").splitlines(), start=1):
+            if _ASSIGNS_JWT.match(line) or _EXPORTS_TOKEN.match(line):
+                found.append(f"{path}:{number}")
+    return found
+
+
+def not_here(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Why what slurmrestd is told to bind is no address of this host, by its text; nothing of good ones.
+
+    A port of the kernel's choice is bound there for a moment.
+    """
+    found = {}
+    for entry in told:
+        listener = entry["listener"]
+        if listener and listener["kind"] == "tcp" and listener["host"]:
+            try:
+                with socket.create_server((listener["host"], 0), family=_family(listener["host"])):
+                    pass
+            except OSError as error:
+                found[entry["text"]] = error.strerror or str(error)
+    return found
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
