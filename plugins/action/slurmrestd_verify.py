@@ -19,11 +19,11 @@ from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..module_utils.slurmrest.rest.whole_table import EXCERPT
 from ..module_utils.slurmrest.slurm.issuers import of_issuers_alone
 from ..module_utils.slurmrest.verify.formats import render_junit, write_file
+from ..module_utils.slurmrest.verify.host_request import told_of
 from ..module_utils.slurmrest.verify.html import render_html
-from ..module_utils.slurmrest.verify.received import configuration, judged, with_jobs
+from ..module_utils.slurmrest.verify.judgement import configuration, judged, with_jobs
 from ..module_utils.slurmrest.verify.run import as_dict
 from ..module_utils.slurmrest.verify.table import render_table
-from ..module_utils.slurmrest.verify.told import told_of
 from ..plugin_utils.action import Action, given
 from ..plugin_utils.facts import looked
 from ..plugin_utils.minting import NoTokens, command, minted
@@ -31,7 +31,7 @@ from ..plugin_utils.peer import result_on
 
 if TYPE_CHECKING:
     from ..module_utils.slurmrest.slurmrestd.host_facts import HostFacts
-    from ..module_utils.slurmrest.verify.hosted import Told
+    from ..module_utils.slurmrest.verify.on_host import HostRequest
     from ..module_utils.slurmrest.verify.report import Report
 
 MODULE = "slurmrest.toolkit.slurmrestd_verify"
@@ -121,7 +121,7 @@ class ActionModule(Action):
     def _run(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return result_on(self, self.here, module, arguments, self.variables)
 
-    def _told(self, arguments: dict[str, Any], facts: HostFacts) -> Told:
+    def _told(self, arguments: dict[str, Any], facts: HostFacts) -> HostRequest:
         """What the host has to be told. Raises AnsibleError for facts that cannot be."""
         instance, urls = arguments.get("instance") or "", arguments.get("urls") or ()
         try:

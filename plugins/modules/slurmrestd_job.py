@@ -39,7 +39,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.rest.session import JobOptions
 from ..module_utils.slurmrest.verify import checks, jobs
-from ..module_utils.slurmrest.verify.hosted import ARGUMENTS, asked
+from ..module_utils.slurmrest.verify.on_host import ARGUMENTS, asked
 from ..module_utils.slurmrest.verify.record import recorded
 
 CHECKS = (*checks.FIRST, *jobs.CHECKS)

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Look at this host, and prove that its slurmrestd works (entry file; see module_utils/slurmrest/verify/unseen.py)."""
+"""Look at this host and prove its slurmrestd (entry file; see module_utils/slurmrest/verify/look_and_prove.py)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
+from ..module_utils.slurmrest.verify.look_and_prove import looked_and_proven
 from ..module_utils.slurmrest.verify.proof import ARGUMENTS
-from ..module_utils.slurmrest.verify.unseen import looked_and_proven
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

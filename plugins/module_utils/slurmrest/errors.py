@@ -9,8 +9,7 @@ class SlurmrestError(Exception):
     """Base of everything the engine raises on purpose.
 
     ``message`` is one sentence for the person at the terminal; ``remedy`` is what that person can do, or None;
-    ``details`` are for programs that read the result of a module. Messages quote values and the words of daemons and
-    programs: none holds what looks like a secret (:mod:`redaction`).
+    ``details`` are for programs that read the result of a module. No message holds what looks like a secret.
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:

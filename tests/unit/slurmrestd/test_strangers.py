@@ -18,7 +18,7 @@ from slurmrest.rest.client import Credentials, Target
 from slurmrest.rest.whole_table import EXCERPT
 from slurmrest.rotation import acceptance
 from slurmrest.slurmrestd.strangers import refuse, strangers, watch
-from slurmrest.verify import hosted
+from slurmrest.verify import on_host
 from slurmrest.verify.run import CHECKS
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
@@ -113,11 +113,11 @@ def sent(daemon: FakeSlurmrestd) -> int:
 def test_a_verification_ends_where_slurmrestd_does() -> None:
     daemon = FakeSlurmrestd(STYLES["24.11"])
     told = {"unit": "slurmrestd.service", "account": "", "accounting": True, "slurmdbd": [], "daemons": []}
-    wanted = {**dict.fromkeys(hosted.ARGUMENTS), "user": "root", "token": token("root").reveal()}
+    wanted = {**dict.fromkeys(on_host.ARGUMENTS), "user": "root", "token": token("root").reveal()}
     with serving(daemon) as target:
         told.update(urls=[target.url], table=EXCERPT)
         with pytest.raises(SlurmrestError, match="is held by nobody"):
-            hosted.asked({**wanted, "told": told}, CHECKS)
+            on_host.asked({**wanted, "told": told}, CHECKS)
     assert sent(daemon) <= 2
 
 

@@ -19,7 +19,7 @@ from slurmrest.rest.client import Target
 from slurmrest.rest.session import TOKEN, Exchange
 from slurmrest.verify import formats
 from slurmrest.verify import html as report_html
-from slurmrest.verify.received import configuration
+from slurmrest.verify.judgement import configuration
 from slurmrest.verify.run import INSECURE, Report, Result
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \\ | ]]> 100 %"

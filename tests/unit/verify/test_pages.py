@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from slurmrest.verify import pages, served
+from slurmrest.verify import page_notes, pages
 
 Answers = dict[str, tuple[int, bytes]]
 DEFAULT: Answers = {"/healthz": (204, b""), "/metrics/jobs": (200, b"")}
@@ -41,8 +41,8 @@ def daemon(answers: Answers) -> Iterator[int]:
 def test_what_a_daemon_answers_by_default_is_a_note() -> None:
     with daemon(DEFAULT) as port:
         found = pages.look([("slurmctld", "127.0.0.1", port)])
-    assert list(served.warnings(found)) == []
-    (note,) = served.notes(found)
+    assert list(page_notes.warnings(found)) == []
+    (note,) = page_notes.notes(found)
     assert note.startswith(f"slurmctld on 127.0.0.1 answers /healthz, /metrics/jobs on port {port} without a token, to")
     assert "slurm_conf_daemon_http: false" in note
 
@@ -50,7 +50,7 @@ def test_what_a_daemon_answers_by_default_is_a_note() -> None:
 def test_metrics_that_tell_of_jobs_are_a_warning() -> None:
     with daemon({**DEFAULT, "/metrics/jobs": (200, b"slurm_jobs 4\n")}) as port:
         found = pages.look([("slurmd", "127.0.0.1", port)])
-    (warning,) = served.warnings(found)
+    (warning,) = page_notes.warnings(found)
     assert "slurmd on 127.0.0.1 shows jobs and users under /metrics" in warning
 
 

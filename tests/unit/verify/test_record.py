@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from slurmrest.verify.formats import render_junit
 from slurmrest.verify.html import render_html
-from slurmrest.verify.received import report_of
+from slurmrest.verify.judgement import report_of
 from slurmrest.verify.record import recorded
 from slurmrest.verify.run import as_dict
 from slurmrest.verify.table import render_table

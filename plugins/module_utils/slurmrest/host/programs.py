@@ -1,9 +1,8 @@
 """The one way to run a program: with a time limit, and in an environment of its own.
 
-Whoever logs in brings variables along (``/etc/environment`` does so for everybody): SLURM_CONF of another cluster,
-SLURM_CLUSTERS, SLURM_JWT, SACCTMGR_…, a PATH with another Slurm in front. None of them reaches a program that is run
-here. What it needs beyond PATH and LC_ALL its caller states: by ``environment``, or, where a command travels as data
-(a probe), by words before it as env(1) takes them: ``["env", "SLURM_CONF=/etc/slurm/slurm.conf", "scontrol", "ping"]``.
+What whoever logs in brings along (SLURM_CONF of another cluster, SLURM_JWT, a PATH with another Slurm in front) reaches
+no program that is run here. What one needs beyond PATH and LC_ALL its caller states: by ``environment``, or, where a
+command travels as data (a probe), by words before it as env(1) takes them: ``["env", "SLURM_CONF=FILE", "scontrol"]``.
 
 A program that is too slow, or writes without end, is ended together with all that it started.
 """

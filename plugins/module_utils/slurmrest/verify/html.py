@@ -10,7 +10,7 @@ from html import escape
 from ..errors import InputError
 from ..slurm.releases import lookup
 from .capacity import Latency
-from .received import Sections
+from .judgement import Sections
 from .run import Report, Result
 
 _WORDS = {True: "ok", False: "failed", None: "skipped"}

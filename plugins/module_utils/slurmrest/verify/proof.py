@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..auth.starting import awaited, token_of
 from ..host import programs
 from ..systemd import confined
-from . import checks, hosted, keyless, pages
+from . import checks, keyless_checks, on_host, pages
 from .record import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    **hosted.ARGUMENTS,
+    **on_host.ARGUMENTS,
     "mint": {"type": "list", "elements": "str"},
     "tokenless": {"type": "str", "no_log": False},
 }
@@ -41,8 +41,8 @@ def proof(parameters: Mapping[str, Any]) -> dict[str, Any]:
     elif wanted["mint"]:
         wanted["token"] = token_of(partial(programs.run, wanted["mint"], limit=_PATIENCE))
     if wanted["told"]["accounting"] and not tokenless:
-        awaited(lambda: not hosted.unreached(wanted["told"]["slurmdbd"]))
-    report = hosted.asked(wanted, checks.LISTENERS if tokenless else keyless.CHECKS)
+        awaited(lambda: not on_host.unreached(wanted["told"]["slurmdbd"]))
+    report = on_host.asked(wanted, checks.LISTENERS if tokenless else keyless_checks.CHECKS)
     seen = confined.look(wanted["told"]["unit"])
     served = pages.look(wanted["told"]["daemons"])
     return {

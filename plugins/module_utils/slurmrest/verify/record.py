@@ -1,4 +1,4 @@
-"""A report on its way from the host that asked to the controller that shows it (:mod:`.received`)."""
+"""A report on its way from the host that asked to the controller that shows it (:mod:`.judgement`)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ..rest.options import Options
 from ..rest.session import JobOptions, Session
 from ..rest.whole_table import TABLE
 from ..slurm.api_versions import api_version
-from . import capacity, checks, idle, jobs, refusals, signed
+from . import capacity, checks, idle, jobs, refusals, signed_tokens
 from .asking import INSECURE, ask
 from .check import Check
 from .report import Report, Result
@@ -31,7 +31,7 @@ __all__ = ["CHECKS", "INSECURE", "SCHEMA", "Check", "JobOptions", "Options", "Re
 CHECKS: tuple[Check, ...] = (
     *checks.CHECKS,
     *refusals.TOKENS,
-    *signed.CHECKS,
+    *signed_tokens.CHECKS,
     *refusals.REQUESTS,
     *capacity.CHECKS,
     *jobs.CHECKS,

@@ -21,7 +21,7 @@ from ..rest.session import (
 )
 from ..rest.tls import Tls
 from .run import Report, Result, as_dict
-from .signed import EXPIRED_AGO, SPOILT_LIFESPAN
+from .signed_tokens import EXPIRED_AGO, SPOILT_LIFESPAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,9 +16,9 @@ from slurmrest.rest.session import JobOptions
 from slurmrest.rest.whole_table import EXCERPT
 from slurmrest.systemd.confined import ConfinedProcess, Confinement, Mount
 from slurmrest.systemd.sandbox import confinement_of
-from slurmrest.verify import checks, jobs, keyless, told
-from slurmrest.verify.hosted import asked
-from slurmrest.verify.received import judged, with_jobs
+from slurmrest.verify import checks, host_request, jobs, keyless_checks
+from slurmrest.verify.judgement import judged, with_jobs
+from slurmrest.verify.on_host import asked
 from slurmrest.verify.record import recorded
 from slurmrest.verify.run import CHECKS, verify
 
@@ -37,7 +37,7 @@ FACTS: Any = {**RECORDED, "slurm_conf": {**RECORDED["slurm_conf"], **PORTS, "acc
 ORDINARY = {"job_user": "alice", "job_token": token("alice").reveal()}
 
 
-told_of = partial(told.told_of, columns=columns(), table=EXCERPT)
+told_of = partial(host_request.told_of, columns=columns(), table=EXCERPT)
 
 
 def with_facts(**changes: Any) -> Any:
@@ -65,7 +65,7 @@ def said(report: Report) -> list[tuple[str, bool | None, str]]:
 def test_it_is_the_same_as_who_does_all_of_it_himself(release: str) -> None:
     daemon = FakeSlurmrestd(STYLES[release])
     with serving(daemon) as target:
-        report = judged(handed_over(asked(wanted(target), keyless.CHECKS)), with_facts(running=[]), "")
+        report = judged(handed_over(asked(wanted(target), keyless_checks.CHECKS)), with_facts(running=[]), "")
         himself = verify([target], Credentials("root", token("root")), Options(accounting=True))
     assert said(report) == said(himself)
     assert [check.id for check in report.checks] == [check.id for check in CHECKS]
@@ -74,7 +74,8 @@ def test_it_is_the_same_as_who_does_all_of_it_himself(release: str) -> None:
 
 def test_jobs_run_later_and_stand_where_they_belong(tmp_path: Path) -> None:
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
-        first = judged(handed_over(asked(wanted(target, **ORDINARY), keyless.CHECKS)), with_facts(running=[]), "")
+        report = asked(wanted(target, **ORDINARY), keyless_checks.CHECKS)
+        first = judged(handed_over(report), with_facts(running=[]), "")
         assert [check.ok for check in first.checks if check.id in ("job", "job-cancel")] == [None, None]
         how = JobOptions(directory=str(tmp_path))
         ran = asked(wanted(target, **ORDINARY), (*checks.FIRST, *jobs.CHECKS), how)

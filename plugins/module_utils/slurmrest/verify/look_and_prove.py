@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from ..facts.host import look
 from ..slurm.commands import Slurm
 from ..slurm.issuers import of_issuers_alone
+from .host_request import told_of
 from .proof import proof
-from .told import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

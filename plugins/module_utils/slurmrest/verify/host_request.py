@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from ..slurm.version import Excerpt
     from ..slurmrestd.host_facts import LookFacts
-    from .hosted import Told
+    from .on_host import HostRequest
 
 
 def told_of(
     facts: LookFacts, instance: str, urls: Sequence[str], accounting: bool | None, *, columns: Excerpt, table: Excerpt
-) -> Told:
+) -> HostRequest:
     """What a host has to be told for its verification.
 
     Args:

@@ -11,11 +11,11 @@ from slurmrest.facts.detection import columns
 from slurmrest.host import programs
 from slurmrest.host.programs import Done
 from slurmrest.rest.whole_table import EXCERPT
-from slurmrest.verify import hosted, unseen
+from slurmrest.verify import look_and_prove, on_host
 from slurmrest.verify import proof as proofs
 
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
-from tests.unit.verify.test_received import FACTS as RECORDED
+from tests.unit.verify.test_judgement import FACTS as RECORDED
 
 FACTS: Any = {**RECORDED, "version": "24.11.5", "prefix": "/usr", "units": {"slurmrestd": {"active": "active"}}}
 ARGUMENTS: dict[str, Any] = {
@@ -44,13 +44,13 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr("slurmrest.host.programs.run", run)
     monkeypatch.setattr("slurmrest.systemd.confined.look", lambda _unit: None)
-    monkeypatch.setattr(unseen, "look", lambda _options, _columns: FACTS)
+    monkeypatch.setattr(look_and_prove, "look", lambda _options, _columns: FACTS)
     return commands
 
 
 def test_the_controller_itself_makes_its_token_and_hands_over_no_token(ran: list[list[str]]) -> None:
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
-        found = unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+        found = look_and_prove.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert found["facts"] is FACTS
     assert [words[-3:] for words in ran] == [["token", "username=root", "lifespan=600"]]
     assert {"slurm-diag": True}.items() <= {check["id"]: check["ok"] for check in found["record"]["checks"]}.items()
@@ -60,7 +60,7 @@ def test_the_controller_itself_makes_its_token_and_hands_over_no_token(ran: list
 def test_a_token_that_was_given_is_used(ran: list[list[str]]) -> None:
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         given: dict[str, Any] = {"urls": [target.url], "token": token("root").reveal(), "lifespan": 0}
-        found = unseen.looked_and_proven({**ARGUMENTS, **given}, check_mode=False)
+        found = look_and_prove.looked_and_proven({**ARGUMENTS, **given}, check_mode=False)
     assert (ran, "record" in found) == ([], True)
 
 
@@ -76,8 +76,8 @@ def test_facts_alone_where_nothing_is_to_be_asked(
     ran: list[list[str]], monkeypatch: pytest.MonkeyPatch, facts: Any, stated: bool | None, check_mode: bool
 ) -> None:
     seen = {**FACTS, **facts}
-    monkeypatch.setattr(unseen, "look", lambda _options, _columns: seen)
-    assert unseen.looked_and_proven({**ARGUMENTS, "scontrol": stated}, check_mode=check_mode) == {"facts": seen}
+    monkeypatch.setattr(look_and_prove, "look", lambda _options, _columns: seen)
+    assert look_and_prove.looked_and_proven({**ARGUMENTS, "scontrol": stated}, check_mode=check_mode) == {"facts": seen}
     assert ran == []
 
 
@@ -85,7 +85,7 @@ def test_what_scontrol_says_instead_of_a_token(ran: list[list[str]], monkeypatch
     refused = Done(["env", "SLURM_CONF=/c", "/usr/bin/scontrol", "token"], 1, "SLURM_JWT=e30.e30.c2ln", "no slurmctld")
     monkeypatch.setattr("slurmrest.host.programs.run", lambda *_words, **_how: refused)
     with pytest.raises(SlurmrestError, match=r"^scontrol token: no slurmctld$"):
-        unseen.looked_and_proven(ARGUMENTS, check_mode=False)
+        look_and_prove.looked_and_proven(ARGUMENTS, check_mode=False)
     assert ran == []
 
 
@@ -102,7 +102,7 @@ def test_a_controller_that_has_just_started_is_waited_for(
     monkeypatch.setattr("slurmrest.auth.starting._age", lambda: 1.0)
     monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
-        found = unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+        found = look_and_prove.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert found["record"]["checks"]
     assert len(ran) == 1
 
@@ -111,10 +111,10 @@ def test_slurmdbd_is_waited_for_where_the_host_has_only_just_booted(
     ran: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = ["connection refused", "connection refused"]
-    monkeypatch.setattr(hosted, "unreached", lambda _hosts: said.pop() if said else "")
+    monkeypatch.setattr(on_host, "unreached", lambda _hosts: said.pop() if said else "")
     monkeypatch.setattr("slurmrest.auth.starting._uptime", lambda: 1.0)
     monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
-        unseen.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
+        look_and_prove.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert not said
     assert len(ran) == 1

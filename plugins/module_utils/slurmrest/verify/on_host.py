@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 
-class Told(TypedDict):
+class HostRequest(TypedDict):
     """What the controller knows of this host by its facts, and of releases."""
 
     urls: list[str]
@@ -55,13 +55,13 @@ def asked(wanted: Mapping[str, Any], checks: Sequence[Check], job: JobOptions | 
     """Do these checks.
 
     Args:
-        wanted: :data:`ARGUMENTS`; ``told`` is :class:`Told`.
+        wanted: :data:`ARGUMENTS`; ``told`` is :class:`HostRequest`.
         checks: what to do.
         job: how the test job runs, where the checks submit one.
 
     Raises SlurmrestError where a token is not to be had, or would go to somebody else.
     """
-    told: Told = wanted["told"]
+    told: HostRequest = wanted["told"]
     watch = strangers.watch(strangers.accounts_of(told["unit"], told["account"]))
     targets = [replace(Target.parse(url), name=wanted["tls_name"] or "", watch=watch) for url in told["urls"]]
     if not targets:

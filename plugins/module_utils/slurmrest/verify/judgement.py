@@ -10,7 +10,7 @@ from ..rest.client import Target
 from ..rest.session import Exchange, Outcome
 from ..slurmrestd.host_facts import HostFacts
 from ..systemd import sandbox
-from . import idle, jobs, served, signed
+from . import idle, jobs, page_notes, signed_tokens
 from .pages import Pages
 from .report import Report, Result
 from .run import CHECKS, with_process, without_controller
@@ -22,7 +22,7 @@ Sections = Mapping[str, Mapping[str, str]]
 JOBS = frozenset(check.id for check in jobs.CHECKS)
 
 _LEFT: Mapping[str, Outcome] = {
-    **{check.id: signed.KEYLESS for check in signed.CHECKS},
+    **{check.id: signed_tokens.KEYLESS for check in signed_tokens.CHECKS},
     **{check.id: jobs.NOT_ASKED for check in jobs.CHECKS},
     "job-output": jobs.NO_JOB,
     **{check.id: idle.NOT_ASKED for check in idle.CHECKS},
@@ -43,8 +43,8 @@ def judged(found: Mapping[str, Any], facts: HostFacts, tokenless: str) -> Report
     report = with_process(without_controller(report, tokenless), facts["running"])
     pages = [Pages(**page) for page in found["pages"]]
     seen = sandbox.confinement_of(found["confinement"]) if found["confinement"] else None
-    warnings = (*served.warnings(pages), *(sandbox.warnings(seen) if seen else ()))
-    limitations = (*served.notes(pages), *(sandbox.notes(seen) if seen else ()))
+    warnings = (*page_notes.warnings(pages), *(sandbox.warnings(seen) if seen else ()))
+    limitations = (*page_notes.notes(pages), *(sandbox.notes(seen) if seen else ()))
     return replace(report, warnings=(*report.warnings, *warnings), limitations=(*report.limitations, *limitations))
 
 
