@@ -50,8 +50,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.auth.printed import demanded
 from ..module_utils.slurmrest.auth.starting import token_of
+from ..module_utils.slurmrest.auth.token_line import demanded
 from ..module_utils.slurmrest.slurm import controllers
 from ..module_utils.slurmrest.slurm.commands import TOKEN_SECONDS, Slurm
 

@@ -34,7 +34,7 @@ ALLOWED = {
     ("users/command.py", "open"): "a script that a user names, likewise, and /dev/null",
     ("verify/jobs.py", "open"): "what a job of the caller left, without links, without waiting",
     ("verify/jobs.py", "unlink"): "the same file, as its owner",
-    ("systemd/confined.py", "open"): "a directory of /sys",
+    ("systemd/confinement.py", "open"): "a directory of /sys",
     ("merge/host.py", "symlink"): "in a directory made for this run alone",
     ("merge/host.py", "TemporaryDirectory"): "that directory, below /run where there is one",
     ("host/ports.py", "open"): "proc(5), all of it",

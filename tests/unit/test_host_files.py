@@ -21,8 +21,8 @@ from slurmrest.doctor.log_files import trouble_in
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import access, files, reading
 from slurmrest.host import acl as access_lists
+from slurmrest.host.file_state import read_present
 from slurmrest.host.lock import host_lock
-from slurmrest.host.present import read_present
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
 from slurmrest.transaction.specs import DirectorySpec, FileSpec

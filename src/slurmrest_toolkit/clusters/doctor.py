@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmrest.doctor.here import LocalRequest
+from slurmrest.doctor.this_host import LocalRequest
 
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.support.errors import ClusterFailedError

@@ -19,7 +19,7 @@ from slurmrest.gateway import programs, signing
 from slurmrest.gateway.judge_logins import judge_logins
 from slurmrest.gateway.settings import settle
 from slurmrest.login.oidc import CodeFlow, LoginError
-from slurmrest.rest import taken
+from slurmrest.rest import key_trial
 from slurmrest.rest.client import ClientError, Response
 
 from tests.unit.gateway.test_settings import GOOD, LOGINS
@@ -87,7 +87,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, Any] | Clien
         status, data = answer
         return Response(status, {}, data if isinstance(data, bytes) else json.dumps(data).encode(), 0.0)
 
-    monkeypatch.setattr(taken, "request", request)
+    monkeypatch.setattr(key_trial, "request", request)
     return asked
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
-from slurmrest.host import demanded, programs
+from slurmrest.host import failure, programs
 from slurmrest.host.login import of_the_user
 from slurmrest.rotation import standing
 from slurmrest.slurm import commands
@@ -173,8 +173,8 @@ def test_programs_that_are_not_there_or_fail() -> None:
     )
     failed = programs.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert (failed.returncode, failed.stdout, failed.stderr) == (3, "out\n", "err\n")
-    with pytest.raises(demanded.ProgramFailed, match=r"^false: exit 1$"):
-        demanded.demand(programs.run(["env", "SLURM_CONF=/x", "/bin/false"]))
+    with pytest.raises(failure.ProgramFailed, match=r"^false: exit 1$"):
+        failure.demand(programs.run(["env", "SLURM_CONF=/x", "/bin/false"]))
 
 
 def test_output_that_is_no_text_is_still_said() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from slurmrest.host import programs
-from slurmrest.systemd import confined, sandbox
-from slurmrest.systemd.confined import ConfinedProcess, Confinement, mounts
+from slurmrest.systemd import confinement, sandbox
+from slurmrest.systemd.confinement import ConfinedProcess, Confinement, mounts
 from slurmrest.systemd.security import HostSecurity
 
 FIRST = """\
@@ -187,7 +187,7 @@ def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch
     answers = {"show": f"{shown}MainPID={os.getpid()}\nControlGroup=/none\n", "cat": f"{cat}#ProtectNothing=yes\n"}
     monkeypatch.setattr(programs, "start", lambda words, **_: words[1] if words[0] == "systemctl" else "")
     monkeypatch.setattr(programs, "finish", lambda word, *_: programs.Done([], 0, answers.get(word, ""), ""))
-    seen = confined.look("slurmrestd.service")
+    seen = confinement.look("slurmrestd.service")
     assert seen is not None
     assert seen.process.status["Pid"] == str(os.getpid())
     assert sandbox.verdicts(seen)["NoNewPrivileges"] is (seen.process.status["NoNewPrivs"] == "1")
@@ -200,4 +200,4 @@ def test_a_process_of_this_host_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch
 
 def test_a_unit_that_does_not_run_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "start", lambda words, **_: programs.Done(words, programs.MISSING, "", ""))
-    assert confined.look("slurmrestd.service") is None
+    assert confinement.look("slurmrestd.service") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from slurmrest.host import demanded, programs
+from slurmrest.host import failure, programs
 from slurmrest.systemd import show, systemctl
 from slurmrest.systemd.systemctl import Systemd
 
@@ -46,7 +46,7 @@ def test_without_systemd_nothing_is_known() -> None:
         return programs.Done(list(argv), programs.MISSING, "", "systemctl cannot be run: No such file or directory")
 
     assert Systemd(run).show("slurmrestd") == {}
-    with pytest.raises(demanded.ProgramFailed, match="systemctl restart x: systemctl cannot be run"):
+    with pytest.raises(failure.ProgramFailed, match="systemctl restart x: systemctl cannot be run"):
         Systemd(run).command("restart", "x")
 
 

@@ -14,7 +14,7 @@ from slurmrest.rest.client import Credentials
 from slurmrest.rest.options import Options
 from slurmrest.rest.session import JobOptions
 from slurmrest.rest.whole_table import EXCERPT
-from slurmrest.systemd.confined import ConfinedProcess, Confinement, Mount
+from slurmrest.systemd.confinement import ConfinedProcess, Confinement, Mount
 from slurmrest.systemd.sandbox import confinement_of
 from slurmrest.verify import checks, host_request, jobs, keyless_checks
 from slurmrest.verify.judgement import judged, with_jobs

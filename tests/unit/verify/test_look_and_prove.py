@@ -43,7 +43,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return Done(argv, 0, f"SLURM_JWT={token('root').reveal()}\n", "")
 
     monkeypatch.setattr("slurmrest.host.programs.run", run)
-    monkeypatch.setattr("slurmrest.systemd.confined.look", lambda _unit: None)
+    monkeypatch.setattr("slurmrest.systemd.confinement.look", lambda _unit: None)
     monkeypatch.setattr(look_and_prove, "look", lambda _options, _columns: FACTS)
     return commands
 

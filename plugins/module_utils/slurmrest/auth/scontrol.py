@@ -10,7 +10,7 @@ from ..host import programs
 from ..host.programs import Done
 from ..slurm.commands import Slurm
 from . import bearer
-from .printed import token_in
+from .token_line import token_in
 
 PATIENCE = 30.0
 """Seconds that scontrol gets."""

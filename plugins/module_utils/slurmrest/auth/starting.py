@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable
 from ..host import programs
 from ..host.proc import read_text
 from ..slurm.daemons import CONTROLLER
-from .printed import demanded, token_in
+from .token_line import demanded, token_in
 
 if TYPE_CHECKING:
     from ..host.programs import Done

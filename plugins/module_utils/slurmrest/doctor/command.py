@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ..auth.minting import write_private
 from ..command.token_options import UsageError, token_from_file
 from ..errors import SlurmrestError
-from . import here
+from . import this_host
 from .render import render_text
 
 if TYPE_CHECKING:
     import argparse
 
-    from .here import Examination
+    from .this_host import Examination
 
 OK, FOUND, CANNOT_RUN = 0, 1, 2
 
@@ -71,7 +71,7 @@ def _examine(arguments: argparse.Namespace) -> Examination:
     request = None
     if arguments.request:
         token = token_from_file(arguments.token_file, "--token-file") if arguments.token_file else None
-        request = here.LocalRequest.parse(arguments.request, arguments.user, token)
+        request = this_host.LocalRequest.parse(arguments.request, arguments.user, token)
     elif arguments.user or arguments.token_file:
         raise UsageError("--user and --token-file belong to --request.")
-    return here.examine(listen=arguments.listen, instance=arguments.instance, request=request)
+    return this_host.examine(listen=arguments.listen, instance=arguments.instance, request=request)

@@ -20,12 +20,12 @@ from ..auth.key_files import ended_without, inspect, rotation_record
 from ..facts import host as facts_of
 from ..host import access
 from ..host.access import describe
-from ..host.beyond import beyond
 from ..host.identity import account_facts
 from ..host.proc import read_text
 from ..host.process import process
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
+from ..host.unreadable import unreadable
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
 from ..slurm.heartbeat import see
@@ -156,7 +156,7 @@ def _conf(path: str, release: Mapping[str, Any] | None = None) -> dict[str, Any]
         return None
     if conf is None:
         return None
-    closed = beyond(conf.files)
+    closed = unreadable(conf.files)
     entries = [
         {
             "key": entry.key.lower(),

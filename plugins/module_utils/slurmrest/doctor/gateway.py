@@ -32,7 +32,7 @@ from ..host.proc import read_text
 from ..host.reading import UnsafePath, read_beginning
 from ..redaction import redacted
 from ..rest.client import ClientError, Target, cut_off, request
-from ..rest.taken import said_of
+from ..rest.key_trial import said_of
 from ..slurmrestd import listeners
 from ..systemd import show
 

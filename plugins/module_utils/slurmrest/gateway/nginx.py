@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 from ..errors import SlurmrestError
-from ..host import demanded, programs
+from ..host import failure, programs
 from ..host.programs import Run
 from ..host.reading import read_beginning
 from ..systemd.show import number
@@ -84,7 +84,7 @@ def look(run: Run = programs.run) -> Nginx | None:
     if program is None:
         return None
     done = run([program, "-V"], limit=programs.LOOKING_SECONDS)
-    built = demanded.demand(done) + done.stderr
+    built = failure.demand(done) + done.stderr
     version = _VERSION.search(built)
     arguments = dict(_ARGUMENT.findall(built))
     conf = arguments.get("conf-path", _CONF)

@@ -17,7 +17,7 @@ from ..host.logins import IDENTITY_KEY_PATH, IDENTITY_SETTINGS, IDENTITY_SOCKET
 from ..host.programs import Run
 from ..login.settings import LoginSettings
 from ..rest.client import ClientError, Target, request
-from ..rest.taken import said_of
+from ..rest.key_trial import said_of
 from . import signing
 from .signing import Made
 

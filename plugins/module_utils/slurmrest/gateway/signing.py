@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from ..auth.jwks import KeySet
 from ..auth.rs256 import PrivateKey
 from ..errors import InputError, SlurmrestError
-from ..host import demanded, files, programs
+from ..host import failure, files, programs
 from ..host.identity import account_facts
 from ..host.logins import KEY_NAME
 from ..host.owners import uid_for
 from ..host.programs import Run
 from ..host.reading import UnsafePath
-from ..rest.taken import said_of
+from ..rest.key_trial import said_of
 from .logins import DIRECTORY, IDENTITY, PROVIDER
 
 KEY = posixpath.join(DIRECTORY, "key.pem")
@@ -60,7 +60,7 @@ def make(path: str, account: str, run: Run = programs.run) -> None:
     """Make a key for this account alone. Raises SlurmrestError where openssl makes none."""
     if programs.find("openssl") is None:
         raise SlurmrestError("There is no openssl on this host.", "Install the distribution's package openssl.")
-    pem = demanded.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.SECONDS))
+    pem = failure.demand(run(["openssl", "genrsa", str(BITS)], limit=programs.SECONDS))
     PrivateKey.load(pem, KEY_NAME)
     owner, group = uid_for(account), account_facts(account)["gid"]
     files.make_directory(DIRECTORY, 0, 0, 0o755)

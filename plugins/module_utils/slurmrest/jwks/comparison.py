@@ -14,9 +14,9 @@ from typing import Any
 from ..auth.jwks import KeySet
 from ..bundle import interpreter
 from ..host import programs
+from ..host.file_state import read_present
 from ..host.identity import group_name, owner_name
 from ..host.own import STATE_DIR
-from ..host.present import read_present
 from ..host.programs import Run
 from ..transaction.comparison import Applied, Wanted
 from ..transaction.specs import DirectorySpec, FileSpec

@@ -25,10 +25,10 @@ from ..auth.keys import refusals
 from ..errors import InputError, SlurmrestError
 from ..facts.detection import detect
 from ..host import programs
+from ..host.file_state import read_present
 from ..host.files import remove
 from ..host.lock import host_lock
 from ..host.own import STATE_DIR
-from ..host.present import read_present
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER

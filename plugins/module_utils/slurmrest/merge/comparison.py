@@ -15,11 +15,11 @@ from typing import Any
 
 from ..errors import SlurmrestError
 from ..host import programs
-from ..host.beyond import beyond
 from ..host.decider import decider
 from ..host.identity import owner_name
 from ..host.own import JOURNAL, STATE_DIR
 from ..host.programs import Run
+from ..host.unreadable import unreadable
 from ..slurm import auth_parameters
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
@@ -132,7 +132,7 @@ class Comparison:
     def _judge_includes(self) -> None:
         """Refuse to read for another account what it may not read itself: Slurm's words and ours would quote it."""
         files_read = self._conf().files
-        closed = beyond(files_read)
+        closed = unreadable(files_read)
         if closed:
             who = owner_name(decider(files_read))
             raise SlurmrestError(

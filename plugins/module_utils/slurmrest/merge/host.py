@@ -25,12 +25,12 @@ from collections.abc import Mapping
 
 from ..errors import SlurmrestError
 from ..host import acl, files, programs, reading
-from ..host.borrowed import as_account
 from ..host.decider import decider, groups_of
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
 from ..host.own import STATE_DIR
 from ..host.programs import Done, Run
+from ..host.run_as import as_account
 from ..redaction import redacted
 from ..slurm.commands import Slurm
 from ..slurm.conf import SlurmConf, lines

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..slurm.unlisted import unlisted
+from ..slurm.unknown_release import unlisted
 from ..slurm.version import Excerpt, Version
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InputError
 from .api_versions import API_VERSIONS
-from .unlisted import unlisted
+from .unknown_release import unlisted
 from .version import Version
 
 if TYPE_CHECKING:

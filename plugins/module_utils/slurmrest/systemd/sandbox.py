@@ -1,10 +1,10 @@
-"""Which directives of its sandbox are in force for the slurmrestd that runs (:mod:`.confined`). Pure."""
+"""Which directives of its sandbox are in force for the slurmrestd that runs (:mod:`.confinement`). Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .confined import ConfinedProcess, Confinement, Mount
+from .confinement import ConfinedProcess, Confinement, Mount
 from .security import HostSecurity
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ..host import demanded, programs
+from ..host import failure, programs
 from ..host.programs import Done, Run
 from ..redaction import redacted
 from ..slurm.ending import ending
@@ -38,7 +38,7 @@ class Systemd:
 
     def command(self, *words: str) -> None:
         """Run ``systemctl``; ProgramFailed with its words when it fails."""
-        demanded.demand(self.attempt(*words))
+        failure.demand(self.attempt(*words))
 
     def attempt(self, *words: str) -> Done[str]:
         """Run ``systemctl``, whatever comes of it."""

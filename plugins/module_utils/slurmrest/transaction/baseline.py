@@ -18,11 +18,11 @@ from typing import Any
 
 from ..host import files as host_files
 from ..host import programs
+from ..host.file_state import Present
 from ..host.files import save_record
 from ..host.lock import host_lock
 from ..host.own import RETIRED_PREFIX, STATE_DIR
 from ..host.owners import group_id
-from ..host.present import Present
 from ..host.programs import Run
 from ..host.records import load_record
 from ..systemd.show import running

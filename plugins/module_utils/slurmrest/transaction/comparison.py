@@ -13,13 +13,13 @@ from typing import Optional
 
 from ..errors import InputError
 from ..host import programs
+from ..host.file_state import Present, read_directory, read_present
 from ..host.own import JOURNAL, STATE_DIR
 from ..host.owners import gid_for, uid_for
-from ..host.present import Present, read_directory, read_present
 from ..host.programs import Run
 from ..systemd.show import running as runs
 from ..systemd.state import state
-from .present import diff, same
+from .file_diff import diff, same
 from .specs import DirectorySpec, FileSpec, ServiceSpec
 
 Pending = list[tuple[FileSpec, Optional[Present]]]

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable
 
-from ..host import demanded, files
+from ..host import failure, files
 from ..host.lock import host_lock
 from ..host.owners import group_id
 from ..host.programs import Run
@@ -67,7 +67,7 @@ def _accounts(own: Mapping[str, Any], run: Run) -> list[tuple[str, Callable[[], 
 def _remove(run: Run, program: str, name: str) -> None:
     if program == "groupdel" and group_id(name) is None:
         return  # it went with its only member
-    demanded.demand(run([program, name]))
+    failure.demand(run([program, name]))
 
 
 def _step(function: Callable[..., None], *arguments: Any) -> Callable[[], None]:

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
-from ..host.borrowed import as_account
 from ..host.child import holds_for
 from ..host.places import read
 from ..host.private import link, private
@@ -25,6 +24,7 @@ from ..host.proc import whose
 from ..host.process import process
 from ..host.programs import NOBODY
 from ..host.reading import UnsafePath, read_site
+from ..host.run_as import as_account
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
 from ..slurm.ports import ports_of

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..host.present import Present
+from ..host.file_state import Present
 from .comparison import Wanted
 
 if TYPE_CHECKING:

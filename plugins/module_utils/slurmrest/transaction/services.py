@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ..errors import SlurmrestError
-from ..host import demanded
+from ..host import failure
 from ..host.lock import POLL_SECONDS
 from ..host.programs import Run
 from ..slurm.daemons import CONTROLLER, DATABASE
@@ -66,7 +66,7 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, ask: Ask, instead:
     # A unit that failed before may have used up its start limit; this also sets its count of restarts to 0.
     systemd.attempt("reset-failed", service.name)
     if instead:
-        demanded.demand(run(instead, limit=INSTEAD_SECONDS))
+        failure.demand(run(instead, limit=INSTEAD_SECONDS))
     else:
         systemd.command("restart", service.name)
     deadline = time.monotonic() + service.timeout

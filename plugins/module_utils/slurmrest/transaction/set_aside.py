@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from ..errors import SlurmrestError
-from ..host.present import read_present
+from ..host.file_state import read_present
 from .specs import FileSpec
 
 KEPT_SUFFIX = ".slurmrest-kept"

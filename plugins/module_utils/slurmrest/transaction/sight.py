@@ -8,8 +8,8 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
+from ..host.file_state import read_directory, read_present
 from ..host.own import STATE_DIR
-from ..host.present import read_directory, read_present
 from ..host.reading import UnsafePath, names_in
 from ..redaction import redacted
 

@@ -20,10 +20,10 @@ from typing import Any, Protocol
 
 from ..errors import SlurmrestError
 from ..host import files
+from ..host.file_state import Present
 from ..host.files import save_record
 from ..host.lock import host_lock
 from ..host.owners import gid_for, uid_for
-from ..host.present import Present
 from ..host.records import load_record
 from ..systemd.systemctl import Systemd, refusal
 from .comparison import Applied, Pending, Wanted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..auth.starting import awaited, token_of
 from ..host import programs
-from ..systemd import confined
+from ..systemd import confinement
 from . import checks, keyless_checks, on_host, pages
 from .record import recorded
 
@@ -43,7 +43,7 @@ def proof(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if wanted["told"]["accounting"] and not tokenless:
         awaited(lambda: not on_host.unreached(wanted["told"]["slurmdbd"]))
     report = on_host.asked(wanted, checks.LISTENERS if tokenless else keyless_checks.CHECKS)
-    seen = confined.look(wanted["told"]["unit"])
+    seen = confinement.look(wanted["told"]["unit"])
     served = pages.look(wanted["told"]["daemons"])
     return {
         "record": recorded(report),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.auth import minting
 from slurmrest.auth.bearer import Token
-from slurmrest.doctor import command, here
-from slurmrest.doctor.here import examine
+from slurmrest.doctor import command, this_host
+from slurmrest.doctor.this_host import examine
 from slurmrest.errors import InputError
 
 from tests.unit.doctor.test_doctor import evidence, split
@@ -34,9 +34,9 @@ class Here:
         self.wanted: dict[str, Any] = {}
         monkeypatch.setattr(socket, "gethostname", lambda: "node1.example.org")
         monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(here, "gather", self.gather)
+        monkeypatch.setattr(this_host, "gather", self.gather)
         monkeypatch.setattr(minting, "from_scontrol", self.from_scontrol)
-        monkeypatch.setattr(here, "inquire", self.inquire)
+        monkeypatch.setattr(this_host, "inquire", self.inquire)
 
     def gather(self, wanted: dict[str, Any]) -> dict[str, Any]:
         self.wanted = wanted
@@ -58,7 +58,7 @@ class Here:
 
 
 @pytest.fixture(name="host")
-def this_host(monkeypatch: pytest.MonkeyPatch) -> Here:
+def host_of_the_doctor(monkeypatch: pytest.MonkeyPatch) -> Here:
     return Here(monkeypatch)
 
 
@@ -100,7 +100,7 @@ def test_it_says_what_runs_elsewhere(host: Here) -> None:
 
 def test_a_controller_without_slurmrestd_sends_no_request(host: Here) -> None:
     host.recorded = split()["hosts"]["ctl"]
-    seen = examine(request=here.LocalRequest.parse("GET /slurm/v0.0.42/diag"))
+    seen = examine(request=this_host.LocalRequest.parse("GET /slurm/v0.0.42/diag"))
     assert host.asked == []
     assert "no request was sent, and the client's was not looked at." in seen.unseen[0]
     host.recorded["facts"]["slurm_conf"]["slurmctld_hosts"] = ["ctl", "ctl2"]
@@ -168,7 +168,7 @@ def test_a_clients_request_is_explained(host: Here, tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["", "GET", "GET diag", "G3T /x", "GET /a /b"])
 def test_what_is_no_request_is_refused(line: str) -> None:
     with pytest.raises(InputError, match="--request"):
-        here.LocalRequest.parse(line)
+        this_host.LocalRequest.parse(line)
 
 
 def test_it_wants_root_and_options_that_belong_together(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..host.present import Present
+from ..host.file_state import Present
 from ..redaction import redacted
 from .specs import FileSpec
 

@@ -9,7 +9,7 @@ from .decider import decider
 from .identity import account_facts
 
 
-def beyond(files: Iterable[str]) -> list[str]:
+def unreadable(files: Iterable[str]) -> list[str]:
     """Of files of a configuration those that :func:`decider`, who has root read them, may not read itself."""
     files = list(files)
     uid = decider(files)
