@@ -105,7 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.errors import SlurmrestError
-from ..module_utils.slurmrest.rotation import standing
+from ..module_utils.slurmrest.rotation import members
 from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expected_key, named_hosts, written_by_us
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded import of_host
@@ -139,8 +139,8 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
         "accounting": facts["slurm_conf"]["accounting"],
-        "controllers": standing.controllers(slurm) if wanted["whole"] else {},
-        "clusters": standing.clusters(slurm) if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
+        "controllers": members.controllers(slurm) if wanted["whole"] else {},
+        "clusters": members.clusters(slurm) if wanted["whole"] and facts["slurm_conf"]["accounting"] else {},
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from slurmrest.auth import bearer, jwt
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import programs
-from slurmrest.rotation import standing
+from slurmrest.rotation import members
 from slurmrest.rotation.host import KeyOnHost
 from slurmrest.rotation.order import Conductor, RotationOptions
 from slurmrest.slurm.commands import Slurm
@@ -168,8 +168,8 @@ class Lab:
             "cluster": one.cluster,
             "named": {},
             "ports": {},
-            "controllers": standing.controllers(Slurm(run=one.run)) if whole else {},
-            "clusters": standing.clusters(Slurm(run=one.run)) if whole else {},
+            "controllers": members.controllers(Slurm(run=one.run)) if whole else {},
+            "clusters": members.clusters(Slurm(run=one.run)) if whole else {},
         }
 
     def call(self, host: str, step: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

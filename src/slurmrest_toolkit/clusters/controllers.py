@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slurmrest.slurm.standing import states
+from slurmrest.slurm.controller_ping import states
 
 from slurmrest_toolkit.clusters.running import booting
 from slurmrest_toolkit.support.waiting import wait_until

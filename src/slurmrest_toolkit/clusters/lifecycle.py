@@ -15,7 +15,7 @@ from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import controllers, gateway, layouts, logins, provider, rest, tokens, users
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
-from slurmrest_toolkit.clusters.running import owned, standing
+from slurmrest_toolkit.clusters.running import owned, reusable
 from slurmrest_toolkit.clusters.state import Cluster, check_conf, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
@@ -153,7 +153,7 @@ def up(request: Request, progress: Progress) -> Cluster:
     planned = check(request)
     collection.ensure()
     with owned(request.name, progress if request.wait else None):
-        if request.reuse and (there := standing(request, progress)):
+        if request.reuse and (there := reusable(request, progress)):
             return there
         progress.phase("host", "this host and its container engine")
         host = Host.detect()

@@ -38,7 +38,7 @@ def owned(name: str, patient: Progress | None = None) -> Iterator[None]:
         yield
 
 
-def standing(request: Request, progress: Progress) -> Cluster | None:
+def reusable(request: Request, progress: Progress) -> Cluster | None:
     """Return the cluster of a request's name where it stands and is what the request wants; None where none stands.
 
     Raises:

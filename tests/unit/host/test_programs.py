@@ -13,7 +13,7 @@ import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import failure, programs
 from slurmrest.host.login import of_the_user
-from slurmrest.rotation import standing
+from slurmrest.rotation import members
 from slurmrest.slurm import commands
 from slurmrest.slurm.commands import Slurm
 from slurmrest.systemd.systemctl import Systemd
@@ -252,7 +252,7 @@ def test_sacctmgr_that_cannot_tell_is_an_error() -> None:
         return programs.Done(list(argv), 1, "", "sacctmgr: error: no answer")
 
     with pytest.raises(SlurmrestError, match="which clusters share slurmdbd: sacctmgr: error: no answer"):
-        standing.clusters(Slurm(run=run))
+        members.clusters(Slurm(run=run))
 
 
 @pytest.mark.usefixtures("login")

@@ -11,7 +11,7 @@ from slurmrest.auth import bearer, jwt
 from slurmrest.auth.key_files import is_retired, retired_record
 from slurmrest.errors import SlurmrestError
 from slurmrest.rotation import host as rotation
-from slurmrest.rotation import standing
+from slurmrest.rotation import members
 from slurmrest.rotation.host import SwitchFailed
 from slurmrest.slurm.commands import Slurm
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX
@@ -301,12 +301,12 @@ def test_a_file_in_a_closed_directory_is_not_readable_as_another(tmp_path: Path)
 
 
 def test_controllers_as_scontrol_ping_lists_them(host: Host) -> None:
-    assert standing.controllers(Slurm(run=host.run)) == {"primary ctl": "UP"}
+    assert members.controllers(Slurm(run=host.run)) == {"primary ctl": "UP"}
 
 
 def test_clusters_as_sacctmgr_lists_them(host: Host) -> None:
     host.known_clusters = ("lab|10.0.0.1", "gone|")
-    assert standing.clusters(Slurm(run=host.run)) == {"gone": "", "lab": "10.0.0.1"}
+    assert members.clusters(Slurm(run=host.run)) == {"gone": "", "lab": "10.0.0.1"}
 
 
 @pytest.mark.parametrize(

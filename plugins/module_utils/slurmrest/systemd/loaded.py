@@ -23,7 +23,7 @@ from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import unmerge
 from ..slurm.conf_hash import hash_values
 from ..slurm.conf_text import read_text
-from ..slurm.standing import states
+from ..slurm.controller_ping import states
 from .show import number, running
 from .systemctl import Systemd
 

@@ -6,7 +6,7 @@ import socket
 
 from ..host import programs
 from ..host.programs import Run
-from ..slurm.standing import states
+from ..slurm.controller_ping import states
 from .probes import PLAIN, PROBE_TIMEOUT, Probe, plain_error
 
 KINDS = (*PLAIN, "controller")

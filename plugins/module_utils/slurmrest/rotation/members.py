@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SlurmrestError
 from ..host import programs
-from ..slurm.standing import states
+from ..slurm.controller_ping import states
 
 if TYPE_CHECKING:
     from ..slurm.commands import Slurm
