@@ -41,9 +41,9 @@ MOST: dict[str, float] = {
     "slurm_token": 38.7,
     "slurm_upgrade": 214,
     "slurmrest_gateway": 131.7,
-    "slurmrestd_job": 137.2,
-    "slurmrestd_verify": 148.3,
-    "slurmrestd_verify_unseen": 262.5,
+    "slurmrestd_job": 137.3,
+    "slurmrestd_verify": 148.5,
+    "slurmrestd_verify_unseen": 262.8,
     "token_watch": 94.8,
 }
 """Kilobytes (1000 bytes) by module."""

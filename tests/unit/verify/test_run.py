@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from slurmrest.auth import bearer, jwt
 from slurmrest.auth.bearer import TOKEN_HEADER
 from slurmrest.errors import InputError
-from slurmrest.rest import causes, session
+from slurmrest.rest import causes, client, session
 from slurmrest.rest.client import Credentials, Target
 from slurmrest.rest.session import NOT_ORDINARY
 from slurmrest.verify import capacity as checks_capacity
@@ -946,6 +946,22 @@ def test_output(spoil: Callable[[Path], Any], ok: bool | None, words: str, tmp_p
 def test_bad_job_options(timeout: float, directory: str) -> None:
     with pytest.raises(InputError, match="job"):
         Options(job=JobOptions(timeout, directory))
+
+
+def test_only_lists_of_the_cluster_may_be_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What slurmrestd says becomes many times as large in the process of root that reads it."""
+    bounds: dict[str, int] = {}
+    ask = client.request
+
+    def counted(*words: Any, **how: Any) -> client.Response:
+        bounds[words[2].rpartition("/")[2]] = how["max_body"]
+        return ask(*words, **how)
+
+    monkeypatch.setattr(session, "request", counted)
+    with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
+        assert verify.verify([target], ROOT).ok
+    assert {name for name, bound in bounds.items() if bound == client.MAX_LIST} == {"nodes", "partitions", "users"}
+    assert {"v3", "diag", "ping"} <= {name for name, bound in bounds.items() if bound == 16 << 20}
 
 
 # --- whatever comes ---------------------------------------------------------------------------------------------------

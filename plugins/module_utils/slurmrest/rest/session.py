@@ -18,10 +18,12 @@ from ..slurm.api_versions import ApiVersion, api_version
 from . import answers, causes
 from .answering import Answering, Table
 from .causes import Cause
-from .client import DEFAULT_TIMEOUT, MAX_LIST, ClientError, Credentials, Response, Target, request
+from .client import DEFAULT_TIMEOUT, MAX_BODY, MAX_LIST, ClientError, Credentials, Response, Target, request
 from .contents import slurm_version
 
 OPENAPI = "/openapi/v3"
+LISTS = ("associations", "jobs", "nodes", "partitions", "users")
+"""Of the endpoints that are asked those whose answers are as long as a cluster is large."""
 NOT_ORDINARY = ("root", "slurm", "nobody")  # names that prove nothing about an ordinary user's job
 GARBAGE = Token("not-a-token")
 
@@ -106,7 +108,7 @@ class Session:
     how they are sent. `table` has the rows of all releases, `release` that of the daemon, as far as it is known, and
     `unlisted` what is to be said where it has none. `reach_slurmdbd` says why slurmdbd cannot be
     connected to from the host of slurmrestd (empty: it can), where this runs there. `latency` is filled by its check,
-    in seconds.
+    in seconds. `largest` is what an answer may have in bytes that is none of :data:`LISTS`.
     `controllers` are slurmctld's hosts, the primary first, each with whether it answers slurmrestd.
     """
 
@@ -133,6 +135,7 @@ class Session:
     job_output: tuple[str, str] | None = None
     read_output: Callable[[str], str] | None = None
     reach_slurmdbd: Callable[[], str] | None = None
+    largest: int = MAX_BODY
     _sent: set[str] = field(default_factory=set, repr=False)
     _kept: dict[tuple[Target, str, str, str], tuple[Exchange, Response | ClientError]] = field(default_factory=dict)
 
@@ -210,7 +213,7 @@ class Session:
                 headers=headers,
                 body=None if text is None else text.encode("utf-8"),
                 timeout=self.timeout,
-                max_body=MAX_LIST,
+                max_body=MAX_LIST if path.rpartition("/")[2] in LISTS else self.largest,
                 context=self.context,
                 sink=sink,
             )

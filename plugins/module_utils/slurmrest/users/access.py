@@ -10,7 +10,7 @@ from typing import Any, Callable
 from ..errors import InputError, SlurmrestError
 from ..rest import answers
 from ..rest.answering import Answering
-from ..rest.client import DEFAULT_TIMEOUT, Credentials, Response, Target
+from ..rest.client import DEFAULT_TIMEOUT, MAX_LIST, Credentials, Response, Target
 from ..rest.options import Options
 from ..rest.session import Failed, Session, payload_of
 from ..rest.stream import Records
@@ -74,7 +74,7 @@ class Access:
 
     def __post_init__(self) -> None:
         options = Options(self.timeout, self.wanted)
-        self._session = Session(self.target, self.credentials, self.credentials, options, TABLE)
+        self._session = Session(self.target, self.credentials, self.credentials, options, TABLE, largest=MAX_LIST)
 
     @property
     def user(self) -> str:
