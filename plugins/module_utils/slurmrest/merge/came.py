@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MERGED, LEFT = "merged", "left"
+
 
 @dataclass(frozen=True)
 class Came:
@@ -23,8 +25,8 @@ class Came:
     def word(self) -> str:
         """``left`` to the site; ``merged``, in check mode as it would be; nothing where the site has no such file."""
         if self.left:
-            return "left"
-        return "merged" if self.planned else ""
+            return LEFT
+        return MERGED if self.planned else ""
 
     def provable(self, *, service_changed: bool, check: bool) -> bool:
         """Return whether a REST host can be proven to work: tokens are accepted, and nothing is still to be changed.
