@@ -198,3 +198,29 @@ def test_files_where_others_may_own_the_way_are_the_engine_s(role: Path) -> None
 
     found = {name for path in role.glob("[th]a*s/**/*.yml") for name in touched(tree.load(path))}
     assert found == ROOTS_OWN.get(role.name, set())
+
+
+COMMANDS = re.compile(r"ansible\.builtin\.(command|shell|raw|script|expect)")
+
+
+@each_role
+def test_programs_of_tasks_have_a_time_limit(role: Path) -> None:
+    """Ansible waits for ever for a program; the engine has limits (module_utils/slurmrest/host/programs.py)."""
+    shared = {
+        name: str(value)
+        for path in tree.ROOT.glob("roles/*/vars/main.yml")
+        for name, value in (tree.load(path) or {}).items()
+    }
+
+    def run(node: object) -> Iterator[str]:
+        if isinstance(node, list):
+            for child in node:
+                yield from run(child)
+        elif isinstance(node, dict):
+            yield from (str(value) for key, value in node.items() if COMMANDS.match(str(key)))
+            for section in ("block", "rescue", "always"):
+                yield from run(node.get(section))
+
+    for text in (text for path in role.glob("[th]a*s/**/*.yml") for text in run(tree.load(path))):
+        named = [shared[name] for name in re.findall(r"__\w+", text) if name in shared]
+        assert any(re.search(r"\btimeout\b", one) for one in [text, *named]), text
