@@ -1,4 +1,4 @@
-"""Whom a run asks of several controllers, and what came of slurm.conf there (see module_utils/slurmrest/merge/came.py).
+"""Whom a run asks of several controllers, what came of slurm.conf there (module_utils/slurmrest/merge/conf_outcome.py).
 
 The choice is that of module_utils/slurmrest/slurm/controllers.py.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..module_utils.slurmrest.merge.came import Came
+from ..module_utils.slurmrest.merge.conf_outcome import ConfOutcome
 from ..module_utils.slurmrest.slurm.controllers import serving
 
 if TYPE_CHECKING:
@@ -25,22 +25,22 @@ def serving_controller(names: Sequence[str], hostvars: Mapping[str, Any]) -> str
 
 def conf_came(names: Sequence[str], hostvars: Mapping[str, Any]) -> str:
     """Return what came of the site's slurm.conf on that host: C(merged), C(left) to the site, or an empty string."""
-    return _came(serving_controller(names, hostvars), hostvars).word
+    return _outcome(serving_controller(names, hostvars), hostvars).word
 
 
 def provable(names: Sequence[str], hostvars: Mapping[str, Any], here: str, check: bool) -> bool:
     """Return whether the REST host ``here`` can be proven to work by now."""
     served = (hostvars[here].get("__slurmrestd_service_result") or {}).get("changed") or False
-    return _came(serving_controller(names, hostvars), hostvars).provable(service_changed=served, check=check)
+    return _outcome(serving_controller(names, hostvars), hostvars).provable(service_changed=served, check=check)
 
 
-def _came(host: str, hostvars: Mapping[str, Any]) -> Came:
+def _outcome(host: str, hostvars: Mapping[str, Any]) -> ConfOutcome:
     """What role slurm_conf has kept of a host."""
     if host not in hostvars:
-        return Came()
+        return ConfOutcome()
     known = hostvars[host]
     changed = (known.get("__slurm_conf_result") or {}).get("changed") or False
-    return Came("__slurm_conf_plan" in known, "__slurm_conf_pending" in known, changed)
+    return ConfOutcome("__slurm_conf_plan" in known, "__slurm_conf_pending" in known, changed)
 
 
 class FilterModule:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: slurmrest-toolkit contributors
 # Apache License 2.0 (see LICENSE)
-"""Bring back what a host was like (entry file; see module_utils/slurmrest/transaction/former.py)."""
+"""Bring back what a host was like (entry file; see module_utils/slurmrest/transaction/restore.py)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.slurm.version import Excerpt
 from ..module_utils.slurmrest.transaction.baseline import Baseline
-from ..module_utils.slurmrest.transaction.former import bring_back
 from ..module_utils.slurmrest.transaction.judges import judges
 from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
+from ..module_utils.slurmrest.transaction.restore import bring_back
 
 
 def run(name: str, table: Excerpt, *, check: bool) -> dict[str, Any]:

@@ -108,7 +108,7 @@ from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.rotation import members
 from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expected_key, named_hosts, written_by_us
 from ..module_utils.slurmrest.slurm.commands import Slurm
-from ..module_utils.slurmrest.systemd.loaded import of_host
+from ..module_utils.slurmrest.systemd.loaded_conf import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
 from ..module_utils.slurmrest.transaction.restart_look import refusals
 from ..module_utils.slurmrest.transaction.specs import ServiceSpec

@@ -19,7 +19,7 @@ from slurmrest.doctor import diagnosis
 from slurmrest.doctor.diagnosis import SCHEMA, Diagnosis, catalogue, diagnose, rules_by_id
 from slurmrest.doctor.model import Cluster
 from slurmrest.doctor.render import render_text
-from slurmrest.slurmrestd import running, unit_places
+from slurmrest.slurmrestd import drift, unit_places
 
 from tests.real.faults.record import apply
 
@@ -232,7 +232,7 @@ SENT_ELSEWHERE = "/etc/default/slurmrestd:3"
 
 
 def test_a_process_that_does_not_do_what_the_dropin_says_is_the_cause_of_refused_tokens() -> None:
-    for place, remedy in (("/etc/x.conf:2", "'2d' /etc/x.conf`"), (running.NOWHERE, "restarts it")):
+    for place, remedy in (("/etc/x.conf:2", "'2d' /etc/x.conf`"), (drift.NOWHERE, "restarts it")):
         data = evidence()
         item = {"setting": "-a", "wanted": "rest_auth/jwt", "running": "", "origin": place, "text": "-a is not given"}
         data["hosts"]["node1"]["facts"]["running"] = [item]

@@ -11,7 +11,7 @@ from slurmrest.doctor import evidence as module
 from slurmrest.doctor import munge, thorough, unit_evidence, unit_states
 from slurmrest.doctor.endings import meaning
 from slurmrest.host import programs
-from slurmrest.slurmrestd import running
+from slurmrest.slurmrestd import drift
 
 from tests.unit.doctor.test_doctor import evidence, judge, split
 
@@ -289,7 +289,7 @@ def test_a_variable_of_systemd_itself_is_unset() -> None:
     data = evidence()
     host = data["hosts"]["node1"]
     text = "SLURM_CONF is /srv/none, not left out"
-    host["facts"]["running"] = [{"setting": "SLURM_CONF", "origin": running.NOWHERE, "text": text}]
+    host["facts"]["running"] = [{"setting": "SLURM_CONF", "origin": drift.NOWHERE, "text": text}]
     assert "deploy.yml" in judge(data).findings[0].remedy
     host["manager"] = ["SLURM_CONF"]
     (finding,) = judge(data).findings

@@ -22,7 +22,7 @@ from slurmrest.jwks.refresh import SET, Refreshed, alone, place, refresh
 from slurmrest.jwks.settings import RefreshSettings
 from slurmrest.jwks.sources import read_all
 from slurmrest.transaction.baseline import FILE, Baseline
-from slurmrest.transaction.former import bring_back
+from slurmrest.transaction.restore import bring_back
 from slurmrest.transaction.transaction import ROLLBACK_SUFFIX, TransactionFailed
 
 if TYPE_CHECKING:

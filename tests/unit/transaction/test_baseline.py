@@ -14,7 +14,7 @@ import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.host.lock import host_lock
 from slurmrest.transaction.baseline import FILE, Baseline
-from slurmrest.transaction.former import bring_back
+from slurmrest.transaction.restore import bring_back
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction, TransactionFailed
 
@@ -233,7 +233,7 @@ class Accounts:
         self.calls: list[str] = []
         self.says = ""
         self.origin = Baseline(str(tmp_path / "state"), self)
-        for place in ("baseline", "former"):
+        for place in ("baseline", "restore"):
             where = f"slurmrest.transaction.{place}"
             monkeypatch.setattr(f"{where}.has_user", lambda name: name in self.users)
             monkeypatch.setattr(f"{where}.group_id", lambda name: 1 if name in self.groups else None)

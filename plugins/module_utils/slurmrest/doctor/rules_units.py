@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ..slurmrestd import running, unit_places
+from ..slurmrestd import drift, unit_places
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, unmasked, without, word
 
@@ -175,13 +175,13 @@ def _runs_otherwise(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         found = [] if host.down("slurmrestd") else host.facts.get("running") or []
         if found:
-            stale = all(item["origin"] == running.NOWHERE for item in found)
+            stale = all(item["origin"] == drift.NOWHERE for item in found)
             remedy = f"{DEPLOY} restarts it with what the drop-in says."
             of_manager = " ".join(map(word, host.evidence.get("manager") or ()))
             if stale and of_manager:
                 remedy = f"`systemctl unset-environment {of_manager}`, then {start_again([host.rest_unit])}"
             elif not stale:
-                places = without(item["origin"] for item in found if item["origin"] != running.NOWHERE)
+                places = without(item["origin"] for item in found if item["origin"] != drift.NOWHERE)
                 remedy = f"{places} takes out what decides otherwise; then {DEPLOY}"
             yield Sign(
                 host.name,

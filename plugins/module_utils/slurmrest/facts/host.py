@@ -17,9 +17,9 @@ from ..host.programs import finish
 from ..host.reading import read_if_there
 from ..slurm.daemons import DAEMONS
 from ..slurm.version import columns_of
-from ..slurmrestd import running, unit_places
+from ..slurmrestd import drift, unit_places
 from ..slurmrestd import unit as units
-from ..slurmrestd.running import glob_files, our_dropin, unit_files
+from ..slurmrestd.drift import glob_files, our_dropin, unit_files
 from ..systemd import environment_files
 from .conf import exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurm_user_facts, slurmdbd_conf_facts, told
 from .installation import (
@@ -108,7 +108,7 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
         **unit_facts,
         "dropin": our_dropin(names),
         **adopted,
-        "running": [item.as_dict() for item in running.look(names, pids["slurmrestd"])],
+        "running": [item.as_dict() for item in drift.look(names, pids["slurmrestd"])],
         "account": account,
         "exposed": exposed_keys(slurm_conf, account),
         "slurm_user": slurm_user_facts(slurm_conf, slurmdbd_conf),

@@ -19,7 +19,7 @@ from ..slurmrestd import adoption, unit_places
 from ..slurmrestd import unit as units
 from ..slurmrestd.address import VARIABLE as LISTEN
 from ..slurmrestd.contradictions import contradictions
-from ..slurmrestd.running import glob_files, our_dropin
+from ..slurmrestd.drift import glob_files, our_dropin
 from ..systemd import environment_files, show
 
 if TYPE_CHECKING:

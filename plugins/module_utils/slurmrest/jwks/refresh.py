@@ -33,7 +33,7 @@ from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER
 from ..slurm.releases import excerpt
-from ..systemd.loaded import of_host
+from ..systemd.loaded_conf import of_host
 from ..systemd.show import running
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline

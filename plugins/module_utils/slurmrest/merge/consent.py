@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .came import MERGED
+from .conf_outcome import MERGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Merge:
         everyone: those of all hosts of the play.
         leading: those of the controller that leads.
         elsewhere: whether that controller is in another play, before this one.
-        came: what came of its slurm.conf (:mod:`.came`).
+        came: what came of its slurm.conf (:mod:`.conf_outcome`).
         consent: whether slurmctld and slurmdbd of this host may restart.
         needed: whether a slurmrestd on this host cannot do without the lines.
     """

@@ -3,7 +3,7 @@
 What a file lacks is :mod:`.comparison`'s business, texts :mod:`..slurm.conf_edit`'s, files and restarts
 :mod:`..transaction.transaction`'s. Here it is decided
 
-* whether a restart would activate somebody's edit that the daemon has not loaded yet (:mod:`..systemd.loaded`);
+* whether a restart would activate somebody's edit that the daemon has not loaded yet (:mod:`..systemd.loaded_conf`);
 * whether the release's own parser takes the result, before it goes live. No daemon of any release can only check a
   file, but ``scontrol`` reads all of slurm.conf before it does anything, and ``slurmdbd -V`` all of slurmdbd.conf
   before it prints its version (``src/scontrol/scontrol.c``, ``src/slurmdbd/slurmdbd.c``: the same from the first to the
@@ -38,7 +38,7 @@ from ..slurm.conf_edit import Edit
 from ..slurm.conf_secrets import without_secrets
 from ..slurm.conf_text import read_text
 from ..slurm.version import Excerpt
-from ..systemd.loaded import unloaded
+from ..systemd.loaded_conf import unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
 from ..transaction.judges import judges

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from .answering import Answering
+from .answer_columns import Answering
 from .answers import ApiError
 
 PATIENCE = 2.0  # seconds; a refusal takes milliseconds, a slurmctld that is down is tried for nine seconds

@@ -16,7 +16,7 @@ from ..auth.compact import Signer
 from ..errors import InputError
 from ..slurm.api_versions import ApiVersion, api_version
 from . import answers, causes
-from .answering import Answering, Table
+from .answer_columns import Answering, Table
 from .causes import Cause
 from .client import DEFAULT_TIMEOUT, MAX_BODY, MAX_LIST, ClientError, Credentials, Response, Target, request
 from .contents import slurm_version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..slurm.releases import excerpt
-from .answering import COLUMNS, Table
+from .answer_columns import COLUMNS, Table
 
 EXCERPT = excerpt(*COLUMNS)
 """As it travels to a host."""

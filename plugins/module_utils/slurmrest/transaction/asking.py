@@ -9,7 +9,7 @@ from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..errors import SlurmrestError
 from ..host import programs
 from ..host.programs import Run
-from ..slurmrestd import listeners, running, unit_places
+from ..slurmrestd import drift, listeners, unit_places
 from .ping import ping_error
 from .probes import PROBE_TIMEOUT, Probe
 
@@ -81,10 +81,10 @@ def _running_error(unit: str, run: Run, limit: float) -> str | None:
     name, _, instance = unit.removesuffix(".service").partition("@")
     pid = run(["systemctl", "show", "-p", "MainPID", "--value", unit], limit=limit).stdout.strip()
     names, main = unit_places.unit_names(instance), int(pid) if pid.isdigit() else 0
-    found = running.look(names, main)
+    found = drift.look(names, main)
     if found and not any(item.setting == "program" for item in found):
         # The account may have been read before systemd's child became the daemon, and its command line after that.
-        found = running.look(names, main)
+        found = drift.look(names, main)
     if not found:
         return None
     words = f"{name} does not run as it should: {'; '.join(map(str, found))}"

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
 from ..rest import answers
-from ..rest.answering import Answering
+from ..rest.answer_columns import Answering
 from ..rest.client import DEFAULT_TIMEOUT, MAX_LIST, Credentials, Response, Target
 from ..rest.options import Options
 from ..rest.session import Failed, Session, payload_of

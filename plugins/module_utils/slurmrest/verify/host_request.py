@@ -28,7 +28,7 @@ def told_of(
         urls: the listeners to ask; those of the unit where none is named.
         accounting: whether there is a slurmdbd; as slurm.conf says where that is None.
         columns: those of the facts (:data:`..facts.host.COLUMNS`).
-        table: what a client has to know of releases (:mod:`..rest.answering`).
+        table: what a client has to know of releases (:mod:`..rest.answer_columns`).
     """
     conf, unit = facts["slurm_conf"], facts["unit"]
     listening = bound(entry["text"] for entry in unit["listeners"])

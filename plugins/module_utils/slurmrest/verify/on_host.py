@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from ..auth.bearer import Token
 from ..errors import InputError
 from ..host.network import connect
-from ..rest.answering import Table
+from ..rest.answer_columns import Table
 from ..rest.client import Credentials, Target, trusting
 from ..rest.session import Session, Wishes
 from ..slurm.version import Excerpt

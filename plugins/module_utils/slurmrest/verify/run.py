@@ -108,7 +108,7 @@ def with_process(report: Report, differences: Sequence[Mapping[str, Any]]) -> Re
 
     Args:
         report: of the requests.
-        differences: as :func:`..slurmrestd.running.look` found them, as dictionaries.
+        differences: as :func:`..slurmrestd.drift.look` found them, as dictionaries.
     """
     if not differences:
         return report

@@ -8,7 +8,7 @@ MERGED, LEFT = "merged", "left"
 
 
 @dataclass(frozen=True)
-class Came:
+class ConfOutcome:
     """What role slurm_conf has done there.
 
     Attributes:

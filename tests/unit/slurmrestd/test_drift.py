@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.redaction import REDACTED
-from slurmrest.slurmrestd import running, unit_places
+from slurmrest.slurmrestd import drift, unit_places
 from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.unit import effective
 from slurmrest.slurmrestd.unit_places import order_dropins
@@ -73,7 +73,7 @@ def started(of: units.EffectiveUnit, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_what_our_dropin_starts_is_what_was_asked(vendor: str) -> None:
     ours = unit({FRAGMENT: (UNITS / f"{vendor}.service").read_text(), DROPIN: OURS})
-    assert running.differences(started(ours), ours, ours) == []
+    assert drift.differences(started(ours), ours, ours) == []
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -88,7 +88,7 @@ def test_an_override_that_sorts_later_is_seen_in_the_process(vendor: str, name: 
     process = started(both)
     if both.user == "daemon":
         process.update(uid=pwd.getpwnam("daemon").pw_uid, gid=grp.getgrnam("daemon").gr_gid)
-    found = running.differences(process, ours, both)
+    found = drift.differences(process, ours, both)
     assert {item.setting for item in found} == expected
     assert {item.origin.rpartition(":")[0] for item in found} <= {OVERRIDE}
     assert json.dumps([item.as_dict() for item in found])
@@ -97,16 +97,16 @@ def test_an_override_that_sorts_later_is_seen_in_the_process(vendor: str, name: 
 def test_a_process_that_is_older_than_its_files() -> None:
     ours = unit({FRAGMENT: (UNITS / "upstream-24.11.service").read_text(), DROPIN: OURS})
     old = started(ours, command=["/usr/sbin/slurmrestd", "-a", "rest_auth/jwt", "-t", "4"])
-    (found,) = running.differences(old, ours, ours)
-    assert (found.setting, found.wanted, found.running, found.origin) == ("-t", "8", "4", running.NOWHERE)
+    (found,) = drift.differences(old, ours, ours)
+    assert (found.setting, found.wanted, found.running, found.origin) == ("-t", "8", "4", drift.NOWHERE)
 
 
 def test_what_the_manager_gives_to_all_services_is_no_file() -> None:
     ours = unit({FRAGMENT: (UNITS / "upstream-24.11.service").read_text(), DROPIN: OURS})
     process = started(ours)
     process["environment"] = {**process["environment"], "SLURM_CONF": "/srv/other/slurm.conf"}
-    (found,) = running.differences(process, ours, ours)
-    assert str(found) == f"SLURM_CONF is /srv/other/slurm.conf, not left out ({running.NOWHERE})"
+    (found,) = drift.differences(process, ours, ours)
+    assert str(found) == f"SLURM_CONF is /srv/other/slurm.conf, not left out ({drift.NOWHERE})"
 
 
 def test_a_token_is_never_shown() -> None:
@@ -114,7 +114,7 @@ def test_a_token_is_never_shown() -> None:
     process = started(ours)
     process["environment"] = {**process["environment"], "SLURM_JWT": "eyJhbGciOi.abc.def"}
     process["command"] = [*process["command"], "-s", "eyJhbGciOi.abc.def"]
-    text = str([item.as_dict() for item in running.differences(process, ours, ours)])
+    text = str([item.as_dict() for item in drift.differences(process, ours, ours)])
     assert "eyJ" not in text
     assert text.count(REDACTED) == 4  # twice each: the value, and the sentence
 
@@ -122,7 +122,7 @@ def test_a_token_is_never_shown() -> None:
 def test_without_the_environment_the_rest_is_compared() -> None:
     ours = unit({FRAGMENT: (UNITS / "upstream-24.11.service").read_text(), DROPIN: OURS})
     process = started(ours, environment=None, command=["/usr/sbin/slurmrestd"])
-    assert {item.setting for item in running.differences(process, ours, ours)} == {"-a", "-t"}
+    assert {item.setting for item in drift.differences(process, ours, ours)} == {"-a", "-t"}
 
 
 class Systemctl:

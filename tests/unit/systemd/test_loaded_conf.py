@@ -14,7 +14,7 @@ from slurmrest.slurm.commands import Slurm
 from slurmrest.slurm.conf import read
 from slurmrest.slurm.conf_hash import hash_values
 from slurmrest.slurm.conf_text import read_text
-from slurmrest.systemd.loaded import of_host, unloaded
+from slurmrest.systemd.loaded_conf import of_host, unloaded
 from slurmrest.systemd.systemctl import Systemd
 
 if TYPE_CHECKING:
