@@ -93,7 +93,7 @@ _slurmrest_needed() {
     shift
     case " $* " in *' cluster up '*) ;; *) return 0 ;; esac
     PYTHONPATH="$SLURMREST_ROOT/src:$SLURMREST_ROOT/plugins/module_utils" \
-        "$_needed_python" -P -m slurmrest_toolkit.containers.needed "$@"
+        "$_needed_python" -P -m slurmrest_toolkit.containers.prerequisites "$@"
 }
 
 # Like _slurmrest_pick_python, after installing what Debian ships separately. Returns 2 when there is no way.

@@ -20,7 +20,7 @@ from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.containers import engine as engines
-from slurmrest_toolkit.containers import find, namespace, needed, programs
+from slurmrest_toolkit.containers import find, namespace, prerequisites, programs
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.images import base, carry
@@ -248,8 +248,8 @@ def test_root_installs_what_is_missing_and_says_why(program: Program, capsys: py
     assert not log.exists()
     os.environ["PATH"] = str(log.parent)
     search = {"mmdebstrap-missing": ("mmdebstrap",)}
-    needed.PACKAGES.update(search)
-    needed.PURPOSES["mmdebstrap-missing"] = "to build base images"
+    prerequisites.PACKAGES.update(search)
+    prerequisites.PURPOSES["mmdebstrap-missing"] = "to build base images"
     try:
         programs.ensure_programs(["mmdebstrap-missing"], AWKWARD, Progress())
         assert "installing mmdebstrap with apt-get" in capsys.readouterr().err
@@ -264,7 +264,7 @@ def test_root_installs_what_is_missing_and_says_why(program: Program, capsys: py
         with pytest.raises(CannotRunError, match="package manager"):
             programs.ensure_programs(["mmdebstrap-missing"], AWKWARD, Progress())
     finally:
-        del needed.PACKAGES["mmdebstrap-missing"], needed.PURPOSES["mmdebstrap-missing"]
+        del prerequisites.PACKAGES["mmdebstrap-missing"], prerequisites.PURPOSES["mmdebstrap-missing"]
 
 
 def test_an_awkward_host_gets_a_namespace_of_its_own(program: Program, tmp_path: Path) -> None:

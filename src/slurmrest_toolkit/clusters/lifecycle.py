@@ -19,7 +19,7 @@ from slurmrest_toolkit.clusters.running import owned, reusable
 from slurmrest_toolkit.clusters.state import Cluster, check_conf, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
-from slurmrest_toolkit.containers.needed import for_building
+from slurmrest_toolkit.containers.prerequisites import for_building
 from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.recipes import Image
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slurmrest.users import command as users
 from slurmrest.verify import command as verification
 
-from slurmrest_toolkit.command import doctor, named
+from slurmrest_toolkit.command import doctor, name_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     users.add_commands(commands)
     doctor.add_command(commands)
     for command in reaching(commands):
-        named.add_option(command)
+        name_option.add_option(command)
 
 
 def reaching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterator[argparse.ArgumentParser]:

@@ -57,10 +57,10 @@ def build_parser(*, with_cluster: bool) -> argparse.ArgumentParser:
 
 def not_reached(options: argparse.Namespace) -> str:
     """Let a command reach the test cluster that it names; returns why it cannot, or an empty string."""
-    from slurmrest_toolkit.command import named
+    from slurmrest_toolkit.command import name_option
 
     try:
-        named.resolve(options)
+        name_option.resolve(options)
     except ModuleNotFoundError as error:
         return f"--name needs the library {error.name}, which is not here. Install it: {EXTRA}"
     except SlurmrestError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.containers.namespace import awkward_podman
-from slurmrest_toolkit.containers.needed import CLIENTS, chosen, for_podman, refused
+from slurmrest_toolkit.containers.prerequisites import CLIENTS, chosen, for_podman, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.support import session
 from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.containers.needed import install_command, lacking, packages_of, reasons
+from slurmrest_toolkit.containers.prerequisites import install_command, lacking, packages_of, reasons
 from slurmrest_toolkit.support import processes
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import locked, runtime_directory

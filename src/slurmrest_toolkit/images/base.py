@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.containers.needed import for_building, refused
+from slurmrest_toolkit.containers.prerequisites import for_building, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remove_old
 from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of

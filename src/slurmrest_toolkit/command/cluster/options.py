@@ -6,7 +6,7 @@ import argparse
 from typing import Any, TypeAlias
 
 from slurmrest_toolkit.clusters.layouts import LAYOUTS
-from slurmrest_toolkit.containers.needed import CHOICE, ENGINES
+from slurmrest_toolkit.containers.prerequisites import CHOICE, ENGINES
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, SUITES
 
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name

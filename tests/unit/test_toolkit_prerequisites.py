@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slurmrest_toolkit.collection import ROOT
-from slurmrest_toolkit.containers import find, needed
+from slurmrest_toolkit.containers import find, prerequisites
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.support import session
@@ -31,7 +31,7 @@ CANDIDATE = "Package: podman\nVersion: {}+ds1-2+b1\n"
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
     """Have nothing on PATH but what is put there; call with a name and what it prints."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(needed, "ELSEWHERE", ())
+    monkeypatch.setattr(prerequisites, "ELSEWHERE", ())
     (tmp_path / "bin").mkdir()
 
     def put(name: str, said: str = "") -> None:
@@ -56,21 +56,21 @@ def test_the_network_of_containers_is_that_of_podmans_version(
     bare: Callable[[str, str], None], program: str, said: str, network: set[str]
 ) -> None:
     bare(program, said)
-    assert set(needed.for_podman(USER)) == {"podman", "newuidmap", *network}
+    assert set(prerequisites.for_podman(USER)) == {"podman", "newuidmap", *network}
 
 
 def test_podman_4_takes_pasta_where_it_is_there(bare: Callable[[str, str], None]) -> None:
     bare("podman", PODMAN_4)
     bare("pasta", "")
-    assert "pasta" in needed.for_podman(USER)
-    assert "slirp4netns" not in needed.for_podman(USER)
+    assert "pasta" in prerequisites.for_podman(USER)
+    assert "slirp4netns" not in prerequisites.for_podman(USER)
 
 
 def test_all_that_is_missing_is_said_at_once(bare: Callable[[str, str], None]) -> None:
     bare("apt-get", "")
     bare("apt-cache", CANDIDATE.format("5.4.2"))
     with pytest.raises(CannotRunError) as caught:
-        find.find_engine(None, USER, Progress(quiet=True), install=True, soon=needed.for_building(USER))
+        find.find_engine(None, USER, Progress(quiet=True), install=True, soon=prerequisites.for_building(USER))
     assert caught.value.remedy == (
         "Run: sudo apt-get install --no-install-recommends podman netavark aardvark-dns nftables uidmap passt "
         "openssh-client curl mmdebstrap"
@@ -97,7 +97,7 @@ def test_subordinate_ids_are_looked_at_first(tmp_path: Path, users: str, groups:
     files = [tmp_path / "subuid", tmp_path / "subgid"]
     for file, text in zip(files, (users, groups), strict=True):
         file.write_text(text, encoding="utf-8")
-    said = needed.subordinates("ci", 1000, files)
+    said = prerequisites.subordinates("ci", 1000, files)
     assert (said is None) == fine
     if said:
         first = 165536 if "65536" in users + groups else 101000 if "1000\n" in users else 100000
@@ -145,14 +145,14 @@ def test_podman_of_an_account_without_subordinate_ids(monkeypatch: pytest.Monkey
 def test_the_list_needs_no_library(tmp_path: Path) -> None:
     (tmp_path / "apt-get").symlink_to("/bin/true")
     done = subprocess.run(
-        [sys.executable, "-S", "-P", "-m", "slurmrest_toolkit.containers.needed", "--packages", "cluster", "up"],
+        [sys.executable, "-S", "-P", "-m", "slurmrest_toolkit.containers.prerequisites", "--packages", "cluster", "up"],
         env={"PATH": str(tmp_path), "PYTHONPATH": f"{ROOT}/src:{ROOT}/plugins/module_utils"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "curl" in done.stdout.split() or needed.there("curl")
-    assert "podman" in done.stdout.split() or needed.there("podman")
+    assert "curl" in done.stdout.split() or prerequisites.there("curl")
+    assert "podman" in done.stdout.split() or prerequisites.there("podman")
 
 
 @pytest.mark.parametrize(("mode", "remedy"), [(None, "modprobe tun"), (0o400, "chmod 666"), (0o666, "")])

@@ -1,6 +1,6 @@
 """What this host must have before anything is made, as one list; asked without any library, before there are some.
 
-python -m slurmrest_toolkit.containers.needed [--packages] [the arguments of ``slurmrest``]
+python -m slurmrest_toolkit.containers.prerequisites [--packages] [the arguments of ``slurmrest``]
 """
 
 from __future__ import annotations
