@@ -61,7 +61,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_units_are_read_as_systemctl_shows_them(tools: Path) -> None:
     program(tools / "systemctl", f"cat <<'END'\n{SHOW}END")
-    shown = unit_states.settled()
+    shown = thorough.settled()
     assert shown["slurmrestd"]["sub"] == "auto-restart"
     assert shown["slurmrestd"]["restarts"] == 4
     assert shown["slurmrestd"]["age"] > 0
@@ -102,7 +102,7 @@ def test_unshare_is_tried_and_the_refusal_told(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_units_on_their_way_are_looked_at_again(fields: dict[str, Any], moving: bool) -> None:
-    assert unit_states._moving({"sub": "running", "job": "", **fields}) is moving
+    assert thorough._moving({"sub": "running", "job": "", **fields}) is moving
 
 
 def test_it_waits_for_a_unit_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_it_waits_for_a_unit_that_is_starting(monkeypatch: pytest.MonkeyPatch) -
     there = {"slurmctld": {"active": "active", "sub": "running", "job": "", "age": 9.0}}
     answers = iter([still, still, there])
     monkeypatch.setattr(unit_states, "look", lambda _slurmrestd: next(answers))
-    assert unit_states.settled() == there
+    assert thorough.settled() == there
 
 
 @root_only

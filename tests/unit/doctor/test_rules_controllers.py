@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from slurmrest.doctor.diagnosis import passing_only
+from slurmrest.doctor.judged import judged
 from slurmrest.slurm.controllers import judge
 from slurmrest.slurm.heartbeat import Heartbeat
 
@@ -121,3 +122,12 @@ def test_a_backup_loads_a_changed_key_by_a_restart() -> None:
         host["keys"]["slurmctld"]["age"] = host["processes"]["slurmctld"]["age"] - 60
         (finding,) = [one for one in diagnosed(data).findings if one.id == "jwt-key-not-loaded"]
         assert (finding.host, finding.remedy) == (name, remedy)
+
+
+@pytest.mark.parametrize(("silent", "kind"), [([], "normal"), (["ctl"], "takeover")])
+def test_what_a_host_sees_of_the_controllers_is_judged_by_its_own_clock(silent: list[str], kind: str) -> None:
+    seen = {"hosts": list(PAIR), "silent": silent, "heartbeat": [0, NOW - 4], "timeout": 120}
+    found = {"seen": seen, "state": "/state", "heartbeat": [0, NOW - 4], "inode": 1}
+    told = judged({"keys": {}, "controllers": found, "now": NOW})["controllers"]
+    assert (told["standing"]["kind"], told["standing"]["age"]) == (kind, 4.0)
+    assert {**told, "standing": None, "seen": seen} == {**found, "standing": None}

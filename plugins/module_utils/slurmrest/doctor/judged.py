@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..auth.keys import refusals
-from ..slurm import controllers
-from ..slurm.heartbeat import Heartbeat
+from ..slurm.controllers import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +28,5 @@ def _key(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def _standing(found: Mapping[str, Any], now: float) -> dict[str, Any]:
-    seen = found["seen"]
-    heartbeat = Heartbeat(*seen["heartbeat"]) if seen["heartbeat"] else None
-    standing = controllers.judge(seen["hosts"], seen["silent"], heartbeat, now, seen["timeout"])
     rest = {name: value for name, value in found.items() if name != "seen"}
-    return {**rest, "standing": standing.as_dict()}
+    return {**rest, "standing": standing(found["seen"], now).as_dict()}

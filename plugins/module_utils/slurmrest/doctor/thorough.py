@@ -13,6 +13,7 @@ import posixpath
 import pwd
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..host import access, programs
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
     from ..host.programs import Started
 
+SETTLE_SECONDS = 12.0
+"""How long a unit that is on its way somewhere may take to get there."""
+
+YOUNG_SECONDS = 2.0
+"""A daemon that fails does so within this time after its start; younger ones are looked at again."""
+
 _CLONE_SYSVSEM = 0x00040000  # sched.h
 _ASSIGNS_JWT = re.compile(r"""^\s*(?:export\s+|declare\s+-x\s+|setenv\s+|DefaultEnvironment=.*?)?["']?SLURM_JWT[=\s]""")
 _EXPORTS_TOKEN = re.compile(r"^\s*export\s+[\"']?(?:\$\(|`)\s*scontrol\s+token\b")
@@ -56,7 +63,7 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
             ``users``: names to look up.
     """
     slurmrestd = unit_places.unit_names(options.get("instance") or "")[0]
-    units_now = unit_states.settled(slurmrestd)
+    units_now = settled(slurmrestd)
     seen = found or evidence.look(options)
     asked = [*DAEMONS, "munge", *_loaded(units_now, DATABASES)]
     journals = {name: _journal(name, slurmrestd, seen) for name in asked}
@@ -84,6 +91,25 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "exported": _exported(),
         "manager": _manager_variables(),
     }
+
+
+def settled(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
+    """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        shown = unit_states.look(slurmrestd)
+        moving = [name for name, fields in shown.items() if _moving(fields)]
+        if not moving or time.monotonic() > deadline:
+            return shown
+        time.sleep(0.3)
+
+
+def _moving(fields: Mapping[str, Any]) -> bool:
+    """Whether a look in a moment could show something else: a job waits, or the daemon has only just started."""
+    if fields["sub"] == "auto-restart":
+        return False
+    between = fields["active"] in ("activating", "deactivating", "reloading")
+    return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
 
 
 def _with_mapped(process: dict[str, Any]) -> dict[str, Any]:

@@ -11,41 +11,16 @@ from ..slurmrestd import unit_places
 from ..systemd import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
 DATABASES = ("mariadb", "mysql", "mysqld")
 UNITS = (*DAEMONS, "munge", *DATABASES)
-SETTLE_SECONDS = 12.0
-"""How long a unit that is on its way somewhere may take to get there."""
-
-YOUNG_SECONDS = 2.0
-"""A daemon that fails does so within this time after its start; younger ones are looked at again."""
-
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
     "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment"
 )
-
-
-def settled(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
-    """State of the units once none of them is on its way, or after :data:`SETTLE_SECONDS`."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        shown = look(slurmrestd)
-        moving = [name for name, fields in shown.items() if _moving(fields)]
-        if not moving or time.monotonic() > deadline:
-            return shown
-        time.sleep(0.3)
-
-
-def _moving(fields: Mapping[str, Any]) -> bool:
-    """Whether a look in a moment could show something else: a job waits, or the daemon has only just started."""
-    if fields["sub"] == "auto-restart":
-        return False
-    between = fields["active"] in ("activating", "deactivating", "reloading")
-    return between or bool(fields["job"]) or (fields["active"] == "active" and fields["age"] < YOUNG_SECONDS)
 
 
 def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:

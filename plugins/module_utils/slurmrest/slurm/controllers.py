@@ -113,7 +113,10 @@ def look(conf: Mapping[str, Any], reach: Connect = connect) -> Standing | None:
         reach: tells whether a port of a host takes connections.
     """
     seen = see(conf, reach)
-    if seen is None:
-        return None
+    return standing(seen, time.time()) if seen else None
+
+
+def standing(seen: Mapping[str, Any], now: float) -> Standing:
+    """The same of what :func:`.heartbeat.see` found at that time of that host. Pure."""
     heartbeat = Heartbeat(*seen["heartbeat"]) if seen["heartbeat"] else None
-    return judge(seen["hosts"], seen["silent"], heartbeat, time.time(), seen["timeout"])
+    return judge(seen["hosts"], seen["silent"], heartbeat, now, seen["timeout"])
