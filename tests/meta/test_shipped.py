@@ -41,7 +41,7 @@ MOST: dict[str, float] = {
     "slurm_token": 38.7,
     "slurm_upgrade": 214,
     "slurmrest_gateway": 131.3,
-    "slurmrestd_job": 137.3,
+    "slurmrestd_job": 137.4,
     "slurmrestd_verify": 148.5,
     "slurmrestd_verify_unseen": 262.8,
     "token_watch": 94.8,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import SlurmrestError
-from slurmrest.host import failure, programs
+from slurmrest.host import failure, network, page, programs
 from slurmrest.host.login import of_the_user
 from slurmrest.rotation import members
 from slurmrest.slurm import commands
@@ -210,6 +210,15 @@ def test_a_probe_that_hangs_does_not_outlive_the_unit_s_patience(tmp_path: Path)
     with pytest.raises(SlurmrestError, match=r"gave no answer within 0 s: sh -c .* gave no answer within 0"):
         restart(service, Systemd(up), up, plain_error)
     assert gone(int(pid.read_text()))
+
+
+@pytest.mark.parametrize("port", ["99999", "6819;x", "", "-1"])
+def test_a_port_that_is_none_is_no_answer(port: str) -> None:
+    """slurmdbd.conf is SlurmUser's: what it says must not end a run half-way."""
+    assert plain_error(Probe("tcp", (f"127.0.0.1:{port}",)))
+    assert network.connect("127.0.0.1", port)["error"]
+    if port.isdigit():
+        assert page.page_status("127.0.0.1", int(port), "/", 1.0) is None
 
 
 def test_every_probe_gets_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,6 @@ def connect(name: str, port: str | int) -> dict[str, Any]:
 def _refusal(address: str, port: int) -> str:
     try:
         socket.create_connection((address, port), CONNECT_SECONDS).close()
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, OverflowError) as error:
+        return getattr(error, "strerror", None) or str(error)
     return ""

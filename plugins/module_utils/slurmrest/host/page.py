@@ -25,7 +25,7 @@ def page_status(host: str, port: int, path: str, seconds: float) -> int | None:
                 if not piece:
                     break
                 head += piece
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return None
     found = _STATUS.match(head)
     return int(found[1]) if found else None

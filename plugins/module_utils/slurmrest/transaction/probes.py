@@ -65,7 +65,7 @@ def plain_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIME
         host, _separator, port = probe.target[0].rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), min(limit, PROBE_TIMEOUT)).close()
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:  # a port may be what a configuration says
             return f"{probe.target[0]}: {error}"
         return None
     done = run(probe.target, limit=limit)
