@@ -78,6 +78,13 @@ def test_the_same_patience_for_the_first_answer() -> None:
     assert patience == importlib.import_module("slurmrest.transaction.specs").READY_SECONDS
 
 
+def test_programs_are_looked_for_in_the_same_places() -> None:
+    """Tasks that run a program of Slurm do so as the engine does (slurm/commands.py)."""
+    clean = tree.load(tree.ROOT / "roles/slurm_common/vars/main.yml")["__slurm_common_clean"]
+    programs = importlib.import_module("slurmrest.host.programs")
+    assert f"'{programs.PATH}'" in clean
+
+
 def test_the_files_that_contributors_are_sent_to_exist() -> None:
     """A file that moved takes its line of CONTRIBUTING.md with it."""
     text = (tree.ROOT / "CONTRIBUTING.md").read_text()
