@@ -63,14 +63,16 @@ def rendered(**variables: Any) -> dict[str, str]:
     return {str(entry["path"]): str(entry["content"]) for entry in entries}
 
 
-def authorized_keys(user: str, **variables: Any) -> list[str]:
+def authorized_keys(user: str, prefix: str = "/usr", **variables: Any) -> list[str]:
     known = {
         **VARIABLES,
         "__slurmrest_token_name": user,
         "__slurmrest_token_controller": {"kept": {"portal": [f'restrict,command="kept" {KEY} far']}},
         **variables,
     }
-    text = evaluate("slurmrest_token", "lookup('ansible.builtin.template', 'authorized_keys.j2')", known, {})
+    text = evaluate(
+        "slurmrest_token", "lookup('ansible.builtin.template', 'authorized_keys.j2')", known, {"prefix": prefix}
+    )
     return [line for line in str(text).splitlines() if not line.startswith("#")]
 
 
@@ -171,6 +173,8 @@ def test_slurm_conf_elsewhere_is_named() -> None:
         "SLURM_CONF=/opt/slurm/etc/slurm.conf scontrol token"
         in authorized_keys("exporter", slurm_common_config_dir="/opt/slurm/etc")[0]
     )
+    assert "PATH=/opt/slurm/bin:/usr/bin:/bin:/usr/local/bin " in authorized_keys("exporter", "/opt/slurm")[0]
+    assert "PATH=/usr/bin:/bin:/usr/local/bin " in authorized_keys("exporter", "")[0]
 
 
 def test_ssh_reads_the_line_as_it_is_meant(tmp_path: Path) -> None:

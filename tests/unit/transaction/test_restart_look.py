@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.host import programs
 from slurmrest.slurm.releases import excerpt
 from slurmrest.transaction import restart_look
 from slurmrest.transaction.judges import judges
@@ -56,9 +57,14 @@ class Host:
         self.said = {"-V": "slurm 24.11.5", "config": config, "node": NODE, "partition": PARTITION}
         self.said.update(cluster="one|10.0.0.1|0\n", squeue="")
         self.code = 0
+        self.absent: set[str] = set()
+        self.asked: list[list[str]] = []
 
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         words = list(argv)
+        self.asked.append(words)
+        if self.absent & set(words):
+            return subprocess.CompletedProcess(words, 127, "", f"env: '{words[-1]}': No such file or directory")
         if words[:2] == ["systemctl", "show"]:
             shown = f"ActiveState=active\nMainPID={self.pid}\n"
             if "ExecStart" in words:
@@ -148,6 +154,26 @@ def test_what_cannot_be_asked_is_no_reason(host: Host) -> None:
     assert reasons(host) == []
 
 
+def test_programs_come_from_where_the_daemon_came_from(host: Host) -> None:
+    """Below /opt/slurm, say: PATH has another Slurm's programs, or none."""
+    seen = gather("slurmctld", host.pid, host, TABLE, {})
+    prefix = Path(seen.program).parents[1]
+    asked = [words for words in host.asked if {"scontrol", "squeue", "sacctmgr"} & set(words)]
+    assert len(asked) == 5
+    assert all(f"PATH={prefix}/bin:{prefix}/sbin:{programs.PATH}" in words for words in asked)
+    assert all(f"SLURM_CONF={host.conf}" in words for words in asked)
+
+
+def test_a_look_that_no_program_is_there_for_is_no_look(host: Host) -> None:
+    host.absent = {"scontrol", "squeue", "sacctmgr"}
+    (said,) = reasons(host)
+    assert "scontrol and squeue would tell what only its memory has" in said
+    assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
+    host.absent = {"sacctmgr"}
+    assert "sacctmgr would tell" in reasons(host)[0]
+    assert refusals([ServiceSpec("slurmdbd")], host, TABLE) == []  # its host seldom has it, and nothing is lost
+
+
 def test_jobs_and_memory(host: Host) -> None:
     host.said["squeue"] = "7|alice|gone1\n8|alice|(null)\n9|alice|\n"
     host.said["partition"] = PARTITION.replace("MaxTime=UNLIMITED", "MaxTime=01:00:00")
@@ -181,6 +207,15 @@ def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
 )
 def test_which_configuration_a_process_reads(command: list[str], environment: dict[str, str] | None, path: str) -> None:
     assert restart_look._conf_path({"command": command, "environment": environment}) == path
+
+
+def test_the_usual_configuration_is_that_of_where_the_program_is(host: Host, tmp_path: Path) -> None:
+    own = tmp_path / "opt" / "etc" / "slurm.conf"
+    own.parent.mkdir(parents=True)
+    running = {"command": ["slurmctld"], "environment": {}}
+    assert restart_look._conf_path(running, str(tmp_path / "opt")) == str(host.conf)
+    own.touch()
+    assert restart_look._conf_path(running, str(tmp_path / "opt")) == str(own)
 
 
 @pytest.mark.parametrize("check", [False, True])

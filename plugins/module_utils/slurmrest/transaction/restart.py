@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..host.programs import PATH
 from ..slurm import plugin_kinds
 from ..slurm.conf import Entry, SlurmConf
 from ..slurm.host_lists import MOST_NAMES, expand
@@ -66,7 +67,7 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one running daemon. What could not be found out is None or empty, and no problem by that."""
+    """What is known of one running daemon. What it did not tell is None or empty, and no problem by that."""
 
     daemon: str
     release: Restarting | None = None
@@ -95,6 +96,7 @@ class Evidence:
     nodes: Sequence[Mapping[str, str]] | None = None
     partitions: Sequence[Mapping[str, str]] | None = None
     jobs: Sequence[Mapping[str, str]] = ()  # pending ones that ask for nodes: id, user, nodes
+    unasked: Sequence[str] = ()  # programs that would have told, and are not there
 
 
 def judge(seen: Evidence) -> list[Obstacle]:
@@ -271,6 +273,14 @@ def _identity(seen: Evidence) -> Iterator[Obstacle]:
 
 
 def _losses(seen: Evidence) -> Iterator[Obstacle]:
+    if seen.unasked:
+        yield Obstacle(
+            "slurmctld might lose what nobody can look at",
+            seen.program or "slurmctld",
+            f"{' and '.join(seen.unasked)} would tell what only its memory has, and is not beside it, nor in {PATH}.",
+            f"Install Slurm's client programs there, or accept what a restart loses with {ALLOW}=true.",
+            loss=True,
+        )
     yield from _jobs(seen)
     if seen.loaded is None:
         return

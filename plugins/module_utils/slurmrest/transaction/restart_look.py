@@ -1,7 +1,8 @@
 """Evidence for :mod:`.restart`: what is to be known of a running daemon before it is restarted.
 
 It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
-reason why a cluster that would restart does not.
+reason why a cluster that would restart does not. Programs of Slurm that are not there are named: a look that is never
+possible would be none.
 
 Command line, environment, program and libraries of a process are what its account wants them to be, and that is seldom
 root's. So programs are run here as that account, on what the process names.
@@ -22,18 +23,19 @@ from ..host.places import read
 from ..host.private import link, private
 from ..host.proc import whose
 from ..host.process import process
-from ..host.programs import NOBODY
+from ..host.programs import MISSING, NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.run_as import as_account
 from ..host.sockets import listening_sockets
 from ..slurm import conf as slurmconf
+from ..slurm.commands import Slurm
 from ..slurm.ports import ports_of
 from ..slurm.version import Version
 from .restart import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, standing
 from .restarting import Restarting, row_of
 
 if TYPE_CHECKING:
-    from ..host.programs import Run
+    from ..host.programs import Done, Run
     from ..slurm.version import Excerpt
     from .specs import ServiceSpec
 
@@ -92,11 +94,11 @@ def gather(
 ) -> Evidence:
     """Look at a daemon that runs as process `pid`."""
     running = process(pid)
-    path = _conf_path(running)
-    main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
     program, gone = _program(daemon, pid, running, run)
+    path = _conf_path(running, prefix := posixpath.dirname(posixpath.dirname(program)))
+    main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
     run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
-    ask = _Slurm(run, path)
+    ask = _Ask(Slurm(path, prefix, run))
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
     version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
@@ -146,16 +148,18 @@ def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
     return as_account(run, uid, gid, groups)
 
 
-class _Slurm:
-    """Slurm's programs on the configuration of the daemon, whatever the environment says."""
+class _Ask:
+    """Slurm's programs, those that came with the daemon first; ``absent`` are those that were not there."""
 
-    def __init__(self, run: Run, conf: str) -> None:
-        self.run = run
-        self.conf = conf
+    def __init__(self, slurm: Slurm) -> None:
+        self.slurm = slurm
+        self.absent: list[str] = []
 
-    def __call__(self, *argv: str) -> tuple[int, str, str]:
-        done = self.run(["env", "-u", "SLURM_JWT", f"SLURM_CONF={self.conf}", "LC_ALL=C", *argv])
-        return done.returncode, done.stdout, done.stderr
+    def __call__(self, program: str, *words: str) -> Done[str]:
+        done = self.slurm.ask(program, *words)
+        if done.returncode == MISSING and program not in self.absent:
+            self.absent.append(program)
+        return done
 
 
 def _pid(daemon: str, run: Run) -> int:
@@ -168,21 +172,23 @@ def _exec_start(unit: str, run: Run) -> list[str]:
     return re.findall(r"\bpath=(/\S+) ;", run(["systemctl", "show", "-p", "ExecStart", unit]).stdout)
 
 
-def _conf_path(running: Mapping[str, Any] | None) -> str:
-    """The slurm.conf of a process: by its command line, its environment, or the usual place."""
+def _conf_path(running: Mapping[str, Any] | None, prefix: str = "") -> str:
+    """The slurm.conf of a process: by its command line, its environment, or the usual place of where it came from."""
     command: Sequence[str] = running["command"] if running else ()
     for at, word in enumerate(command):
         if word == "-f" and at + 1 < len(command):
             return command[at + 1]
         if word.startswith("-f/"):
             return word[2:]
-    return ((running and running["environment"]) or {}).get("SLURM_CONF") or CONF
+    own = f"{prefix}/etc/slurm.conf"
+    usual = own if prefix not in ("", "/usr") and os.path.exists(own) else CONF
+    return ((running and running["environment"]) or {}).get("SLURM_CONF") or usual
 
 
-def _shown(ask: _Slurm) -> dict[str, str]:
+def _shown(ask: _Ask) -> dict[str, str]:
     """``scontrol show config``, keys in lower case."""
-    code, output, _errors = ask("scontrol", "show", "config")
-    pairs = (line.partition("=") for line in output.splitlines() if "=" in line) if code == 0 else ()
+    done = ask("scontrol", "show", "config")
+    pairs = (line.partition("=") for line in done.stdout.splitlines() if "=" in line) if done.returncode == 0 else ()
     return {key.strip().lower(): value.strip() for key, _equals, value in pairs}
 
 
@@ -270,7 +276,7 @@ def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> d
     return held
 
 
-def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
+def _controller(ask: _Ask, seen: Mapping[str, Any]) -> dict[str, Any]:
     conf, shown, release = seen["conf"], seen["shown"], seen["release"]
     state = (conf.get("StateSaveLocation") if conf else None) or shown.get("statesavelocation", "")
     host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
@@ -281,10 +287,9 @@ def _controller(ask: _Slurm, seen: Mapping[str, Any]) -> dict[str, Any]:
     if accounting.lower().endswith("slurmdbd"):
         found["clusters"] = _clusters(ask, bool(release and release.cluster_id_checked))
     submit = ((conf.get("JobSubmitPlugins") if conf else None) or "").lower().replace("job_submit/", "").split(",")
-    script = posixpath.join(posixpath.dirname(ask.conf), _LUA)
+    script = posixpath.join(posixpath.dirname(ask.slurm.conf), _LUA)
     found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
-    found.update(_memory(ask))
-    return found
+    return {**found, **_memory(ask), "unasked": ask.absent}
 
 
 def _cluster_name(path: str) -> str | None:
@@ -296,23 +301,24 @@ def _cluster_name(path: str) -> str | None:
     return "".join(lines[:1])
 
 
-def _clusters(ask: _Slurm, with_id: bool) -> dict[str, tuple[str, str]] | None:
+def _clusters(ask: _Ask, with_id: bool) -> dict[str, tuple[str, str]] | None:
     names = "cluster,controlhost,id" if with_id else "cluster,controlhost"
-    code, output, _errors = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", f"format={names}")
-    if code != 0:
+    done = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", f"format={names}")
+    if done.returncode != 0:
         return None
-    rows = ([*line.split("|"), "", ""] for line in output.splitlines() if line.strip())
+    rows = ([*line.split("|"), "", ""] for line in done.stdout.splitlines() if line.strip())
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _memory(ask: _Slurm) -> dict[str, Any]:
+def _memory(ask: _Ask) -> dict[str, Any]:
     """What slurmctld knows of nodes, partitions and pending jobs that ask for nodes."""
     found: dict[str, Any] = {}
     for name, kind, key in (("nodes", "node", "NodeName"), ("partitions", "partition", "PartitionName")):
-        code, output, _errors = ask("scontrol", "--all", "--oneliner", "show", kind)
-        found[name] = [record for record in records(output) if key in record] or None if code == 0 else None
-    code, output, _errors = ask("squeue", "--all", "--noheader", "--states=PD", "--format=%i|%u|%n")
-    rows = (line.split("|") for line in output.splitlines()) if code == 0 else ()
+        done = ask("scontrol", "--all", "--oneliner", "show", kind)
+        shown = records(done.stdout) if done.returncode == 0 else ()
+        found[name] = [record for record in shown if key in record] or None
+    done = ask("squeue", "--all", "--noheader", "--states=PD", "--format=%i|%u|%n")
+    rows = (line.split("|") for line in done.stdout.splitlines()) if done.returncode == 0 else ()
     found["jobs"] = [
         {"id": row[0], "user": row[1], "nodes": row[2]}
         for row in rows
@@ -321,10 +327,10 @@ def _memory(ask: _Slurm) -> dict[str, Any]:
     return found
 
 
-def _database_error(ask: _Slurm) -> str:
+def _database_error(ask: _Ask) -> str:
     """What slurmdbd says when it has to ask its database; every client gets a connection of its own."""
-    code, output, errors = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster")
-    said = _LOGIN.search(errors + output) if code != 0 else None
+    done = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster")
+    said = _LOGIN.search(done.stderr + done.stdout) if done.returncode != 0 else None
     return said[0].strip() if said else ""
 
 
