@@ -32,7 +32,8 @@ class ClientRequest:
         Raises:
             InputError: the line is no method and path.
         """
-        request = LocalRequest.parse(self.line, self.user).variables()
+        read = LocalRequest.parse(self.line, self.user)
+        request = {"method": read.method, "path": read.path, "user": read.user}
         return {**request, **({"token_file": str(Path(self.token_file).absolute())} if self.token_file else {})}
 
 
