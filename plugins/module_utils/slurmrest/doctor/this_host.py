@@ -54,10 +54,13 @@ class LocalRequest:
             raise InputError("--request", line, "METHOD and PATH, such as 'GET /slurmdb/v0.0.42/diag'")
         return cls(method.upper(), path, user, token)
 
-    def variables(self) -> dict[str, Any]:
+    def variables(self) -> dict[str, str]:
         """The same as data, without the token."""
-        told = told_of(self.path, self.token)
-        return {"method": self.method, "path": self.path, "user": self.user, "told": told}
+        return {"method": self.method, "path": self.path, "user": self.user}
+
+    def client(self) -> dict[str, Any]:
+        """The same, with what it says by itself: how :func:`.inquiry.inquire` is given it."""
+        return {**self.variables(), "told": told_of(self.path, self.token)}
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _ask(name: str, evidence: Mapping[str, Any], token: Token | None, request: L
         held=lambda: strangers(listeners, accounts),
         accounting=bool(evidence["facts"]["slurm_conf"]["accounting"]),
         patience=Cluster.of({name: evidence}).patience,
-        client=request.variables() if request else None,
+        client=request.client() if request else None,
         client_token=request.token if request else None,
     )
 
