@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils.slurmrest.doctor.judged import judged
+from ..module_utils.slurmrest.doctor.judgement import judged
 from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..plugin_utils.action import Action
 from ..plugin_utils.client import client_users

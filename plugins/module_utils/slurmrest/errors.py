@@ -26,7 +26,7 @@ class InputError(SlurmrestError, ValueError):
     """A value given by a person is refused.
 
     Names the ``variable`` (or option, or file and line), its ``value`` and what is ``allowed``. The value of a variable
-    whose name says that it is a secret (:func:`.redaction.is_secret`) is not kept and not shown; never give it another.
+    whose name says that it is a secret is not kept and not shown.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """What people may see: the one place that takes secrets out of texts.
 
-Every text of others that gets into a message, a report, a difference or a result goes through :func:`redacted`: lines
-of logs and journals, words of daemons and programs, configuration files, answers over HTTP. It goes by form alone, so
-that it needs to know no secret: tokens by their structure, values by the name before them, logins in addresses, keys
-in PEM, long runs of hexadecimal bytes. Pure.
+Every text of others that gets into a message, a report, a difference or a result goes through :func:`redacted`. It
+goes by form alone, so that it needs to know no secret: tokens by their structure, values by the name before them,
+logins in addresses, keys in PEM, long runs of hexadecimal bytes. Pure.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slurmrest.rest.client import ClientError
-from slurmrest.rest.idle import open_idle
+from slurmrest.rest.idle_connection import open_idle
 
 from tests.real.attacks.conftest import ROOT, Attacked
 

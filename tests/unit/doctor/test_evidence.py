@@ -15,7 +15,7 @@ import pytest
 from slurmrest.auth import jwt
 from slurmrest.doctor import evidence as module
 from slurmrest.doctor import thorough, unit_states
-from slurmrest.doctor.judged import judged
+from slurmrest.doctor.judgement import judged
 from slurmrest.facts import host
 from slurmrest.host import programs
 from slurmrest.redaction import REDACTED

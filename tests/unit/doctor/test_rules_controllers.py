@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from slurmrest.doctor.diagnosis import passing_only
-from slurmrest.doctor.judged import judged
+from slurmrest.doctor.judgement import judged
 from slurmrest.slurm.controllers import judge
 from slurmrest.slurm.heartbeat import Heartbeat
 

@@ -23,7 +23,7 @@ from slurmrest.facts.detection import detect
 from slurmrest.facts.units import outdated
 from slurmrest.host import access, programs, trust
 from slurmrest.host.access import describe
-from slurmrest.host.own import MARKER
+from slurmrest.host.our_files import MARKER
 from slurmrest.slurm import conf as slurmconf
 from slurmrest.slurm.daemons import DAEMONS
 from slurmrest.slurmrestd import adoption, unit_places

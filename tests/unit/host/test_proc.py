@@ -13,7 +13,7 @@ import pytest
 from slurmrest.host import ports, programs, sockets
 from slurmrest.host import proc as processes
 from slurmrest.host import process as described
-from slurmrest.host.mapped import mapped, mapped_files
+from slurmrest.host.memory_map import mapped, mapped_files
 
 from tests.unit.accounts import reachable
 

@@ -20,7 +20,7 @@ from slurmrest.rest.client import Target
 from slurmrest.slurmrestd import strangers
 from slurmrest.systemd import systemctl as systemd
 from slurmrest.verify import command as cli
-from slurmrest.verify import watched
+from slurmrest.verify import listener_watch
 from slurmrest.verify.gateway import GATEWAY_CHECKS
 from slurmrest.verify.run import CHECKS
 
@@ -476,7 +476,7 @@ def test_root_sends_no_token_to_another_account(
         return programs.Done(list(argv), 0, unit, "")
 
     held = [{"kind": "tcp", "host": "127.0.0.1", "uid": 4321}]
-    monkeypatch.setattr(watched, "Systemd", lambda: systemd.Systemd(systemctl))
+    monkeypatch.setattr(listener_watch, "Systemd", lambda: systemd.Systemd(systemctl))
     monkeypatch.setattr(programs, "run", systemctl)
     monkeypatch.setattr(strangers, "listening_ports", lambda *_which: held)
     monkeypatch.setattr(os, "geteuid", lambda: 0)

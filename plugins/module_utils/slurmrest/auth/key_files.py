@@ -9,7 +9,7 @@ import stat
 from typing import Any
 
 from ..host.access import ownership
-from ..host.own import RETIRED_PREFIX, STATE_DIR
+from ..host.our_files import RETIRED_PREFIX, STATE_DIR
 from ..host.records import load_record
 
 

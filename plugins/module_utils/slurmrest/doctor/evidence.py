@@ -69,7 +69,7 @@ def gather(
     found: Mapping[str, Any] | None = None,
     units_now: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """What a deployment is judged by before it changes anything; keys and controllers are for :mod:`.judged`.
+    """What a deployment is judged by before it changes anything; keys and controllers are for :mod:`.judgement`.
 
     Args:
         found: what :func:`look` returned, where it has looked already.

@@ -17,7 +17,7 @@ from ..slurmrestd.strangers import accounts_of, strangers
 from . import gateway
 from .diagnosis import diagnose
 from .inquiry import ADMINISTRATOR, inquire
-from .judged import judged
+from .judgement import judged
 from .model import Cluster
 from .request import told_of
 from .thorough import gather

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..host import access, programs
 from ..host.access import describe
 from ..host.identity import account_facts
-from ..host.mapped import mapped
+from ..host.memory_map import mapped
 from ..host.network import connect
 from ..host.page import page_status
 from ..host.proc import read_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.access import readable
 from ..host.identity import account_facts
-from ..host.own import MARKER
+from ..host.our_files import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters
 from ..slurm import conf as slurmconf

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..host import process as described
 from ..host.access import describe
 from ..host.identity import group_name, owner_name
-from ..host.own import MARKER
+from ..host.our_files import MARKER
 from ..host.private import link, private
 from ..host.proc import whose
 from ..host.reading import read_if_there, readable_text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..errors import SlurmrestError
 from . import files
-from .own import STATE_DIR
+from .our_files import STATE_DIR
 
 POLL_SECONDS = 0.05
 

@@ -16,7 +16,7 @@ from ..bundle import interpreter
 from ..host import programs
 from ..host.file_state import read_present
 from ..host.identity import group_name, owner_name
-from ..host.own import STATE_DIR
+from ..host.our_files import STATE_DIR
 from ..host.programs import Run
 from ..transaction.comparison import Applied, Wanted
 from ..transaction.specs import DirectorySpec, FileSpec

@@ -28,7 +28,7 @@ from ..host import programs
 from ..host.file_state import read_present
 from ..host.files import remove
 from ..host.lock import host_lock
-from ..host.own import STATE_DIR
+from ..host.our_files import STATE_DIR
 from ..host.programs import Run
 from ..slurm.commands import RECONFIGURE, Slurm
 from ..slurm.daemons import CONTROLLER

@@ -17,7 +17,7 @@ from ..errors import SlurmrestError
 from ..host import programs
 from ..host.decider import decider
 from ..host.identity import owner_name
-from ..host.own import JOURNAL, STATE_DIR
+from ..host.our_files import JOURNAL, STATE_DIR
 from ..host.programs import Run
 from ..host.unreadable import unreadable
 from ..slurm import auth_parameters

@@ -28,7 +28,7 @@ from ..host import acl, files, programs, reading
 from ..host.decider import decider, groups_of
 from ..host.identity import group_name, owner_name
 from ..host.lock import POLL_SECONDS
-from ..host.own import STATE_DIR
+from ..host.our_files import STATE_DIR
 from ..host.programs import Done, Run
 from ..host.run_as import as_account
 from ..redaction import redacted

@@ -1,7 +1,7 @@
 """One host's part in giving a cluster a new JWT key: look, switch daemon by daemon, go back, or keep.
 
 A rotation spans hosts, so a host cannot decide alone when it is over. It keeps a journal under
-:data:`~..host.own.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`), and the previous
+:data:`~..host.our_files.STATE_DIR` until it is told (:meth:`KeyOnHost.keep` or :meth:`KeyOnHost.undo`); the previous
 key stays beside the new one as a hard link: the same file, so the same owner and mode, and no secret is copied. What is
 done in which order on which host is in :mod:`.order`.
 
@@ -27,7 +27,7 @@ from ..host import files, programs
 from ..host.child import holds_for
 from ..host.files import save_record
 from ..host.lock import host_lock
-from ..host.own import STATE_DIR
+from ..host.our_files import STATE_DIR
 from ..host.programs import Run
 from ..host.records import load_record
 from ..slurm.commands import RECONFIGURE, Slurm

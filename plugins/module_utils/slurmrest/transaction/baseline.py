@@ -1,6 +1,6 @@
 """What a host was like before this toolkit changed it, remembered so that it can be brought back.
 
-One file below :data:`~..host.own.STATE_DIR`, readable by root only. Each thing is remembered before its first change,
+A file below :data:`~..host.our_files.STATE_DIR`, readable by root only. A thing is remembered before its first change,
 and never again: the first word counts. Names are those of transactions, so that each role takes back what it did. A
 secret is never copied: of a sensitive file it is only remembered whether it was there.
 """
@@ -21,7 +21,7 @@ from ..host import programs
 from ..host.file_state import Present
 from ..host.files import save_record
 from ..host.lock import host_lock
-from ..host.own import RETIRED_PREFIX, STATE_DIR
+from ..host.our_files import RETIRED_PREFIX, STATE_DIR
 from ..host.owners import group_id
 from ..host.programs import Run
 from ..host.records import load_record

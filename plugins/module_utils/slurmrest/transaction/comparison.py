@@ -14,7 +14,7 @@ from typing import Optional
 from ..errors import InputError
 from ..host import programs
 from ..host.file_state import Present, read_directory, read_present
-from ..host.own import JOURNAL, STATE_DIR
+from ..host.our_files import JOURNAL, STATE_DIR
 from ..host.owners import gid_for, uid_for
 from ..host.programs import Run
 from ..systemd.show import running as runs

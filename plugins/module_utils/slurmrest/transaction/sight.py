@@ -9,7 +9,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..host.file_state import read_directory, read_present
-from ..host.own import STATE_DIR
+from ..host.our_files import STATE_DIR
 from ..host.reading import UnsafePath, names_in
 from ..redaction import redacted
 

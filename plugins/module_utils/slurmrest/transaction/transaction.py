@@ -5,7 +5,7 @@ rename, reload systemd, restart, ask every daemon for an answer, and only then f
 refuses the new files the previous ones come back, the daemons run on them again, and :class:`TransactionFailed` carries
 the daemon's own words.
 
-State on the host: a lock file and one journal per transaction under :data:`~..host.own.STATE_DIR`. The rollback copy
+State on the host: a lock file and a journal per transaction under :data:`~..host.our_files.STATE_DIR`. A rollback copy
 of a file lies beside it (same owner and mode, suffix :data:`ROLLBACK_SUFFIX`), so that a secret never exists in a
 second directory.
 """

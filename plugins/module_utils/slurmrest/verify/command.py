@@ -28,10 +28,10 @@ from .formats import (
 )
 from .gateway import GATEWAY_CHECKS
 from .html import render_html
+from .listener_watch import watched
 from .login import credentials_of
 from .run import INSECURE, JobOptions, Options, Report, verify
 from .table import TokenSource, render_curl, render_json, render_table
-from .watched import watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from ..rest.client import Target
 from ..rest.session import Exchange, Outcome
 from ..slurmrestd.host_facts import HostFacts
 from ..systemd import sandbox
-from . import idle, jobs, page_notes, signed_tokens
+from . import idle_clients, jobs, page_notes, signed_tokens
 from .pages import Pages
 from .report import Report, Result
 from .run import CHECKS, with_process, without_controller
@@ -25,7 +25,7 @@ _LEFT: Mapping[str, Outcome] = {
     **{check.id: signed_tokens.KEYLESS for check in signed_tokens.CHECKS},
     **{check.id: jobs.NOT_ASKED for check in jobs.CHECKS},
     "job-output": jobs.NO_JOB,
-    **{check.id: idle.NOT_ASKED for check in idle.CHECKS},
+    **{check.id: idle_clients.NOT_ASKED for check in idle_clients.CHECKS},
 }
 """What a host was not asked to prove, and why."""
 

@@ -21,7 +21,7 @@ from ..rest.options import Options
 from ..rest.session import JobOptions, Session
 from ..rest.whole_table import TABLE
 from ..slurm.api_versions import api_version
-from . import capacity, checks, idle, jobs, refusals, signed_tokens
+from . import capacity, checks, idle_clients, jobs, refusals, signed_tokens
 from .asking import INSECURE, ask
 from .check import Check
 from .report import Report, Result
@@ -35,7 +35,7 @@ CHECKS: tuple[Check, ...] = (
     *refusals.REQUESTS,
     *capacity.CHECKS,
     *jobs.CHECKS,
-    *idle.CHECKS,
+    *idle_clients.CHECKS,
 )
 """All of them, in the order of the report."""
 

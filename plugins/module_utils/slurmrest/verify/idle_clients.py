@@ -7,7 +7,7 @@ import time
 
 from ..rest.causes import Cause
 from ..rest.client import ClientError
-from ..rest.idle import open_idle
+from ..rest.idle_connection import open_idle
 from ..rest.session import TOKEN, Failed, Outcome, Session
 from .check import Check
 
