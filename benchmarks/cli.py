@@ -14,7 +14,7 @@ from slurmrest.errors import SlurmrestError
 
 from benchmarks import commands, compare, gateway, hosts, load, pairs, report, sizes
 from benchmarks.results import ROOT, Results, commit_of, machine
-from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.images.suites import SUITES
 from slurmrest_toolkit.support.progress import Progress
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
 def run(options: argparse.Namespace, parts: Sequence[str], results: Results, progress: Progress) -> int:
     """Measure parts; returns the exit code."""
     try:
-        engine = running.engine_of(None, progress)
+        engine = liveness.engine_of(None, progress)
         results.on(machine(engine))
         if set(parts) - {"deploy", "pairs"}:
             kinds = dict.fromkeys(kind for name in parts for kind in PARTS[name].kinds)

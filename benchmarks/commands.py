@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import ROOT
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, Cluster, cluster_directory, load
 from slurmrest_toolkit.containers.host import cgroup_mode
@@ -110,7 +110,7 @@ def play(*names: str, cluster: str = OURS, arguments: Sequence[str] = ()) -> Pro
         ClusterFailedError: ansible-playbook could not run.
     """
     directory = cluster_directory(cluster)
-    counted = accounts(running.engine_of(described(cluster), Progress()), cluster)
+    counted = accounts(liveness.engine_of(described(cluster), Progress()), cluster)
     begins: list[tuple[str, float]] = []
     before = now(counted)
     done = playbooks.run(

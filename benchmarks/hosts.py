@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks import commands
 from benchmarks.commands import MeasurementError
 from benchmarks.results import ROOT, rounds
-from slurmrest_toolkit.clusters import lifecycle, running
+from slurmrest_toolkit.clusters import lifecycle, liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster, Node
 from slurmrest_toolkit.containers.host import Host
@@ -63,7 +63,7 @@ def bring_up(engine: Engine, release: str, hosts: int) -> None:
     if found is None:
         raise MeasurementError(f"There are no warm images of a split cluster of {release}.")
     cluster = Cluster(SIZES[hosts], "", "split", engine.name, planned(hosts))
-    with running.owned(cluster.name):
+    with liveness.owned(cluster.name):
         request = lifecycle.Request(cluster.name, release, "split", 2, allow_stale=True)
         lifecycle.Start(request, Host.detect(), engine, cluster, Progress(), kept=found).run()
         cluster.ready = True

@@ -163,7 +163,7 @@ class RunningCluster:
 
     def engine(self) -> Engine:
         """Return the container engine that runs it."""
-        from slurmrest_toolkit.clusters.running import engine_of
+        from slurmrest_toolkit.clusters.liveness import engine_of
 
         return engine_of(self.record, self._progress)
 
@@ -288,7 +288,7 @@ def attach(name: str | None = None) -> RunningCluster:
         CannotRunError: there is none, it has no REST API, or one of its nodes does not run.
         SlurmrestError: the container engine is gone.
     """
-    from slurmrest_toolkit.clusters.running import require
+    from slurmrest_toolkit.clusters.liveness import require
     from slurmrest_toolkit.clusters.state import choose
     from slurmrest_toolkit.support.errors import CannotRunError
     from slurmrest_toolkit.support.progress import Progress

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from slurmrest_toolkit.clusters.running import engine_of, refresh
+from slurmrest_toolkit.clusters.liveness import engine_of, refresh
 from slurmrest_toolkit.clusters.state import cluster_directory, load
 from slurmrest_toolkit.nodes.start import wait_for_ssh
 from slurmrest_toolkit.support.progress import Progress

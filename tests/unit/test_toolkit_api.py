@@ -11,7 +11,7 @@ import pytest
 from slurmrest.auth import jwt
 
 import slurmrest_toolkit
-from slurmrest_toolkit.clusters import journals, lifecycle, remove, running, tokens
+from slurmrest_toolkit.clusters import journals, lifecycle, liveness, remove, tokens
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 
@@ -24,7 +24,7 @@ HEAVY = ("ansible", "yaml", "rich", "jinja2", "filelock", "argparse", "subproces
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr(running, "engine_of", lambda *_: "engine")
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: "engine")
 
 
 def record(name: str = "one", **more: Any) -> Cluster:
@@ -109,7 +109,7 @@ def test_clusters_without_a_name_do_not_meet(requests: list[lifecycle.Request]) 
 
 def test_users_have_headers_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
     made = record()
-    monkeypatch.setattr(running, "refresh", lambda *_: {node.name: True for node in made.nodes})
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {node.name: True for node in made.nodes})
     cluster = slurmrest_toolkit.attach()
     assert set(cluster.users) == {"root", "alice"}
     alice = cluster.users["alice"]
@@ -124,14 +124,14 @@ def test_a_token_that_is_about_to_end_is_renewed(monkeypatch: pytest.MonkeyPatch
     old = jwt.encode({"sun": "alice", "exp": int(time.time()) + 5}, jwt.Key(b"k" * 32))
     new = jwt.encode(jwt.claims_for("alice", 3600), jwt.Key(b"k" * 32))
     tokens.keep(made, "alice", old)
-    monkeypatch.setattr(running, "refresh", lambda *_: {})
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {})
     monkeypatch.setattr(tokens, "renew", lambda _engine, cluster, user: tokens.keep(cluster, user, new))
     assert slurmrest_toolkit.attach("one").users["alice"].token() == new.reveal()
 
 
 def test_journals_of_all_nodes_or_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     record()
-    monkeypatch.setattr(running, "refresh", lambda *_: {})
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {})
     monkeypatch.setattr(
         journals, "journal", lambda engine, node, units, since: f"{engine} {node.name} {len(units)} {since}\n"
     )
@@ -154,7 +154,7 @@ def test_what_cannot_be_attached_to(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], runs: bool, words: str
 ) -> None:
     made = record(**more)
-    monkeypatch.setattr(running, "refresh", lambda *_: {node.name: runs for node in made.nodes})
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {node.name: runs for node in made.nodes})
     with pytest.raises(slurmrest_toolkit.CannotRunError, match=words):
         slurmrest_toolkit.attach("one")
     with pytest.raises(slurmrest_toolkit.CannotRunError, match="no cluster called two"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.clusters import describe, lifecycle, running
+from slurmrest_toolkit.clusters import describe, lifecycle, liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster, write_private
 from slurmrest_toolkit.clusters.tokens import header_file
@@ -145,7 +145,7 @@ def test_summary_has_a_line_to_paste_and_no_token() -> None:
 def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cluster()
     (cluster("two").directory / "cluster.json").unlink()
-    monkeypatch.setattr(running, "refresh", lambda _cluster, _progress: {"node1": True})
+    monkeypatch.setattr(liveness, "refresh", lambda _cluster, _progress: {"node1": True})
     assert main.main(["cluster", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
         {
@@ -161,7 +161,7 @@ def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_status_fails_when_a_node_is_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cluster()
-    monkeypatch.setattr(running, "refresh", lambda _cluster, _progress: {"node1": False})
+    monkeypatch.setattr(liveness, "refresh", lambda _cluster, _progress: {"node1": False})
     assert main.main(["cluster", "status", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["running"] == {"node1": False}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.clusters import describe, remove, running
+from slurmrest_toolkit.clusters import describe, liveness, remove
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, Cluster, write_private
 from slurmrest_toolkit.clusters.tokens import header_file, token_file
@@ -67,13 +67,13 @@ def test_live_cluster_of_another_state_directory_is_foreign_until_that_is_lost(s
 
 
 def test_only_one_process_works_on_a_cluster(state: Path) -> None:
-    with running.owned("one"):
+    with liveness.owned("one"):
         assert (state / "locks" / "one.lock").exists()
-        with pytest.raises(CannotRunError, match="Another process"), running.owned("one"):
+        with pytest.raises(CannotRunError, match="Another process"), liveness.owned("one"):
             pass
-        with running.owned("two"):
+        with liveness.owned("two"):
             pass
-    with running.owned("one"):
+    with liveness.owned("one"):
         pass
 
 
@@ -125,8 +125,8 @@ def test_node_that_goes_while_it_is_looked_at_is_not_running(state: Path, monkey
         def ports(self, container: str) -> dict[int, int]:
             raise EngineError(f"no such container: {container}")
 
-    monkeypatch.setattr(running, "engine_of", lambda *_: Vanishing("podman"))
-    assert running.refresh(cluster(), Progress()) == {"node1": False}
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: Vanishing("podman"))
+    assert liveness.refresh(cluster(), Progress()) == {"node1": False}
     assert not state.exists()
 
 
@@ -136,11 +136,11 @@ def test_a_cluster_that_stands_still_is_told_with_what_it_is_since(tmp_path: Pat
     one.save()
     kernel = tmp_path / "stat"
     kernel.write_text("cpu 1 2 3\nbtime 1\n", encoding="ascii")
-    assert running.standstill(one, {"a": True, "b": True}, kernel) is None
-    assert running.standstill(one, {"a": True, "b": False}, kernel) == "these nodes do not run: b"
-    assert running.standstill(one, {"a": False, "b": False}, kernel) == "stopped"
+    assert liveness.standstill(one, {"a": True, "b": True}, kernel) is None
+    assert liveness.standstill(one, {"a": True, "b": False}, kernel) == "these nodes do not run: b"
+    assert liveness.standstill(one, {"a": False, "b": False}, kernel) == "stopped"
     kernel.write_text("cpu 1 2 3\nbtime 99999999999\n", encoding="ascii")
-    assert running.standstill(one, {"a": False, "b": False}, kernel) == "stopped, since this host was rebooted"
+    assert liveness.standstill(one, {"a": False, "b": False}, kernel) == "stopped, since this host was rebooted"
 
 
 @pytest.mark.usefixtures("state")
@@ -158,12 +158,12 @@ def test_what_needs_a_cluster_that_runs(
 ) -> None:
     one = cluster()
     one.save()
-    monkeypatch.setattr(running, "refresh", lambda *_: nodes)
+    monkeypatch.setattr(liveness, "refresh", lambda *_: nodes)
     if not refused:
-        running.require(one, Progress(quiet=True), whole=whole)
+        liveness.require(one, Progress(quiet=True), whole=whole)
         return
     with pytest.raises(CannotRunError, match=f"The cluster one: {refused}") as caught:
-        running.require(one, Progress(quiet=True), whole=whole)
+        liveness.require(one, Progress(quiet=True), whole=whole)
     assert caught.value.remedy == "Start it anew: slurmrest cluster up one"
 
 

@@ -11,7 +11,7 @@ from slurmrest.errors import InputError
 
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.ansible_runs.playbooks import PlaybookFailedError
-from slurmrest_toolkit.clusters import doctor, running
+from slurmrest_toolkit.clusters import doctor, liveness
 from slurmrest_toolkit.clusters.state import Cluster, Node
 from slurmrest_toolkit.command import codes, main
 from slurmrest_toolkit.support.errors import ClusterFailedError
@@ -89,7 +89,7 @@ def test_a_playbook_that_comes_to_no_report_has_failed(cluster: Cluster, monkeyp
 def test_exit_codes_and_both_forms(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(running, "refresh", lambda one, _: {node.name: True for node in one.nodes})
+    monkeypatch.setattr(liveness, "refresh", lambda one, _: {node.name: True for node in one.nodes})
     given = play(monkeypatch, HEALTHY)
     assert main.main(["doctor", "--name", cluster.name, "--evidence", str(tmp_path / "seen.json")]) == codes.OK
     assert capsys.readouterr().out == "healthy: Slurm 24.11.5, nothing found\n"

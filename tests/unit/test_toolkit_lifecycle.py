@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from slurmrest_toolkit.clusters import lifecycle, remove, running
+from slurmrest_toolkit.clusters import lifecycle, liveness, remove
 from slurmrest_toolkit.clusters.journals import failure_directory
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.lifecycle import Request, Start
@@ -148,7 +148,7 @@ def test_a_step_that_fails_leaves_nothing_but_its_logs(
 
 
 def test_two_starts_of_one_name_do_not_meet(engine: Quiet) -> None:
-    with running.owned("one"), pytest.raises(CannotRunError, match="Another process is working on the cluster one"):
+    with liveness.owned("one"), pytest.raises(CannotRunError, match="Another process is working on the cluster one"):
         lifecycle.up(Request("one"), Progress(quiet=True))
     assert engine.calls == []
 

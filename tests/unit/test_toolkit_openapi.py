@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slurmrest_toolkit.clusters import running, tokens
+from slurmrest_toolkit.clusters import liveness, tokens
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
@@ -24,7 +24,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("SLURM_JWT", raising=False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(running, "refresh", lambda cluster, _: {node.name: True for node in cluster.nodes})
+    monkeypatch.setattr(liveness, "refresh", lambda cluster, _: {node.name: True for node in cluster.nodes})
 
 
 @pytest.fixture(name="daemon")

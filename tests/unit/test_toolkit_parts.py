@@ -15,7 +15,7 @@ from slurmrest.auth import bearer, jwt
 from slurmrest.errors import InputError
 from slurmrest.rest.client import ClientError, Credentials
 
-from slurmrest_toolkit.clusters import rest, running, tokens
+from slurmrest_toolkit.clusters import liveness, rest, tokens
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
@@ -68,7 +68,7 @@ def a_cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         node.ssh_port, node.rest_port = 40000 + number, 40100 if node.name == "rest" else None
     made = Cluster("one", "24.11.5", "split", "podman", nodes, ready=True, api_versions=["v0.0.42"])
     made.save()
-    monkeypatch.setattr(running, "engine_of", lambda *_: PlayedEngine())
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: PlayedEngine())
     return made
 
 
@@ -132,7 +132,7 @@ def test_rotation_wants_a_yes(cluster: Cluster, capsys: pytest.CaptureFixture[st
 def test_prune_names_what_went(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     engine = PlayedEngine()
     engine.images[f"{WARM}:trixie-0-slurmd"] = {}
-    monkeypatch.setattr(running, "engine_of", lambda *_: engine)
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: engine)
     assert main.main(["cluster", "prune"]) == 0
     assert f"removed {WARM}:trixie-0-slurmd" in capsys.readouterr().err
 
@@ -141,7 +141,7 @@ def test_what_is_not_there_is_not_saved_and_what_is_no_archive_not_loaded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     engine = PlayedEngine()
-    monkeypatch.setattr(running, "engine_of", lambda *_: engine)
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: engine)
     monkeypatch.setattr("slurmrest_toolkit.command.cluster.cache.find_engine", lambda *_, **__: engine)
     assert main.main(["cluster", "cache", "save", "--layout", "split", str(tmp_path / "file")]) == 2
     assert "There are no warm images" in capsys.readouterr().err

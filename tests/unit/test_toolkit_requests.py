@@ -11,7 +11,7 @@ import pytest
 from slurmrest.errors import InputError
 from slurmrest.verify.run import CHECKS
 
-from slurmrest_toolkit.clusters import describe, lifecycle, running, users
+from slurmrest_toolkit.clusters import describe, lifecycle, liveness, users
 from slurmrest_toolkit.clusters.lifecycle import Request
 from slurmrest_toolkit.clusters.state import load
 from slurmrest_toolkit.command import main
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _with_its_engine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(running, "engine_of", lambda *_: stage.engine)
-    monkeypatch.setattr(running, "refresh", lambda cluster, _: {node.name: True for node in cluster.nodes})
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: stage.engine)
+    monkeypatch.setattr(liveness, "refresh", lambda cluster, _: {node.name: True for node in cluster.nodes})
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -137,7 +137,7 @@ def test_another_process_is_waited_for_where_that_is_wanted(stage: Stage, monkey
     held, free = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with running.owned("one"):
+        with liveness.owned("one"):
             held.set()
             free.wait(60)
 

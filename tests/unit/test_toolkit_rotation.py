@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import rotation, running, tokens
+from slurmrest_toolkit.clusters import liveness, rotation, tokens
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.support.errors import CannotRunError
@@ -36,7 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return playbooks.Run(reported={"rotation": MEASURED})
 
     monkeypatch.setattr(playbooks, "run", run)
-    monkeypatch.setattr(running, "engine_of", lambda *_: None)
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: None)
     monkeypatch.setattr(tokens, "renew", lambda _engine, _cluster, user: made.append(user))
     return made
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from slurmrest.slurm.controller_ping import states
 
-from slurmrest_toolkit.clusters.running import booting
+from slurmrest_toolkit.clusters.liveness import booting
 from slurmrest_toolkit.support.waiting import wait_until
 
 if TYPE_CHECKING:

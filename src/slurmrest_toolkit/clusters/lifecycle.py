@@ -13,9 +13,9 @@ from slurmrest.slurm.version import Version
 from slurmrest_toolkit import collection
 from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import controllers, gateway, layouts, logins, provider, rest, tokens, users
+from slurmrest_toolkit.clusters.liveness import owned, reusable
 from slurmrest_toolkit.clusters.prove import LEVELS, prove, signing_key, tell_job_apart
 from slurmrest_toolkit.clusters.remove import give_up, make_room
-from slurmrest_toolkit.clusters.running import owned, reusable
 from slurmrest_toolkit.clusters.state import Cluster, check_conf, validate_name
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters.journals import failure_directory, show_journals
-from slurmrest_toolkit.clusters.running import engine_of, owned
+from slurmrest_toolkit.clusters.liveness import engine_of, owned
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, cluster_directory, cluster_names, load
 from slurmrest_toolkit.containers.engine import EngineError
 from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError

@@ -14,7 +14,7 @@ from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.client import FAMILIES, complete_path
 from slurmrest_toolkit.clusters import tokens
-from slurmrest_toolkit.clusters.running import booting
+from slurmrest_toolkit.clusters.liveness import booting
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.waiting import wait_until
 

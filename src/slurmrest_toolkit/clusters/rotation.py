@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import running, tokens
+from slurmrest_toolkit.clusters import liveness, tokens
 from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rotate(cluster: Cluster, progress: Progress, *, confirmed: bool) -> dict[str
         raise CannotRunError(
             f"A new key ends every token of the cluster {cluster.name} at once.", "Say that you want this: --yes"
         )
-    with running.owned(cluster.name):
+    with liveness.owned(cluster.name):
         progress.phase("rotate", f"playbooks/{PLAYBOOK}")
         run = playbooks.run(
             cluster.directory / "inventory" / "hosts.yml",
@@ -45,7 +45,7 @@ def rotate(cluster: Cluster, progress: Progress, *, confirmed: bool) -> dict[str
             on_task=progress.update,
         )
         progress.phase("tokens", "new tokens of the cluster's users")
-        engine = running.engine_of(cluster, progress)
+        engine = liveness.engine_of(cluster, progress)
         for user in tokens.USERS:
             tokens.renew(engine, cluster, user)
         progress.stop()

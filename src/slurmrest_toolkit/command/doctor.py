@@ -54,11 +54,11 @@ def has_clusters() -> bool:
 
 def run_on_cluster(options: argparse.Namespace, progress: Progress) -> int:
     """Print what is wrong with a cluster; fails when something is."""
-    from slurmrest_toolkit.clusters import doctor, running
+    from slurmrest_toolkit.clusters import doctor, liveness
     from slurmrest_toolkit.clusters.state import choose
 
     cluster = choose(options.name)
-    running.require(cluster, progress, whole=False)
+    liveness.require(cluster, progress, whole=False)
     request = doctor.ClientRequest(options.request, options.user, options.token_file) if options.request else None
     report = doctor.examine(cluster, progress, client=request, evidence=options.evidence)
     print(json.dumps(report, indent=2) if options.json else render_text(report, colour=sys.stdout.isatty()).rstrip())

@@ -15,7 +15,7 @@ from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 from slurmrest.slurm import releases
 
-from slurmrest_toolkit.clusters import running, state
+from slurmrest_toolkit.clusters import liveness, state
 from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, slurmrest
 
@@ -213,7 +213,7 @@ def test_down_leaves_nothing(cluster: dict[str, Any], request: pytest.FixtureReq
     if request.config.getoption("--keep"):
         pytest.skip("the cluster shall stay")
     standing = state.choose(cluster["name"])
-    engine = running.engine_of(standing, Progress())
+    engine = liveness.engine_of(standing, Progress())
     assert slurmrest("cluster", "down", cluster["name"]).returncode == 0
     label = f"{state.CLUSTER_LABEL}={cluster['name']}"
     assert engine.containers(label) == []

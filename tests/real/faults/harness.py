@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmrest.auth import bearer, jwt
 
-from slurmrest_toolkit.clusters.running import refresh
+from slurmrest_toolkit.clusters.liveness import refresh
 from slurmrest_toolkit.clusters.state import Cluster, choose
 from slurmrest_toolkit.nodes.start import wait_for_ssh
 from slurmrest_toolkit.support.progress import Progress

@@ -17,7 +17,7 @@ from slurmrest.rest.client import ClientError, Target, request
 from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.clusters import tokens
-from slurmrest_toolkit.clusters.running import engine_of, refresh
+from slurmrest_toolkit.clusters.liveness import engine_of, refresh
 from slurmrest_toolkit.clusters.state import STATE_SAVE_LOCATION, load
 from slurmrest_toolkit.nodes.start import wait_for_ssh
 from slurmrest_toolkit.support.progress import Progress

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slurmrest_toolkit.clusters.running import engine_of
+from slurmrest_toolkit.clusters.liveness import engine_of
 from slurmrest_toolkit.clusters.state import STATE_LABEL
 from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, LiveCluster, live_cluster

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slurmrest_toolkit.clusters.running import engine_of
+from slurmrest_toolkit.clusters.liveness import engine_of
 from slurmrest_toolkit.clusters.state import load
 from slurmrest_toolkit.support.progress import Progress
 from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit import collection
-from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.command.cluster.options import engine, kind
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -63,7 +63,7 @@ def chosen(options: argparse.Namespace) -> warm.Recipe:
 def run_save(options: argparse.Namespace, progress: Progress) -> int:
     """Write warm images to a file."""
     target = Path(options.file).absolute()
-    carry.save(running.engine_of(None, progress, options.engine), chosen(options), target)
+    carry.save(liveness.engine_of(None, progress, options.engine), chosen(options), target)
     sudo.hand_over(target)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     return OK

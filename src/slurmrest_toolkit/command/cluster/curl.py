@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import rest, running, tokens
+from slurmrest_toolkit.clusters import liveness, rest, tokens
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -34,5 +34,5 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Send a request with the base URL, version and token filled in."""
     cluster = choose(options.name)
-    engine = running.engine_of(cluster, progress)
+    engine = liveness.engine_of(cluster, progress)
     return rest.curl(engine, cluster, options.path, user=options.user, method=options.method, body=options.body)

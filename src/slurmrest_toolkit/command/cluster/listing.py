@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.clusters.state import cluster_names, load
 from slurmrest_toolkit.command.cluster.options import as_json
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -32,10 +32,10 @@ def row(name: str, progress: Progress) -> dict[str, str]:
     cluster = load(name)
     if cluster is None or not cluster.ready:
         return {"name": name, "state": "not finished"}
-    nodes = running.refresh(cluster, progress)
+    nodes = liveness.refresh(cluster, progress)
     return {
         "name": name,
-        "state": running.standstill(cluster, nodes) or "running",
+        "state": liveness.standstill(cluster, nodes) or "running",
         "slurm_version": cluster.slurm_version,
         "layout": cluster.layout,
         "base_url": "" if cluster.bare else cluster.base_url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import journals, running
+from slurmrest_toolkit.clusters import journals, liveness
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -31,7 +31,7 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Show the journal of Slurm's units, node by node."""
     cluster = choose(options.name)
-    engine = running.engine_of(cluster, progress)
+    engine = liveness.engine_of(cluster, progress)
     nodes = [cluster.node(options.node)] if options.node else cluster.nodes
     journals.check(engine, nodes, options.unit or (), options.since)
     units, since = options.unit or journals.UNITS, options.since

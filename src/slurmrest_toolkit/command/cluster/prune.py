@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import running
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.command.cluster.options import engine
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
@@ -27,6 +27,6 @@ def add_command(actions: Actions) -> None:
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Remove images that no container uses."""
-    for name in carry.prune(running.engine_of(None, progress, options.engine), everything=options.all):
+    for name in carry.prune(liveness.engine_of(None, progress, options.engine), everything=options.all):
         progress.say(f"removed {name}")
     return OK

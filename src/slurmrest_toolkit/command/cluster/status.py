@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import describe, running
+from slurmrest_toolkit.clusters import describe, liveness
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import as_json, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -27,12 +27,12 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Tell about one cluster; fails when a node is not running."""
     cluster = choose(options.name)
-    nodes = running.refresh(cluster, progress)
+    nodes = liveness.refresh(cluster, progress)
     if options.json:
         print(json.dumps(describe.describe(cluster) | {"running": nodes}, indent=2))
     else:
         print(describe.summary(cluster))
-    if words := running.standstill(cluster, nodes):
+    if words := liveness.standstill(cluster, nodes):
         progress.say(f"{words}; start it anew: slurmrest cluster up {cluster.name}")
         return FAILED
     return OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import describe, running, users
+from slurmrest_toolkit.clusters import describe, liveness, users
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import as_json, named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -34,7 +34,7 @@ def add_command(actions: Actions) -> None:
 def run_add(options: argparse.Namespace, progress: Progress) -> int:
     """Add users, and print where their tokens are."""
     cluster = choose(options.name)
-    users.add(running.engine_of(cluster, progress), cluster, options.users)
+    users.add(liveness.engine_of(cluster, progress), cluster, options.users)
     there = describe.describe(cluster)["users"]
     if options.json:
         print(json.dumps({"users": there}, indent=2))
@@ -46,7 +46,7 @@ def run_add(options: argparse.Namespace, progress: Progress) -> int:
 def run_remove(options: argparse.Namespace, progress: Progress) -> int:
     """Remove users."""
     cluster = choose(options.name)
-    users.remove(running.engine_of(cluster, progress), cluster, options.users)
+    users.remove(liveness.engine_of(cluster, progress), cluster, options.users)
     if options.json:
         print(json.dumps({"users": describe.describe(cluster)["users"]}, indent=2))
     else:
