@@ -77,6 +77,26 @@ def test_engine_speaks_through_its_faces(path: Path) -> None:
     assert [call for call in calls if isinstance(call, ast.Name) and call.id == "print"] == []
 
 
+POINTER = re.compile(r":(?:class|data|func|meth|mod):`~?(\.+)([\w.]+)`")
+
+
+def pointed_at(path: Path, dots: str, dotted: str) -> bool:
+    """Whether what a docstring names relatively is a room, a file, or a word in it."""
+    place = path.parents[len(dots) - 1]
+    names = dotted.split(".")
+    while names and (place / names[0]).is_dir():
+        place /= names.pop(0)
+    file = place / f"{names[0]}.py" if names else place / "__init__.py"
+    return file.is_file() and all(re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) for name in names[1:2])
+
+
+@pytest.mark.parametrize("path", sorted(tree.ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(tree.ENGINE)))
+def test_what_docstrings_point_at_is_there(path: Path) -> None:
+    """A file that is renamed takes the words about it along."""
+    found = POINTER.findall(path.read_text(encoding="utf-8"))
+    assert [dots + dotted for dots, dotted in found if not pointed_at(path, dots, dotted)] == []
+
+
 def test_programs_are_run_in_one_place() -> None:
     """A time limit and an environment of its own: nothing of the collection starts a program past host/programs.py."""
     plugins = tree.ROOT / "plugins"

@@ -42,7 +42,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "slurmrestd": ("slurm-slurmrestd", "slurm"),
     },
 }
-"""Packages by family (as :func:`~..facts.host.detect` calls it) and component."""
+"""Packages by family (as :func:`~..facts.host.look` calls it) and component."""
 
 BESIDE = {"munge": ("munge",), "mariadb": ("mariadb-server",)}
 """What every distribution has itself, under one name."""
@@ -136,7 +136,7 @@ def decide(
         source: one of :data:`SOURCES`. ``auto`` is the distribution, but ``none`` where Slurm came to this host or to
             one of its controllers from anywhere else: two families of packages remove each other.
         components: what the host shall have.
-        host: facts of :func:`~..facts.host.detect`: ``os``, ``packaging``, ``packages``.
+        host: facts of :func:`~..facts.host.look`: ``os``, ``packaging``, ``packages``.
         others: ``packaging`` of the hosts that this one works with, by name.
 
     Raises:

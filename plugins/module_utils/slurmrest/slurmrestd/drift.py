@@ -2,7 +2,8 @@
 
 Unit files tell what systemd would start now. A process may have been started from others, and a file that sorts later
 may decide over ours: only the process itself tells what serves. Compared is what decides whom it serves and as whom:
-account, listeners, options and variables. Values that may be secrets are never kept (see :func:`.unit.shown`).
+account, listeners, options and variables. Values that may be secrets are never kept (see
+:func:`..systemd.environment_files.shown`).
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def look(names: Sequence[str], pid: int) -> list[Difference]:
     """The differences of the process of a unit on this host; none where our drop-in is not there.
 
     Args:
-        names: the unit, as :func:`.unit.unit_names` has it.
+        names: the unit, as :func:`.unit_places.unit_names` has it.
         pid: of its main process, as systemd says.
     """
     dropin = our_dropin(names)

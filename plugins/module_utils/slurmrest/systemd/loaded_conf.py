@@ -96,7 +96,7 @@ def unloaded(
 
 
 def of_host(facts: Mapping[str, Any], names: Sequence[str], *, slurm: Slurm, systemd: Systemd) -> dict[str, Unloaded]:
-    """The same for several daemons of a host; `facts` are those of :func:`..facts.host.detect`."""
+    """The same for several daemons of a host; `facts` are those of :func:`..facts.host.look`."""
     beside_includer = bool((facts["release"] or {}).get("include_beside_includer"))
     found = {}
     for name in names:

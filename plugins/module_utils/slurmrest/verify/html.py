@@ -71,7 +71,7 @@ svg text.median-label { fill: var(--median); }
 
 
 def render_html(report: Report, sections: Sections | None = None, now: float | None = None) -> str:
-    """The report as a page. `sections` are more tables, such as :func:`.record.configuration`; `now` is in seconds.
+    """The report as a page. `sections` are more tables, such as :func:`.judgement.configuration`; `now` is in seconds.
 
     Everything that a daemon said is escaped, and the page's policy forbids scripts and anything from the network.
     """
