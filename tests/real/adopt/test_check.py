@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 CALLBACKS = Path(__file__).with_name("callbacks")
 SOCKET = "unix:/run/slurmrestd/slurmrestd.socket"
 STATE = r"""
-find /etc /run/slurmrestd /usr/lib/tmpfiles.d /var/lib/slurm ! -type s ! -path '/var/lib/slurm/slurm*/*' \
+find /etc /run/slurmrestd /usr/lib/tmpfiles.d /var/lib/slurm ! -type s ! -path '/var/lib/slurm/slurm*' \
     -printf '%p %u:%g %m %T@\n' | sort
+# slurmctld saves its state every five minutes, whoever looks.
+find /var/lib/slurm -maxdepth 1 -name 'slurm*' -printf '%p %u:%g %m\n' | sort
 for unit in slurmdbd slurmctld slurmd slurmrestd; do systemctl show -p Id -p MainPID $unit; done
 getent passwd; getent group
 """
