@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.action import Action
-from ..plugin_utils.restarting import RESTARTING
+from ..plugin_utils.restart_columns import RESTART_COLUMNS
 
 ORIGIN = "slurmrest.toolkit.host_origin"
 FORMER = "slurmrest.toolkit.host_former"
@@ -22,7 +22,7 @@ class ActionModule(Action):
             return result
         done: dict[str, Any] = {"changed": False}
         for name in names:
-            brought = self.module(FORMER, {"name": name, **RESTARTING})
+            brought = self.module(FORMER, {"name": name, **RESTART_COLUMNS})
             if brought.get("failed"):
                 return {**brought, "changed": done["changed"] or brought.get("changed", False)}
             done = _together(done, brought)

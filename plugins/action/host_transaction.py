@@ -16,7 +16,7 @@ from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
 from ..module_utils.slurmrest.transaction.seen import SECONDS, NotSeen, Seen
 from ..plugin_utils.action import Action
 from ..plugin_utils.peer import result_on
-from ..plugin_utils.restarting import RESTARTING
+from ..plugin_utils.restart_columns import RESTART_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ActionModule(Action):
             found = self._run(LOOK, arguments)
             if found.pop("settled", True):
                 return found
-        return self._run(CHANGE, {**arguments, **RESTARTING})
+        return self._run(CHANGE, {**arguments, **RESTART_COLUMNS})
 
     def _settled(self, sight: Mapping[str, Any], facts: Mapping[str, Any]) -> bool | None:
         """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since.

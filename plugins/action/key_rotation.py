@@ -15,7 +15,7 @@ from ..module_utils.slurmrest.slurmrestd.unit_places import unit_names
 from ..plugin_utils.action import Action, given
 from ..plugin_utils.facts import looking
 from ..plugin_utils.peer import result_on
-from ..plugin_utils.restarting import RESTARTING
+from ..plugin_utils.restart_columns import RESTART_COLUMNS
 from ..plugin_utils.standby import nobody_standing_by
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class ActionModule(Action):
 
     def _known(self, host: str, told: dict[str, Any]) -> dict[str, Any]:
         """What a host is told for its look besides: its facts as of now, and what decides about restarts."""
-        return {"facts": self._facts(host, given(told, ["slurm_conf"])), **RESTARTING}
+        return {"facts": self._facts(host, given(told, ["slurm_conf"])), **RESTART_COLUMNS}
 
     def _facts(self, host: str, where: dict[str, Any]) -> HostFacts:
         facts: HostFacts = _answer(host, lambda: looking(self, where, host))["ansible_facts"]["slurmrest"]

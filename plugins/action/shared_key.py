@@ -10,7 +10,7 @@ from ansible.errors import AnsibleError
 
 from ..plugin_utils.action import Action
 from ..plugin_utils.peer import result_on, succeeded
-from ..plugin_utils.restarting import RESTARTING
+from ..plugin_utils.restart_columns import RESTART_COLUMNS
 
 LOOK = "slurmrest.toolkit.shared_key"
 CHANGE = "slurmrest.toolkit.shared_key_change"
@@ -56,4 +56,4 @@ class ActionModule(Action):
         if result.get("failed") or result.pop("settled", True):
             return result
         others = {name: value for name, value in arguments.items() if name not in OWN}
-        return result_on(self, host, CHANGE, {**others, **RESTARTING}, self.variables)
+        return result_on(self, host, CHANGE, {**others, **RESTART_COLUMNS}, self.variables)

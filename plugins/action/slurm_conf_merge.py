@@ -9,7 +9,7 @@ from ansible.errors import AnsibleError
 
 from ..plugin_utils.action import Action
 from ..plugin_utils.peer import run_on
-from ..plugin_utils.restarting import RESTARTING
+from ..plugin_utils.restart_columns import RESTART_COLUMNS
 from ..plugin_utils.standby import nobody_standing_by
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ActionModule(Action):
         if plans is None:
             others = {name: value for name, value in arguments.items() if name not in OWN}
             found = self.module(LOOK, others)
-            return found if found.pop("settled", True) else self.module(CHANGE, {**others, **RESTARTING})
+            return found if found.pop("settled", True) else self.module(CHANGE, {**others, **RESTART_COLUMNS})
         steps = in_order(plans)
         result: dict[str, Any] = {
             "changed": bool(steps),
@@ -57,7 +57,7 @@ class ActionModule(Action):
     ) -> None:
         def call(host: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
             parts = [{"kind": part["kind"], "path": part["path"]}]
-            told = {**plans[host]["request"], **RESTARTING, "parts": parts, **more}
+            told = {**plans[host]["request"], **RESTART_COLUMNS, "parts": parts, **more}
             return run_on(self, host, CHANGE, told, self.variables)
 
         def alone(host: str, part: dict[str, Any]) -> AbstractContextManager[None]:

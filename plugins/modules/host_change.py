@@ -11,7 +11,7 @@ short_description: Do what host_transaction has found to be done
 description:
   - For M(slurmrest.toolkit.host_transaction), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which the look does not need.
-extends_documentation_fragment: [slurmrest.toolkit.transaction, slurmrest.toolkit.restarting]
+extends_documentation_fragment: [slurmrest.toolkit.transaction, slurmrest.toolkit.restart_columns]
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Shows every change but secrets.}
@@ -45,9 +45,9 @@ from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.transaction.asking import probe_error
 from ..module_utils.slurmrest.transaction.baseline import Baseline
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
-from ..module_utils.slurmrest.transaction.judges import judges
 from ..module_utils.slurmrest.transaction.probes import KINDS
-from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_columns import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_wiring import judges
 from ..module_utils.slurmrest.transaction.transaction import Transaction
 
 

@@ -11,7 +11,7 @@ short_description: Bring back what host_origin remembers
 description:
   - For M(slurmrest.toolkit.host_origin), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which remembering does not need.
-extends_documentation_fragment: [slurmrest.toolkit.restarting]
+extends_documentation_fragment: [slurmrest.toolkit.restart_columns]
 options:
   name: {description: Name of the role or transaction., type: str, required: true}
 attributes:
@@ -40,8 +40,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.slurm.version import Excerpt
 from ..module_utils.slurmrest.transaction.baseline import Baseline
-from ..module_utils.slurmrest.transaction.judges import judges
-from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_columns import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_wiring import judges
 from ..module_utils.slurmrest.transaction.restore import bring_back
 
 

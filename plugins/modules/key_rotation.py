@@ -110,7 +110,7 @@ from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expe
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded_conf import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction.restart_look import refusals
+from ..module_utils.slurmrest.transaction.restart_evidence import refusals
 from ..module_utils.slurmrest.transaction.specs import ServiceSpec
 
 TOKEN_SECONDS = 900

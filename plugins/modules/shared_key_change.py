@@ -11,7 +11,7 @@ short_description: Make or place a key where shared_key has found it to be done
 description:
   - For M(slurmrest.toolkit.shared_key), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which the look does not need.
-extends_documentation_fragment: [slurmrest.toolkit.key, slurmrest.toolkit.restarting]
+extends_documentation_fragment: [slurmrest.toolkit.key, slurmrest.toolkit.restart_columns]
 attributes:
   check_mode: {support: full, description: Compares and writes nothing.}
   diff_mode: {support: full, description: Never shows the key.}
@@ -40,9 +40,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.host.lock import host_lock
 from ..module_utils.slurmrest.transaction.baseline import Baseline
-from ..module_utils.slurmrest.transaction.judges import judges
 from ..module_utils.slurmrest.transaction.key_place import ARGUMENTS, placing
-from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_columns import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_wiring import judges
 from ..module_utils.slurmrest.transaction.transaction import Transaction
 
 

@@ -11,7 +11,7 @@ short_description: Judge and do what slurm_conf_merge has found to be done
 description:
   - For M(slurmrest.toolkit.slurm_conf_merge), which looks first and says what is meant. It takes along what is known of
     Slurm's daemons, which the look does not need.
-extends_documentation_fragment: [slurmrest.toolkit.merge, slurmrest.toolkit.restarting]
+extends_documentation_fragment: [slurmrest.toolkit.merge, slurmrest.toolkit.restart_columns]
 options:
   step:
     description: Change the files, forget the previous ones, or bring them back.
@@ -64,7 +64,7 @@ from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.merge.comparison import Look, result
 from ..module_utils.slurmrest.merge.host import Part, advice
 from ..module_utils.slurmrest.merge.request import ARGUMENTS, requests
-from ..module_utils.slurmrest.transaction.restarting import ARGUMENT
+from ..module_utils.slurmrest.transaction.restart_columns import ARGUMENT
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:

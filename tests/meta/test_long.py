@@ -22,7 +22,7 @@ FILES = {
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,
     "plugins/module_utils/slurmrest/slurmrestd/preflight.py": 657,
-    "plugins/module_utils/slurmrest/transaction/restart.py": 468,
+    "plugins/module_utils/slurmrest/transaction/restart_obstacles.py": 468,
     "plugins/module_utils/slurmrest/upgrade/judge.py": 631,
     "plugins/module_utils/slurmrest/users/batch.py": 495,
     "plugins/module_utils/slurmrest/users/command.py": 577,
@@ -33,7 +33,7 @@ FILES = {
 FUNCTIONS = {
     "plugins/module_utils/slurmrest/facts/host.py:look": 56,
     "plugins/module_utils/slurmrest/gateway/settings.py:settle": 41,
-    "plugins/module_utils/slurmrest/transaction/restart_look.py:gather": 43,
+    "plugins/module_utils/slurmrest/transaction/restart_evidence.py:gather": 43,
     "plugins/module_utils/slurmrest/transaction/transaction.py:_execute": 42,
     "plugins/module_utils/slurmrest/users/command.py:add_token_command": 42,
     "plugins/module_utils/slurmrest/verify/command.py:add_arguments": 106,

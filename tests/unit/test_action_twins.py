@@ -19,7 +19,7 @@ Answers = dict[str, dict[str, Any]]
 NOTHING: dict[str, Any] = {}
 TASK = {"name": "slurmrestd_service", "state": "absent"}
 HERE = "ansible_collections.slurmrest.toolkit.plugins.action"
-RESTARTING = importlib.import_module(f"{HERE.rpartition('.')[0]}.plugin_utils.restarting").RESTARTING
+RESTART_COLUMNS = importlib.import_module(f"{HERE.rpartition('.')[0]}.plugin_utils.restart_columns").RESTART_COLUMNS
 
 
 def run(
@@ -122,7 +122,7 @@ def test_what_is_to_be_done_is_done_with_the_same_arguments(monkeypatch: pytest.
     answers: Answers = {"host_transaction": {"changed": False, "settled": False}, "host_change": done}
     result, ran = run("host_transaction", answers, monkeypatch)
     task = {"name": "slurmrestd_service", "state": "absent"}
-    assert ran == [("host_transaction", task), ("host_change", {**task, **RESTARTING})]
+    assert ran == [("host_transaction", task), ("host_change", {**task, **RESTART_COLUMNS})]
     assert result == done
 
 
@@ -145,7 +145,7 @@ def test_only_what_is_remembered_is_brought_back(monkeypatch: pytest.MonkeyPatch
     }
     result, ran = run("host_origin", answers, monkeypatch)
     assert result == back
-    assert ran == [("host_origin", TASK), ("host_former", {"name": "slurmrestd_service", **RESTARTING})]
+    assert ran == [("host_origin", TASK), ("host_former", {"name": "slurmrestd_service", **RESTART_COLUMNS})]
 
 
 def test_all_that_is_remembered_under_a_beginning_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_a_configuration_is_judged_only_where_it_lacks_something(monkeypatch: py
     planned = {"changed": True, "parts": [{"changed": True}], "advice": ["/etc/slurm/slurm.conf, line 3:"]}
     answers: Answers = {"slurm_conf_merge": {"settled": False}, "slurm_conf_merge_change": planned}
     result, ran = run("slurm_conf_merge", answers, monkeypatch, wanted)
-    assert (result, ran[1:]) == (planned, [("slurm_conf_merge_change", {**wanted, **RESTARTING})])
+    assert (result, ran[1:]) == (planned, [("slurm_conf_merge_change", {**wanted, **RESTART_COLUMNS})])
 
 
 @pytest.mark.parametrize("timer", [True, False])

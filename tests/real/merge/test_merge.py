@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.slurm.releases import excerpt
-from slurmrest.transaction.restarting import COLUMNS
+from slurmrest.transaction.restart_columns import COLUMNS
 
 from tests.real.clusters import ROOT, LiveCluster, Play, live_cluster
 

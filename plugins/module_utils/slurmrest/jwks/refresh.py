@@ -38,8 +38,8 @@ from ..systemd.show import running
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
 from ..transaction.comparison import Applied
-from ..transaction.judges import judges
-from ..transaction.restarting import COLUMNS
+from ..transaction.restart_columns import COLUMNS
+from ..transaction.restart_wiring import judges
 from ..transaction.specs import ServiceSpec
 from ..transaction.transaction import Transaction
 from .comparison import TIMER, noted, wanted

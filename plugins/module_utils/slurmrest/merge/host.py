@@ -41,10 +41,10 @@ from ..slurm.version import Excerpt
 from ..systemd.loaded_conf import unloaded
 from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
-from ..transaction.judges import judges
 from ..transaction.ping import ping_error
 from ..transaction.probes import Probe
-from ..transaction.restart_look import refusals
+from ..transaction.restart_evidence import refusals
+from ..transaction.restart_wiring import judges
 from ..transaction.services import restart
 from ..transaction.specs import FileSpec, ServiceSpec
 from ..transaction.transaction import Transaction, TransactionFailed
@@ -93,7 +93,7 @@ def _mount_points() -> set[str]:
 class Part(Comparison):
     """One configuration of this host, with the daemon that runs on it.
 
-    ``table`` is what :func:`..transaction.judges.judges` is given.
+    ``table`` is what :func:`..transaction.restart_wiring.judges` is given.
     """
 
     def __init__(

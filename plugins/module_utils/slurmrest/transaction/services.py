@@ -38,7 +38,7 @@ LOOKED_AT = (DATABASE, CONTROLLER)
 
 @dataclass(frozen=True)
 class Judges:
-    """What is known of Slurm's daemons (:mod:`.judges`); a transaction that needs no such knowledge has none."""
+    """What is known of Slurm's daemons (:mod:`.restart_wiring`); a transaction that needs none of it has none."""
 
     look_ahead: LookAhead
     ask: Ask

@@ -59,8 +59,8 @@ class ServiceSpec:
     the unit take them, and the previous ones, too, and only where it then does not run is it started: others, who
     are served by the same daemon, notice nothing. With ``afresh`` a restart
     stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it. For
-    slurmctld and slurmdbd, see :mod:`.restart`: ``replacing`` says that another binary than the running one is what the
-    restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
+    slurmctld and slurmdbd, see :mod:`.restart_obstacles`: ``replacing`` says that another binary than the running one
+    is what the restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
     """
 
     name: str

@@ -5,7 +5,7 @@ removed, its package replaced, its state is not writable any more. A restart or 
 it, and the previous files would not help. And slurmctld has things in memory only, which a restart loses: what
 ``scontrol update`` changed, and pending jobs that ask for a node which is gone.
 
-:mod:`.restart_look` gathers the evidence, and :mod:`.transaction` asks before it writes anything. Sources: slurmctld
+:mod:`.restart_evidence` gathers the evidence, :mod:`.transaction` asks before it writes anything. Sources: slurmctld
 of the tags in the release table (``controller.c``, ``read_config.c``, ``node_mgr.c``, ``partition_mgr.c``), and
 slurmctld(8) for what a restart keeps.
 """
@@ -22,7 +22,7 @@ from ..host.programs import PATH
 from ..slurm import plugin_kinds
 from ..slurm.conf import Entry, SlurmConf
 from ..slurm.host_lists import MOST_NAMES, expand
-from .restarting import Restarting
+from .restart_columns import RestartColumns
 
 CONTROLLER, DATABASE, REST = "slurmctld", "slurmdbd", "slurmrestd"
 
@@ -70,7 +70,7 @@ class Evidence:
     """What is known of one running daemon. What it did not tell is None or empty, and no problem by that."""
 
     daemon: str
-    release: Restarting | None = None
+    release: RestartColumns | None = None
     conf: SlurmConf | None = None  # as it will be read by the restarted daemon
     loaded: SlurmConf | None = None  # as the files are now
     shown: Mapping[str, str] = field(default_factory=dict)  # what the daemon has in force; keys in lower case
@@ -445,8 +445,8 @@ def _node_changes(seen: Evidence) -> Iterator[str]:
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def standing(problems: Sequence[Obstacle], *, allow_loss: bool) -> list[Obstacle]:
-    """What stands against a restart once consent is taken into account."""
+def remaining(problems: Sequence[Obstacle], *, allow_loss: bool) -> list[Obstacle]:
+    """What remains against a restart once consent is taken into account."""
     return [problem for problem in problems if not (problem.loss and allow_loss)]
 
 

@@ -14,7 +14,7 @@ from ..slurm.version import Excerpt, columns_of
 
 
 @dataclass(frozen=True)
-class Restarting:
+class RestartColumns:
     """One series, or a part of it; the columns are explained in :class:`..slurm.releases.Release`."""
 
     series: str
@@ -25,13 +25,13 @@ class Restarting:
     removed_plugins: tuple[str, ...]
 
 
-COLUMNS = tuple(field.name for field in fields(Restarting))
+COLUMNS = tuple(field.name for field in fields(RestartColumns))
 
 ARGUMENT: dict[str, dict[str, Any]] = {"columns": {"type": "list", "elements": "list", "default": []}}
 """How a module is given them."""
 
 
-def row_of(excerpt: Excerpt, version: str) -> Restarting | None:
+def row_of(excerpt: Excerpt, version: str) -> RestartColumns | None:
     """The row of a version; None for none, and for one that the table does not reach back to.
 
     Args:
@@ -42,4 +42,4 @@ def row_of(excerpt: Excerpt, version: str) -> Restarting | None:
         columns: Mapping[str, Any] | None = columns_of(excerpt, version or None)
     except InputError:
         return None
-    return Restarting(**{**columns, "removed_plugins": tuple(columns["removed_plugins"])}) if columns else None
+    return RestartColumns(**{**columns, "removed_plugins": tuple(columns["removed_plugins"])}) if columns else None

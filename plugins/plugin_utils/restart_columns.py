@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..module_utils.slurmrest.slurm.releases import excerpt
-from ..module_utils.slurmrest.transaction.restarting import COLUMNS
+from ..module_utils.slurmrest.transaction.restart_columns import COLUMNS
 
-RESTARTING = {"columns": excerpt(*COLUMNS)}
+RESTART_COLUMNS = {"columns": excerpt(*COLUMNS)}
 """Parameters: of the release table what decides whether a daemon comes back."""

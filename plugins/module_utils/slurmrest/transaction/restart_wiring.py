@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..slurm.version import Excerpt
 from .ping import KINDS, ping_error
-from .restart_look import look_ahead
+from .restart_evidence import look_ahead
 from .services import Judges
 
 
@@ -12,6 +12,6 @@ def judges(table: Excerpt) -> Judges:
     """Services restarted, and asked until they answer.
 
     Args:
-        table: :data:`.restarting.COLUMNS` of the release table.
+        table: :data:`.restart_columns.COLUMNS` of the release table.
     """
     return Judges(lambda services, run, texts: look_ahead(services, run, table, texts), ping_error, KINDS)

@@ -11,9 +11,10 @@ from slurmrest.doctor import thorough
 from slurmrest.slurm.conf import SlurmConf, read
 from slurmrest.slurm.host_lists import expand
 from slurmrest.slurm.releases import excerpt
-from slurmrest.transaction import restart as module
-from slurmrest.transaction import restart_look
-from slurmrest.transaction.restart import (
+from slurmrest.transaction import restart_evidence
+from slurmrest.transaction import restart_obstacles as module
+from slurmrest.transaction.restart_columns import COLUMNS, row_of
+from slurmrest.transaction.restart_obstacles import (
     ALLOW,
     Evidence,
     Obstacle,
@@ -21,9 +22,8 @@ from slurmrest.transaction.restart import (
     judge,
     named_plugins,
     records,
-    standing,
+    remaining,
 )
-from slurmrest.transaction.restarting import COLUMNS, row_of
 
 CONF = """\
 ClusterName=One
@@ -269,8 +269,8 @@ def test_features_of_a_plugin_are_its_own() -> None:
 
 def test_consent_covers_losses_only() -> None:
     loss, harm = Obstacle("a", "b", "c", "d", loss=True), Obstacle("a", "b", "c", "d")
-    assert standing([loss, harm], allow_loss=True) == [harm]
-    assert standing([loss, harm], allow_loss=False) == [loss, harm]
+    assert remaining([loss, harm], allow_loss=True) == [harm]
+    assert remaining([loss, harm], allow_loss=False) == [loss, harm]
     assert str(harm) == "a (b): c d"
 
 
@@ -303,7 +303,7 @@ def test_what_others_say_is_searched_once() -> None:
     """SlurmUser's words reach root by host lists, ldd and scontrol; none is read anew from each of its places."""
     begin = time.process_time()
     assert expand("[" * 30_000) == []
-    assert not restart_look._MISSING.search("\n" * 30_000)
+    assert not restart_evidence._MISSING.search("\n" * 30_000)
     assert not thorough._USER_RECORD.search("\n" * 30_000)
     assert time.process_time() - begin < 0.5
 

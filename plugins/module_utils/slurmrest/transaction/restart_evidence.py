@@ -1,4 +1,4 @@
-"""Evidence for :mod:`.restart`: what is to be known of a running daemon before it is restarted.
+"""Evidence for :mod:`.restart_obstacles`: what is to be known of a running daemon before it is restarted.
 
 It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
 reason why a cluster that would restart does not. Programs of Slurm that are not there are named: a look that is never
@@ -31,8 +31,8 @@ from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
 from ..slurm.ports import ports_of
 from ..slurm.version import Version
-from .restart import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, standing
-from .restarting import Restarting, row_of
+from .restart_columns import RestartColumns, row_of
+from .restart_obstacles import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, remaining
 
 if TYPE_CHECKING:
     from ..host.programs import Done, Run
@@ -73,7 +73,7 @@ def refusals(
     Args:
         services: units; others than slurmctld, slurmdbd and slurmrestd are passed over.
         run: runs a program.
-        table: :data:`.restarting.COLUMNS` of the release table.
+        table: :data:`.restart_columns.COLUMNS` of the release table.
         texts: files as they will be, by path; None for one that will be gone.
     """
     found: list[str] = []
@@ -85,7 +85,7 @@ def refusals(
             # Another slurmrestd has no state that it would convert: that is what its restart is for.
             replacing = service.replacing or daemon == REST
             problems = judge(gather(daemon, pid, run, table, texts or {}, replacing=replacing))
-            found += map(str, standing(problems, allow_loss=service.allow_state_loss))
+            found += map(str, remaining(problems, allow_loss=service.allow_state_loss))
     return found
 
 
@@ -222,7 +222,7 @@ def _words_version(text: str) -> str:
         return ""
 
 
-def _conf(path: str, texts: Mapping[str, str | None], release: Restarting | None) -> slurmconf.SlurmConf | None:
+def _conf(path: str, texts: Mapping[str, str | None], release: RestartColumns | None) -> slurmconf.SlurmConf | None:
     def text(name: str) -> str | None:
         if name in texts:
             return texts[name]

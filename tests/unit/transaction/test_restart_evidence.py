@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.host import programs
 from slurmrest.slurm.releases import excerpt
-from slurmrest.transaction import restart_look
-from slurmrest.transaction.judges import judges
-from slurmrest.transaction.restart_look import WouldNotReturn, gather, look_ahead, refusals
-from slurmrest.transaction.restarting import COLUMNS
+from slurmrest.transaction import restart_evidence
+from slurmrest.transaction.restart_columns import COLUMNS
+from slurmrest.transaction.restart_evidence import WouldNotReturn, gather, look_ahead, refusals
+from slurmrest.transaction.restart_wiring import judges
 from slurmrest.transaction.specs import FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction
 
@@ -81,7 +81,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     one = Host(tmp_path)
-    monkeypatch.setattr(restart_look, "CONF", str(one.conf))
+    monkeypatch.setattr(restart_evidence, "CONF", str(one.conf))
     monkeypatch.delenv("SLURM_CONF", raising=False)
     return one
 
@@ -109,7 +109,7 @@ def test_what_a_rest_service_would_end_of(host: Host, monkeypatch: pytest.Monkey
     plugin = host.plugins / "auth_jwt.so"
     plugin.touch()
     maps = f"7f00-7f01 r-xp 0 00:00 1 {plugin}\n7f02-7f03 r-xp 0 00:00 1 {host.plugins}/auth_munge.so (deleted)\n"
-    monkeypatch.setattr(restart_look, "private", lambda *_where: maps)
+    monkeypatch.setattr(restart_evidence, "private", lambda *_where: maps)
     host.conf.write_text(f"PluginDir={host.plugins}\n")
     host.said["-V"] = "slurm 26.05.5"
     for name in ("slurmrestd", "slurmrestd@beta", "slurmrestd.service"):
@@ -206,16 +206,16 @@ def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
     ],
 )
 def test_which_configuration_a_process_reads(command: list[str], environment: dict[str, str] | None, path: str) -> None:
-    assert restart_look._conf_path({"command": command, "environment": environment}) == path
+    assert restart_evidence._conf_path({"command": command, "environment": environment}) == path
 
 
 def test_the_usual_configuration_is_that_of_where_the_program_is(host: Host, tmp_path: Path) -> None:
     own = tmp_path / "opt" / "etc" / "slurm.conf"
     own.parent.mkdir(parents=True)
     running = {"command": ["slurmctld"], "environment": {}}
-    assert restart_look._conf_path(running, str(tmp_path / "opt")) == str(host.conf)
+    assert restart_evidence._conf_path(running, str(tmp_path / "opt")) == str(host.conf)
     own.touch()
-    assert restart_look._conf_path(running, str(tmp_path / "opt")) == str(own)
+    assert restart_evidence._conf_path(running, str(tmp_path / "opt")) == str(own)
 
 
 @pytest.mark.parametrize("check", [False, True])
