@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.transaction.comparison import Applied
 from ..module_utils.slurmrest.transaction.entry import ARGUMENTS, result, wanted
-from ..module_utils.slurmrest.transaction.seen import SECONDS, NotSeen, Seen
+from ..module_utils.slurmrest.transaction.snapshot_comparison import SECONDS, NotSeen, Seen
 from ..plugin_utils.action import Action
 from ..plugin_utils.peer import result_on
 from ..plugin_utils.restart_columns import RESTART_COLUMNS

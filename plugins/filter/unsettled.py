@@ -1,12 +1,12 @@
-"""The filters that choose on which hosts anything is left to do (see module_utils/slurmrest/transaction/settled.py)."""
+"""Filters that choose on which hosts anything is left to do (module_utils/slurmrest/transaction/left_out_hosts.py)."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..module_utils.slurmrest.transaction.settled import Remembered, conf_suffices, key_right, service_suffices
-from ..module_utils.slurmrest.transaction.settled import unsettled as choose
+from ..module_utils.slurmrest.transaction.left_out_hosts import Remembered, conf_suffices, key_right, service_suffices
+from ..module_utils.slurmrest.transaction.left_out_hosts import unsettled as choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -56,7 +56,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.doctor.evidence import ARGUMENTS, gather, look
-from ..module_utils.slurmrest.transaction.sight import sight
+from ..module_utils.slurmrest.transaction.snapshot import sight
 
 
 def main() -> None:

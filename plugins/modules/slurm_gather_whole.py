@@ -42,7 +42,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.doctor.evidence import ARGUMENTS, look
 from ..module_utils.slurmrest.doctor.thorough import gather
-from ..module_utils.slurmrest.transaction.sight import sight
+from ..module_utils.slurmrest.transaction.snapshot import sight
 
 
 def main() -> None:

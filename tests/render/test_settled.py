@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from slurmrest.transaction.settled import CONTROLLERS, KEYS, REST
+from slurmrest.transaction.left_out_hosts import CONTROLLERS, KEYS, REST
 
 from tests.meta import tree
 from tests.render.roles import evaluate

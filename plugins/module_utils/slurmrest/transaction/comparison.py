@@ -120,7 +120,7 @@ class Wanted:
     def _directory_is_right(self, spec: DirectorySpec) -> bool:
         return self._directory(spec.path) == (spec.owner, spec.group, spec.mode)
 
-    # -- how things are: on this host; :mod:`.seen` knows it otherwise -------------------------------------------------
+    # -- how things are: on this host; :mod:`.snapshot_comparison` knows it otherwise ----------------------------------
 
     def _present(self, spec: FileSpec) -> Present | None:
         return read_present(spec.path)

@@ -7,8 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from slurmrest.transaction.seen import SECONDS
-from slurmrest.transaction.settled import (
+from slurmrest.transaction.left_out_hosts import (
     CONTROLLERS,
     KEYS,
     REST,
@@ -18,6 +17,7 @@ from slurmrest.transaction.settled import (
     service_suffices,
     unsettled,
 )
+from slurmrest.transaction.snapshot_comparison import SECONDS
 
 NOW = 1000.0
 DONE = Remembered(now="d1", looked="d1", at=NOW - 1, settled="d1")

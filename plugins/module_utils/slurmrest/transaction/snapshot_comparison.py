@@ -1,4 +1,4 @@
-"""Whether nothing is to be done, by what was seen of a host in this run (:mod:`.sight`): it is not asked again then."""
+"""Whether nothing is to be done, by what was seen of a host in this run (:mod:`.snapshot`): it is not asked again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NotSeen(Exception):
 
 @dataclass
 class Seen(Wanted):
-    """What a transaction shall bring about, compared with what was seen (``sight``, of :func:`.sight.sight`)."""
+    """What a transaction shall bring about, compared with what was seen (``sight``, of :func:`.snapshot.sight`)."""
 
     sight: Mapping[str, Any] = field(default_factory=dict)
 

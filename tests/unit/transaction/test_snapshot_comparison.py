@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from slurmrest.transaction.comparison import Wanted
-from slurmrest.transaction.seen import NotSeen, Seen
-from slurmrest.transaction.sight import sight
+from slurmrest.transaction.snapshot import sight
+from slurmrest.transaction.snapshot_comparison import NotSeen, Seen
 from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
 
 ME = pwd.getpwuid(os.geteuid()).pw_name

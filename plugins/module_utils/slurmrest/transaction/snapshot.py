@@ -1,4 +1,4 @@
-"""What is seen of the files that the roles write, while a host is looked at anyway: :mod:`.seen` judges by it."""
+"""What is seen of the files that the roles write, while a host is looked at; :mod:`.snapshot_comparison` judges."""
 
 from __future__ import annotations
 

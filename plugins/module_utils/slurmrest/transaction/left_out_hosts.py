@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .seen import SECONDS
+from .snapshot_comparison import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Remembered:
 
     Attributes:
         now: of the facts as they are now.
-        looked: of the facts by which it was looked at (:mod:`.sight`).
+        looked: of the facts by which it was looked at (:mod:`.snapshot`).
         at: when it was looked at, in seconds since the epoch.
         settled: of the facts by which a transaction has seen that nothing is left to do.
     """
