@@ -32,8 +32,7 @@ class ClientRequest:
         Raises:
             InputError: the line is no method and path.
         """
-        read = LocalRequest.parse(self.line, self.user)
-        request = {"method": read.method, "path": read.path, "user": read.user}
+        request = LocalRequest.parse(self.line, self.user).variables()
         return {**request, **({"token_file": str(Path(self.token_file).absolute())} if self.token_file else {})}
 
 
