@@ -88,7 +88,7 @@ def test_without_root_the_command_is_named(clone: Path, tmp_path: Path) -> None:
 
 def test_what_a_cluster_lacks_is_said_before_its_environment_is_made(clone: Path, tmp_path: Path) -> None:
     python = tmp_path / "bin" / "python3"
-    program(python, "case $* in *needed*) echo 'missing: podman' >&2; exit 2;; esac; echo 3.11")
+    program(python, "case $* in *prerequisites*) echo 'missing: podman' >&2; exit 2;; esac; echo 3.11")
     done = shell(clone, "slurmrest_venv run cluster up --name x", tmp_path / "bin")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "missing: podman\n")
     assert not (clone / ".slurmrest").exists()
