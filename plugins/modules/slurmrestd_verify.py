@@ -47,7 +47,7 @@ options:
     default: false
   job_timeout: {description: Seconds until the job must have ended., type: float, default: 60}
   urls:
-    description: Listeners to ask, as C(http://host:port) or C(unix:/path); those of the unit by default.
+    description: Listeners to ask, as in C(slurmrestd_service_listen); those of the unit by default.
     type: list
     elements: str
     default: []

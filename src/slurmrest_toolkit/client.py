@@ -54,7 +54,7 @@ class Client:
         """Ask nothing yet.
 
         Args:
-            url: ``http://HOST:PORT``, ``https://HOST:PORT`` or ``unix:/absolute/path``.
+            url: an address as in ``slurmrestd_service_listen``, or ``http://HOST:PORT``.
             user: who asks.
             token: returns a token of this user that is good now.
             api_versions: versions that it serves, oldest first; without them it is asked the first time.

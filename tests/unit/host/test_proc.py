@@ -62,10 +62,10 @@ def test_tcp_listeners_have_their_process(family: socket.AddressFamily, host: st
         server.bind((host, 0))
         server.listen()
         port = server.getsockname()[1]
-        (found,) = sockets.listening_sockets([port], [])
+        (found,) = sockets.listening_sockets({"tcp": [port]})
     assert (found["host"], found["port"], found["pid"]) == (host, port, os.getpid())
     assert found["program"]
-    assert sockets.listening_sockets([port], []) == []
+    assert sockets.listening_sockets({"tcp": [port]}) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
@@ -79,7 +79,7 @@ def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        (found,) = sockets.listening_sockets([server.getsockname()[1]], [])
+        (found,) = sockets.listening_sockets({"tcp": [server.getsockname()[1]]})
     assert found["pid"] == os.getpid()
 
 
@@ -105,7 +105,7 @@ def test_who_has_many_processes_that_do_not_answer_holds_root_up_no_longer_than_
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        (found,) = sockets.listening_sockets([server.getsockname()[1]], [])
+        (found,) = sockets.listening_sockets({"tcp": [server.getsockname()[1]]})
     assert found["pid"] is None
     assert sum(limits) <= programs.LOOKING_SECONDS
 
@@ -114,9 +114,9 @@ def test_unix_listeners_have_their_process(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
-        assert sockets.listening_sockets([], [path]) == []
+        assert sockets.listening_sockets({"unix": [path]}) == []
         server.listen()
-        (found,) = sockets.listening_sockets([], [path])
+        (found,) = sockets.listening_sockets({"unix": [path]})
     assert (found["kind"], found["path"], found["pid"]) == ("unix", path, os.getpid())
 
 
@@ -145,7 +145,7 @@ def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(
         odd.listen()
         other.bind("two")
         other.listen()
-        (found,) = sockets.listening_sockets([], ["two"])
+        (found,) = sockets.listening_sockets({"unix": ["two"]})
     assert (found["path"], found["pid"]) == ("two", os.getpid())
 
 
@@ -164,5 +164,5 @@ def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monk
     monkeypatch.setattr(sockets, "TABLE", str(unix), raising=False)
     monkeypatch.setattr(sockets, "MOST_BYTES", 1 << 20, raising=False)  # there is no such bound
     assert [entry["uid"] for entry in ports.listening_ports([6820])] == [1000]
-    (found,) = sockets.listening_sockets([], ["/run/slurmrestd.socket"])
+    (found,) = sockets.listening_sockets({"unix": ["/run/slurmrestd.socket"]})
     assert found["kind"] == "unix"

@@ -609,7 +609,7 @@ USABLE = {"path": "/etc/slurm/restd_cert.pem", "exists": True, "readable": True,
 @pytest.mark.parametrize(
     ("version", "plugin", "file", "reason"),
     [
-        ("24.11.5", False, USABLE, "Slurm 24.11.5 does not speak TLS; slurmrestd does since 25.05"),
+        ("24.11.5", False, USABLE, "Slurm 24.11.5 does not bind https://host:port; slurmrestd does since 25.05"),
         ("25.11.7", False, USABLE, "this build has no TLS plugin"),
         ("25.11.7", True, {**USABLE, "exists": False}, "there is no /etc/slurm/restd_cert.pem"),
         ("25.11.7", True, {**USABLE, "readable": False}, "the service account cannot read"),

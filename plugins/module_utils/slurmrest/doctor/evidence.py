@@ -89,7 +89,6 @@ def gather(
     confs = {name: _conf(facts[name]["path"], release) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     expected = list(options.get("listen") or ())
-    ports = {DEFAULT_PORT, *(entry["port"] for entry in told), *(entry.port for entry in map(read, expected) if entry)}
     return {
         "facts": facts,
         "service": slurmrestd.rpartition(".")[0],
@@ -107,7 +106,7 @@ def gather(
         "confs": confs,
         "files": _files(facts),
         "keys": _keys(facts, roles),
-        "listening": listening_sockets(ports, {entry["path"] for entry in unix(told)}),
+        "listening": listening_sockets(_where(told, expected)),
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs),
@@ -199,6 +198,13 @@ def _may_write(path: str, account: Mapping[str, Any]) -> bool:
     own = {"uid": status.st_uid, "gid": status.st_gid, "mode": status.st_mode}
     # Who owns a file may give himself the right to write it.
     return access.may(own, account, 2) or status.st_uid == account["uid"]
+
+
+def _where(told: Iterable[Mapping[str, Any]], expected: Iterable[str]) -> dict[str, set[Any]]:
+    found: dict[str, set[Any]] = {"tcp": {DEFAULT_PORT, *(entry.port for entry in map(read, expected) if entry)}}
+    for entry in told:
+        found.setdefault(entry["kind"], set()).add(entry["path"] or entry["port"])
+    return found
 
 
 def unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -376,8 +376,8 @@ def _elsewhere(cluster: Cluster) -> Iterator[Sign]:
 
 def _covers(entry: Mapping[str, Any], wanted: address.Listener) -> bool:
     """Whether a socket of this host is what is wanted. It does not show whether it speaks TLS."""
-    if wanted.kind == "unix":
-        return bool(entry["path"] == wanted.path)
+    if wanted.path or entry["kind"] != wanted.kind:
+        return bool(wanted.path and entry["path"] == wanted.path)
     there = address.Listener(wanted.scheme, host=entry["host"], port=entry["port"])
     named = wanted.address is None and not there.is_any  # a name: any address may be its
     return listeners.covers(there, wanted) or (named and there.port == wanted.port)

@@ -27,7 +27,7 @@ def look(
 
 def held(facts: Mapping[str, Any], roles: Sequence[str]) -> list[dict[str, Any]]:
     """Who listens on the ports that slurmctld and slurmdbd are given here."""
-    return listening_sockets(_own_ports(facts, roles), ())
+    return listening_sockets({"tcp": _own_ports(facts, roles)})
 
 
 def _own_ports(facts: Mapping[str, Any], roles: Sequence[str]) -> set[int]:

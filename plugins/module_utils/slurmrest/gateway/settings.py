@@ -251,7 +251,7 @@ def _status(value: object, listen: Sequence[Listener]) -> str:
 
 def _upstream(name: str, value: object) -> Listener:
     found = listeners.parse(value, name)
-    if found.is_tls:
+    if found.scheme not in ("http", "unix"):
         raise InputError(name, value, "host:port or unix:/path", "nginx speaks plain HTTP to slurmrestd")
     if found.is_any:
         raise InputError(name, value, "an address to connect to, such as 127.0.0.1:6820", "it means every address")

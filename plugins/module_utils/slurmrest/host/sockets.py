@@ -15,7 +15,7 @@ from .ports import listening_ports, rows
 from .proc import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 
 TABLE = "/proc/net/unix"
@@ -29,22 +29,25 @@ _SOCKET = re.compile(
 )
 
 
-def listening_sockets(ports: Iterable[int], paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Who listens on these ports and socket paths: ``pid`` and ``program`` are None where nobody can tell."""
-    wanted = set(paths)
-    found = [*listening_ports(ports), *(entry for entry in _unix() if entry["path"] in wanted)]
+def listening_sockets(wanted: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    """Who listens on ``{"tcp": ports, "unix": paths}``: ``pid`` and ``program`` are None where nobody can tell."""
+    found = [entry for kind, which in wanted.items() if kind in LOOKS for entry in LOOKS[kind](which)]
     owners = _owners({entry["inode"] for entry in found}, {entry["uid"] for entry in found})
     for entry in found:
         entry["pid"], entry["program"] = owners.get(entry.pop("inode"), (None, None))
     return found
 
 
-def _unix() -> Iterator[dict[str, Any]]:
+def _listening_paths(paths: Iterable[str]) -> Iterator[dict[str, Any]]:
+    wanted = set(paths)
     # A path may have line breaks in it, whoever's it is: what begins no line of the kernel's is passed over.
     for match in filter(None, map(_SOCKET.match, rows(TABLE))):
-        if int(match["flags"], 16) & _LISTENING:
+        if int(match["flags"], 16) & _LISTENING and match["path"] in wanted:
             socket_of = {"kind": "unix", "host": "", "port": 0, "path": match["path"], "uid": None}
             yield {**socket_of, "inode": int(match["inode"])}
+
+
+LOOKS: Mapping[str, Callable[[Iterable[Any]], Iterable[Any]]] = {"tcp": listening_ports, "unix": _listening_paths}
 
 
 def _owners(inodes: Iterable[int], uids: Collection[int | None]) -> Mapping[int, tuple[int, str]]:

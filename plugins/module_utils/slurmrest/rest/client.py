@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from ..auth.bearer import TOKEN_HEADER, USER_HEADER, Token
 from ..errors import InputError, SlurmrestError
-from ..slurmrestd.address import SUN_PATH_MAX, Listener
+from ..slurmrestd.address import KINDS, SUN_PATH_MAX, WRITTEN, Listener, scheme_of
 
 DEFAULT_TIMEOUT = 15.0  # seconds for a whole request; slurmrestd itself tries a dead slurmctld for nine
 MAX_BODY = 16 * 1024 * 1024  # bytes; the largest answer that is no list, an OpenAPI document, has two
@@ -30,7 +30,7 @@ MAX_LIST = 512 * 1024 * 1024  # 10,000 jobs were seen to be 82 MB, the nodes of 
 
 
 _PIECE = 65536  # bytes
-_ALLOWED = "http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:/absolute/path"
+ALLOWED = f"http://host:port, {WRITTEN}"
 _SCHEMES = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
 _USER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
@@ -103,34 +103,41 @@ class Target(Listener):
     @classmethod
     def parse(cls, text: str, variable: str = "url") -> Target:
         """Read ``http://host:port``, ``https://host:port``, ``host:port`` or ``unix:/path``. Raises InputError."""
-        if text.startswith("unix:"):
-            return cls("unix", path=_socket_path(text, variable))
+        scheme = scheme_of(text)
+        if scheme == "unix":
+            return cls(scheme, path=_socket_path(text, variable))
+        kind = KINDS[scheme]
         if "@" in text:
-            raise InputError(variable, "…@…", _ALLOWED, "a user or password does not belong into it")
+            raise InputError(variable, "…@…", ALLOWED, "a user or password does not belong into it")
         if not _PRINTABLE.match(text):
-            raise InputError(variable, text, _ALLOWED, "it is empty or holds blanks or control characters")
-        has_scheme = "://" in text
+            raise InputError(variable, text, ALLOWED, "it is empty or holds blanks or control characters")
+        bare = text if kind.kernel == "tcp" else text[len(kind.prefix) :]
+        has_scheme = "://" in bare
         try:
-            parts = urlsplit(text if has_scheme else f"http://{text}")
+            parts = urlsplit(bare if has_scheme else f"http://{bare}")
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise InputError(variable, text, _ALLOWED, str(error)) from None
+            raise InputError(variable, text, ALLOWED, str(error)) from None
+        reason = ""
         if parts.scheme not in _SCHEMES:
-            raise InputError(variable, text, _ALLOWED, f"the scheme {parts.scheme!r} is unknown")
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise InputError(variable, text, _ALLOWED, "a path does not belong into it")
-        if not has_scheme and port is None:
-            raise InputError(variable, text, _ALLOWED, "the port is missing")
-        if not host and has_scheme:
-            raise InputError(variable, text, _ALLOWED, "the host is missing")
-        if port == 0:
-            raise InputError(variable, text, _ALLOWED, "port 0 is no port")
-        return cls(parts.scheme, host or "localhost", _SCHEMES[parts.scheme] if port is None else port)
+            reason = f"the scheme {parts.scheme!r} is unknown"
+        elif parts.path not in ("", "/") or parts.query or parts.fragment:
+            reason = "a path does not belong into it"
+        elif not has_scheme and port is None:
+            reason = "the port is missing"
+        elif not host and has_scheme:
+            reason = "the host is missing"
+        elif port == 0:
+            reason = "port 0 is no port"
+        if reason:
+            raise InputError(variable, text, ALLOWED, reason)
+        scheme = parts.scheme if kind.kernel == "tcp" else scheme
+        return cls(scheme, host or "localhost", _SCHEMES[parts.scheme] if port is None else port)
 
     @property
     def url(self) -> str:
         """The target as it is written: ``http://127.0.0.1:6820``, ``unix:/run/slurmrestd/slurmrestd.socket``."""
-        return f"unix:{self.path}" if self.scheme == "unix" else f"{self.scheme}://{self.authority}"
+        return f"{self.scheme}://{self.authority}" if self.kind == "tcp" else self.format()
 
     def __str__(self) -> str:
         return self.url
@@ -261,9 +268,9 @@ def _tls_seen(sock: socket.socket) -> str:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a UNIX socket; the Host header says localhost."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, target: Target, timeout: float, _context: ssl.SSLContext | None) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
+        self._path = target.path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -276,24 +283,27 @@ class _TlsConnection(http.client.HTTPConnection):
 
     default_port = 443
 
-    def __init__(self, target: Target, timeout: float, context: ssl.SSLContext) -> None:
+    def __init__(self, target: Target, timeout: float, context: ssl.SSLContext | None) -> None:
         super().__init__(target.host, target.port, timeout=timeout)
-        self._name, self._context = target.name or target.host, context
+        self._name, self._context = target.name or target.host, context or ssl.create_default_context()
 
     def connect(self) -> None:
         super().connect()
         self.sock = self._context.wrap_socket(self.sock, server_hostname=self._name)
 
 
+CONNECTIONS: Mapping[str, Callable[[Target, float, ssl.SSLContext | None], http.client.HTTPConnection]] = {
+    "http": lambda target, timeout, _: http.client.HTTPConnection(target.host, target.port, timeout=timeout),
+    "https": _TlsConnection,
+    "unix": _UnixConnection,
+}
+
+
 def connection_to(target: Target, timeout: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
     """A connection that is still to be made. Raises what ``watch`` of the target does."""
     if target.watch is not None:
         target.watch(target)
-    if target.scheme == "unix":
-        return _UnixConnection(target.path, timeout)
-    if target.scheme == "https":
-        return _TlsConnection(target, timeout, context or ssl.create_default_context())
-    return http.client.HTTPConnection(target.host, target.port, timeout=timeout)
+    return CONNECTIONS[target.scheme](target, timeout, context)
 
 
 @contextlib.contextmanager

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .address import SUN_PATH_MAX, VARIABLE, Listener
-from .spelling import TCP, canonical
+from .address import KINDS, SUN_PATH_MAX, VARIABLE, WRITTEN, Listener, scheme_of
+from .spelling import TCP, canonical, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ALLOWED = (
-    "host:port, [IPv6 address]:port, https://host:port or unix:/absolute/path, such as 127.0.0.1:6820 or "
-    "unix:/run/slurmrestd/rest.socket"
-)
+ALLOWED = f"{WRITTEN}, such as 127.0.0.1:6820 or unix:/run/slurmrestd/rest.socket"
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PATH = re.compile(r"/[A-Za-z0-9_.@+=~/-]*")
@@ -53,9 +50,15 @@ def parse(text: object, variable: str = VARIABLE) -> Listener:
     """
     if not isinstance(text, str):
         raise InputError(variable, text, ALLOWED, reason="a listener is a text")
-    if text.startswith("unix:"):
+    kind = KINDS[scheme_of(text)].kernel
+    if kind == "unix":
         return _parse_unix(text, variable)
-    return _parse_tcp(text, variable)
+    if kind == "tcp":
+        return _parse_tcp(text, variable)
+    found = read(text)
+    if found is None or found.format() != text:
+        raise InputError(variable, text, ALLOWED)
+    return found
 
 
 def parse_all(texts: Iterable[object], variable: str = VARIABLE) -> list[Listener]:

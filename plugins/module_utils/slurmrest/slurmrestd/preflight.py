@@ -292,7 +292,8 @@ def _listen(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]
         yield Problem(LISTEN, f"{conflict.first}, {conflict.second}", "listeners that do not overlap", conflict.reason)
     for listener in good:
         if listener.kind == "tcp":
-            yield from _tcp(listener, variables, facts)
+            yield from _tcp(listener, facts)
+        yield from _of_its_kind(listener, variables, facts)
 
 
 def _judged(text: object) -> address.Listener | Problem:
@@ -302,7 +303,21 @@ def _judged(text: object) -> address.Listener | Problem:
         return Problem.of(error)
 
 
-def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
+def _of_its_kind(listener: address.Listener, variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
+    kind = address.KINDS[listener.scheme]
+    if kind.since and not _release_value(facts, kind.since, default=True):
+        reason = (
+            f"Slurm {facts['version']} does not bind {kind.written}; slurmrestd does since {first_with(kind.since)}"
+        )
+        yield Problem(LISTEN, str(listener), "host:port, on this release", reason, "Put a proxy in front of it.")
+    elif listener.is_tls:
+        yield from _tls(listener, facts)
+    if listener.kind != "unix" and variables.get(AUTH) == "local":
+        reason = f"{AUTH} is local, and local authentication works over UNIX sockets only"
+        yield Problem(LISTEN, str(listener), "unix:/absolute/path", reason)
+
+
+def _tcp(listener: address.Listener, facts: HostFacts) -> Iterator[Problem]:
     if listener.port in PRIVILEGED_PORTS:
         reason = "the service account may not bind a port below 1024"
         yield Problem(LISTEN, str(listener), "a port from 1024 to 65535", reason, "Put a proxy in front of it.")
@@ -312,11 +327,6 @@ def _tcp(listener: address.Listener, variables: Mapping[str, Any], facts: HostFa
     if listeners.names_ipv6(listener) and _release_value(facts, "ipv6_by_config") and _no_ipv6(facts):
         reason = "this release binds IPv6 addresses only with CommunicationParameters=EnableIPv6 in slurm.conf"
         yield Problem(LISTEN, str(listener), "an IPv4 address, or [::]:port", reason)
-    if listener.is_tls:
-        yield from _tls(listener, facts)
-    if variables.get(AUTH) == "local":
-        reason = f"{AUTH} is local, and local authentication works over UNIX sockets only"
-        yield Problem(LISTEN, str(listener), "unix:/absolute/path", reason)
 
 
 def _tls_variables(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
@@ -333,11 +343,6 @@ def _tls_variables(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[P
 
 def _tls(listener: address.Listener, facts: HostFacts) -> Iterator[Problem]:
     """Without a plugin or a usable certificate the daemon ends: it does not fall back to plain HTTP."""
-    if not _release_value(facts, "slurmrestd_https", default=True):
-        since = first_with("slurmrestd_https")
-        reason = f"Slurm {facts['version']} does not speak TLS; slurmrestd does since {since}"
-        yield Problem(LISTEN, str(listener), "host:port, on this release", reason, "Put a TLS proxy in front of it.")
-        return
     if facts["slurmrestd"]["path"] and not facts["plugins"].get("tls_s2n"):
         reason = f"this build has no TLS plugin (tls_s2n.so is not in {facts['plugin_dir'] or 'the plugin directory'})"
         remedy = "Build Slurm with s2n (--with-s2n), or put a TLS proxy in front of host:port."
@@ -443,9 +448,8 @@ def _threads(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem
     value = variables.get(THREADS)
     low, high = _release_value(facts, "min_threads", 2), _release_value(facts, "max_threads", 1024)
     if value not in (None, "") and _number(value) not in (0, *range(low, high + 1)):
-        yield Problem(
-            THREADS, value, f"{low} to {high}, or 0 for the daemon's own choice", "the daemon would not take it"
-        )
+        allowed = f"{low} to {high}, or 0 for the daemon's own choice"
+        yield Problem(THREADS, value, allowed, "the daemon would not take it")
 
 
 def _connections(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
@@ -472,9 +476,8 @@ def _debug(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     if value in (None, ""):
         return
     if not re.fullmatch(r"[A-Za-z0-9]{1,32}", str(value)):
-        yield Problem(
-            DEBUG, value, "a level such as info, verbose or debug; empty leaves it to the daemon", "it is none"
-        )
+        allowed = "a level such as info, verbose or debug; empty leaves it to the daemon"
+        yield Problem(DEBUG, value, allowed, "it is none")
     elif levels and str(value).lower() not in levels:
         allowed = f"{', '.join(levels)}; empty leaves it to the daemon"
         yield Problem(DEBUG, value, allowed, f"slurmrestd {facts['version']} ends at any other level")
@@ -621,9 +624,8 @@ def _unit(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
     state = facts.get("units", {}).get("slurmrestd", {})
     if state.get("load") == "masked":
         reason = f"{state['fragment'] or 'it'} is a link to /dev/null (systemctl mask): systemd starts it for nobody"
-        yield Problem(
-            "the unit", unit_places.UNIT, "a unit that systemd may start", reason, "systemctl unmask slurmrestd"
-        )
+        allowed = "a unit that systemd may start"
+        yield Problem("the unit", unit_places.UNIT, allowed, reason, "systemctl unmask slurmrestd")
     adopted, file = facts.get("adopted"), facts["environment_file"]
     for item in facts["contradictions"]:
         if item["setting"] == "SLURM_JWT" and item["value"] == "(unset)" and variables.get(AUTH) == "local":
@@ -651,6 +653,5 @@ def _unit(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
 
 def _kept(item: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
     """Whether a line of the site does no harm: it says of the listeners what our drop-in says."""
-    return item["setting"] == LISTEN_VARIABLE and set(adoption.bound(item["value"].split(","))) == set(
-        _parsed(variables)
-    )
+    wanted = set(_parsed(variables))
+    return item["setting"] == LISTEN_VARIABLE and set(adoption.bound(item["value"].split(","))) == wanted

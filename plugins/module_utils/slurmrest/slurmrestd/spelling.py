@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from .address import Listener
+from .address import KINDS, Listener, scheme_of
 
 TCP = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]+)")
 
@@ -16,9 +16,11 @@ def read(text: str) -> Listener | None:
     for prefix in ("http", "https"):
         if text.startswith(f"{prefix}://"):
             text, scheme = text[len(f"{prefix}://") :].rstrip("/"), prefix
-    if text.startswith("unix:"):
-        path = text[len("unix:") :]
-        return Listener("unix", path=re.sub("^/+", "/", path)) if path.startswith("/") else None
+    kind = KINDS[scheme_of(text)]
+    if kind.kernel != "tcp":
+        text, scheme = text[len(kind.prefix) :], scheme_of(text)
+    if scheme == "unix":
+        return Listener(scheme, path=re.sub("^/+", "/", text)) if text.startswith("/") else None
     match = TCP.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= 65535:
         return None

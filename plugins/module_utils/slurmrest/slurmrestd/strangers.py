@@ -68,17 +68,26 @@ def _holders(target: Listener) -> set[int]:
     """The accounts of all that listens at an address; with TLS the certificate is what counts."""
     if target.is_tls:
         return set()
-    if target.kind == "unix":
-        try:
-            return {os.stat(target.path).st_uid}
-        except OSError:
-            return set()
+    return HOLDERS[target.kind](target) if target.kind in HOLDERS else set()
+
+
+def _of_path(target: Listener) -> set[int]:
+    try:
+        return {os.stat(target.path).st_uid}
+    except OSError:
+        return set()
+
+
+def _of_port(target: Listener) -> set[int]:
     addresses = _addresses(target)
     return {
         entry["uid"]
         for entry in listening_ports([target.port])
         if entry["host"] in addresses or (entry["host"] in _ANY and _is_here(addresses))
     }
+
+
+HOLDERS = {"tcp": _of_port, "unix": _of_path}
 
 
 def _addresses(target: Listener) -> set[str]:

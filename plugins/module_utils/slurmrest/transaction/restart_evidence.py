@@ -269,7 +269,7 @@ def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> d
         return {}  # its listeners are judged by whoever writes them
     key, default = ("SlurmctldPort", "6817") if daemon == CONTROLLER else ("DbdPort", "6819")
     held = {}
-    for entry in listening_sockets(ports_of(conf.get(key) or default) if conf else (), ()):
+    for entry in listening_sockets({"tcp": ports_of(conf.get(key) or default) if conf else ()}):
         # slurmctld forks for a reconfigure: a process of its name is its own.
         if entry["pid"] and entry["pid"] != pid and entry["program"] != daemon:
             held[entry["port"]] = f"{entry['program']} (process {entry['pid']})"

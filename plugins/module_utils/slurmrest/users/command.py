@@ -20,7 +20,7 @@ from ..auth import bearer, jwt
 from ..auth import minting as tokens
 from ..command.token_options import UsageError, token_from_environment, token_from_file, user_in
 from ..errors import InputError, SlurmrestError
-from ..rest.client import DEFAULT_TIMEOUT, ClientError, Credentials, Target
+from ..rest.client import ALLOWED, DEFAULT_TIMEOUT, ClientError, Credentials, Target
 from ..rest.payloads import job_submission
 from ..slurmrestd.address import DEFAULT_PORT
 from . import batch, document
@@ -192,8 +192,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--url",
         metavar="URL",
-        help=f"http://HOST:PORT, https://HOST:PORT or unix:/PATH (default: the variable {URL_VARIABLE}, or "
-        f"http://127.0.0.1:{DEFAULT_PORT})",
+        help=f"{ALLOWED} (default: the variable {URL_VARIABLE}, or http://127.0.0.1:{DEFAULT_PORT})",
     )
     where.add_argument("--api-version", metavar="VERSION", help="such as v0.0.42 (default: the newest served)")
     where.add_argument(

@@ -13,7 +13,7 @@ from ..auth import jwt
 from ..auth import minting as tokens
 from ..command.token_options import STDIN, UsageError, read_secret, token_from_environment, token_from_file, user_in
 from ..errors import SlurmrestError
-from ..rest.client import DEFAULT_TIMEOUT, Credentials, Target
+from ..rest.client import ALLOWED, DEFAULT_TIMEOUT, Credentials, Target
 from ..rest.session import NOT_ORDINARY
 from ..rest.tls import Tls
 from ..slurmrestd.address import DEFAULT_PORT
@@ -74,8 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--url",
         action="append",
         metavar="URL",
-        help="a listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; repeat it for each listener of the "
-        f"same slurmrestd (default: {DEFAULT_URL})",
+        help=f"a listener: {ALLOWED}; repeat it for each listener of the same slurmrestd (default: {DEFAULT_URL})",
     )
     where.add_argument(
         "--gateway",

@@ -20,6 +20,7 @@ from ..rest.session import (
     Exchange,
 )
 from ..rest.tls import Tls
+from ..slurmrestd.address import KINDS
 from .run import Report, Result, as_dict
 from .signed_tokens import EXPIRED_AGO, SPOILT_LIFESPAN
 
@@ -167,8 +168,11 @@ def curl_line(exchange: Exchange, tls: Tls | None = None) -> str:
     """The curl command that sends the same request and prints answer and status, or only the status of a refusal."""
     words = ["curl", "-sS", "--noproxy", "'*'"]
     base = exchange.target.url
-    if exchange.target.scheme == "unix":
-        words += ["--unix-socket", shlex.quote(exchange.target.path)]
+    option = KINDS[exchange.target.scheme].curl
+    if option is None:
+        return f"# curl does not speak {exchange.target.scheme}: {exchange.method} {base} {exchange.path}"
+    if option:
+        words += [option, shlex.quote(exchange.target.path)]
         base = "http://localhost"
     if exchange.target.scheme == "https" and exchange.target.name:
         name, port = exchange.target.name, exchange.target.port
