@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
+import yaml
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.images.suites import SUITES, check_series, offered_version, suite_of
 from slurmrest_toolkit.support.errors import CannotRunError
+from tests.meta.tree import ROOT
 
 SIMULATED = """I: running apt-get install
 Inst libc6 (2.41-12 Debian:13.1/stable [amd64])
@@ -45,3 +50,27 @@ def test_every_series_has_a_suite_and_others_are_refused() -> None:
     assert {suite_of(series) for series in SUITES} == {"bookworm", "trixie", "forky"}
     with pytest.raises(InputError, match=r"--slurm: '23\.02' is refused"):
         suite_of("23.02")
+
+
+def test_pages_name_the_series_of_the_table() -> None:
+    table = (ROOT / "docs/testcluster.md").read_text().partition("| `--slurm` | Debian suite |")[2].partition("\n\n")[0]
+    assert dict(re.findall(r"^\| (\S+) \| (\S+) \|$", table, re.MULTILINE)) == SUITES
+    matrix = re.search(r"^ +slurm: (\[.*\])$", (ROOT / "docs/ci.md").read_text(), re.MULTILINE)
+    assert matrix is not None
+    assert yaml.safe_load(matrix[1]) == list(SUITES)
+    *others, last = SUITES
+    assert f" {', '.join(others)} and {last}." in (ROOT / "README.md").read_text()
+
+
+def test_hosted_containers_run_on_each_series() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert workflow["jobs"]["containers"]["strategy"]["matrix"]["release"] == list(SUITES)
+
+
+def test_the_upgrade_of_molecule_goes_from_one_suite_to_the_next() -> None:
+    folder = ROOT / "molecule" / "upgrade"
+    steps = re.findall(r"next_suite\.sh (\w+) (\w+)", (folder / "prepare.yml").read_text())
+    assert steps
+    assert set(steps) <= set(itertools.pairwise(SUITES.values()))
+    reached = re.findall(r"' (\d\d\.\d\d)\.' not in", (folder / "verify.yml").read_text())
+    assert [SUITES.get(series) for series in reached] == [suite for _, suite in steps]

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-ALL = ("22.05", "24.11", "26.05")
+from slurmrest_toolkit.images.suites import SUITES
+
+ALL = tuple(SUITES)
 BACKUP = "c1"
 """The node that is the backup controller in the layout of that name."""
 

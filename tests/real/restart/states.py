@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slurmrest_toolkit.images.suites import SUITES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.real.clusters import LiveCluster
 
 NODE = "node1"
-ALL = ("22.05", "24.11", "26.05")
+ALL = tuple(SUITES)
 NEWER = ("24.11", "26.05")
 
 WORKS = "for n in $(seq 100); do sacctmgr -n list cluster && scontrol ping && exit; sleep 0.2; done; exit 1"

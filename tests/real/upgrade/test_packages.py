@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NODE = "node1"
-NEXT = {"22.05": "24.11", "24.11": "26.05"}
+NEXT = dict(itertools.pairwise(SUITES))
 DUMP, COPY = "/root/slurm_acct_db.sql", "/root/slurmctld-state"
 BACKUPS = {"slurmrest_upgrade_database_backup": DUMP, "slurmrest_upgrade_state_backup": COPY}
 NEXT_SUITE = Path(__file__).with_name("next_suite.sh").read_text()

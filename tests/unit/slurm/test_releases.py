@@ -11,6 +11,8 @@ from slurmrest.slurm.api_versions import API_VERSIONS
 from slurmrest.slurm.releases import RELEASES, Release, Since, excerpt, first_with, lookup
 from slurmrest.slurm.version import Version, columns_of
 
+from tests.meta.tree import ROOT
+
 SERIES = ["20.11", "21.08", "22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05"]
 
 
@@ -48,6 +50,20 @@ def test_versions_order_by_number_not_by_text() -> None:
 
 def test_the_table_has_every_series_in_order() -> None:
     assert [row.series for row in RELEASES] == SERIES
+
+
+def test_a_row_has_a_source_of_its_own() -> None:
+    """A new row starts from the one before: what was not written anew is still that one's."""
+    assert len({row.source for row in RELEASES}) == len(RELEASES)
+
+
+def test_each_series_is_reached_from_the_one_before() -> None:
+    assert [row.upgrades_from[0] for row in RELEASES[1:]] == SERIES[:-1]
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_each_series_is_rendered_with_its_own_unit(series: str) -> None:
+    assert (ROOT / "tests" / "render" / "units" / f"upstream-{series}.service").is_file()
 
 
 @pytest.mark.parametrize("row", RELEASES, ids=SERIES)
