@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.slurmrestd import preflight
 
 from tests.meta import tree
 
@@ -28,6 +29,14 @@ PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "dict": dict,
 }
 NOT_A_TASK_KEYWORD = re.compile(r"^[a-z_]+(\.[a-z_]+)+$")
+
+PLACES = [
+    path
+    for where in (tree.ROOT / "roles", tree.ROOT / "playbooks")
+    for path in sorted(where.rglob("*.*"))
+    if path.is_file() and path.parent.name not in ("meta", "defaults") and path.name != "README.md"
+]
+"""Where something is done with variables."""
 
 each_role = pytest.mark.parametrize("role", tree.ROLES, ids=lambda role: role.name)
 
@@ -70,6 +79,21 @@ def every_option(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
 def test_shape(role: Path, name: str) -> None:
     """The files that every role has."""
     assert (role / name).is_file()
+
+
+@each_role
+def test_a_variable_does_something(role: Path) -> None:
+    """What can be set, and is described, is named where something is done with it."""
+    used = {word for path in PLACES for word in re.findall(r"\b[a-z]\w+\b(?!:)", path.read_text())}
+    assert set(defaults(role)) - used == set()
+
+
+def test_an_option_of_the_unit_is_set_by_its_variable_alone() -> None:
+    """What slurmrestd_service writes on the command line is refused in slurmrestd_service_extra_options."""
+    variables = tree.load(tree.ROOT / "roles" / "slurmrestd_service" / "vars" / "main.yml")
+    flags = re.findall(r"'(--?[a-z-]+)',", variables["__slurmrestd_service_arguments"])
+    assert len(flags) > 5
+    assert set(flags) <= set(preflight._OTHER_OPTIONS)
 
 
 @each_role

@@ -23,10 +23,11 @@ _PLUGIN_LISTS = {
     "slurmrestd_service_openapi_plugins": ("-s", "SLURMRESTD_OPENAPI_PLUGINS"),
     "slurmrestd_service_data_parsers": ("-d", "SLURMRESTD_DATA_PARSER_PLUGINS"),
 }
-_NUMBERS = {
-    "slurmrestd_service_threads": ("-t", ""),
-    "slurmrestd_service_max_connections": ("--max-connections", "SLURMRESTD_MAX_CONNECTIONS"),
+NUMBERS = {
+    "slurmrestd_service_threads": ("-t", "", ""),
+    "slurmrestd_service_max_connections": ("--max-connections", "SLURMRESTD_MAX_CONNECTIONS", "max_connections_flag"),
 }
+"""Option, environment variable, and column of the release table."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def found(
         plugins = [item for item in process.given(flag, name).split(",") if item]
         if plugins:
             kept[variable] = plugins
-    for variable, (flag, name) in _NUMBERS.items():
+    for variable, (flag, name, _) in NUMBERS.items():
         number = process.given(flag, name)
         if number.isdigit():
             kept[variable] = int(number)

@@ -33,7 +33,6 @@ PRIVILEGED_PORTS = range(1, 1024)
 
 LISTEN = address.VARIABLE
 THREADS = "slurmrestd_service_threads"
-CONNECTIONS = "slurmrestd_service_max_connections"
 ENVIRONMENT = "slurmrestd_service_environment"
 DEBUG = "slurmrestd_service_debug"
 LISTEN_VARIABLE = "SLURMRESTD_LISTEN"
@@ -58,21 +57,20 @@ _OTHER_VARIABLES = {
     "SLURMRESTD_LISTEN": LISTEN,
     "SLURMRESTD_OPTIONS": EXTRA_OPTIONS,
     "SLURMRESTD_DEBUG": DEBUG,
-    "SLURMRESTD_MAX_CONNECTIONS": CONNECTIONS,
     "SLURMRESTD_AUTH_TYPES": AUTH,
     "SLURMRESTD_OPENAPI_PLUGINS": OPENAPI,
     "SLURMRESTD_DATA_PARSER_PLUGINS": PARSERS,
     "SLURM_CONF": "slurm_common_config_dir",
+    **{name: variable for variable, (_flag, name, _column) in adoption.NUMBERS.items() if name},
 }
 _OTHER_OPTIONS = {
     "-a": AUTH,
     "-s": OPENAPI,
     "-d": PARSERS,
-    "-t": THREADS,
     "-f": "slurm_common_config_dir",
     "-u": accounts.USER_VARIABLE,
     "-g": accounts.GROUP_VARIABLE,
-    "--max-connections": CONNECTIONS,
+    **{flag: variable for variable, (flag, _name, _column) in adoption.NUMBERS.items()},
 }
 _ENDING_OPTIONS = ("-V", "-h", "--help", "--generate-openapi-spec", "--autocomplete")
 _REFUSED_SECURITY = {
@@ -104,7 +102,7 @@ def problems(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installe
         _sockets,
         _socket_group,
         _threads,
-        _connections,
+        _numbers,
         _debug,
         _plugins,
         _extra_options,
@@ -452,17 +450,18 @@ def _threads(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem
         yield Problem(THREADS, value, allowed, "the daemon would not take it")
 
 
-def _connections(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
-    value = variables.get(CONNECTIONS)
-    number = _number(value)
-    if value in (None, "") or number == 0:
-        return
-    if number is None or number > 65535:
-        yield Problem(CONNECTIONS, value, "1 to 65535, or 0 for the daemon's own choice", "it is no such number")
-    elif not _release_value(facts, "max_connections_flag", default=True):
-        since = first_with("max_connections_flag")
-        reason = f"Slurm {facts['version']} has no limit to set; it came with {since}"
-        yield Problem(CONNECTIONS, value, "0, on this release", reason)
+def _numbers(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem]:
+    """Those that not every release takes."""
+    for variable, (flag, _name, column) in adoption.NUMBERS.items():
+        value = variables.get(variable)
+        number = _number(value)
+        if not column or value in (None, "") or number == 0:
+            continue
+        if number is None or number > 65535:
+            yield Problem(variable, value, "1 to 65535, or 0 for the daemon's own choice", "it is no such number")
+        elif not _release_value(facts, column, default=True):
+            reason = f"Slurm {facts['version']} has no option {flag}; it came with {first_with(column)}"
+            yield Problem(variable, value, "0, on this release", reason)
 
 
 def _auth(variables: Mapping[str, Any], _: HostFacts) -> Iterator[Problem]:

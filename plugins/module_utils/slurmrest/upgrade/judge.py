@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import InputError
 from ..slurm.releases import RELEASES, Release, lookup
 from ..slurm.version import Version
-from ..slurmrestd import listeners, plugins, spelling
+from ..slurmrestd import adoption, listeners, plugins, spelling
 from ..systemd import unit_files
 from ..transaction.set_aside import KEPT_SUFFIX
 
@@ -576,6 +576,8 @@ def _options(case: Case) -> Iterator[Consequence]:
     """Values that were fine and end the daemon on the target."""
     aside = {item.path for item in set_aside(case)}
     unit = case.facts["unit"]
+    columns = {"-d": "data_parser_flag", **{flag: column for flag, _, column in adoption.NUMBERS.values() if column}}
+    gone = [flag for flag, column in columns.items() if not getattr(case.row, column)]
     said: list[tuple[str, str, str]] = []
     for item in unit["options"]:
         threads = item["value"] or ""
@@ -583,10 +585,8 @@ def _options(case: Case) -> Iterator[Consequence]:
         bad = case.row.thread_limits_fatal and threads.isdigit() and not low <= int(threads) <= high
         if item["flag"] == "-t" and bad:
             said.append((item["origin"], f"-t {threads}", f"{low} to {high} threads are allowed"))
-        if item["flag"] == "-d" and not case.row.data_parser_flag:
-            said.append((item["origin"], "-d", "there is no such option"))
-        if item["flag"] == "--max-connections" and not case.row.max_connections_flag:
-            said.append((item["origin"], "--max-connections", "there is no such option"))
+        if item["flag"] in gone:
+            said.append((item["origin"], item["flag"], "there is no such option"))
     for name, allowed in (
         ("SLURMRESTD_DEBUG", case.row.debug_levels),
         ("SLURMRESTD_SECURITY", case.row.security_values),
