@@ -61,7 +61,15 @@ def test_the_same_place_for_a_new_key() -> None:
 def test_every_mention_of_the_place_for_a_new_key() -> None:
     """Descriptions, examples and messages name the path that a cluster without a key gets."""
     path = tree.load(tree.ROOT / "roles/slurm_common/vars/main.yml")["__slurm_common_jwt_key_default"]
-    folders = ("inventory/", "plugins/module_utils/", "plugins/modules/", "roles/", "src/")
+    folders = (
+        "benchmarks/",
+        "inventory/",
+        "plugins/filter/",
+        "plugins/module_utils/",
+        "plugins/modules/",
+        "roles/",
+        "src/",
+    )
     said = {
         name: set(re.findall(r"/[\w./-]*/jwt_hs256\.key", (tree.ROOT / name).read_text(encoding="utf-8")))
         for name in tree.files()

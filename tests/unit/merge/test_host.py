@@ -473,6 +473,7 @@ def test_the_key_beside_the_state_is_kept(host: Host) -> None:
     text = "AuthAltTypes=auth/jwt\nStateSaveLocation=/state\n"
     assert wanted(host, text, jwt_key="/state/jwt_hs256.key") == []
     assert wanted(host, text) == [f"AuthAltParameters=jwt_key={KEY}"]
+    assert wanted(host, "AuthAltTypes=auth/jwt\n", jwt_key="/var/spool/jwt_hs256.key") == []
     assert wanted(host, "StateSaveLocation=/state\n", jwt_key="/state/jwt_hs256.key") == [
         "AuthAltTypes=auth/jwt",
         "AuthAltParameters=jwt_key=/state/jwt_hs256.key",

@@ -13,7 +13,8 @@ from ..host.our_files import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters
 from ..slurm import conf as slurmconf
-from ..slurm.daemons import SLURM_FALLBACK_KEY, SLURMCTLD_TIMEOUT
+from ..slurm.daemons import SLURMCTLD_TIMEOUT
+from ..slurm.fallback_key import STATE_DIRECTORY, fallback_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,9 +105,9 @@ def slurm_conf_facts(
         slurmctld_timeout=int(timeout) if timeout.isdigit() else SLURMCTLD_TIMEOUT,
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
-        state_save_location=conf.get("StateSaveLocation", "/var/spool"),
+        state_save_location=conf.get("StateSaveLocation", STATE_DIRECTORY),
         slurmd_spool_dir=conf.get("SlurmdSpoolDir"),
-        jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", "/var/spool")),
+        jwt_key_path=_jwt_key_path(facts, conf.get("StateSaveLocation", STATE_DIRECTORY)),
         accounting_storage_type=storage,
         accounting_storage_host=conf.get("AccountingStorageHost"),
         accounting_storage_hosts=_named(conf, "AccountingStorageHost", "AccountingStorageBackupHost"),
@@ -143,7 +144,7 @@ def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> 
     """Where slurmctld reads its key from: where the file says, or beside its state; empty while it reads none."""
     if facts["jwt_key"] or not facts["jwt"] or facts["jwks"]:
         return str(facts["jwt_key"])
-    return posixpath.join(state_save_location or "", SLURM_FALLBACK_KEY)
+    return fallback_key(state_save_location)
 
 
 def slurmdbd_conf_facts(path: str, release: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from ..slurm import auth_parameters
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
 from ..slurm.conf_text import read_text
-from ..slurm.daemons import SLURM_FALLBACK_KEY
+from ..slurm.fallback_key import STATE_DIRECTORY, fallback_key
 from ..systemd.state import state
 from .request import ARGUMENTS, MergeRequest
 
@@ -157,8 +156,7 @@ class Comparison:
         if (key or (sites.get("jwks") and not jwks)) and not self.request.replace_key:
             # Verified with the site's own key or keys: theirs to choose.
             return [types, *([self._parameter(f"jwt_key={key}")] if key else []), *further]
-        state_save = conf.get("StateSaveLocation", "/var/spool") or ""
-        default = posixpath.join(state_save, SLURM_FALLBACK_KEY)
+        default = fallback_key(conf.get("StateSaveLocation", STATE_DIRECTORY))
         # slurmctld looks for a key beside its state, but not once it has a jwks.
         found = self.request.kind != "slurmdbd" and types.fulfilled(conf) and self.request.jwt_key == default
         if found and not key and not jwks:
