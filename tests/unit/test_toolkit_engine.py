@@ -70,7 +70,18 @@ def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name:
         "--publish=127.0.0.1::22",
         "--publish=127.0.0.1::6820",
     ]
-    assert not [word for word in words if "privileged" in word or "cap-add" in word or "unconfined" in word]
+    assert not [word for word in words if "privileged" in word or "cap-add" in word]
+
+
+@pytest.mark.parametrize(
+    "engine", [Engine("podman"), Engine("docker"), Engine("docker", remounts=True)], ids=["podman", "docker", "older"]
+)
+def test_units_may_make_user_namespaces_where_apparmor_is_on(engine: Engine, fake: Fake) -> None:
+    """With its profile for containers slurmrestd did not start with Podman as root on Debian 13; the rest stays."""
+    engine.boot("img", name="n", hostname="h", network="net", ports=(), labels={})
+    (call,) = fake.calls()
+    assert "--security-opt=apparmor=unconfined" in call.split()
+    assert "seccomp" not in call
 
 
 def test_docker_lets_systemd_write_to_its_cgroups(fake: Fake) -> None:

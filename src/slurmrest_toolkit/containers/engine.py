@@ -23,10 +23,15 @@ TLS_PORT = 443
 PROVIDER_PORT = 8443
 """Of the test provider beside a gateway."""
 
+UNCONFINED = "--security-opt=apparmor=unconfined"
+"""AppArmor's profile for containers (of Podman as root, of Docker) lets nobody make a namespace for users, which the
+sandboxes of units do: where they ask for one, their daemons do not start."""
+
 BOOT_FLAGS = {
-    "podman": ("--systemd=always",),
+    "podman": ("--systemd=always", UNCONFINED),
     # What Podman's systemd mode does by itself: own cgroups, writable run-time directories, a word for systemd.
     "docker": (
+        UNCONFINED,
         "--cgroupns=private",
         "--tmpfs=/run:exec",
         "--tmpfs=/run/lock",
@@ -40,11 +45,11 @@ INIT = "/sbin/init"
 WRITABLE = ("--security-opt=writable-cgroups=true",)
 """Of Docker 28 and later. Otherwise its containers cannot write to their cgroups, which systemd has to."""
 
-REMOUNT_FLAGS = ("--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined")
+REMOUNT_FLAGS = ("--cap-add=SYS_ADMIN",)
 REMOUNT = "mount -o remount,rw /sys/fs/cgroup && exec "
 REMOUNTED = f"setpriv --bounding-set=-sys_admin {INIT}"
-"""With an older Docker the first process has them mounted anew, for which it takes a capability, and no profile of
-AppArmor that forbids mounts. systemd and all that it starts do not have that capability."""
+"""With an older Docker the first process has them mounted anew, for which it takes a capability; that profile of
+AppArmor would forbid it, too. systemd and all that it starts do not have that capability."""
 
 
 class EngineError(ClusterFailedError):
