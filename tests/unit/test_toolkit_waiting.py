@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from slurmrest_toolkit.nodes import start
 from slurmrest_toolkit.support import waiting
 from slurmrest_toolkit.support.errors import ClusterFailedError
 
@@ -71,3 +74,15 @@ def test_what_is_at_work_is_waited_for_until_the_longest_wait(clock: Clock) -> N
 def test_work_that_has_ended_is_no_progress(clock: Clock) -> None:
     with pytest.raises(ClusterFailedError, match="after 183 s"):
         wait(lambda: "refused", busy=lambda: clock.now < 150.0)
+
+
+def test_a_node_that_boots_slowly_is_waited_for(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSH refuses connections in the same words all the while; after half a minute the cluster was thrown away."""
+    monkeypatch.setattr(start, "ssh_command", lambda _cluster, _node: ["ssh"])
+
+    def ssh(argv: list[str], **_how: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(argv, 0 if clock.now > 60 else 255, "", "Connection refused")
+
+    monkeypatch.setattr("subprocess.run", ssh)
+    start.wait_for_ssh(SimpleNamespace(patience=600.0), SimpleNamespace(name="node1"))  # type: ignore[arg-type]
+    assert clock.now > 60

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     R = TypeVar("R")
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
+"""Without any change in what a node says. A slow virtual machine was seen to boot one in 22 s, and in more than 38."""
+
 POLL_SECONDS = 0.1
 
 
@@ -121,7 +123,7 @@ def enrol(engine: Engine, node: Node, client_key: str, *options: str) -> str:
     """Give a starting node the client key and return its public host key; ``options`` are those of slurmrest-enrol.
 
     Raises:
-        ClusterFailedError: the node is not there, and for half a minute nothing got on.
+        ClusterFailedError: the node is not there, and for :data:`START_SECONDS` nothing got on.
     """
     keys: list[str] = []
 
@@ -145,7 +147,7 @@ def wait_for_ssh(cluster: Cluster, node: Node) -> None:
     """Wait until a node answers over SSH.
 
     Raises:
-        ClusterFailedError: it does not, and for half a minute nothing got on.
+        ClusterFailedError: it does not, and for :data:`START_SECONDS` nothing got on.
     """
 
     def missing() -> str:
