@@ -42,7 +42,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def judged(settings: Settings, nginx: Nginx | None = NGINX, *listening: dict[str, Any]) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge_module, "look", lambda _run: nginx)
-        return judge(settings, sockets=lambda _ports, _paths: list(listening))
+        return judge(settings, sockets=lambda _wanted: list(listening))
 
 
 def listening(program: str | None, host: str = "0.0.0.0", port: int = 443) -> dict[str, Any]:
@@ -61,6 +61,16 @@ def test_a_port_of_somebody_else_is_named_with_its_process(settings: Settings) -
     with pytest.raises(SlurmrestError, match=r"slurmrest_gateway_listen: '0.0.0.0:443' .* httpd \(process 7\)"):
         judged(settings, NGINX, listening("httpd", "127.0.0.1"))
     judged(settings, NGINX, listening("nginx"))
+
+
+def test_a_port_that_is_taken_is_found_on_this_host(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what looks on a host really, not by a double."""
+    monkeypatch.setattr(judge_module, "look", lambda _run: NGINX)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = replace(settings, listen=(f"127.0.0.1:{server.getsockname()[1]}",))
+        with pytest.raises(SlurmrestError, match=rf"\(process {os.getpid()}\) listens on 127.0.0.1:"):
+            judge(there)
+    judge(there)
 
 
 def test_a_key_that_others_can_read_is_refused(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import itertools
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 from ..errors import InputError, SlurmrestError
@@ -27,7 +27,7 @@ COUNTERS = "/etc/systemd/system/slurmrest-counters.service"
 MOST_PAGES = 10_000
 """Files and directories of the site's pages, which are looked at one by one."""
 
-Sockets = Callable[..., "list[dict[str, Any]]"]
+Sockets = Callable[[Mapping[str, Iterable[Any]]], list[dict[str, Any]]]
 
 
 def judge(settings: Settings, run: Run = programs.run, sockets: Sockets = listening_sockets) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _port_problems(settings: Settings, sockets: Sockets) -> Iterator[InputError]
     wanted = [(LISTEN, listeners.parse(text, LISTEN)) for text in settings.listen]
     wanted += [(STATUS, listeners.parse(settings.status, STATUS))] if settings.status else []
     own = {LISTEN: ("nginx",), STATUS: ("python",)}
-    for entry in sockets([one.port for _variable, one in wanted], ()):
+    for entry in sockets({"tcp": [one.port for _variable, one in wanted]}):
         theirs = address.Listener("http", entry["host"], entry["port"])
         for variable, one in wanted:
             if (entry["program"] or "").startswith(own[variable]) or entry["program"] is None:
