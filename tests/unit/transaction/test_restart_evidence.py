@@ -116,11 +116,26 @@ def test_what_a_rest_service_would_end_of(host: Host, monkeypatch: pytest.Monkey
         assert refusals([ServiceSpec(name)], host, ()) == []
         host.said["ldd"] = f"{plugin}:\n\tlibjwt.so.2 => not found\n"
         (said,) = refusals([ServiceSpec(name)], host, ())
-        assert "slurmrestd would not start again (SLURM_JWT): the plugin" in said
+        assert "slurmrestd would not start again, or end with an answer (SLURM_JWT): the plugin" in said
         assert f"{plugin} lacks libjwt.so.2" in said
         host.said["ldd"] = ""
     plugin.unlink()
     assert "the plugin auth/jwt is not there" in refusals([ServiceSpec("slurmrestd")], host, TABLE)[0]
+
+
+def test_a_rest_service_that_answers_with_a_plugin_that_is_gone_is_not_restarted(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the file's content; another one would load it with the first answer about nodes, and end."""
+    loaded = f"7f00-7f01 r-xp 0 00:00 1 {host.plugins}/select_cons_tres.so (deleted)\n"
+    host.conf.write_text(f"PluginDir={host.plugins}\nSelectType=select/cons_tres\n")
+    for maps, stops in ((loaded, True), ("", False)):
+        monkeypatch.setattr(restart_evidence, "private", lambda *_where, maps=maps: maps)
+        (host.plugins / "select_cons_tres.so").touch()
+        assert refusals([ServiceSpec("slurmrestd")], host, TABLE) == []
+        (host.plugins / "select_cons_tres.so").unlink()
+        said = " ".join(refusals([ServiceSpec("slurmrestd")], host, TABLE))
+        assert ("end with an answer" in said and "the plugin select/cons_tres is not there" in said) == stops
 
 
 def test_what_a_controller_would_end_of(host: Host) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 DAEMONS = (DATABASE, CONTROLLER, REST)
 CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^[ \t]*(\S+) => not found", re.MULTILINE)
-_LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth)_\w+)\.so")
+_LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth|select)_\w+)\.so")
 _LUA = "job_submit.lua"
 _NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
@@ -235,7 +235,7 @@ def _conf(path: str, texts: Mapping[str, str | None], release: RestartColumns | 
 
 
 def _loaded(running: Mapping[str, Any] | None) -> tuple[str, set[str]]:
-    """Where a process has the plugins from that it loaded, and the names of those for accounting and tokens."""
+    """Where a process has the plugins from that it loaded, and the names of those for accounting, tokens and nodes."""
     maps = private(running["pid"], "maps", running["uid"], running["gid"]) if running else None
     found = _LOADED.findall(maps or "")
     return (found[0][0] if found else ""), {name for _directory, name in found}

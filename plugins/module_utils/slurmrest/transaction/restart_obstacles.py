@@ -33,8 +33,12 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
         *("SchedulerType", "SelectType", "SlurmctldPlugstack", "SwitchType", "TopologyPlugin"),
     ),
     DATABASE: ("AuthAltTypes", "AuthType", "StorageType"),
+    REST: ("SelectType",),
 }
-"""What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main())."""
+"""What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main()).
+
+slurmrestd loads its one with the first answer about nodes, and ends there (seen on 24.11).
+"""
 
 _WITHIN = {"cred_slurm": "auth_slurm"}
 """Plugins that another one's file holds: Slurm has no cred_slurm.so, and it serves (seen in Debian 13)."""
@@ -145,9 +149,9 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
 
     The configuration counts, and what it does not name is what the daemon has in force.
     """
-    if daemon == REST:
-        return {"auth_jwt": ("SLURM_JWT", "auth/jwt"), "rest_auth_jwt": ("-a", "rest_auth/jwt")}
     found: dict[str, tuple[str, str]] = {}
+    if daemon == REST:
+        found = {"auth_jwt": ("SLURM_JWT", "auth/jwt"), "rest_auth_jwt": ("-a", "rest_auth/jwt")}
     for key in PLUGINS[daemon]:
         entry = conf.entry(key) if conf else None
         value = entry.value if entry else shown.get(key.lower(), "")
@@ -162,7 +166,7 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
 
 def _plugins(seen: Evidence) -> Iterator[Obstacle]:
     removed = {name.replace("/", "_"): name for name in seen.release.removed_plugins} if seen.release else {}
-    what = f"{seen.daemon} would not start again"
+    what = f"{seen.daemon} would not start again" + (", or end with an answer" if seen.daemon == REST else "")
     for file, (where, name) in named_plugins(seen.daemon, seen.conf, seen.shown).items():
         path = seen.plugins.get(file)
         if file in removed and not path:
