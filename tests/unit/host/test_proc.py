@@ -68,6 +68,20 @@ def test_tcp_listeners_have_their_process(family: socket.AddressFamily, host: st
     assert sockets.listening_sockets({"tcp": [port]}) == []
 
 
+def test_the_kernel_tells_of_listeners_what_its_table_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::", 0), family=socket.AF_INET6) as two:
+        both = {server.getsockname()[1] for server in (one, two)}
+        for port in (0, *both):
+            told = {entry for family in ports.TABLES for entry in ports._asked(family, port)}
+            read = {entry for table in ports.TABLES.values() for entry in ports._read(table)}
+            wanted = {port} if port else both
+            assert {entry for entry in told if entry[1] in wanted} == {entry for entry in read if entry[1] in wanted}
+            assert {entry[1] for entry in told} >= wanted
+            assert not port or {entry[1] for entry in told} == {port}
+        one.close()
+        assert not list(ports.listening_ports(both - {two.getsockname()[1]}))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the owner of a process")
 def test_root_in_a_container_lists_descriptors_of_others_but_may_not_follow_them(
     monkeypatch: pytest.MonkeyPatch,
@@ -160,7 +174,8 @@ def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monk
     line = "0000000000000000: 00000002 00000000 00010000 0001 01 {inode} /run/{name}"
     lines = [line.format(inode=number + 10, name="x" * 90) for number in range(10_000)]
     unix.write_text("\n".join(["Num RefCount", *lines, line.format(inode=8, name="slurmrestd.socket"), ""]))
-    monkeypatch.setattr(ports, "TABLES", (str(tcp),), raising=False)
+    monkeypatch.setattr(ports, "TABLES", {socket.AF_INET: str(tcp)})
+    monkeypatch.setattr(ports, "_SOCK_DIAG", 31)  # nothing of the kernel answers there
     monkeypatch.setattr(sockets, "TABLE", str(unix), raising=False)
     monkeypatch.setattr(sockets, "MOST_BYTES", 1 << 20, raising=False)  # there is no such bound
     assert [entry["uid"] for entry in ports.listening_ports([6820])] == [1000]

@@ -37,7 +37,7 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
 }
 """What each daemon ends without, when it is named (the ``*_init`` that are fatal in its main()).
 
-slurmrestd loads its one with the first answer about nodes, and ends there (seen on 24.11).
+slurmrestd ends without its one when it answers about nodes.
 """
 
 _WITHIN = {"cred_slurm": "auth_slurm"}
