@@ -51,7 +51,7 @@ def test_what_users_need_takes_no_library(plain: Environment, cluster: dict[str,
     assert str(job["job_id"]) in plain.good("slurmrest", "job", "show", *where, str(job["job_id"]))
     missing = plain.run("slurmrest", "cluster", "list")
     assert missing.returncode == 2
-    assert "slurmrest-toolkit[cluster]" in missing.stderr
+    assert "pip install 'WHEEL[cluster]'" in missing.stderr
 
 
 def test_the_command_works_on_the_cluster(whole: Environment, cluster: dict[str, Any]) -> None:
