@@ -39,7 +39,7 @@ CONFIGURATION = (
         "AccountingStorageHost=localhost, and slurmdbd is on another host",
         "daemon-unreached",
         "sed -i 's/^AccountingStorageHost=.*/AccountingStorageHost=localhost/' $CONF\nagain slurmctld slurmrestd",
-        on=f"slurmctld,slurmdbd,slurmrestd,{BACKUP}",
+        on=f"slurmctld,slurmrestd,{BACKUP}",
         restart=("slurmctld", "slurmrestd"),
         layout="split",
     ),

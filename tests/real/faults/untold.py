@@ -180,6 +180,7 @@ NETWORK = (
         on="slurmctld",
         restart=("slurmctld",),
         undo="cat /root/hosts > /etc/hosts",
+        also=("configuration-differs",),
         layout="split",
     ),
     Fault(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from slurmrest.auth import jwt
 from slurmrest.doctor import evidence as module
-from slurmrest.doctor import thorough, unit_states
+from slurmrest.doctor import munge, thorough, unit_states
 from slurmrest.doctor.judgement import judged
 from slurmrest.facts import host
 from slurmrest.host import programs
@@ -299,3 +299,20 @@ def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPa
     assert seen["facts"]["account"] == found["account"]
     assert found["packages"] == kept
     assert not [name for name in seen["facts"]["packages"] if "slurm" not in name and "munge" not in name]
+
+
+def test_munge_of_a_host_without_slurm_conf_is_that_of_slurmdbd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such hosts are usual; their munge was not looked at, nor its key compared."""
+    facts: dict[str, Any] = dict(host.look({}, ()))
+    for name, there in (("slurm_conf", False), ("slurmdbd_conf", True)):
+        facts[name] = {**facts[name], "readable": there, "auth_type": "auth/munge", "path": f"/nowhere/{name}"}
+    asked: list[str] = []
+
+    def look(conf: dict[str, Any], _entries: object) -> dict[str, Any]:
+        asked.append(conf["path"])
+        return {}
+
+    monkeypatch.setattr(munge, "look", look)
+    for roles in (["slurmdbd"], ["slurmrestd"]):
+        module.gather({"roles": roles}, facts)
+    assert asked == ["/nowhere/slurmdbd_conf", "/nowhere/slurm_conf"]

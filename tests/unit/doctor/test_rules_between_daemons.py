@@ -26,6 +26,16 @@ def without_accounting(data: dict[str, Any], name: str) -> None:
     data["hosts"][name]["http"]["clusters"] = {**data["hosts"][name]["http"]["clusters"], "good": False}
 
 
+@pytest.mark.parametrize(("line", "explains"), [("SlurmctldPort=6999", True), ("MaxJobCount=6999", False)])
+def test_another_slurm_conf_is_why_a_daemon_is_sought_elsewhere(line: str, explains: bool) -> None:
+    data = split()
+    entry = {"key": line.partition("=")[0].lower(), "value": "6999", "origin": "/etc/slurm/slurm.conf:26", "line": line}
+    data["hosts"]["rest"]["confs"]["slurm_conf"]["entries"].append(entry)
+    data["hosts"]["rest"]["reach"] = [tried("ctl", daemon="slurmctld", port="6999")]
+    assert ("daemon-unreached" in ids(judge(data))) != explains
+    assert "configuration-differs" in ids(judge(data))
+
+
 def test_localhost_means_another_host_on_a_rest_host_of_its_own() -> None:
     data = split()
     data["hosts"]["rest"]["reach"] = [tried("localhost")]

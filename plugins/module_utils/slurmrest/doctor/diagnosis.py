@@ -19,6 +19,7 @@ from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
 from .rules_confinement import RULES as CONFINEMENT
 from .rules_controllers import RULES as CONTROLLERS
+from .rules_differences import RULES as DIFFERENCES
 from .rules_gateway import RULES as GATEWAY
 from .rules_installed import RULES as INSTALLED
 from .rules_key_place import RULES as KEY_PLACE
@@ -53,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     *CONTROLLERS,
     *MUNGE,
     *CLUSTER,
+    *DIFFERENCES,
     *BETWEEN_DAEMONS,
     *GATEWAY,
     *REQUESTS,

@@ -89,6 +89,8 @@ def gather(
     confs = {name: _conf(facts[name]["path"], release) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     expected = list(options.get("listen") or ())
+    # slurmdbd needs no slurm.conf
+    which = "slurm_conf" if "slurmdbd" not in roles or facts["slurm_conf"]["readable"] else "slurmdbd_conf"
     return {
         "facts": facts,
         "service": slurmrestd.rpartition(".")[0],
@@ -110,7 +112,7 @@ def gather(
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs),
-        "munge": munge.look(facts["slurm_conf"], confs["slurm_conf"]),
+        "munge": munge.look(facts[which], confs[which]),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, begin, everywhere, join, on, start_again, unmasked, without, word
+from .remedies import begin, everywhere, join, on, start_again, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
 from .rules_munge import IN_ORDER, ended
 
@@ -33,8 +33,6 @@ _PLUGIN = re.compile(
 _LIBRARY = re.compile(r"(?:dlopen\([^)]*\): |shared libraries: )?([\w.+-]+): cannot open shared object file")
 _PLACE = re.compile(r"^\S*(?:error|fatal): +|^\w+: (?=\w+: )")
 _NETWORK_FLAGS = {"network", "networkraw"}
-_CONF_ONLY_HERE = frozenset(("nodehostname", "include"))
-_MAX_DIFFERENCES = 4
 AGAIN = "systemctl restart slurmctld"
 _MISMATCH = "CLUSTER ID MISMATCH"
 
@@ -284,38 +282,6 @@ def _unknown_user(cluster: Cluster) -> Iterator[Sign]:
                     [f"getent passwd {user}: nothing on {host.name}", *said[:1]],
                     f"Make {user} known to every host of the cluster (directory service, or slurm_cluster_users).",
                 )
-
-
-def _differences(cluster: Cluster) -> Iterator[Sign]:
-    """slurm.conf must be the same everywhere; the primary controller's counts."""
-    with_conf = [host for host in [*cluster.role("slurmctld"), *cluster.hosts] if host["confs"]["slurm_conf"]]
-    if not with_conf:
-        return
-    primary = with_conf[0]
-    if any("no_conf_hash" in str(line).lower() for line in _entries(primary)):
-        return
-    for host in {other.name: other for other in with_conf if other.name != primary.name}.values():
-        # A controller may have its key elsewhere than the others.
-        hidden = r"(?<=jwt_key=)[^,\s]+" if "slurmctld" in host.roles else "(?!)"
-        ours, theirs = _entries(primary, hidden), _entries(host, hidden)
-        lines = [f"{primary.name}: {ours[line]}: {line}" for line in ours if line not in theirs]
-        lines += [f"{host.name}: {theirs[line]}: {line}" for line in theirs if line not in ours]
-        if lines:
-            yield Sign(
-                host.name,
-                f"slurm.conf of {host.name} differs from that of {primary.name}.",
-                [
-                    *lines[:_MAX_DIFFERENCES],
-                    *([f"and {len(lines) - _MAX_DIFFERENCES} more"] if lines[_MAX_DIFFERENCES:] else []),
-                ],
-                f"{DEPLOY} gives {host.name} the same slurm.conf where the inventory has slurm_conf_cluster_name; "
-                f"where the file is the site's, copy it from {primary.name} and restart {host.rest_unit}.",
-            )
-
-
-def _entries(host: Host, hidden: str = "(?!)") -> dict[str, str]:
-    entries = host["confs"]["slurm_conf"]["entries"]
-    return {re.sub(hidden, "…", item["line"]): item["origin"] for item in entries if item["key"] not in _CONF_ONLY_HERE}
 
 
 def _disk_full(cluster: Cluster) -> Iterator[Sign]:
@@ -596,14 +562,6 @@ RULES = (
         explains=("request-token-wrong", "request-fails"),
         anywhere=True,
         by_hand="who is a user, and where users come from, is the site's to say",
-    ),
-    Rule(
-        "configuration-differs",
-        "slurm.conf is not the same on all hosts",
-        "slurm.conf(5), DESCRIPTION; quickstart_admin.html, Configuration",
-        _differences,
-        explains=("token-refused", "accounting-refused", "token-not-minted"),
-        anywhere=True,
     ),
     Rule(
         "tokens-in-log",
