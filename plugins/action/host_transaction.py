@@ -56,10 +56,8 @@ class ActionModule(Action):
         arguments = self.validated(ARGUMENTS)
         try:
             return Seen(**wanted(arguments), sight=sight).settled()
-        except NotSeen:
-            return None
-        except SlurmrestError:
-            return None  # the module refuses it, in its words
+        except (NotSeen, SlurmrestError):
+            return None  # what is refused, the module refuses in its words
 
     def _starts(self, facts: Mapping[str, Any]) -> bool:
         """Whether a daemon is to be started that did not run when facts were read: something is to be done then."""

@@ -10,19 +10,11 @@ from slurmrest.transaction.left_out_hosts import CONTROLLERS, KEYS, REST
 
 from tests.meta import tree
 from tests.render.roles import evaluate
+from tests.unit.transaction.test_left_out_hosts import KEY as LOADED_KEY
 
 DIGEST = "d1"
 KEY = "/var/lib/slurm/jwt/jwt_hs256.key"
-RIGHT_KEY: dict[str, Any] = {
-    "path": KEY,
-    "reader": "slurm",
-    "exists": True,
-    "readable": True,
-    "rotating": False,
-    "error": None,
-    "problems": [],
-    "directory_problems": [],
-}
+RIGHT_KEY: dict[str, Any] = {**LOADED_KEY, "path": KEY}
 CONF = {"exists": True, "ours": True, "path": "/etc/slurm/slurm.conf", "jwks": "", "jwt_key": KEY, "jwt_key_path": KEY}
 FACTS: dict[str, Any] = {
     "digest": DIGEST,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..host import programs
 from ..slurmrestd import unit_places
 from ..systemd import show
-
-if TYPE_CHECKING:
-    pass
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
 DATABASES = ("mariadb", "mysql", "mysqld")

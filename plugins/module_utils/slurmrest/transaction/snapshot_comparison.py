@@ -27,13 +27,12 @@ class NotSeen(Exception):
 
 @dataclass
 class Seen(Wanted):
-    """What a transaction shall bring about, compared with what was seen (``sight``, of :func:`.snapshot.sight`)."""
+    """What a transaction shall bring about, compared with what was seen (``sight``, of :func:`.snapshot.sight`).
+
+    Whether it is settled raises NotSeen.
+    """
 
     sight: Mapping[str, Any] = field(default_factory=dict)
-
-    def settled(self) -> bool:
-        """Whether nothing is left to do, and nothing was half-way; raises NotSeen."""
-        return super().settled()
 
     def _present(self, spec: FileSpec) -> Present | None:
         if spec.path not in self.sight["files"]:
