@@ -63,7 +63,8 @@ options:
       name: {description: Unit name., type: str, required: true}
       state:
         description:
-          - C(started) brings the unit up, C(if_running) only restarts it on a change when it runs already,
+          - C(started) brings the unit up, and restarts it when systemd has not loaded the unit that is on disk,
+            C(if_running) only restarts it when it runs already and a file changes,
             C(restarted) does so without a change, too.
         type: str
         choices: [started, if_running, restarted]

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.real.clusters import ROOT, LiveCluster, live_cluster
-from tests.real.faults.fault import BACKUP, Fault
+from tests.real.faults.fault import Fault
 from tests.real.faults.faults import FAULTS
 from tests.real.faults.follow import BY_HAND, NOT_HEALED, Course, same_inventory
 from tests.real.faults.gateway import over_a_socket
@@ -25,16 +24,13 @@ from tests.real.faults.record import record
 
 RESULTS = ROOT / "docs" / "data" / "doctor.json"
 Results = dict[str, dict[str, Any]]
-SPLIT = ("--layout", "split")
 LAYOUTS: dict[str, tuple[str, ...]] = {
     "single": (),
-    "split": SPLIT,
-    "several": SPLIT,
-    "backup": SPLIT,
+    "split": ("--layout", "split"),
+    "several": ("--layout", "split", "--rest-hosts", "2"),
+    "backup": ("--layout", "ha", "--rest-hosts", "1"),
     "gateway": ("--gateway",),
 }
-ALONE = {"single", "split", "gateway"}
-"""Layouts of a cluster that is made for them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -66,21 +62,16 @@ class Ward:
         self.course: Course | None = None
 
     def patient(self, layout: str) -> Patient:
-        """Return a healthy cluster; those with a backup controller or a second REST host are made of a split one."""
+        """Return a healthy cluster of this layout."""
         if self._doubtful and self._patient is not None and not self._patient.healthy_again()["healthy"]:
             self.dismiss()
         self._doubtful = False
         if self._patient is None or self._layout != layout:
             if self._patient is not None:
                 assert self._patient.healthy_again()["findings"] == []
-            if self._patient is None or layout in ALONE or self._layout in ALONE - {"split"}:
-                self.dismiss()
-                live = self._stack.enter_context(self._start(layout))
-            else:
-                live = self._patient.live
-            if layout in MADE:
-                add(live, *MADE[layout])
-            elif layout == "gateway":
+            self.dismiss()
+            live = self._stack.enter_context(self._start(layout))
+            if layout == "gateway":
                 over_a_socket(live)
             self._patient, self._layout = Patient(live), layout
             self.version = self._patient.cluster.slurm_version
@@ -145,18 +136,6 @@ class Ward:
         self._doubtful = bool(found)
         self.variants[variant.name] = {"text": variant.text, "found": found}
         write_results(self.release, self.version, self.results, self.variants)
-
-
-MADE = {"backup": ("slurmctld", "cluster.yml"), "several": ("slurmrestd", "deploy.yml")}
-"""Layouts that are made of a split one: the group that its compute node joins, and the playbook for it."""
-
-
-def add(live: LiveCluster, group: str, playbook: str) -> None:
-    """Make the compute node of a split cluster something else, too, as a site would: by the inventory."""
-    inventory = live.inventory()
-    inventory["all"]["children"][group]["hosts"][BACKUP] = {}
-    (live.directory / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-    live.playbook(playbook).good()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from slurmrest_toolkit.images.suites import SUITES
 
 ALL = tuple(SUITES)
-BACKUP = "c1"
-"""The node that is the backup controller in the layout of that name."""
+BACKUP = "ctl2"
+"""The backup controller in the layout of that name, which shares the primary's StateSaveLocation."""
 
 PRELUDE = """
 set -e

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.real.faults.fault import BACKUP, Client, Fault
+from tests.real.faults.fault import Client, Fault
 
 CHECKED_IDS = ("24.11", "26.05")
 """Releases on which slurmctld compares its cluster's id with the database's."""
@@ -39,7 +39,7 @@ CONFIGURATION = (
         "AccountingStorageHost=localhost, and slurmdbd is on another host",
         "daemon-unreached",
         "sed -i 's/^AccountingStorageHost=.*/AccountingStorageHost=localhost/' $CONF\nagain slurmctld slurmrestd",
-        on=f"slurmctld,slurmrestd,{BACKUP}",
+        on="slurmctld,slurmrestd,slurmd",
         restart=("slurmctld", "slurmrestd"),
         layout="split",
     ),

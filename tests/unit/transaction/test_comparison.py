@@ -74,6 +74,12 @@ def test_what_differs_is_to_be_done(tmp_path: Path, state: dict[str, str], more:
     assert not Wanted(**wanted(tmp_path, Host(**state), **more)).settled()
 
 
+def test_a_unit_that_is_not_loaded_is_for_who_brings_it_up(tmp_path: Path) -> None:
+    """slurm.conf's role comes first: a restart by it would load a drop-in that slurmrestd's role is about to mend."""
+    services = [ServiceSpec("daemon", "if_running")]
+    assert Wanted(**wanted(tmp_path, Host(NeedDaemonReload="yes"), services=services)).settled()
+
+
 def test_a_killed_run_is_to_be_undone_though_all_looks_right(tmp_path: Path) -> None:
     given = wanted(tmp_path, Host())
     (tmp_path / "state").mkdir()

@@ -109,8 +109,9 @@ class Wanted:
         if service.enabled is not None and (now.get("UnitFileState") == "enabled") != service.enabled:
             outcome.changed = True
         if running:
-            asked = files_change or service.state == "restarted"
-            if service.restart and (asked or now.get("NeedDaemonReload") == "yes"):
+            # Another unit than systemd has loaded is for who brings it up: others only give the daemon its files.
+            reload = service.state == "started" and now.get("NeedDaemonReload") == "yes"
+            if service.restart and (files_change or service.state == "restarted" or reload):
                 outcome.restarted.append(service.name)
                 outcome.changed = True
         elif service.state == "started":

@@ -52,8 +52,8 @@ class DirectorySpec:
 class ServiceSpec:
     """One unit as it shall be.
 
-    ``state`` is ``started`` (running, restarted on change), ``if_running`` (restarted on change only when it runs
-    already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
+    ``state`` is ``started`` (running, restarted on change, that of the unit on disk included), ``if_running``
+    (restarted on change of the files only when it runs already), ``restarted`` (restarted in any case when it runs already) or ``stopped``. ``enabled`` None leaves the
     enablement alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit
     takes its new files without a restart; the previous ones always come back by a restart. With ``reload`` systemd has
     the unit take them, and the previous ones, too, and only where it then does not run is it started: others, who
