@@ -30,49 +30,49 @@ class ActionModule(Action):
 
     def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what was done, or what would be in check mode."""
+        # No host is told what was seen of it.
         sight, asks = arguments.pop("sight", None), arguments.pop("asks", True)
-        self._task.args = arguments  # no host is told what was seen of it
         facts = self.variables.get("ansible_facts", {}).get("slurmrest", {})
-        known = self._settled(sight, facts) if sight else None
+        known = self._settled(arguments, sight, facts) if sight else None
         if known:
             return {**result(Applied()), "seen": sight["digest"]}
         if not boolean(asks):
             return {**result(Applied()), "seen": ""}
-        if known is None and not self._starts(facts):
+        if known is None and not _starts(arguments, facts):
             found = self._run(LOOK, arguments)
             if found.pop("settled", True):
                 return found
         return self._run(CHANGE, {**arguments, **RESTART_COLUMNS})
 
-    def _settled(self, sight: Mapping[str, Any], facts: Mapping[str, Any]) -> bool | None:
+    def _settled(self, arguments: dict[str, Any], sight: Mapping[str, Any], facts: Mapping[str, Any]) -> bool | None:
         """Whether all was as it shall be when this host was looked at, and nothing is known to have changed since.
 
         None where that was not seen: the host is to be asked.
         """
         if facts.get("digest") != sight["digest"] or not 0 <= time.time() - sight["at"] <= SECONDS:
             return None
-        if self._task.args.get("set_aside"):
+        if arguments.get("set_aside"):
             return None  # what is to be done depends on what these files hold
-        arguments = self.validated(ARGUMENTS)
         try:
-            return Seen(**wanted(arguments), sight=sight).settled()
+            return Seen(**wanted(self.validated(arguments, ARGUMENTS)), sight=sight).settled()
         except (NotSeen, SlurmrestError):
             return None  # what is refused, the module refuses in its words
-
-    def _starts(self, facts: Mapping[str, Any]) -> bool:
-        """Whether a daemon is to be started that did not run when facts were read: something is to be done then."""
-        units = facts.get("units", {})
-        return any(
-            service.get("state", "started") == "started"
-            and units.get(service.get("name"), {}).get("active", "active") != "active"
-            for service in self._task.args.get("services") or ()
-        )
 
     def _run(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run a module on the task's host, in private where a file is for few."""
         if any(map(_is_for_few, arguments.get("files") or ())):
             return result_on(self, self.here, module, arguments, self.variables)
         return self.module(module, arguments)
+
+
+def _starts(arguments: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a daemon is to be started that did not run when facts were read: something is to be done then."""
+    units = facts.get("units", {})
+    return any(
+        service.get("state", "started") == "started"
+        and units.get(service.get("name"), {}).get("active", "active") != "active"
+        for service in arguments.get("services") or ()
+    )
 
 
 def _is_for_few(file: dict[str, Any]) -> bool:

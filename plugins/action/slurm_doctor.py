@@ -27,9 +27,10 @@ class ActionModule(Action):
 
     TRANSFERS_FILES = False
 
-    def act(self, _arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Show the report and return the ids of the findings; the task fails when there are any."""
         arguments = self.validated(
+            arguments,
             {
                 "evidence": {"type": "str", "required": True},
                 "answers": {"type": "str"},
@@ -37,7 +38,7 @@ class ActionModule(Action):
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
-            }
+            },
         )
         evidence, unreachable = self._evidence(arguments)
         if arguments["preflight"]:

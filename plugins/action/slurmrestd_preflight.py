@@ -30,9 +30,10 @@ class ActionModule(Action):
 
     TRANSFERS_FILES = False
 
-    def act(self, _arguments: dict[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return what is wrong, and the digest of the facts that were there."""
         arguments = self.validated(
+            arguments,
             {
                 "variables": {"type": "dict", "required": True},
                 "slurmrestd": {"type": "path"},
@@ -40,7 +41,7 @@ class ActionModule(Action):
                 "instance": {"type": "str", "default": ""},
                 "set_aside": {"type": "list", "elements": "str", "default": []},
                 "installed": {"type": "bool", "default": False},
-            }
+            },
         )
         variables = arguments["variables"]
         known = self.variables.get("ansible_facts", {}).get("slurmrest", {})

@@ -35,11 +35,12 @@ class Action(ActionBase):
         """The name of the task's host in the inventory."""
         return str(self.variables["inventory_hostname"])
 
-    def validated(self, described: Mapping[str, Any]) -> dict[str, Any]:
-        """The task's arguments, as they are described. Raises AnsibleError with the names of those that are not."""
+    def validated(self, arguments: dict[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments as they are described. Raises AnsibleError with the names of those that are not."""
+        self._task.args = arguments  # what it validates
         validate: Any = self.validate_argument_spec  # which has no types
-        arguments: dict[str, Any] = validate(argument_spec=described)[1]
-        return arguments
+        valid: dict[str, Any] = validate(argument_spec=described)[1]
+        return valid
 
     def module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Run a module on the task's host and return its result, which may be a failure."""

@@ -304,8 +304,8 @@ def test_one_look_serves_the_facts_and_the_evidence(monkeypatch: pytest.MonkeyPa
 def test_munge_of_a_host_without_slurm_conf_is_that_of_slurmdbd(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such hosts are usual; their munge was not looked at, nor its key compared."""
     facts: dict[str, Any] = dict(host.look({}, ()))
-    for name, there in (("slurm_conf", False), ("slurmdbd_conf", True)):
-        facts[name] = {**facts[name], "readable": there, "auth_type": "auth/munge", "path": f"/nowhere/{name}"}
+    for name in ("slurm_conf", "slurmdbd_conf"):
+        facts[name] = {**facts[name], "auth_type": "auth/munge", "path": f"/nowhere/{name}"}
     asked: list[str] = []
 
     def look(conf: dict[str, Any], _entries: object) -> dict[str, Any]:
@@ -313,6 +313,7 @@ def test_munge_of_a_host_without_slurm_conf_is_that_of_slurmdbd(monkeypatch: pyt
         return {}
 
     monkeypatch.setattr(munge, "look", look)
-    for roles in (["slurmdbd"], ["slurmrestd"]):
-        module.gather({"roles": roles}, facts)
-    assert asked == ["/nowhere/slurmdbd_conf", "/nowhere/slurm_conf"]
+    for slurm, slurmdbd in ((False, True), (True, True), (False, False)):
+        facts["slurm_conf"]["readable"], facts["slurmdbd_conf"]["readable"] = slurm, slurmdbd
+        module.gather({"roles": ["slurmdbd"]}, facts)
+    assert asked == ["/nowhere/slurmdbd_conf", "/nowhere/slurm_conf", "/nowhere/slurm_conf"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from typing import Protocol
 
 from ..errors import InputError, SlurmrestError
 from ..host import programs
@@ -17,7 +17,12 @@ PATIENCE = 30.0
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
 
-Ask = Callable[..., "Done[str]"]
+
+class Ask(Protocol):
+    """Runs scontrol with these words."""
+
+    def __call__(self, *words: str) -> Done[str]:
+        """As :func:`..host.programs.run`."""
 
 
 class NoTokenError(SlurmrestError):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..auth.key_files import ended_without, inspect, rotation_record
 from ..facts import host as facts_of
+from ..facts.conf import decisive
 from ..host import access
 from ..host.access import describe
 from ..host.identity import account_facts
@@ -89,8 +90,7 @@ def gather(
     confs = {name: _conf(facts[name]["path"], release) for name in ("slurm_conf", "slurmdbd_conf")}
     told = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     expected = list(options.get("listen") or ())
-    # slurmdbd needs no slurm.conf
-    which = "slurm_conf" if "slurmdbd" not in roles or facts["slurm_conf"]["readable"] else "slurmdbd_conf"
+    conf = decisive(facts["slurm_conf"], facts["slurmdbd_conf"])
     return {
         "facts": facts,
         "service": slurmrestd.rpartition(".")[0],
@@ -112,7 +112,7 @@ def gather(
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs),
-        "munge": munge.look(facts[which], confs[which]),
+        "munge": munge.look(conf, confs["slurm_conf" if conf is facts["slurm_conf"] else "slurmdbd_conf"]),
     }
 
 

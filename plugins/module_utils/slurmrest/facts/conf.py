@@ -134,10 +134,15 @@ def _tls_files(conf: slurmconf.SlurmConf, path: str, account: Mapping[str, Any])
     return found
 
 
-def slurm_user_facts(*confs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """SlurmUser as the first readable file has it: a host of slurmdbd may have no slurm.conf."""
-    said = [conf["slurm_user"] for conf in confs if conf["readable"]]
-    return account_facts(said[0]) if said else None
+def decisive(slurm_conf: Mapping[str, Any], slurmdbd_conf: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts of the file that says what is so for the whole host: one of slurmdbd may have no slurm.conf."""
+    return slurm_conf if slurm_conf["readable"] or not slurmdbd_conf["readable"] else slurmdbd_conf
+
+
+def slurm_user_facts(slurm_conf: Mapping[str, Any], slurmdbd_conf: Mapping[str, Any]) -> dict[str, Any] | None:
+    """SlurmUser as the decisive file has it; None where none can be read."""
+    conf = decisive(slurm_conf, slurmdbd_conf)
+    return account_facts(conf["slurm_user"]) if conf["readable"] else None
 
 
 def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> str:

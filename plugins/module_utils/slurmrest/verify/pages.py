@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Callable
+from typing import Protocol
 
 from ..rest.client import ClientError, Response, Target, request
 
@@ -13,7 +13,12 @@ HEALTH, METRICS = "/healthz", "/metrics/jobs"
 SECONDS = 3.0
 """Patience for each page."""
 
-Ask = Callable[..., Response]
+
+class Ask(Protocol):
+    """Sends one request."""
+
+    def __call__(self, target: Target, method: str, path: str, *, timeout: float) -> Response:
+        """As :func:`..rest.client.request`."""
 
 
 @dataclass(frozen=True)
