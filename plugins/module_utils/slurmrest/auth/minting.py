@@ -15,7 +15,7 @@ from ..slurm import conf as slurmconf
 from ..slurm.releases import first_with, lookup
 from . import bearer, claims, jwt, keys
 from .bearer import TOKEN_HEADER, USER_HEADER
-from .scontrol import PATIENCE, Ask, NoTokenError, account, answered, made
+from .scontrol import PATIENCE, AskScontrol, NoTokenError, account, answered, made
 
 __all__ = [
     "FORMS",
@@ -61,7 +61,7 @@ def lifespan(text: str, *, long: bool = False) -> int | None:
     return int(text)
 
 
-def from_scontrol(user: str | None, seconds: int | None, ask: Ask | None = None) -> bearer.Token:
+def from_scontrol(user: str | None, seconds: int | None, ask: AskScontrol | None = None) -> bearer.Token:
     """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`; None seconds is for ever.
 
     Args:

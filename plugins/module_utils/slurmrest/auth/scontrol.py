@@ -18,7 +18,7 @@ PATIENCE = 30.0
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
 
 
-class Ask(Protocol):
+class AskScontrol(Protocol):
     """Runs scontrol with these words."""
 
     def __call__(self, *words: str) -> Done[str]:
@@ -36,7 +36,7 @@ def account(name: str) -> str:
     return name
 
 
-def made(user: str | None, lifespan: str, ask: Ask) -> bearer.Token:
+def made(user: str | None, lifespan: str, ask: AskScontrol) -> bearer.Token:
     """Ask slurmctld through scontrol, for oneself or (root and SlurmUser) for `user`.
 
     Args:
@@ -58,7 +58,7 @@ def made(user: str | None, lifespan: str, ask: Ask) -> bearer.Token:
     return bearer.Token(token)
 
 
-def on_host(slurm: Slurm) -> Ask:
+def on_host(slurm: Slurm) -> AskScontrol:
     """How :func:`made` asks for one known cluster, whatever the login's environment says."""
     return lambda *words: slurm.ask("scontrol", *words, limit=PATIENCE)
 

@@ -8,7 +8,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..host.access import readable
-from ..host.identity import account_facts
 from ..host.our_files import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters
@@ -135,14 +134,8 @@ def _tls_files(conf: slurmconf.SlurmConf, path: str, account: Mapping[str, Any])
 
 
 def decisive(slurm_conf: Mapping[str, Any], slurmdbd_conf: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The facts of the file that says what is so for the whole host: one of slurmdbd may have no slurm.conf."""
+    """The file that counts for a host: one of slurmdbd may have no slurm.conf."""
     return slurm_conf if slurm_conf["readable"] or not slurmdbd_conf["readable"] else slurmdbd_conf
-
-
-def slurm_user_facts(slurm_conf: Mapping[str, Any], slurmdbd_conf: Mapping[str, Any]) -> dict[str, Any] | None:
-    """SlurmUser as the decisive file has it; None where none can be read."""
-    conf = decisive(slurm_conf, slurmdbd_conf)
-    return account_facts(conf["slurm_user"]) if conf["readable"] else None
 
 
 def _jwt_key_path(facts: Mapping[str, Any], state_save_location: str | None) -> str:

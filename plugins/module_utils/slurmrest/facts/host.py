@@ -21,7 +21,7 @@ from ..slurmrestd import drift, unit_places
 from ..slurmrestd import unit as units
 from ..slurmrestd.drift import glob_files, our_dropin, unit_files
 from ..systemd import environment_files
-from .conf import exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurm_user_facts, slurmdbd_conf_facts, told
+from .conf import decisive, exposed_keys, slurm_conf_facts, slurm_conf_path_of, slurmdbd_conf_facts, told
 from .installation import (
     daemon_of,
     find_binaries,
@@ -82,8 +82,8 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
     elsewhere = options.get("slurm_conf") or adopted["adopted"].get("slurm_common_config_dir")
     wanted = wanted_dropin(account, "-f slurm.conf" if elsewhere else "")
     unit_facts = unit_facts_of(names, fragment, dropins, wanted, options.get("owned") or ())
-    slurmdbd_conf_path = posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf")
-    slurmdbd_conf = slurmdbd_conf_facts(slurmdbd_conf_path, release)
+    slurmdbd_conf = slurmdbd_conf_facts(posixpath.join(posixpath.dirname(slurm_conf_path), "slurmdbd.conf"), release)
+    said = decisive(slurm_conf, slurmdbd_conf)
     plugin_dir, plugins = plugins_of(conf, prefix)
     packaging, package = packaging_of(binaries, packages)
     return {
@@ -111,7 +111,7 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
         "running": [item.as_dict() for item in drift.look(names, pids["slurmrestd"])],
         "account": account,
         "exposed": exposed_keys(slurm_conf, account),
-        "slurm_user": slurm_user_facts(slurm_conf, slurmdbd_conf),
+        "slurm_user": account_facts(said["slurm_user"]) if said["readable"] else None,
         "groups": {name: gid_of(name) for name in options.get("groups") or ()},
         "paths": {path: describe(path, account) for path in options.get("paths") or ()},
     }

@@ -109,7 +109,7 @@ class Wanted:
         if service.enabled is not None and (now.get("UnitFileState") == "enabled") != service.enabled:
             outcome.changed = True
         if running:
-            # Another unit than systemd has loaded is for who brings it up: others only give the daemon its files.
+            # Others than who brings it up only give it its files.
             reload = service.state == "started" and now.get("NeedDaemonReload") == "yes"
             if service.restart and (files_change or service.state == "restarted" or reload):
                 outcome.restarted.append(service.name)

@@ -52,15 +52,15 @@ class DirectorySpec:
 class ServiceSpec:
     """One unit as it shall be.
 
-    ``state`` is ``started`` (running, restarted on change, that of the unit on disk included), ``if_running``
-    (restarted on change of the files only when it runs already), ``restarted`` (in any case when it runs already) or
-    ``stopped``. ``enabled`` None leaves the enablement alone. ``timeout`` is the patience for all probes, in seconds.
-    ``instead`` is a command by which the unit takes its new files without a restart; the previous ones always come back
-    by a restart. With ``reload`` systemd has the unit take them, and the previous ones, too, and only where it then
-    does not run is it started: others, who are served by the same daemon, notice nothing. With ``afresh`` a restart
-    stops the unit before the files change, so that what the old unit made (RuntimeDirectory=) goes with it. For
-    slurmctld and slurmdbd, see :mod:`.restart_obstacles`: ``replacing`` says that another binary than the running one
-    is what the restart is for, ``allow_state_loss`` that what only the controller's memory has may go.
+    ``state`` is ``started`` (running, restarted on change of files or unit), ``if_running`` (restarted on change of
+    files when it runs), ``restarted`` (in any case when it runs) or ``stopped``. ``enabled`` None leaves the enablement
+    alone. ``timeout`` is the patience for all probes, in seconds. ``instead`` is a command by which the unit takes its
+    new files without a restart; the previous ones always come back by a restart. With ``reload`` systemd has the unit
+    take them, and the previous ones, too, and only where it then does not run is it started: others, who are served by
+    the same daemon, notice nothing. With ``afresh`` a restart stops the unit before the files change, so that what the
+    old unit made (RuntimeDirectory=) goes with it. For slurmctld and slurmdbd, see :mod:`.restart_obstacles`:
+    ``replacing`` says that another binary than the running one is what the restart is for, ``allow_state_loss`` that
+    what only the controller's memory has may go.
     """
 
     name: str

@@ -14,7 +14,7 @@ SECONDS = 3.0
 """Patience for each page."""
 
 
-class Ask(Protocol):
+class AskPage(Protocol):
     """Sends one request."""
 
     def __call__(self, target: Target, method: str, path: str, *, timeout: float) -> Response:
@@ -32,7 +32,7 @@ class Pages:
     tells: bool
 
 
-def look(daemons: Iterable[tuple[str, str, int]], ask: Ask = request) -> list[Pages]:
+def look(daemons: Iterable[tuple[str, str, int]], ask: AskPage = request) -> list[Pages]:
     """Ask each daemon (its name, host and port) from here, without a token. Who answers no HTTP is left out."""
     found = []
     for daemon, host, port in daemons:
