@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import commands
 from benchmarks.commands import SPLIT, MeasurementError
+from benchmarks.compare import NOTHING
 from benchmarks.results import ROOT, rounds
 from slurmrest_toolkit.clusters.state import cluster_directory
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = 'SLURMREST_ROOT=$0; . "$0/scripts/lib/bootstrap.sh"; slurmrest_venv run'
 """Prints the Python of a checkout's own environment, whatever its version of this project is."""
+
+SECOND_RUN = json.dumps({"modules": 2})
+"""How many modules a second deploy.yml runs on its host: one looks, one asks slurmrestd."""
 
 _CHANGED = re.compile(r"\bchanged=(\d+)")
 
@@ -43,16 +47,16 @@ class Side:
         text = (cluster_directory(self.cluster) / "cluster.json").read_text(encoding="utf-8")
         return dict(json.loads(text)["timings"])
 
-    def play(self, name: str) -> int:
-        """Run a playbook of the checkout as an administrator does; returns how many things it changed.
+    def play(self, playbook: str, *words: str) -> int:
+        """Run a playbook of the checkout, or any by its path, as an administrator does; returns how much it changed.
 
         Raises:
             MeasurementError: it failed, with its last lines.
         """
         python = subprocess.run(["sh", "-c", ENVIRONMENT, str(self.root)], capture_output=True, text=True, check=True)
-        words = ["-i", str(cluster_directory(self.cluster) / "inventory" / "hosts.yml"), f"playbooks/{name}"]
+        inventory = str(cluster_directory(self.cluster) / "inventory" / "hosts.yml")
         done = subprocess.run(
-            [python.stdout.strip(), "-P", "-m", "ansible", "playbook", *words],
+            [python.stdout.strip(), "-P", "-m", "ansible", "playbook", "-i", inventory, playbook, *words],
             cwd=self.root,
             env={**os.environ, "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"), "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
@@ -61,7 +65,7 @@ class Side:
             check=False,
         )
         if done.returncode:
-            raise MeasurementError(f"{name} of {self.root} failed:\n{done.stdout[-2000:]}")
+            raise MeasurementError(f"{playbook} of {self.root} failed:\n{done.stdout[-2000:]}")
         return sum(map(int, _CHANGED.findall(done.stdout)))
 
 
@@ -107,13 +111,16 @@ def playbooks(engine: Engine, side: Side) -> Iterator[tuple[str, float]]:
     Raises:
         MeasurementError: one of them changed something.
     """
-    for name in ("deploy.yml", "verify.yml"):
-        what = "second deploy.yml" if name == "deploy.yml" else name
+    for what, *words in (
+        ("second deploy.yml", "playbooks/deploy.yml"),
+        ("floor of it: as many modules that do nothing", str(NOTHING), "--extra-vars", SECOND_RUN),
+        ("verify.yml", "playbooks/verify.yml"),
+    ):
         before = commands.now(commands.accounts(engine, side.cluster))
-        changed = side.play(name)
+        changed = side.play(*words)
         spent = commands.now(commands.accounts(engine, side.cluster)) - before
         if changed:
-            raise MeasurementError(f"{name} of {side.root} changed {changed} things.")
+            raise MeasurementError(f"{what} of {side.root} changed {changed} things.")
         yield what, spent.seconds
         yield f"{what}: processor time of both", spent.controller + spent.nodes
         yield f"{what}: processor time of the controller", spent.controller
