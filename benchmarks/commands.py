@@ -201,5 +201,5 @@ def prepare(engine: Engine, releases: Sequence[str], kinds: Sequence[tuple[str, 
 
 
 def script(name: str) -> str:
-    """Return a shell script of this folder."""
+    """Return a script of this folder."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import commands
+from benchmarks import commands, modules
 from benchmarks.commands import SPLIT, MeasurementError
 from benchmarks.compare import NOTHING
 from benchmarks.results import ROOT, rounds
@@ -77,11 +77,13 @@ def measure(engine: Engine, records: Mapping[str, Record], count: int, deadline:
     """
     sides = [Side(ROOT, "bench-ours"), Side(against.resolve(), "bench-theirs")]
     try:
-        for release in records:  # the images that are missing
-            for side in sides:
-                for words in ((), SPLIT):
+        for release, record in records.items():
+            for side in sides:  # the images that are missing
+                for words in (SPLIT, ()):
                     commands.down(engine, side.cluster)
                     side.up(release, *words)
+            roots = {"ours": sides[0].root, "theirs": sides[1].root}
+            record.keep("modules", modules.costs(engine, f"slurmrest-{sides[0].cluster}-node1", roots))
         for number in rounds(count, deadline):
             for release, record in records.items():
                 record.listen()

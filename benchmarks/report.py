@@ -76,6 +76,11 @@ Commit {commits}: each measured with a cluster of its own, one after the other, 
 those of each pair, so that others on the machine ({busy:.0f} % of the processors in the median) disturb both.
 """
 
+MODULES = """\
+What each module brings along to a host, with every run, and the processor time that a Python there takes to import it
+(its own start, what the module then does, and Ansible's own part are left out):
+"""
+
 RATIOS = {"second deploy.yml": 0.6, "second deploy.yml: processor time of both": 0.5}
 """The most that ours may take of what the build before the last round took."""
 
@@ -245,6 +250,20 @@ def pairs(results: Mapping[str, Any]) -> Iterator[str]:
             sides = (f"{median(side):.2f}" for side in zip(*found, strict=True))
             rows.append([name, *sides, shown, "" if limit is None else limit, len(found)])
         yield table(["median seconds", "ours", "theirs", "ratio (least to greatest)", "at most", "pairs"], rows)
+        if "modules" in record:
+            yield MODULES
+            yield table(["", "kB, ours", "theirs", "ms, ours", "theirs"], shipped(record["modules"]))
+
+
+def shipped(modules: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[list[str]]:
+    """Yield the row of each module that runs on hosts: what it ships, and what reading that takes there."""
+    for name, sides in sorted(modules.items()):
+        cells = (
+            f"{sides[side][what]:.0f}" if side in sides else ""
+            for what in ("kilobytes", "milliseconds")
+            for side in ("ours", "theirs")
+        )
+        yield [f"`{name}`", *cells]
 
 
 def phases(results: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import capacity, cli, commands, gateway, hosts, load_client, pairs, report, sizes
+from benchmarks import capacity, cli, commands, gateway, hosts, load_client, modules, pairs, report, sizes
 from benchmarks.load_client import Client, Refused
 from benchmarks.results import Results, rounds
 from slurmrest_toolkit.support.progress import Progress
@@ -403,11 +403,42 @@ def test_pairs_are_ratios_with_spread_and_what_misses_its_bar_is_bold(tmp_path: 
         record.pair("second deploy.yml", ours, theirs)
         record.pair("second deploy.yml: processor time of both", 2.0, 5.0)
     record.pair("warm up", 6.0, 5.0)
+    costs = {"kilobytes": 100.4, "milliseconds": 50.0}
+    record.keep(
+        "modules", {"a_module": {"ours": costs, "theirs": {**costs, "kilobytes": 300.0}}, "new": {"ours": costs}}
+    )
     text = report.page(results(tmp_path).data)
     assert "Commit c0ffee against efbc4b5:" in text
     assert "| second deploy.yml | 2.80 | 4.00 | **0.70 (0.50 to 0.75)** | 0.6 | 3 |" in text
     assert "| second deploy.yml: processor time of both | 2.00 | 5.00 | 0.40 (0.40 to 0.40) | 0.5 | 3 |" in text
     assert "| warm up | 6.00 | 5.00 | 1.20 |  | 1 |" in text
+    assert "| `a_module` | 100 | 300 | 50 | 50 |" in text
+    assert "| `new` | 100 |  | 50 |  |" in text
+
+
+def test_a_module_costs_what_it_brings_along_and_what_reading_that_takes(tmp_path: Path) -> None:
+    """An import of an import is counted, and what nobody imports is not."""
+    deep = "import time\nread = 1\nsum(range(3_000_000))\n"
+    for name, text in {
+        "plugins/modules/look.py": "from ..module_utils.slurmrest.host.files import read\n",
+        "plugins/module_utils/slurmrest/__init__.py": "",
+        "plugins/module_utils/slurmrest/host/__init__.py": "",
+        "plugins/module_utils/slurmrest/host/files.py": "from .deep import read\n",
+        "plugins/module_utils/slurmrest/host/deep.py": deep,
+        "plugins/module_utils/slurmrest/host/other.py": "raise SystemExit(1)\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    class Here:
+        def execute(self, _container: str, _python: str, *words: str, text: str) -> str:
+            words = (sys.executable, *words)
+            return subprocess.run(words, input=text, text=True, stdout=subprocess.PIPE, check=True).stdout
+
+    found = modules.costs(cast("Any", Here()), "node", {"ours": tmp_path})
+    assert set(found) == {"look"}
+    assert found["look"]["ours"]["kilobytes"] == (len("from .deep import read\n") + len(deep)) / 1000
+    assert found["look"]["ours"]["milliseconds"] > 1
 
 
 def test_pairs_are_of_another_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,6 +460,9 @@ def test_each_checkout_goes_first_in_turns_and_its_numbers_stay_its_own(monkeypa
         def pair(self, name: str, ours: float, theirs: float) -> None:
             self.found.append((name, ours, theirs))
 
+        def keep(self, name: str, value: object) -> None:
+            self.data[name] = value
+
     order = []
 
     def costs(_engine: object, side: pairs.Side, _release: str) -> list[tuple[str, float]]:
@@ -438,10 +472,12 @@ def test_each_checkout_goes_first_in_turns_and_its_numbers_stay_its_own(monkeypa
     monkeypatch.setattr(commands, "up", lambda *_words, **_options: 0.0)
     monkeypatch.setattr(commands, "down", lambda *_words: None)
     monkeypatch.setattr(pairs, "costs", costs)
+    monkeypatch.setattr(modules, "costs", lambda _engine, node, roots: (node, list(roots)))
     record = Recorder()
     pairs.measure(cast("Any", None), {"24.11": cast("Any", record)}, 2, 1e9, against=Path("/elsewhere"))
     assert order == ["bench-ours", "bench-theirs", "bench-theirs", "bench-ours"]
     assert record.found == [("warm up", 1.0, 2.0)] * 2
+    assert record.data["modules"] == ("slurmrest-bench-ours-node1", ["ours", "theirs"])
 
 
 def test_a_start_that_was_not_warm_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
