@@ -20,4 +20,5 @@ class ActionModule(Action):
         """Return what was done, or what would be in check mode."""
         digest = hashlib.sha256(bundle(PROGRAM)).hexdigest() if arguments.get("program") else ""
         found = self.module(LOOK, {**arguments, "digest": digest})
-        return found if found.pop("settled", True) else self.module(CHANGE, arguments)
+        fetched = found.pop("fetched", None)
+        return found if found.pop("settled", True) else self.module(CHANGE, {**arguments, "fetched": fetched})

@@ -48,17 +48,20 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
-from ..module_utils.slurmrest.jwks.comparison import ARGUMENTS, Timer, result, settings_of, settled
-from ..module_utils.slurmrest.jwks.sources import read_all
+from ..module_utils.slurmrest.jwks.comparison import ARGUMENTS, FetchedSet, Timer, result, settings_of, settled
 
 
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
     """Fetch and compare; SlurmrestError when the keys cannot be used."""
     settings = settings_of(parameters)
-    keys = read_all(settings.issuers, settings.timeout)
+    fetched = FetchedSet.now(settings)
     program = parameters["program"]
     timer = Timer(program, parameters["digest"], parameters["settings"]) if program else None
-    return {**result(keys), "settled": settled(settings, keys, timer)}
+    return {
+        **result(fetched.keys),
+        "settled": settled(settings, fetched.keys, timer),
+        "fetched": fetched.as_dict(),
+    }
 
 
 def main() -> None:

@@ -188,16 +188,21 @@ def test_a_configuration_is_judged_only_where_it_lacks_something(monkeypatch: py
 
 @pytest.mark.parametrize("timer", [True, False])
 def test_keys_of_issuers_are_placed_only_where_they_are_not(timer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who looks is told which program a timer shall run, not what is in it; who changes brings it along."""
+    """Who looks is told which program a timer shall run, not what is in it; who changes brings it along.
+
+    And who changes gets what the issuers told who looked.
+    """
     wanted: dict[str, Any] = {"path": "/jwks.json", "issuers": []}
     wanted |= {"program": "/p", "settings": "/s"} if timer else {}
     digest = hashlib.sha256(bundle("jwks.command")).hexdigest() if timer else ""
-    seen = {"changed": False, "keys": ["a"], "settled": True}
+    seen = {"changed": False, "keys": ["a"], "settled": True, "fetched": {"set": "{}"}}
     result, ran = run("slurm_jwks", {"slurm_jwks": seen}, monkeypatch, wanted)
     assert (result, ran) == ({"changed": False, "keys": ["a"]}, [("slurm_jwks", {**wanted, "digest": digest})])
     answers: Answers = {"slurm_jwks": {**seen, "settled": False}, "slurm_jwks_change": {"changed": True}}
     result, ran = run("slurm_jwks", answers, monkeypatch, wanted)
-    assert (result, ran[1:]) == ({"changed": True}, [("slurm_jwks_change", wanted)])
+    assert (result, ran[1:]) == ({"changed": True}, [("slurm_jwks_change", {**wanted, "fetched": {"set": "{}"}})])
+    failed = {"failed": True, "msg": "no answer"}
+    assert run("slurm_jwks", {"slurm_jwks": failed}, monkeypatch, wanted)[0] == failed
 
 
 KEY = {"path": "/key", "owner": "slurm", "group": "slurm", "source": "ctl1"}

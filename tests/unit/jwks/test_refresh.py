@@ -16,8 +16,8 @@ from slurmrest.auth.jwks import JwksError, PublicKey
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.host import programs
 from slurmrest.jwks import command as jwks_cli
-from slurmrest.jwks import refresh as refreshing
-from slurmrest.jwks.comparison import PROGRAM, TIMER, Timer, settled
+from slurmrest.jwks import comparison
+from slurmrest.jwks.comparison import PROGRAM, TIMER, FetchedSet, Timer, settled
 from slurmrest.jwks.refresh import SET, Refreshed, alone, place, refresh
 from slurmrest.jwks.settings import RefreshSettings
 from slurmrest.jwks.sources import read_all
@@ -341,13 +341,41 @@ def test_a_look_by_former_settings_puts_no_former_keys_back(host: Host, monkeypa
             placing.join(0.5)  # it has to wait; where it does not, it has ended by then
         return read_all(*how)
 
-    monkeypatch.setattr(refreshing, "read_all", late)
+    monkeypatch.setattr(comparison, "read_all", late)
     here = partial(refresh, run=host, state_dir=str(host.state), look=host.look)
     monkeypatch.setattr(jwks_cli, "refresh", here)
     monkeypatch.setattr(jwks_cli, "alone", partial(alone, str(host.state)))
     assert jwks_cli.main([str(host.told)]) == 0
     placing.join()
     assert host.kids() == (["3"], ["3"])
+
+
+def test_what_a_look_fetched_is_what_is_placed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run asked each issuer twice, and could write other keys than those that it had compared."""
+    keys = document(OLD, NEW)
+    issuers = [{"name": "idp", "document": json.dumps({"keys": [*keys["keys"], {"kty": "EC"}]})}]
+    fetched = FetchedSet.now(host.settings(issuers=issuers))
+    told = json.loads(json.dumps(fetched.as_dict()))
+    assert FetchedSet.from_mapping(told) == fetched
+    monkeypatch.delattr(comparison, "read_all")
+    assert host.refresh(NEW, fetched=FetchedSet.from_mapping(told), check=True).outcome.changed
+    assert host.place(NEW, fetched=FetchedSet.from_mapping(told)).keys.dropped
+    assert host.kids()[0] == ["1", "3"]
+
+
+def test_where_another_set_was_placed_since_the_issuers_are_asked_again(host: Host) -> None:
+    """A run of the timer had its answers later than the look."""
+    fetched = FetchedSet.now(host.settings(OLD))
+    host.refresh(NEW)
+    assert not host.refresh(NEW, fetched=fetched).outcome.changed
+    host.path.unlink()
+    assert FetchedSet.now(host.settings(OLD)).over == ""
+
+
+@pytest.mark.parametrize("keys", [{"keys": []}, {"keys": [{"kty": "RSA", "kid": "1", "n": "AQ", "e": "AQAB"}]}])
+def test_what_is_handed_on_is_judged_again(keys: dict[str, Any]) -> None:
+    with pytest.raises(JwksError, match="what was fetched"):
+        FetchedSet.from_mapping({"set": json.dumps(keys), "dropped": [], "over": ""})
 
 
 def test_the_look_is_content_only_where_all_is_as_it_shall_be(host: Host) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..auth.jwks import KeySet
+from ..auth.jwks import KeySet, parse
 from ..bundle import interpreter
 from ..host import programs
 from ..host.file_state import read_present
@@ -21,6 +22,7 @@ from ..host.programs import Run
 from ..transaction.comparison import Applied, Wanted
 from ..transaction.specs import DirectorySpec, FileSpec
 from .settings import RefreshSettings
+from .sources import read_all
 
 NAME = "slurm_jwks"
 """Of the transaction that writes the set."""
@@ -79,6 +81,43 @@ def noted(settings: RefreshSettings, file: str) -> FileSpec:
 def _mine() -> tuple[str, str]:
     """root, as whom this runs on a host."""
     return owner_name(os.geteuid()), group_name(os.getegid())
+
+
+@dataclass(frozen=True)
+class FetchedSet:
+    """What the issuers said once, for who looks and who then changes.
+
+    ``over`` is the SHA-256 of the set that was in place before they were asked, empty without one: where another one
+    is there by now, a run of the timer may have asked them since.
+    """
+
+    keys: KeySet
+    over: str
+
+    @classmethod
+    def now(cls, settings: RefreshSettings) -> FetchedSet:
+        """Ask them. Raises as :func:`.sources.read_all` does."""
+        over = _in_place(settings.path)
+        return cls(read_all(settings.issuers, settings.timeout), over)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> FetchedSet:
+        """What :meth:`as_dict` gave, judged like what an issuer says. Raises JwksError."""
+        keys = parse(data["set"].encode(), "what was fetched")
+        return cls(KeySet(keys.keys, tuple(data["dropped"])), data["over"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; public keys alone."""
+        return {"set": self.keys.render().decode("ascii"), "dropped": list(self.keys.dropped), "over": self.over}
+
+    def still(self, settings: RefreshSettings) -> bool:
+        """Whether nobody has placed another set since."""
+        return self.over == _in_place(settings.path)
+
+
+def _in_place(path: str) -> str:
+    now = read_present(path)
+    return hashlib.sha256(now.content).hexdigest() if now else ""
 
 
 @dataclass(frozen=True)

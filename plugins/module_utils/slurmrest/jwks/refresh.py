@@ -42,9 +42,8 @@ from ..transaction.restart_columns import COLUMNS
 from ..transaction.restart_wiring import judges
 from ..transaction.specs import ServiceSpec
 from ..transaction.transaction import Transaction
-from .comparison import TIMER, noted, wanted
+from .comparison import TIMER, FetchedSet, noted, wanted
 from .settings import RefreshSettings
-from .sources import read_all
 
 DATABASE = "slurmdbd"
 SET = "slurm_jwks-set"
@@ -113,6 +112,7 @@ def refresh(
     run: Run = programs.run,
     state_dir: str = STATE_DIR,
     look: Callable[[Mapping[str, Any]], Mapping[str, Any]] = detect,
+    fetched: FetchedSet | None = None,
 ) -> Refreshed:
     """Fetch, judge, compare, and where the keys differ: write, let the daemons load them, and wait for their answers.
 
@@ -124,6 +124,7 @@ def refresh(
         run: runs a program.
         state_dir: where lock and journal of this host are.
         look: gives the facts of this host.
+        fetched: what the issuers said a moment ago; they are asked again only where the set was replaced since.
 
     Raises:
         JwksError: an issuer does not answer, or with what is refused.
@@ -131,7 +132,9 @@ def refresh(
         SlurmrestError: a file that a daemon would load, too, was edited since it started.
         TransactionFailed: a daemon did not come up on the new set, and the former one is back.
     """
-    keys = read_all(settings.issuers, settings.timeout)
+    if fetched is None or not fetched.still(settings):
+        fetched = FetchedSet.now(settings)
+    keys = fetched.keys
     # The facts cost more than all the rest, and are needed only when something changes.
     plan = _transaction(settings, keys, (), run, state_dir)
     if not plan.unfinished() and not plan.apply(check=True).changed:
