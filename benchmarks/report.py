@@ -252,7 +252,7 @@ def pairs(results: Mapping[str, Any]) -> Iterator[str]:
         yield table(["median seconds", "ours", "theirs", "ratio (least to greatest)", "at most", "pairs"], rows)
         if "modules" in record:
             yield MODULES
-            yield table(["", "kB, ours", "theirs", "ms, ours", "theirs"], shipped(record["modules"]))
+            yield table(["", "kB, ours", "theirs", "ms, ours", "theirs"], list(shipped(record["modules"])))
 
 
 def shipped(modules: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[list[str]]:
