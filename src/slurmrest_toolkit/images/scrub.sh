@@ -25,6 +25,10 @@ case $1 in
             echo "$unit" >>"$stash/enabled"
             systemctl --quiet disable "$unit" 2>/dev/null
         done
+        # What controllers share is on a volume, which a node made of this image finds as root's: their own again at boot.
+        if mountpoint -q /var/lib/slurm/slurmctld; then
+            stat --format='d %n %#a %U %G' /var/lib/slurm/slurmctld >/etc/tmpfiles.d/slurmrest-state.conf
+        fi
         # Empty, not absent: systemd then makes a new one without taking this for the first boot ever.
         : >/etc/machine-id
         chmod 0444 /etc/machine-id

@@ -145,3 +145,12 @@ def test_images_travel_in_a_file(release: str, tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:1000])
     cut = slurmrest("cluster", "cache", "load", str(archive))
     assert (cut.returncode, "is no whole archive of images" in cut.stderr) == (2, True)
+
+
+def test_controllers_that_share_their_state_start_from_images_with_packages(release: str) -> None:
+    """Their volume is a new one each time: what was installed at its place is not in an image, nor whose it was."""
+    for _ in range(2):
+        with live_cluster("real-warm-shared", release, "--layout", "ha", "--no-cache") as live:
+            timings = described(live)["timings"]
+    assert {"cluster", "deploy"} < set(timings)
+    assert "packages" not in timings
