@@ -77,7 +77,9 @@ HEALTHY = (
         "A configless REST host: slurm.conf is only where sackd or slurmd puts what it fetches",
         "",
         "mkdir -p /run/slurm/conf; mv $CONF /run/slurm/conf/slurm.conf\n"
-        "sed -i 's# -a rest_auth/jwt# -f /run/slurm/conf/slurm.conf -a rest_auth/jwt#' $DROPIN; again slurmrestd",
+        "sed -i 's# -a rest_auth/jwt# -f /run/slurm/conf/slurm.conf -a rest_auth/jwt#' $DROPIN\n"
+        "printf '[Unit]\\nConditionPathExists=\\nConditionPathExists=/run/slurm/conf/slurm.conf\\n' >> $DROPIN\n"
+        "again slurmrestd",
         undo="rm -rf /run/slurm/conf",
         layout="split",
     ),
