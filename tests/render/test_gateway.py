@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -130,6 +132,21 @@ def test_the_log_has_neither_headers_nor_the_query() -> None:
     assert {"$slurmrest_user", "$status", "$upstream_http_x_cache", "$upstream_response_time"} <= logged
 
 
+def read_by_nginx(request: str) -> str:
+    """Method and path as in ``$request_method $uri``: decoded, without query, doubled slashes, dots."""
+    method, _, target = request.partition(" ")
+    path = re.sub("/+", "/", unquote(target.partition("?")[0]))
+    return f"{method} {posixpath.normpath(path)}{'/' if path.endswith('/') else ''}"
+
+
+def way_of(text: str, request: str) -> str:
+    """Which inner server the map names."""
+    (rules,) = re.findall(r'(?s)map "\$request_method \$uri" \$slurmrest_way \{(.*?)\n\}', text)
+    assert "default slurmrest_changes;" in rules
+    found = re.findall(r'"~(.*?)" slurmrest_([\w.-]+);', rules)
+    return next((name for rule, name in found if re.search(rule, read_by_nginx(request))), "changes")
+
+
 @pytest.mark.parametrize(
     ("path", "way"),
     [
@@ -137,6 +154,11 @@ def test_the_log_has_neither_headers_nor_the_query() -> None:
         ("GET /slurm/v0.0.42/jobs/?update_time=1", "lists"),
         ("GET /slurm/v0.0.42/jobs/state", "lists"),
         ("GET /slurmdb/v0.0.42/jobs?users=alice", "lists"),
+        ("GET //slurm/v0.0.42/jobs", "lists"),
+        ("GET /slurm//v0.0.42/%6Aobs?update_time=1", "lists"),
+        ("GET /slurm/v0.0.42/jobs//", "lists"),
+        ("GET /slurm/./v0.0.42/nodes", "lists"),
+        ("GET /slurmdb/v0.0.42/us%65rs", "lists"),
         ("GET /slurm/v0.0.42/job/7", "answers"),
         ("GET /slurm/v0.0.42/node/a%2Fb", "answers"),
         ("GET /openapi/v3", "answers"),
@@ -146,10 +168,14 @@ def test_the_log_has_neither_headers_nor_the_query() -> None:
     ],
 )
 def test_which_way_a_request_takes(path: str, way: str) -> None:
-    (text,) = re.findall(r'(?s)map "\$request_method \$request_uri" \$slurmrest_way \{(.*?)\n\}', site())
-    rules = re.findall(r'"~(.*?)" slurmrest_(\w+);', text)
-    assert next((name for rule, name in rules if re.search(rule, path)), "changes") == way
-    assert "default slurmrest_changes;" in text
+    """However it is spelt: slurmrestd reads all of these as the same."""
+    assert way_of(site(), path) == way
+
+
+def test_the_server_that_chooses_the_way_reads_two_slashes_as_one() -> None:
+    """Whatever the site says of its own servers in http."""
+    (inner,) = (server for server in blocks(site(), "server") if "$slurmrest_way" in server)
+    assert re.search(r"(?m)^    merge_slashes on;$", inner)
 
 
 CLUSTERS = {
@@ -163,6 +189,7 @@ CLUSTERS = {
         ("GET /cluster/alpha/slurm/v0.0.42/jobs", "lists.alpha"),
         ("GET /cluster/alpha-2/slurm/v0.0.42/jobs?update_time=1", "lists.alpha-2"),
         ("GET /cluster/alpha/slurmdb/v0.0.42/users", "lists.alpha"),
+        ("GET /cluster/alpha/slurm/v0.0.42/n%6Fdes", "lists.alpha"),
         ("GET /cluster/alpha/slurm/v0.0.42/node/a%2Fb", "answers.alpha"),
         ("POST /cluster/alpha/slurm/v0.0.42/job/submit", "changes.alpha"),
         ("DELETE /cluster/alpha-2/slurm/v0.0.42/job/7", "changes.alpha-2"),
@@ -173,9 +200,7 @@ CLUSTERS = {
 )
 def test_which_cluster_a_request_is_for(path: str, way: str) -> None:
     text = site(**CLUSTERS)
-    (rules,) = re.findall(r'(?s)map "\$request_method \$request_uri" \$slurmrest_way \{(.*?)\n\}', text)
-    found = re.findall(r'"~(.*?)" slurmrest_([\w.-]+);', rules)
-    assert next((name for rule, name in found if re.search(rule, path)), "changes") == way
+    assert way_of(text, path) == way
     (place,) = re.findall(r"(?m)^    location ~ (\S+) \{$", text)
     assert re.search(place, path.split()[1].partition("?")[0])
     (rest,) = re.findall(r'(?s)map \$request_uri \$slurmrest_rest \{.*?"~(.*?)" \$slurmrest_path;', text)
