@@ -371,6 +371,7 @@ ASKED = [
     "Authorization",
     "Cookie",
     "Origin",
+    "Sec-Fetch-Site",
     "X-CSRF-Token",
     "X-Client",
     "X-Method",

@@ -272,6 +272,18 @@ def test_a_certificate_that_nginx_verified() -> None:
 
 
 @pytest.mark.parametrize(
+    ("site", "status"), [("", 204), ("none", 204), ("same-origin", 204), ("same-site", 403), ("cross-site", 403)]
+)
+def test_a_link_of_another_site_changes_nothing(site: str, status: int) -> None:
+    """Browsers send certificates with it and no Origin: one GET of slurmrestd's is asked for as a change."""
+    lab = Lab("mtls")
+    own = {"X_Client_Verify": "SUCCESS", "X_Client_Subject": SUBJECT, "Sec_Fetch_Site": site}
+    assert lab.check("POST", **own).status == status
+    assert whose(lab.check("POST", **own, Origin=PORTAL)) == "alice", "a page that is listed"
+    assert whose(lab.check("GET", **own)) == "alice", "nothing changes"
+
+
+@pytest.mark.parametrize(
     ("host", "status"),
     [
         ("slurm.example.org", 204),

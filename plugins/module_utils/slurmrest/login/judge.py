@@ -27,6 +27,9 @@ STATE_COOKIE = "__Host-slurmrest-login"
 STATE_SECONDS = 600
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = ("GET", "HEAD", "OPTIONS")
+OTHER_SITES = ("cross-site", "same-site")
+"""What browsers say of a request that a page of another origin made."""
+
 VERIFIED = "SUCCESS"
 REFUSED = "The login is refused."
 _JSON = "application/json"
@@ -257,12 +260,15 @@ class Identity:
         return Found(session.user, "", session, secret, by_browser)
 
     def _same_origin(self, asked: Asked) -> None:
-        """Refuse a page of an origin that is neither the gateway's own nor listed; programs send none."""
+        """Refuse a page of an origin that is neither the gateway's own nor listed; programs send none.
+
+        Nor do browsers with a link or a picture: they say whether it stands on another site (Fetch Metadata).
+        """
         origin, host = asked.header("Origin").lower(), asked.header("X-Own-Host").lower()
         own = {*self.settings.origins, self.settings.provider.get("url", "").lower()}
         if self._is_own(_PORT.sub("", host)):
             own.add(f"https://{host}")
-        if origin and origin not in own:
+        if origin not in own if origin else asked.header("Sec-Fetch-Site") in OTHER_SITES:
             raise NotAllowed(403, "Pages of this origin may not use the gateway.")
 
     def _is_own(self, name: str) -> bool:
