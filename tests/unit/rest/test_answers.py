@@ -76,6 +76,10 @@ def test_errors_that_are_none_or_no_list() -> None:
         ({"meta": {"slurm": {"release": "new"}}}, None),
         ({"meta": {"slurm": {"release": ["24.11.5"]}}}, None),
         ({"meta": []}, None),
+        ({"meta": {"slurm": {"release": "24.11.5-1~deb13+u1"}}}, "24.11.5-1~deb13+u1"),
+        ({"meta": {"slurm": {"release": "24.11.5\x1b]0;x\x07"}}}, None),
+        ({"meta": {"slurm": {"release": "24.11.5|time=1"}}}, None),
+        ({"meta": {"slurm": {"release": "24.11." + "5" * 5000}}}, None),
     ],
 )
 def test_version(payload: Any, version: str | None) -> None:
@@ -91,6 +95,7 @@ def test_served_versions_are_sorted_by_number() -> None:
         "/slurmdb/v0.0.40/diag",
     ]
     others = ["/openapi/v3", "/util/v0.0.44/hostlist", "/slurmx/v0.0.1/x", "/slurm/{data_parser}/x", "slurm/v0.0.1x/y"]
+    others.append(f"/slurm/v0.0.{'1' * 5000}/x")  # more digits than Python makes a number of
     served = answers.served_versions({"paths": dict.fromkeys(paths + others)})
     assert served == answers.Served(("v0.0.9", "v0.0.40", "v0.0.100"), ("v0.0.40",))
 
@@ -109,6 +114,15 @@ def test_served_versions_are_sorted_by_number() -> None:
 def test_ping(api: str, up: dict[str, Any], down: dict[str, Any]) -> None:
     payload = {"pings": [{"hostname": "a", **up}, {"hostname": "b", **down}, 7]}
     assert controllers(payload, api_version(api)) == (("a", True), ("b", False))
+
+
+def test_a_number_is_one_that_slurm_could_have() -> None:
+    nested: Any = 1
+    for _level in range(5000):
+        nested = {"number": nested}
+    assert answers.number(nested) is None
+    assert answers.number({"set": True, "number": 7}) == answers.number(7) == 7
+    assert answers.number({"set": False, "number": 7}) is answers.number(10**400) is answers.number(True) is None
 
 
 def test_nodes() -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slurmrest.auth.bearer import Token
@@ -125,9 +126,9 @@ def test_a_body_that_is_no_json(body: bytes) -> None:
         Response(200, {}, body, 0.0).json()
 
 
-def failing(target: Target, **how: float) -> ClientError:
+def failing(target: Target, **how: Any) -> ClientError:
     with pytest.raises(ClientError) as raised:
-        request(target, "GET", "/", **{"timeout": 2.0, **how})  # type: ignore[arg-type]
+        request(target, "GET", "/", **{"timeout": 2.0, **how})
     assert (raised.value.cause, raised.value.remedy) == FAILURES[raised.value.kind]
     assert raised.value.__cause__ is None
     return raised.value
@@ -275,6 +276,15 @@ def test_an_answer_of_exactly_the_bound_is_taken_and_one_more_refused() -> None:
                 assert len(request(target, "GET", "/", max_body=100).body) == size
             else:
                 assert failing(target, max_body=100).kind == "too-large"
+
+
+def test_the_bound_counts_where_pieces_are_handed_on_too() -> None:
+    taken: list[bytes] = []
+    with raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x" * 65536, repeat=True) as target:
+        begin = time.monotonic()
+        assert failing(target, max_body=100, timeout=20.0, sink=taken.append).kind == "too-large"
+        assert time.monotonic() - begin < 10
+    assert sum(map(len, taken)) < 1 << 20
 
 
 def test_no_content() -> None:

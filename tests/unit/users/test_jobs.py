@@ -337,7 +337,7 @@ def test_show_of_an_unknown_job_shows_the_others(daemon: FakeSlurmrestd, capsys:
 @pytest.mark.usefixtures("target")
 def test_list_is_of_oneself(daemon: FakeSlurmrestd, capsys: pytest.CaptureFixture[str]) -> None:
     listed = [
-        {"job_id": 1, "user_name": "alice", "job_state": ["RUNNING"], "name": "evil\033[2J"},
+        {"job_id": 1, "user_name": "alice", "job_state": ["RUNNING"], "name": "evil\033[2J\x9b2J"},
         {"job_id": 2, "user_name": "bob", "job_state": "RUNNING", "name": "bobs"},
     ]
     daemon.instead["jobs"] = (200, {"jobs": listed, "errors": []})
@@ -347,7 +347,9 @@ def test_list_is_of_oneself(daemon: FakeSlurmrestd, capsys: pytest.CaptureFixtur
     assert "bobs" not in shown
     assert "\033" not in shown
     assert cli.main(["job", "list", "--all", "--json"]) == cli.OK
-    assert [job["job_id"] for job in json.loads(capsys.readouterr().out)] == [1, 2]
+    shown = capsys.readouterr().out
+    assert "\x9b" not in shown, "begins a command of the terminal as well"
+    assert [job["job_id"] for job in json.loads(shown)] == [1, 2]
 
 
 @pytest.mark.usefixtures("target")

@@ -101,6 +101,8 @@ class LoginGateway(FakeGateway):
         known = headers.get("authorization") == f"Bearer {self.session}" or "certified" in self.faults
         if path == SESSION_PATH:
             user = "bob" if "other" in self.faults else "alice"
+            if "page" in self.faults:
+                return 200, "<html>welcome</html>", {}
             return (200, {"user": user}, {}) if known else (401, {}, {})
         if "names" in self.faults and "x-slurm-user-name" in headers:
             known = True
@@ -253,6 +255,11 @@ def test_a_certificate_goes_with_every_request(certificate: Path, tmp_path: Path
     assert found["gateway-credentials"].detail == "alice, by the client certificate"
     assert [found[name].ok for name in ("no-token", "bad-token", "other-user")] == [None] * 3
     assert report.ok, report.checks
+
+
+def test_a_page_in_place_of_the_session_is_a_failed_check(certificate: Path, tmp_path: Path) -> None:
+    report = logged_in(certificate, tmp_path, "page")
+    assert outcomes(report)["gateway-credentials"] is False
 
 
 def test_a_name_of_slurm_s_is_no_login(certificate: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,10 @@ from slurmrest.verify import capacity as checks_capacity
 from slurmrest.verify import jobs as checks_jobs
 from slurmrest.verify import run as verify
 from slurmrest.verify.checks import LISTENERS
+from slurmrest.verify.formats import render_junit, render_nagios
+from slurmrest.verify.html import render_html
 from slurmrest.verify.run import CHECKS, JobOptions, Options, Report, Result, with_process
+from slurmrest.verify.table import render_json, render_table
 
 from tests.unit.fake_slurmrestd import KEY, STYLES, FakeSlurmrestd, serving, token
 from tests.unit.rest.test_answers import slurmish
@@ -395,6 +399,27 @@ def test_one_controller_of_several_is_enough_and_the_report_names_it(
     assert report.warnings == (warning,)
     down = ", ".join(name for name, up in controllers.items() if not up)
     assert check(report, "ping").detail.endswith(f"which is enough, and not on {down}")
+
+
+@every_release
+def test_what_a_daemon_says_commands_no_terminal_and_repeats_no_token(release: str) -> None:
+    """Names of controllers and the version are its words, and in no answer of a check alone."""
+    secret = ROOT.token.reveal()
+    names = {f"ctl1\x1b]0;x\x07\n{secret}": False, "ctl2\x9b2J": True}
+    style = STYLES[release]
+    strange = {"meta": {"slurm": {"release": "24.11.5\x1b[31m"}}, "errors": [], "statistics": {"a": 1}}
+    daemon = FakeSlurmrestd(style, controllers=names, instead={"diag": (200, strange)})
+    report = run(daemon)
+    assert len(report.warnings) == 1
+    shown = (
+        render_table(report),
+        render_json(report),
+        render_nagios(report),
+        render_junit(report),
+        render_html(report),
+    )
+    assert not [text for text in shown if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text) or secret in text]
+    assert ET.fromstring(render_junit(report)).tag == "testsuites"
 
 
 @every_release

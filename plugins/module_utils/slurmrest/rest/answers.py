@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_PATH = re.compile(r"/*(slurm|slurmdb)/(v\d+\.\d+\.\d+)(?:/|\Z)")
+_PATH = re.compile(r"/*(slurm|slurmdb)/(v[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?:/|\Z)")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> int | None:
-    """An integer, plain or as Slurm's ``{"set", "infinite", "number"}``; None when there is none."""
+    """An integer of 64 bits, plain or as Slurm's ``{"set", "infinite", "number"}``; None when there is none."""
     if isinstance(value, dict):
-        return number(value.get("number")) if value.get("set") is not False else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = value.get("number") if value.get("set") is not False else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 64 else None
 
 
 def errors_of(payload: Any) -> list[ApiError]:

@@ -240,7 +240,7 @@ def request(
                     method, path, body, {"Accept": "application/json", "Connection": "close", **(headers or {})}
                 )
                 with contextlib.closing(connection.getresponse()) as answer:
-                    data = read_answer(answer, max_body, sink if answer.status == 200 else None)
+                    data, size = read_answer(answer, max_body, sink if answer.status == 200 else None)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if cut.is_set():
                     raise TimeoutError(0, "cut off") from error
@@ -251,7 +251,7 @@ def request(
         raise client_error(error, target, timeout) from None
     finally:
         connection.close()
-    if len(data) > max_body:
+    if size > max_body:
         raise ClientError("too-large", f"{target} answered with more than {max_body} bytes")
     names = {name.lower(): value for name, value in answer.getheaders()}
     return Response(answer.status, names, data, time.monotonic() - begin, tls)
@@ -326,20 +326,26 @@ def cut_off(sock: socket.socket, seconds: float) -> Any:
         timer.join()  # the caller closes the socket next, and its number will be another one's
 
 
-def read_answer(answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], None] | None = None) -> bytes:
-    """The body, or a little more than `bound` bytes of it. In pieces: Python 3.9 clears as many as are asked for."""
-    data = bytearray()
-    while len(data) <= bound:
+def read_answer(
+    answer: http.client.HTTPResponse, bound: int, sink: Callable[[bytes], None] | None = None
+) -> tuple[bytes, int]:
+    """The body, or a little more than `bound` bytes of it, and how many that were; nothing is kept with `sink`.
+
+    In pieces: Python 3.9 clears as many as are asked for.
+    """
+    data, size = bytearray(), 0
+    while size <= bound:
         piece = answer.read(_PIECE)
         if not piece:
             if answer.length:  # bytes announced that never came
                 raise http.client.IncompleteRead(bytes(data))
             break
+        size += len(piece)
         if sink is None:
             data += piece
         else:
             sink(piece)
-    return bytes(data)
+    return bytes(data), size
 
 
 def client_error(error: Exception, target: Target, timeout: float) -> ClientError:

@@ -10,7 +10,8 @@ from .answers import mapping, objects, text
 if TYPE_CHECKING:
     from ..slurm.api_versions import ApiVersion
 
-_RELEASE = re.compile(r"\d{2}\.\d{2}\.\d+\S*\Z")
+# Without what would command the terminal or end the line of a report: whatever answers can say anything here.
+_RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{1,3}[A-Za-z0-9.+~_-]{0,40}\Z")
 
 
 def slurm_version(payload: Any) -> str | None:

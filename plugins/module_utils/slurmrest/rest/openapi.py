@@ -36,7 +36,7 @@ _FLAGS = ("required", "deprecated", "nullable", "readOnly", "writeOnly", "unique
 _WORDS = {"true": True, "false": False}
 _SCHEMAS = "#/components/schemas/"
 _VERSIONED = re.compile(r"\A(db)?v\d+\.\d+\.\d+_")
-_FAMILY = re.compile(r"/(slurm|slurmdb)/(v\d+\.\d+\.\d+)(?:/|\Z)")
+_FAMILY = re.compile(r"/(slurm|slurmdb)/(v[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?:/|\Z)")
 
 
 @dataclass(frozen=True)

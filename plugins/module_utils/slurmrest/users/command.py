@@ -559,7 +559,7 @@ def _span(seconds: float) -> str:
 
 
 def _json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2))
 
 
 def _say(words: str, code: int = OK) -> int:

@@ -70,7 +70,7 @@ def written(access: Access, *, repair: bool, short_names: bool, output: str | No
         document, repairs = openapi.repaired(document)
     if short_names:
         document = openapi.short_names(document)
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=2) + "\n"
     if output is None:
         sys.stdout.write(text)
     else:

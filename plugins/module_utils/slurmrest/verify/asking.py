@@ -49,7 +49,7 @@ def ask(
         time.monotonic() - begin,
         session.requests,
         session.latency,
-        (*_warnings(targets, session.context), *session.warnings),
+        (*_warnings(targets, session.context), *map(session.clean, session.warnings)),
     )
 
 

@@ -10,7 +10,7 @@ from ..auth.bearer import TOKEN_HEADER, USER_HEADER
 from ..auth.claims import with_forged_signature
 from ..rest.causes import Cause
 from ..rest.client import ClientError, Credentials, Response, Target, request
-from ..rest.session import TOKEN, Failed, Outcome, Session
+from ..rest.session import TOKEN, Failed, Outcome, Session, payload_of
 from ..slurmrestd.address import DEFAULT_PORT
 from .check import Check
 
@@ -102,7 +102,7 @@ def _login(session: Session) -> Outcome:
     leak = _fault("leak", "an answer was given to somebody who has no right to it")
     _expect(_ask(session, path, headers=own), (200,), "the login", _OTHER)
     shown = _ask(session, SESSION_PATH, headers=own)
-    if shown.status != 200 or shown.json().get("user") != user:
+    if shown.status != 200 or (payload_of(shown) or {}).get("user") != user:
         raise Failed(f"{SESSION_PATH} does not name {user}", _OTHER)
     if session.credentials.kind == "certificate":
         return Outcome(True, f"{user}, by the client certificate")

@@ -28,9 +28,9 @@ class Result:
     minor: bool = False
 
     def __post_init__(self) -> None:
-        # Both quote what the daemon answered, and anything may be in that.
-        object.__setattr__(self, "detail", redacted(self.detail))
-        object.__setattr__(self, "cause", redacted(self.cause))
+        # They quote what the daemon answered, and anything may be in that.
+        for name in ("detail", "cause", "remedy"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
 
     @property
     def method(self) -> str:
@@ -61,6 +61,10 @@ class Report:
     latency: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
     limitations: tuple[str, ...] = LIMITATIONS
+
+    def __post_init__(self) -> None:
+        for name in ("warnings", "limitations"):
+            object.__setattr__(self, name, tuple(map(redacted, getattr(self, name))))
 
     @property
     def ok(self) -> bool:

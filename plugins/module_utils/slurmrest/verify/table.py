@@ -33,7 +33,7 @@ _COLOURS = {True: "32", False: "1;31", None: "33"}
 
 def render_json(report: Report) -> str:
     """The report as one JSON object, with a line break at its end."""
-    return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(as_dict(report), indent=2) + "\n"
 
 
 def render_table(report: Report, *, colour: bool = False) -> str:
