@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+import tracemalloc
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -84,6 +85,17 @@ def test_what_cache_save_writes_is_loaded(
     engine = Loader()
     assert carry.load(engine.engine, file) == [OURS]
     assert engine.calls == [("load", f"--input={file}")]
+
+
+def test_what_is_behind_an_archive_is_not_held_in_memory(file: Path) -> None:
+    data = packed(("manifest.json", manifest(OURS)))
+    file.write_bytes(gzip.compress(data) + gzip.compress(bytes(64 << 20), 1))
+    tracemalloc.start()
+    try:
+        assert archive.names_in(file) == [OURS]
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_waits_where_an_archive_is_written_is_not_written_to(

@@ -125,6 +125,7 @@ def uncompressed(source: Path) -> Iterator[IO[bytes]]:
         ) as process:
             assert process.stdout is not None
             yield process.stdout
-            process.stdout.read()  # what is behind the end of the archive
+            while process.stdout.read(2**20):  # what is behind the end of the archive, however much that is
+                pass
         if process.returncode:
             raise EOFError(f"{program} ends with {process.returncode}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
+import time
 import warnings
-from base64 import urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode
 
 import jwt as pyjwt
 import pytest
@@ -83,10 +84,43 @@ def weak() -> str:
         return pem(rsa.generate_private_key(65537, 1024))
 
 
+def der(tag: int, content: bytes) -> bytes:
+    size = len(content).to_bytes(4, "big")
+    return bytes([tag, 0x84]) + size + content
+
+
+def of_numbers(*numbers: int) -> str:
+    """A file of PKCS #1 with these: version, n, e, d, p, q."""
+    members = b"".join(der(2, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in numbers)
+    text = b64encode(der(0x30, members)).decode()
+    return f"-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n"
+
+
+PARTS = THEIRS.private_numbers()
+N, D = PARTS.public_numbers.n, PARTS.d
+
+
+def test_numbers_make_a_key() -> None:
+    assert PrivateKey.load(of_numbers(0, N, 65537, D, PARTS.p, PARTS.q), "gateway") is not None
+
+
+@pytest.mark.parametrize("size", [1 << 20, 8 << 20])
+def test_numbers_of_megabytes_keep_nobody_reckoning(size: int) -> None:
+    """The file is the identity service's, whose account is not root."""
+    huge = 1 << 8 * size
+    begin = time.process_time()
+    with pytest.raises(KeyFormatError):
+        PrivateKey.load(of_numbers(0, N, 65537, D, huge + 1, huge + 3), "gateway")
+    assert time.process_time() - begin < 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        of_numbers(0, N, 65537, D, 1, N),
+        of_numbers(0, N, 65537, D, N, 1),
+        of_numbers(0, N, 65537, D, 0, N),
         "-----BEGIN PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
         "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n",

@@ -28,6 +28,9 @@ _RSA = bytes.fromhex("06092a864886f70d010101")
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 _WORDS = ("-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----")
 _KID_DIGITS = 16
+_LONGEST = 64 << 10
+"""Characters of a file; the largest key that is taken has some 6,500. Its owner, who is not root, could have root
+reckon with numbers of many megabytes."""
 
 
 class KeyFormatError(SlurmrestError):
@@ -60,6 +63,7 @@ class PrivateKey:
             raise KeyFormatError("this is no RSA key in PEM, as openssl genrsa writes it") from None
         if (
             not MINIMUM_BITS <= n.bit_length() <= MAXIMUM_BITS
+            or min(p, q) < 2
             or p * q != n
             or any(d * e % (prime - 1) != 1 for prime in (p, q))
         ):
@@ -113,6 +117,8 @@ def _encoded(message: bytes, length: int) -> bytes:
 
 def _numbers(pem: str) -> tuple[int, int, int, int, int]:
     """n, e, d, p and q of a PEM file. ValueError for what is none."""
+    if len(pem) > _LONGEST:
+        raise ValueError("too long")
     lines = [line.strip() for line in pem.splitlines()]
     first = next((line for line in lines if line in _WORDS), "")
     begin, end = lines.index(first), lines.index(first.replace("BEGIN", "END"))

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from ..auth import jwks, rs256
 from ..auth.bearer import Token, TokenError
+from ..auth.claims import number
 from ..auth.jwt import inspect, signed_parts
 from ..errors import InputError, SlurmrestError
 from ..host.https import is_https
@@ -179,7 +180,7 @@ class CodeFlow:
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         own, now = self._client.client_id, self._clock()
-        expires, issued = _time(claims, "exp"), _time(claims, "iat")
+        expires, issued = number(claims.get("exp")), number(claims.get("iat"))
         if claims.get("iss") != self._client.issuer:
             return "it is of another issuer (iss)"
         if own not in audiences or ((len(audiences) > 1 or "azp" in claims) and claims.get("azp") != own):
@@ -248,8 +249,3 @@ class CodeFlow:
             why = found.get("error") if isinstance(found, dict) else None
             raise LoginError(f"{url} answers {answer.status}" + (f", {why!a:.80}" if why else ""))
         return found
-
-
-def _time(claims: Mapping[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
