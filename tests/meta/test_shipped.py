@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: dict[str, float] = {
-    "gateway_gather": 131.3,
-    "gateway_key": 132.4,
-    "gateway_logins": 273.0,
-    "host_change": 256,
+    "gateway_gather": 131.7,
+    "gateway_key": 132.8,
+    "gateway_logins": 273.5,
+    "host_change": 256.1,
     "host_former": 177.3,
     "host_origin": 68,
     "host_transaction": 62.5,
@@ -29,22 +29,22 @@ MOST: dict[str, float] = {
     "service_token": 165.1,
     "shared_key": 77.2,
     "shared_key_change": 193.4,
-    "slurm_ask": 73.5,
+    "slurm_ask": 73.7,
     "slurm_conf_merge": 76.1,
     "slurm_conf_merge_change": 230.9,
     "slurm_facts": 135.8,
     "slurm_gather": 190.2,
     "slurm_gather_whole": 227.8,
-    "slurm_jwks": 110.1,
+    "slurm_jwks": 110.3,
     "slurm_jwks_change": 388.5,
     "slurm_packages": 95.5,
     "slurm_token": 38.7,
     "slurm_upgrade": 214.8,
     "slurmrest_gateway": 134.1,
-    "slurmrestd_job": 140.2,
-    "slurmrestd_verify": 151.4,
-    "slurmrestd_verify_unseen": 266.3,
-    "token_watch": 97.4,
+    "slurmrestd_job": 140.7,
+    "slurmrestd_verify": 151.9,
+    "slurmrestd_verify_unseen": 266.8,
+    "token_watch": 97.6,
 }
 """Kilobytes (1000 bytes) by module."""
 
