@@ -81,6 +81,7 @@ STATES = (
         "scontrol create nodename=cloud1 State=CLOUD CPUs=1 RealMemory=10",
         "node cloud1 was created",
         "scontrol delete nodename=cloud1",
+        NEWER,  # 22.05 restores it without an address, too
     ),
     State(
         "a plugin is not there",

@@ -198,6 +198,19 @@ def test_jobs_and_memory(host: Host) -> None:
     assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
 
 
+def test_nodes_that_nobody_knows_an_address_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node of the cloud that was made with scontrol is dropped where its address cannot be resolved."""
+    node = "NodeName={0} NodeAddr={0} State=IDLE+{1}+POWERED_DOWN\n"
+    host.said["node"] = NODE + "\n" + node.format("127.0.0.7", "CLOUD+DYNAMIC_NORM")
+    assert reasons(host) == []
+    host.said["node"] += node.format("cloud1.invalid", "DYNAMIC_NORM")
+    assert reasons(host) == []
+    host.said["node"] += node.format("cloud2.invalid", "CLOUD+DYNAMIC_NORM")
+    assert "node cloud2.invalid was created." in reasons(host)[0]
+    monkeypatch.setattr(restart_evidence, "_RESOLVING_SECONDS", 0.0)
+    assert "node 127.0.0.7 was created; node cloud2.invalid was created." in reasons(host)[0]
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [

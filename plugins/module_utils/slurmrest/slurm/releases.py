@@ -152,6 +152,7 @@ class Release:
     # --- the other daemons ------------------------------------------------------------------------------------------
     cluster_id_checked: bool  # slurmctld ends when the database has another id than its clustername file
     registers_own_cluster_id: bool  # a cluster that the database does not know is registered under the file's id
+    nodes_need_address: bool  # a restart drops a node made with scontrol whose address cannot be resolved
     part_state_kept: bool  # ReconfigFlags=KeepPartInfo and KeepPartState count for a restart, too
     removed_plugins: tuple[str, ...]  # values that scontrol still takes and slurmctld ends with
     include_beside_includer: bool  # a relative Include is looked for beside its file; otherwise beside slurm.conf
@@ -280,6 +281,7 @@ _20_11 = Release(
     unit_environment_files=("/etc/sysconfig/slurmrestd",),
     cluster_id_checked=False,
     registers_own_cluster_id=False,
+    nodes_need_address=False,
     part_state_kept=False,
     removed_plugins=(),
     include_beside_includer=True,
@@ -367,6 +369,7 @@ _23_02 = _next(
     unknown_job_status=since(500, {"23.02.4": 404}),
     include_beside_includer=False,
     removed_plugins=("slurmctld/nonstop",),
+    nodes_need_address=True,
 )
 
 _23_11 = _next(

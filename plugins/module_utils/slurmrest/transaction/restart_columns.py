@@ -21,6 +21,7 @@ class RestartColumns:
     include_beside_includer: bool
     cluster_id_checked: bool
     registers_own_cluster_id: bool
+    nodes_need_address: bool
     part_state_kept: bool
     removed_plugins: tuple[str, ...]
 

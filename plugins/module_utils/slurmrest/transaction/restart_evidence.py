@@ -14,7 +14,9 @@ import os
 import posixpath
 import pwd
 import re
-from collections.abc import Mapping, Sequence
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, SlurmrestError
@@ -44,6 +46,7 @@ CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^[ \t]*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth|select)_\w+)\.so")
 _LUA = "job_submit.lua"
+_RESOLVING_SECONDS = 10.0
 _NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
 _LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
@@ -317,6 +320,7 @@ def _memory(ask: _Ask) -> dict[str, Any]:
         done = ask("scontrol", "--all", "--oneliner", "show", kind)
         shown = records(done.stdout) if done.returncode == 0 else ()
         found[name] = [record for record in shown if key in record] or None
+    found["unaddressed"] = list(_unaddressed(found["nodes"] or ()))
     done = ask("squeue", "--all", "--noheader", "--states=PD", "--format=%i|%u|%n")
     rows = (line.split("|") for line in done.stdout.splitlines()) if done.returncode == 0 else ()
     found["jobs"] = [
@@ -325,6 +329,19 @@ def _memory(ask: _Ask) -> dict[str, Any]:
         if len(row) == 3 and row[2] not in ("", "(null)")
     ]
     return found
+
+
+def _unaddressed(nodes: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Those of the cloud, made with scontrol, whose address cannot be resolved here; in time."""
+    until = time.monotonic() + _RESOLVING_SECONDS
+    for node in nodes:
+        if {"DYNAMIC_NORM", "CLOUD"} <= set(node.get("State", "").split("+")):
+            try:
+                known = time.monotonic() < until and socket.getaddrinfo(node.get("NodeAddr") or node["NodeName"], None)
+            except (OSError, UnicodeError):
+                known = False
+            if not known:
+                yield node["NodeName"]
 
 
 def _database_error(ask: _Ask) -> str:

@@ -99,6 +99,7 @@ class Evidence:
     # What only slurmctld's memory has. Records as scontrol shows them.
     nodes: Sequence[Mapping[str, str]] | None = None
     partitions: Sequence[Mapping[str, str]] | None = None
+    unaddressed: Sequence[str] = ()  # names of nodes made with scontrol whose address is not known
     jobs: Sequence[Mapping[str, str]] = ()  # pending ones that ask for nodes: id, user, nodes
     unasked: Sequence[str] = ()  # programs that would have told, and are not there
 
@@ -428,14 +429,13 @@ def _partition_changes(seen: Evidence) -> Iterator[str]:
 def _node_changes(seen: Evidence) -> Iterator[str]:
     if seen.nodes is None or seen.loaded is None:
         return
-    said = conf_nodes(seen.loaded)
+    said, row = conf_nodes(seen.loaded), seen.release
     powered = bool(seen.loaded.get("SuspendProgram"))
     plugins = seen.loaded.get("NodeFeaturesPlugins") or seen.loaded.get("NodeFeaturesPlugin")
     for node in seen.nodes:
         fields = said.get(node["NodeName"])
         if fields is None:
-            # slurmctld restores a node made with scontrol, but for one of the cloud where nothing saves power.
-            if {"DYNAMIC_NORM", "CLOUD"} <= set(node.get("State", "").split("+")) and not powered:
+            if node["NodeName"] in seen.unaddressed and not powered and (not row or row.nodes_need_address):
                 yield f"node {node['NodeName']} was created"
             continue
         for key, (conf_key, normal, default) in _NODE.items():
