@@ -82,6 +82,7 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     one = Host(tmp_path)
     monkeypatch.setattr(restart_evidence, "CONF", str(one.conf))
+    monkeypatch.setattr(restart_evidence, "_REGISTERING_SECONDS", 0.0)
     monkeypatch.delenv("SLURM_CONF", raising=False)
     return one
 
@@ -196,6 +197,14 @@ def test_jobs_and_memory(host: Host) -> None:
     assert "job 7 of alice (asks for gone1)" in jobs
     assert "partition main has MaxTime=01:00:00" in memory
     assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
+
+
+def test_a_slurmctld_that_has_just_started_may_register_itself(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes itself out of the database when it stops: for a moment all looks as if that had been made anew."""
+    monkeypatch.setattr(restart_evidence, "_REGISTERING_SECONDS", 15.0)
+    monkeypatch.setattr("time.sleep", lambda _seconds: host.said.update(cluster="one|10.0.0.1|0\n"))
+    host.said["cluster"] = "one||0\n"
+    assert reasons(host) == []
 
 
 def test_nodes_that_nobody_knows_an_address_of(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ _MISSING = re.compile(r"^[ \t]*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth|select)_\w+)\.so")
 _LUA = "job_submit.lua"
 _RESOLVING_SECONDS = 10.0
+_REGISTERING_SECONDS = 15.0
 _NAME_BYTES = 512  # of the file that has the name of a cluster
 # ESLURM_DB_CONNECTION and its like in src/common/slurm_errno.c; not: no slurmdbd that answers.
 _LOGIN = re.compile(r"(?im)^.*(?:unable to connect to database|database connection|mysql|access denied).*$")
@@ -288,7 +289,8 @@ def _controller(ask: _Ask, seen: Mapping[str, Any]) -> dict[str, Any]:
     found["clustername"] = _cluster_name(posixpath.join(state, "clustername"))
     accounting = (conf.get("AccountingStorageType") if conf else None) or shown.get("accountingstoragetype", "")
     if accounting.lower().endswith("slurmdbd"):
-        found["clusters"] = _clusters(ask, bool(release and release.cluster_id_checked))
+        name = (conf.get("ClusterName") if conf else None) or shown.get("clustername", "")
+        found["clusters"] = _registered(ask, name) if release and release.cluster_id_checked else _clusters(ask, False)
     submit = ((conf.get("JobSubmitPlugins") if conf else None) or "").lower().replace("job_submit/", "").split(",")
     script = posixpath.join(posixpath.dirname(ask.slurm.conf), _LUA)
     found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
@@ -302,6 +304,17 @@ def _cluster_name(path: str) -> str | None:
     except (OSError, UnsafePath):
         return None
     return "".join(lines[:1])
+
+
+def _registered(ask: _Ask, name: str) -> dict[str, tuple[str, str]] | None:
+    """The clusters of the database; slurmctld takes itself out when it stops, and in some seconds after its start."""
+    until = time.monotonic() + _REGISTERING_SECONDS
+    while True:
+        clusters = _clusters(ask, True)
+        absent = [key for key, (host, _id) in (clusters or {}).items() if key == name.lower() and not host]
+        if not absent or time.monotonic() >= until:
+            return clusters
+        time.sleep(1.0)
 
 
 def _clusters(ask: _Ask, with_id: bool) -> dict[str, tuple[str, str]] | None:
