@@ -10,7 +10,8 @@ module: slurm_facts
 short_description: What Slurm is installed here, and which unit runs its slurmrestd
 description:
   - Reads the installed binaries, packages, plugins, configuration files, units and the service account.
-  - Changes nothing. The row of the release table for the installed version comes along as C(release).
+  - Changes nothing, and waits for slurmdbd and slurmctld of this host up to three minutes after their start, until they
+    answer. The row of the release table for the installed version comes along as C(release).
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
 options:
@@ -63,11 +64,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.facts.host import look
+from ..module_utils.slurmrest.facts.patience import patient
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look at the host; InputError for a parameter that is refused."""
-    return {"ansible_facts": {"slurmrest": look(module.params, module.params["columns"])}}
+    return {"ansible_facts": {"slurmrest": patient(lambda: look(module.params, module.params["columns"]))}}
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def test_a_controller_that_has_just_started_is_waited_for(
 
     monkeypatch.setattr("slurmrest.host.programs.run", late)
     monkeypatch.setattr("slurmrest.auth.starting._age", lambda: 1.0)
-    monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
+    monkeypatch.setattr("slurmrest.auth.starting.PAUSE", 0.0)
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         found = look_and_prove.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert found["record"]["checks"]
@@ -112,8 +112,8 @@ def test_slurmdbd_is_waited_for_where_the_host_has_only_just_booted(
 ) -> None:
     said = ["connection refused", "connection refused"]
     monkeypatch.setattr(on_host, "unreached", lambda _hosts: said.pop() if said else "")
-    monkeypatch.setattr("slurmrest.auth.starting._uptime", lambda: 1.0)
-    monkeypatch.setattr("slurmrest.auth.starting._PAUSE", 0.0)
+    monkeypatch.setattr("slurmrest.verify.proof.uptime", lambda: 1.0)
+    monkeypatch.setattr("slurmrest.slurm.starting.PAUSE", 0.0)
     with serving(FakeSlurmrestd(STYLES["24.11"])) as target:
         look_and_prove.looked_and_proven({**ARGUMENTS, "urls": [target.url]}, check_mode=False)
     assert not said

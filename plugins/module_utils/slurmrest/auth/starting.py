@@ -1,8 +1,4 @@
-"""Daemons that were started a moment ago are waited for: a slurmctld for its tokens, slurmdbd where its host booted.
-
-One that has no state of accounting yet (it writes that when it ends in order, not when power fails) answers nobody
-before slurmdbd answers it, and that waits for the recovery of its database. To systemd it is active all the while.
-"""
+"""A slurmctld that was started a moment ago is waited for by who wants a token of it, also from another host."""
 
 from __future__ import annotations
 
@@ -13,15 +9,12 @@ from typing import TYPE_CHECKING, Callable
 from ..host import programs
 from ..host.proc import read_text
 from ..slurm.daemons import CONTROLLER
+from ..slurm.starting import PAUSE, STARTING_SECONDS, uptime
 from .token_line import demanded, token_in
 
 if TYPE_CHECKING:
     from ..host.programs import Done
 
-STARTING_SECONDS = 180.0
-"""Age up to which slurmctld is waited for, and up to which a host is on which a daemon does not run yet."""
-
-_PAUSE = 2.0
 _UNREACHED = ("receiving response", "contact slurm controller")
 
 
@@ -36,17 +29,9 @@ def token_of(
     """
     done = ask()
     while not token_in(done) and _unreached(done) and (age or _age)() < STARTING_SECONDS:
-        pause(_PAUSE)
+        pause(PAUSE)
         done = ask()
     return demanded(done)
-
-
-def awaited(
-    there: Callable[[], bool], age: Callable[[], float] | None = None, pause: Callable[[float], None] = time.sleep
-) -> None:
-    """Wait until something is there, as long as this host has only just booted, and others of its site may have."""
-    while not there() and (age or _uptime)() < STARTING_SECONDS:
-        pause(_PAUSE)
 
 
 def _unreached(done: Done[str]) -> bool:
@@ -58,8 +43,4 @@ def _age() -> float:
     pids = [name for name in os.listdir("/proc") if name.isdigit()]
     stats = [read_text(f"/proc/{pid}/stat") for pid in pids if read_text(f"/proc/{pid}/comm") == f"{CONTROLLER}\n"]
     ticks = [int(stat.rpartition(")")[2].split()[19]) for stat in stats if stat]
-    return _uptime() - min(ticks, default=0) / os.sysconf("SC_CLK_TCK")
-
-
-def _uptime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return uptime() - min(ticks, default=0) / os.sysconf("SC_CLK_TCK")

@@ -55,6 +55,7 @@ def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "outdated": outdated(fields.get("MainPID", "0")),
             "pid": show.number(fields, "MainPID"),
+            "begun": show.begun(fields),
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment

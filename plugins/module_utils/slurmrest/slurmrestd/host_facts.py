@@ -114,6 +114,7 @@ class UnitState(TypedDict):
     dropins: list[str]
     needs_reload: bool
     outdated: bool
+    begun: float | None
 
 
 class UnitStates(TypedDict):

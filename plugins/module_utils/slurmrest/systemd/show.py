@@ -1,7 +1,8 @@
-"""The one reader of ``systemctl show``: the command, and what its answers say. Pure."""
+"""The one reader of ``systemctl show``: the command, and what its answers say."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 
@@ -40,3 +41,13 @@ def number(state: Mapping[str, str], name: str) -> int:
     """A property that is a number; 0 where it is not there or not set."""
     text = state.get(name, "")
     return int(text) if text.isdigit() else 0
+
+
+def begun(state: Mapping[str, str]) -> float | None:
+    """When the start of a unit began, by ``time.monotonic()``: now for one whose turn is still to come.
+
+    None for one that does not run and is not about to, or that begins again and again.
+    """
+    if running(state) and not state.get("SubState", "").startswith("auto-restart"):
+        return number(state, "InactiveExitTimestampMonotonic") / 1e6
+    return time.monotonic() if number(state, "Job") and not running(state) else None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-
 from ..host import programs
 from ..host.programs import Run
-from ..slurm.controller_ping import states
+from ..slurm.controller_ping import own
 from .probes import PLAIN, PROBE_TIMEOUT, Probe, plain_error
 
 KINDS = (*PLAIN, "controller")
@@ -23,6 +21,5 @@ def ping_error(probe: Probe, run: Run = programs.run, limit: float = PROBE_TIMEO
 
 def _controller_error(ping: str, host: str = "") -> str | None:
     """None when the controller of this host answers, or is not known by its name."""
-    own = (host or socket.gethostname()).partition(".")[0]
-    mine = {who: state for who, state in states(ping).items() if who.split()[-1].partition(".")[0] == own}
+    mine = own(ping, host)
     return None if not mine or "UP" in mine.values() else f"scontrol ping: {mine}"

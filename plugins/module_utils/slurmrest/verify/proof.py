@@ -6,8 +6,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..auth.starting import awaited, token_of
+from ..auth.starting import token_of
 from ..host import programs
+from ..slurm.starting import awaited, uptime
 from ..systemd import confinement
 from . import checks, keyless_checks, on_host, pages
 from .record import recorded
@@ -41,7 +42,7 @@ def proof(parameters: Mapping[str, Any]) -> dict[str, Any]:
     elif wanted["mint"]:
         wanted["token"] = token_of(partial(programs.run, wanted["mint"], limit=_PATIENCE))
     if wanted["told"]["accounting"] and not tokenless:
-        awaited(lambda: not on_host.unreached(wanted["told"]["slurmdbd"]))
+        awaited(lambda: not on_host.unreached(wanted["told"]["slurmdbd"]), uptime)
     report = on_host.asked(wanted, checks.LISTENERS if tokenless else keyless_checks.CHECKS)
     seen = confinement.look(wanted["told"]["unit"])
     served = pages.look(wanted["told"]["daemons"])
