@@ -485,6 +485,25 @@ def test_what_is_said_of_an_error_has_its_status(identity: str) -> None:
         assert [page for page in pages if returned[page[2]] not in ([page[1]] if page[1] else page[0].split())] == []
 
 
+def test_where_a_login_comes_back_no_error_is_logged_with_its_request() -> None:
+    """Of a request that failed nginx logs the whole line, and here that has the code of a login."""
+    log = "/var/log/nginx/slurmrest-gateway.error.log"
+    (front, *_) = blocks(site(**LOGINS["oidc"]), "server")
+    (back,) = re.findall(r"(?ms)^        location = /auth/callback \{\n(.*?)^        \}", front)
+    assert re.findall(r"error_log (.*);", back) == [f"{log} emerg"]
+    assert "proxy_pass http://slurmrest_gateway_identity;" in back
+    assert re.findall(r"(?m)^    error_log (.*);$", front) == [log]
+    assert "/auth/callback" not in site(**LOGINS["pam"])
+
+
+@pytest.mark.parametrize("pages", ["", "/srv/slurm-pages"])
+def test_no_address_is_told_as_a_referrer(pages: str) -> None:
+    """The error log has it, too: of a file that an answer of the login's had a browser ask for."""
+    (front, *_) = blocks(site(**LOGINS["oidc"], slurmrest_gateway_pages=pages), "server")
+    assert re.search(r"(?m)^    add_header Referrer-Policy no-referrer always;$", front)
+    assert len(re.findall("add_header Referrer-Policy no-referrer always;", front)) == 1 + bool(pages)
+
+
 @pytest.mark.parametrize("identity", LOGINS)
 def test_a_login_that_the_service_does_not_answer_is_503(identity: str) -> None:
     (front, *_) = blocks(site(**LOGINS[identity]), "server")
