@@ -57,6 +57,7 @@ def run(name: str, table: Excerpt, *, check: bool) -> dict[str, Any]:
         "packages": packages,
         "stopped": outcome.stopped,
         "restarted": outcome.restarted,
+        "warnings": outcome.unseen,
     }
 
 

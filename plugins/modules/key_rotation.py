@@ -110,7 +110,7 @@ from ..module_utils.slurmrest.rotation.host import KeyOnHost, daemon_ports, expe
 from ..module_utils.slurmrest.slurm.commands import Slurm
 from ..module_utils.slurmrest.systemd.loaded_conf import of_host
 from ..module_utils.slurmrest.systemd.systemctl import Systemd
-from ..module_utils.slurmrest.transaction.restart_evidence import refusals
+from ..module_utils.slurmrest.transaction.restart_evidence import outlook
 from ..module_utils.slurmrest.transaction.specs import ServiceSpec
 
 TOKEN_SECONDS = 900
@@ -125,6 +125,7 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     names = [service.name for service in key.services]
     slurm = Slurm.of(facts, key.run)
     edited = of_host(facts, names, slurm=slurm, systemd=Systemd(key.run))
+    ahead = outlook(key.services, key.run, wanted["columns"])
     return {
         **key.look(wanted["nonce"]),
         "path": key.path,
@@ -134,7 +135,8 @@ def look(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
         "configured": {name: expected_key(facts, name) for name in names},
         "ports": {name: daemon_ports(facts, name) for name in names},
         "newer": {name: str(edit) for name, edit in edited.items()},
-        "restart": refusals(key.services, key.run, wanted["columns"]),
+        "restart": ahead.refusals,
+        "unseen": ahead.unseen,
         "ours": written_by_us(facts, names),
         "named": named_hosts(facts, names),
         "cluster": facts["slurm_conf"]["cluster_name"],
@@ -148,7 +150,8 @@ def run(key: KeyOnHost, wanted: dict[str, Any]) -> dict[str, Any]:
     """Do one step on this host."""
     step, rotation = wanted["step"], wanted["rotation"]
     if step == "look":
-        return {"changed": False, "look": look(key, wanted)}
+        seen = look(key, wanted)
+        return {"changed": False, "look": seen, "warnings": seen.pop("unseen")}
     if step == "sign":
         return {"changed": False, "tokens": key.sign(wanted["user"], TOKEN_SECONDS)}
     if step == "begin":

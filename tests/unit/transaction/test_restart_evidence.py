@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.host import programs
+from slurmrest.host.identity import group_name, owner_name
 from slurmrest.slurm.releases import excerpt
-from slurmrest.transaction import restart_evidence
+from slurmrest.transaction import database_login, restart_evidence
+from slurmrest.transaction.database_login import CannotTry
+from slurmrest.transaction.entry import result
 from slurmrest.transaction.restart_columns import COLUMNS
-from slurmrest.transaction.restart_evidence import WouldNotReturn, gather, look_ahead, refusals
+from slurmrest.transaction.restart_evidence import WouldNotReturn, gather, look_ahead, outlook
 from slurmrest.transaction.restart_wiring import judges
 from slurmrest.transaction.specs import FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction
@@ -58,6 +61,7 @@ class Host:
         self.said.update(cluster="one|10.0.0.1|0\n", squeue="")
         self.code = 0
         self.absent: set[str] = set()
+        self.mute: set[str] = set()
         self.asked: list[list[str]] = []
 
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
@@ -65,6 +69,8 @@ class Host:
         self.asked.append(words)
         if self.absent & set(words):
             return subprocess.CompletedProcess(words, 127, "", f"env: '{words[-1]}': No such file or directory")
+        if self.mute & set(words):
+            return subprocess.CompletedProcess(words, 1, "", "scontrol: error: Unable to contact slurm controller")
         if words[:2] == ["systemctl", "show"]:
             shown = f"ActiveState=active\nMainPID={self.pid}\n"
             if "ExecStart" in words:
@@ -85,6 +91,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(restart_evidence, "_REGISTERING_SECONDS", 0.0)
     monkeypatch.delenv("SLURM_CONF", raising=False)
     return one
+
+
+def refusals(*how: Any) -> list[str]:
+    return outlook(*how).refusals
 
 
 def reasons(host: Host, **texts: str | None) -> list[str]:
@@ -187,7 +197,49 @@ def test_a_look_that_no_program_is_there_for_is_no_look(host: Host) -> None:
     assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
     host.absent = {"sacctmgr"}
     assert "sacctmgr would tell" in reasons(host)[0]
-    assert refusals([ServiceSpec("slurmdbd")], host, TABLE) == []  # its host seldom has it, and nothing is lost
+
+
+def test_of_slurmdbd_without_sacctmgr_the_database_itself_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its host seldom has sacctmgr, and then nothing was known of its database, which nobody said."""
+    host.absent, answers = {"sacctmgr"}, ["1045 Access denied for user 'slurm'@'localhost'", ""]
+    monkeypatch.setattr(database_login, "refusal", lambda _conf, running: answers.pop(0) if running else None)
+    (refused,) = refusals([ServiceSpec("slurmdbd")], host, TABLE)
+    assert "its database refuses it: 1045 Access denied" in refused
+    assert outlook([ServiceSpec("slurmdbd")], host, TABLE) == ([], [])
+
+    def cannot(*_how: Any) -> str:
+        raise CannotTry("no login is tried with StorageParameters")
+
+    monkeypatch.setattr(database_login, "refusal", cannot)
+    (said,) = outlook([ServiceSpec("slurmdbd")], host, TABLE).unseen
+    assert (
+        "whether its database lets it in (sacctmgr: it is not there; no login is tried with StorageParameters)" in said
+    )
+    host.absent, host.code, host.said["cluster"] = set(), 1, "sacctmgr: error: Connection refused"
+    assert (
+        "(sacctmgr: sacctmgr: error: Connection refused; " in outlook([ServiceSpec("slurmdbd")], host, TABLE).unseen[0]
+    )
+    host.code = 0
+    assert outlook([ServiceSpec("slurmdbd")], host, TABLE) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [("ldd", "the libraries are there"), ("scontrol", "only its memory has")]
+)
+def test_what_gives_no_answer_is_said(host: Host, program: str, words: str, tmp_path: Path) -> None:
+    """It read as if all were well."""
+    host.absent = {"ldd"} if program == "ldd" else set()
+    host.mute = {"scontrol"} if program == "scontrol" else set()
+    refused, (said,) = outlook([ServiceSpec("slurmctld")], host, TABLE)
+    assert refused == []
+    assert words in said
+    service = ServiceSpec("slurmctld", state="if_running")
+    file = FileSpec(str(tmp_path / "new"), b"", owner=owner_name(os.getuid()), group=group_name(os.getgid()))
+    change = Transaction(
+        "x", files=[file], services=[service], run=host, state_dir=str(tmp_path / "s"), judges=judges(TABLE)
+    )
+    assert change.apply(check=True).unseen == [said]
+    assert result(change.apply(check=True))["warnings"] == [said]
 
 
 def test_jobs_and_memory(host: Host) -> None:
@@ -230,7 +282,8 @@ def test_nodes_that_nobody_knows_an_address_of(host: Host, monkeypatch: pytest.M
 )
 def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
     host.said["cluster"], host.code = said, 1
-    assert bool(refusals([ServiceSpec("slurmdbd")], host, TABLE)) == found
+    refused, unseen = outlook([ServiceSpec("slurmdbd")], host, TABLE)
+    assert (bool(refused), bool(unseen)) == (found, not found)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     except SlurmrestError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    for line in done.keys.dropped:
+    for line in (*done.keys.dropped, *done.outcome.unseen):
         sys.stderr.write(f"{redacted(line)}\n")
     names = ", ".join(key.kid for key in done.keys.keys)
     by = ", ".join(done.outcome.restarted)

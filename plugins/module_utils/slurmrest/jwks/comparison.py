@@ -159,6 +159,7 @@ def result(keys: KeySet, *outcomes: Applied, held: str = "") -> dict[str, Any]:
         "keys": [key.kid for key in keys.keys],
         "dropped": list(keys.dropped),
         "restarted": [name for outcome in outcomes for name in outcome.restarted],
+        "warnings": [words for outcome in outcomes for words in outcome.unseen],
         "held": held,
         "python": interpreter(),
     }

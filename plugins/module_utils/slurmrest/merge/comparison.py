@@ -42,6 +42,7 @@ class Look:
     digests: dict[str, str] = field(default_factory=dict)  # of the files that would change, as they are now
     problems: list[str] = field(default_factory=list)
     restart: list[str] = field(default_factory=list)  # of the problems: why the daemon would not come back
+    unseen: list[str] = field(default_factory=list)  # what nobody could look at before a restart, in words
     obstacles: list[str] = field(default_factory=list)  # why this host cannot write it, which another one may do for it
     unfinished: bool = False  # an earlier run was killed before it was done
     digest: str = ""  # of all files together, after the change: the same for hosts whose copies are the same
@@ -194,4 +195,5 @@ def result(looks: Sequence[Look], parameters: Mapping[str, Any]) -> dict[str, An
         "request": {name: parameters[name] for name in ARGUMENTS},
         "restarted": [],
         "recovered": [],
+        "warnings": [words for look in looks for words in look.unseen],
     }

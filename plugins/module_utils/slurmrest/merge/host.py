@@ -43,7 +43,7 @@ from ..systemd.systemctl import Systemd
 from ..transaction.comparison import Applied
 from ..transaction.ping import ping_error
 from ..transaction.probes import Probe
-from ..transaction.restart_evidence import refusals
+from ..transaction.restart_evidence import outlook
 from ..transaction.restart_wiring import judges
 from ..transaction.services import restart
 from ..transaction.specs import FileSpec, ServiceSpec
@@ -123,7 +123,8 @@ class Part(Comparison):
             )
         if edit.texts:
             look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
-            look.restart = refusals([self._service()], self.run, self.table, dict(edit.texts)) if look.running else []
+            if look.running:
+                look.restart, look.unseen = outlook([self._service()], self.run, self.table, dict(edit.texts))
             stands = (self._unloaded(look), self._refusal(edit), *look.restart)
             look.problems = [problem for problem in stands if problem]
         return look

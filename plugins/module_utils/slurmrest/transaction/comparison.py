@@ -28,7 +28,7 @@ Pending = list[tuple[FileSpec, Optional[Present]]]
 
 @dataclass
 class Applied:
-    """What a transaction did, or would do in check mode."""
+    """What a transaction did, or would do in check mode; ``unseen`` is what nobody could look at before, in words."""
 
     changed: bool = False
     diff: list[dict[str, str]] = field(default_factory=list)
@@ -37,6 +37,7 @@ class Applied:
     started: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 

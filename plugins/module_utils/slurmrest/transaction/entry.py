@@ -82,6 +82,7 @@ def result(outcome: Applied) -> dict[str, Any]:
         "restarted": outcome.restarted,
         "started": outcome.started,
         "recovered": outcome.recovered,
+        "warnings": outcome.unseen,
         "seconds": round(outcome.seconds, 3),
     }
 

@@ -50,6 +50,7 @@ class Placing:
             "diff": outcome.diff,
             "replaced": self.replaced,
             "restarted": outcome.restarted,
+            "warnings": outcome.unseen,
         }
         return {**found, "content": base64.b64encode(self.content).decode()} if fetch else found
 

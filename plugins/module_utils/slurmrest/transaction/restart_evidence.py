@@ -1,8 +1,8 @@
 """Evidence for :mod:`.restart_obstacles`: what is to be known of a running daemon before it is restarted.
 
-It changes nothing. What cannot be found out stays empty, and nothing is concluded from that: a look must never be the
-reason why a cluster that would restart does not. Programs of Slurm that are not there are named: a look that is never
-possible would be none.
+It changes nothing. What cannot be found out stays empty, and nothing is concluded from that but that it is said: a look
+must never be the reason why a cluster that would restart does not. Programs of Slurm that would tell what slurmctld
+forgets, and are not there, are a reason: a look that is never possible would be none.
 
 Command line, environment, program and libraries of a process are what its account wants them to be, and that is seldom
 root's. So programs are run here as that account, on what the process names.
@@ -17,7 +17,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, SlurmrestError
 from ..host.child import holds_for
@@ -33,11 +33,13 @@ from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
 from ..slurm.ports import ports_of
 from ..slurm.version import Version
+from . import database_login
+from .restart_asking import NOT_THERE, Asking
 from .restart_columns import RestartColumns, row_of
 from .restart_obstacles import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, remaining
 
 if TYPE_CHECKING:
-    from ..host.programs import Done, Run
+    from ..host.programs import Run
     from ..slurm.version import Excerpt
     from .specs import ServiceSpec
 
@@ -59,20 +61,28 @@ class WouldNotReturn(SlurmrestError):
 
 def look_ahead(
     services: Sequence[ServiceSpec], run: Run, table: Excerpt, texts: Mapping[str, str | None] | None = None
-) -> None:
-    """Raise WouldNotReturn when :func:`refusals` has reasons not to restart one of the services."""
-    found = refusals(services, run, table, texts)
+) -> list[str]:
+    """What nobody could look at; WouldNotReturn when :func:`outlook` has reasons not to restart one of the services."""
+    found, unseen = outlook(services, run, table, texts)
     if found:
         daemons = " and ".join(service.name for service in services)
         error = WouldNotReturn(f"Nothing was changed, and {daemons} not restarted:\n- " + "\n- ".join(found))
         error.details["restart"] = found
         raise error
+    return unseen
 
 
-def refusals(
+class Outlook(NamedTuple):
+    """Why services are better not restarted or reconfigured, and what could not be looked at, in words."""
+
+    refusals: list[str]
+    unseen: list[str]
+
+
+def outlook(
     services: Sequence[ServiceSpec], run: Run, table: Excerpt, texts: Mapping[str, str | None] | None = None
-) -> list[str]:
-    """Why services that run are better not restarted or reconfigured; none for one that does not run.
+) -> Outlook:
+    """What a restart of services that run would come to; nothing is said of one that does not run.
 
     Args:
         services: units; others than slurmctld, slurmdbd and slurmrestd are passed over.
@@ -80,7 +90,7 @@ def refusals(
         table: :data:`.restart_columns.COLUMNS` of the release table.
         texts: files as they will be, by path; None for one that will be gone.
     """
-    found: list[str] = []
+    found = Outlook([], [])
     for service in services:
         unit = service.name.partition(".")[0]
         daemon = unit.partition("@")[0]
@@ -88,8 +98,9 @@ def refusals(
         if pid:
             # Another slurmrestd has no state that it would convert: that is what its restart is for.
             replacing = service.replacing or daemon == REST
-            problems = judge(gather(daemon, pid, run, table, texts or {}, replacing=replacing))
-            found += map(str, remaining(problems, allow_loss=service.allow_state_loss))
+            seen = gather(daemon, pid, run, table, texts or {}, replacing=replacing)
+            found.refusals.extend(map(str, remaining(judge(seen), allow_loss=service.allow_state_loss)))
+            found.unseen.extend(seen.unseen)
     return found
 
 
@@ -102,7 +113,7 @@ def gather(
     path = _conf_path(running, prefix := posixpath.dirname(posixpath.dirname(program)))
     main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
     run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
-    ask = _Ask(Slurm(path, prefix, run))
+    ask = Asking(Slurm(path, prefix, run))
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
     version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
@@ -129,14 +140,14 @@ def gather(
         "replacing": replacing,
         "plugin_dir": directories[0],
         "plugins": plugins,
-        "missing_libraries": _missing_libraries(run, [program, *filter(None, plugins.values())], running),
+        "missing_libraries": _missing_libraries(ask, [program, *filter(None, plugins.values())], running),
         "ports": _foreign_ports(daemon, conf, pid),
     }
     if daemon == CONTROLLER:
         seen.update(_controller(ask, seen))
     elif daemon == DATABASE:
-        seen["database_error"] = _database_error(ask)
-    return Evidence(daemon, **seen)
+        seen["database_error"] = _database_error(ask, conf, running)
+    return Evidence(daemon, unseen=ask.unseen(daemon), **seen)
 
 
 def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
@@ -150,20 +161,6 @@ def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
     if uid == 0:
         return run if itself else as_account(run, NOBODY, NOBODY)
     return as_account(run, uid, gid, groups)
-
-
-class _Ask:
-    """Slurm's programs, those that came with the daemon first; ``absent`` are those that were not there."""
-
-    def __init__(self, slurm: Slurm) -> None:
-        self.slurm = slurm
-        self.absent: list[str] = []
-
-    def __call__(self, program: str, *words: str) -> Done[str]:
-        done = self.slurm.ask(program, *words)
-        if done.returncode == MISSING and program not in self.absent:
-            self.absent.append(program)
-        return done
 
 
 def _pid(daemon: str, run: Run) -> int:
@@ -189,7 +186,7 @@ def _conf_path(running: Mapping[str, Any] | None, prefix: str = "") -> str:
     return ((running and running["environment"]) or {}).get("SLURM_CONF") or usual
 
 
-def _shown(ask: _Ask) -> dict[str, str]:
+def _shown(ask: Asking) -> dict[str, str]:
     """``scontrol show config``, keys in lower case."""
     done = ask("scontrol", "show", "config")
     pairs = (line.partition("=") for line in done.stdout.splitlines() if "=" in line) if done.returncode == 0 else ()
@@ -250,14 +247,16 @@ def _found(file: str, directories: Sequence[str]) -> str:
     return next(filter(os.path.exists, paths), "")
 
 
-def _missing_libraries(run: Run, files: Sequence[str], running: Mapping[str, Any] | None) -> dict[str, list[str]]:
+def _missing_libraries(ask: Asking, files: Sequence[str], running: Mapping[str, Any] | None) -> dict[str, list[str]]:
     """Libraries that the loader does not find, for each file that has such."""
     there = [file for file in files if file and os.path.exists(file)]
     where = ((running and running["environment"]) or {}).get("LD_LIBRARY_PATH")
     if not there:
         return {}
     # Twice the first: ldd heads its answers with the file's name only when there are several.
-    done = run(["env", *([f"LD_LIBRARY_PATH={where}"] if where else []), "LC_ALL=C", "ldd", there[0], *there])
+    done = ask.slurm.run(["env", *([f"LD_LIBRARY_PATH={where}"] if where else []), "LC_ALL=C", "ldd", there[0], *there])
+    if done.returncode == MISSING:
+        ask.silent["ldd"] = NOT_THERE
     missing: dict[str, list[str]] = {}
     for part in re.split(r"^(?=/\S+:$)", done.stdout, flags=re.MULTILINE):
         head, _colon, rest = part.partition(":\n")
@@ -280,7 +279,7 @@ def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> d
     return held
 
 
-def _controller(ask: _Ask, seen: Mapping[str, Any]) -> dict[str, Any]:
+def _controller(ask: Asking, seen: Mapping[str, Any]) -> dict[str, Any]:
     conf, shown, release = seen["conf"], seen["shown"], seen["release"]
     state = (conf.get("StateSaveLocation") if conf else None) or shown.get("statesavelocation", "")
     host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
@@ -306,7 +305,7 @@ def _cluster_name(path: str) -> str | None:
     return "".join(lines[:1])
 
 
-def _registered(ask: _Ask, name: str) -> dict[str, tuple[str, str]] | None:
+def _registered(ask: Asking, name: str) -> dict[str, tuple[str, str]] | None:
     """The clusters of the database; slurmctld takes itself out when it stops, and in some seconds after its start."""
     until = time.monotonic() + _REGISTERING_SECONDS
     while True:
@@ -317,7 +316,7 @@ def _registered(ask: _Ask, name: str) -> dict[str, tuple[str, str]] | None:
         time.sleep(1.0)
 
 
-def _clusters(ask: _Ask, with_id: bool) -> dict[str, tuple[str, str]] | None:
+def _clusters(ask: Asking, with_id: bool) -> dict[str, tuple[str, str]] | None:
     names = "cluster,controlhost,id" if with_id else "cluster,controlhost"
     done = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", f"format={names}")
     if done.returncode != 0:
@@ -326,7 +325,7 @@ def _clusters(ask: _Ask, with_id: bool) -> dict[str, tuple[str, str]] | None:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _memory(ask: _Ask) -> dict[str, Any]:
+def _memory(ask: Asking) -> dict[str, Any]:
     """What slurmctld knows of nodes, partitions and pending jobs that ask for nodes."""
     found: dict[str, Any] = {}
     for name, kind, key in (("nodes", "node", "NodeName"), ("partitions", "partition", "PartitionName")):
@@ -357,11 +356,23 @@ def _unaddressed(nodes: Iterable[Mapping[str, str]]) -> Iterator[str]:
                 yield node["NodeName"]
 
 
-def _database_error(ask: _Ask) -> str:
-    """What slurmdbd says when it has to ask its database; every client gets a connection of its own."""
+def _database_error(ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapping[str, Any] | None) -> str:
+    """What slurmdbd says when it has to ask its database; every client gets a connection of its own.
+
+    The database itself is asked where nobody can ask slurmdbd.
+    """
     done = ask("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster")
     said = _LOGIN.search(done.stderr + done.stdout) if done.returncode != 0 else None
-    return said[0].strip() if said else ""
+    if done.returncode == 0 or said:
+        ask.silent.pop("sacctmgr", None)
+        return said[0].strip() if said else ""
+    try:
+        refused = database_login.refusal(conf, running)
+    except database_login.CannotTry as why:
+        ask.silent["sacctmgr"] = f"{ask.silent.get('sacctmgr', NOT_THERE)}; {why}"
+        return ""
+    ask.silent.pop("sacctmgr", None)
+    return refused
 
 
 def _unwritable(path: str, account: str) -> str:

@@ -89,7 +89,6 @@ class Evidence:
     plugins: Mapping[str, str] = field(default_factory=dict)  # path of each of named_plugins(); empty: not there
     missing_libraries: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the program and its plugins
     absent_files: Mapping[str, str] = field(default_factory=dict)  # path: what names it
-    # Where it keeps its state.
     state_dir: str = ""
     state_dir_error: str = ""  # why SlurmUser cannot write there
     clustername: str | None = None  # the file of that name in it
@@ -102,6 +101,7 @@ class Evidence:
     unaddressed: Sequence[str] = ()  # names of nodes made with scontrol whose address is not known
     jobs: Sequence[Mapping[str, str]] = ()  # pending ones that ask for nodes: id, user, nodes
     unasked: Sequence[str] = ()  # programs that would have told, and are not there
+    unseen: Sequence[str] = ()  # what nobody could look at, in words
 
 
 def judge(seen: Evidence) -> list[Obstacle]:

@@ -26,8 +26,10 @@ SHORTEST_SECONDS = 0.1
 """That a probe gets at least: a unit that is up at the last moment is asked once."""
 
 
-LookAhead = Callable[[Sequence[ServiceSpec], Run, Mapping[str, Optional[str]]], None]
-"""Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too."""
+LookAhead = Callable[[Sequence[ServiceSpec], Run, Mapping[str, Optional[str]]], list[str]]
+"""Raises SlurmrestError when a service that runs should not be restarted; gets files as they will be, too.
+
+Returns what nobody could look at, in words."""
 
 Ask = Callable[[Probe, Run, float], Optional[str]]
 """Asks a probe once, for so many seconds; None when the answer is good, otherwise why not."""

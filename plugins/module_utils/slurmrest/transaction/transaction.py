@@ -130,7 +130,7 @@ class Transaction(Wanted):
                 spec.path: None if spec.content is None else spec.content.decode("utf-8", "surrogateescape")
                 for spec, _now in pending
             }
-            self.judges.look_ahead(running, self.run, texts)
+            outcome.unseen = self.judges.look_ahead(running, self.run, texts)
 
     def _restart(self, service: ServiceSpec, instead: Sequence[str] = ()) -> None:
         restart(service, self._systemd, self.run, self.judges.ask if self.judges else plain_error, instead)

@@ -1,0 +1,137 @@
+"""Whether a database lets slurmdbd in, where no sacctmgr is there with which slurmdbd could be asked.
+
+It is tried as slurmdbd.conf says it, with the client library that slurmdbd has loaded, in a process of slurmdbd's
+account: that is whose word the library is. The password goes there through a pipe, and only where that account reads
+it in the file anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..host import programs
+from ..host.child import holds_for
+from ..host.private import private
+from ..host.proc import whose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..slurm.conf import SlurmConf
+
+SECONDS = 20.0
+"""For the hosts of the database together."""
+
+REFUSED = 3
+"""How the process ends that was not let in; it says the reason."""
+
+_MOST = 4096  # what any pipe takes at once
+
+_LIBRARY = re.compile(r" (/\S*/lib(?:mariadb|mysqlclient|perconaserverclient)[^/\s]*\.so[^/\s]*)")
+
+# As mysql_db_get_db_connection() of src/database/mysql_common.c. Either the server says no, or none is there (2002,
+# 2003, 2005); what else the library has to say (numbers from 2000 on) is no word of the database's.
+_LOGIN = """
+import ctypes, json, os, sys
+wanted = json.load(os.fdopen(int(sys.argv[2])))
+library, text, pointer = ctypes.CDLL(sys.argv[1]), ctypes.c_char_p, ctypes.c_void_p
+library.mysql_init.argtypes, library.mysql_init.restype = [pointer], pointer
+library.mysql_options.argtypes = [pointer, ctypes.c_int, pointer]
+library.mysql_real_connect.argtypes = [pointer, text, text, text, text, ctypes.c_uint, text, ctypes.c_ulong]
+library.mysql_real_connect.restype = pointer
+library.mysql_errno.argtypes, library.mysql_errno.restype = [pointer], ctypes.c_uint
+library.mysql_error.argtypes, library.mysql_error.restype = [pointer], text
+names = (wanted[name] for name in ("user", "password", "database"))
+words = [word and word.encode("utf-8", "surrogateescape") for word in names]
+said, known = [], True
+for host in wanted["hosts"]:
+    connection = library.mysql_init(None)
+    library.mysql_options(connection, 0, ctypes.byref(ctypes.c_uint(5)))
+    done = library.mysql_real_connect(connection, host.encode(), *words, wanted["port"], None, 1 << 16)
+    number = library.mysql_errno(connection)
+    if done or number == 1049:
+        sys.exit(0)
+    known = known and (number in (2002, 2003, 2005) or number < 2000 and number != 1040)
+    said.append(f"{number} {library.mysql_error(connection).decode('utf-8', 'replace')}")
+print("; ".join(said))
+sys.exit(3 if known else 4)
+"""
+"""Gets the path of the library, and the pipe with what to log in with; a database that is not there would be made."""
+
+
+class CannotTry(Exception):
+    """The login cannot be tried; why."""
+
+
+def refusal(conf: SlurmConf | None, running: Mapping[str, Any] | None) -> str:
+    """What the database says to who logs in as slurmdbd.conf has it; empty where it lets in.
+
+    Args:
+        conf: slurmdbd.conf.
+        running: slurmdbd as :func:`..host.process.process` describes it.
+
+    Raises:
+        CannotTry: that is nothing that can be tried here.
+    """
+    if conf is None or running is None:
+        raise CannotTry("slurmdbd.conf cannot be read, or its process not be looked at")
+    wanted = _wanted(conf)
+    maps = private(running["pid"], "maps", running["uid"], running["gid"])
+    library = _LIBRARY.search(maps or "")
+    if library is None:
+        raise CannotTry("slurmdbd has no client library of its database loaded that is known here")
+    done = _tried(wanted, library[1], _account(conf, running["pid"]))
+    if done.returncode not in (0, REFUSED):
+        said = " ".join(programs.words(done).splitlines()[-1:])
+        raise CannotTry(f"its login cannot be tried: {said}")
+    return done.stdout.strip() if done.returncode == REFUSED else ""
+
+
+def _wanted(conf: SlurmConf) -> dict[str, Any]:
+    """What to log in with. Raises CannotTry for what slurmdbd might do otherwise."""
+    untried = [key for key in ("StorageParameters", "StoragePassScript") if conf.get(key)]
+    if untried or not (conf.get("StorageType") or "").lower().endswith("mysql"):
+        raise CannotTry(f"no login is tried with {' and '.join(untried) or 'another database than MySQL or MariaDB'}")
+    user, port = conf.get("StorageUser"), conf.get("StoragePort") or "3306"
+    if not user or not port.isdigit():
+        raise CannotTry("slurmdbd.conf has no StorageUser, or no number as StoragePort")
+    return {
+        "hosts": [conf.get("StorageHost") or "localhost", *filter(None, [conf.get("StorageBackupHost")])],
+        "port": int(port),
+        "user": user,
+        "password": conf.get("StoragePass"),
+        "database": conf.get("StorageLoc") or "slurm_acct_db",
+    }
+
+
+def _account(conf: SlurmConf, pid: int) -> dict[str, Any]:
+    """How a program is run as the account of a process, which has to read the whole file itself."""
+    uid, gid, groups = whose(pid) or (programs.NOBODY, programs.NOBODY, [])
+    if os.geteuid() != 0 or uid == 0:
+        return {}
+    try:
+        reads = holds_for(pwd.getpwuid(uid), lambda: all(os.access(file, os.R_OK) for file in conf.files))
+    except KeyError:
+        reads = None
+    if not reads:
+        raise CannotTry(f"the account {uid}, as which slurmdbd runs, does not read its configuration")
+    return programs.whom(uid, gid, groups)
+
+
+def _tried(wanted: Mapping[str, Any], library: str, who: Mapping[str, Any]) -> programs.Done[str]:
+    text = json.dumps(wanted)
+    if len(text) > _MOST:
+        raise CannotTry("what slurmdbd.conf says of its database is too long")
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write(text)
+        words = [sys.executable or "python3", "-I", "-c", _LOGIN, library, str(reading)]
+        return programs.run(words, limit=SECONDS, pass_fds=(reading,), **who)
+    finally:
+        os.close(reading)
