@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from slurmrest.errors import InputError, SlurmrestError
-from slurmrest.host import programs
+from slurmrest.host import files, programs, reading
 from slurmrest.merge import host as confmerge
 from slurmrest.merge.comparison import Comparison, Look
 from slurmrest.merge.host import Part, advice
@@ -433,6 +434,50 @@ def test_what_another_account_may_not_read_is_not_read_for_it(open_place: Path) 
         host.part().apply()
     secret.chmod(0o644)
     assert "as it is" in host.part().look().problems[0]
+
+
+@root_only
+@pytest.mark.parametrize("turn", range(1, 17))
+def test_a_file_that_changes_between_two_readings_is_not_read_for_another_account(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    """Who owns the directory of an included file leads its name to a file of root's for one of the readings."""
+    host = Host(open_place, kind="slurmdbd")
+    secret, place = open_place / "secret", open_place / "theirs"
+    secret.write_text("# geheim\n")
+    secret.chmod(0o600)
+    place.mkdir()
+    own, included = place / "own", place / "included"
+    own.write_text("# own\n")
+    host.path.write_bytes(DATABASE + f"Include {included}\n".encode())
+    for path in (place, own, host.path):
+        os.chown(path, NOBODY, NOBODY)
+    opened: list[str] = []
+    whole = reading.read_site
+
+    def read_site(path: str, *limit: int) -> bytes:
+        opened.extend([path] if path == str(included) else [])
+        included.unlink(missing_ok=True)
+        included.symlink_to(secret if len(opened) == turn and path == str(included) else own)
+        try:
+            return whole(path, *limit)
+        finally:
+            included.unlink()
+            included.symlink_to(own)
+
+    monkeypatch.setattr(reading, "read_site", read_site)
+    seen: list[bytes] = []
+    copied = files.write
+
+    def write(path: str, data: bytes, *how: Any, **more: Any) -> None:
+        seen.append(data)
+        copied(path, data, *how, **more)
+
+    monkeypatch.setattr(files, "write", write)
+    with contextlib.suppress(SlurmrestError):
+        host.part().look()
+    assert not [data for data in seen if b"geheim" in data]
+    assert os.geteuid() == os.getegid() == 0
 
 
 def test_the_daemon_s_words_hold_no_password(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 from ..errors import SlurmrestError
 from ..host import programs
 from ..host.decider import decider
+from ..host.eyes import eyes_of
 from ..host.identity import owner_name
 from ..host.our_files import JOURNAL, STATE_DIR
 from ..host.programs import Run
-from ..host.unreadable import unreadable
 from ..slurm import auth_parameters
 from ..slurm.conf import SlurmConf, read
 from ..slurm.conf_edit import Edit, Wish, merge, unmerge
@@ -96,6 +96,7 @@ class Comparison:
         self.state_dir = state_dir
         self.unit = "" if request.kind == "copy" else request.kind
         self.transaction = f"slurm_conf-{request.kind}"
+        self._word = 0  # whose word the files are: of root's alone, or of the first other account that has a say in one
 
     def compare(self) -> Look:
         """See what is to be done, whoever stands against it. Raises SlurmrestError when the files cannot be merged.
@@ -113,7 +114,7 @@ class Comparison:
         texts = edit.texts if edit else {}
 
         def text(path: str) -> str | None:
-            return texts[path] if path in texts else read_text(path)
+            return texts[path] if path in texts else self.text(path)
 
         conf = read(self.request.path, text, beside_includer=self.request.beside_includer)
         if conf is None:
@@ -121,25 +122,31 @@ class Comparison:
         return conf
 
     def _edit(self) -> Edit:
-        self._judge_includes()
         if self.request.state == "absent":
             return self._unmerged()
-        return merge(self.request.path, read_text, self._wishes(), beside_includer=self.request.beside_includer)
+        return merge(self.request.path, self.text, self._wishes(), beside_includer=self.request.beside_includer)
 
     def _unmerged(self) -> Edit:
-        return unmerge(self.request.path, read_text, beside_includer=self.request.beside_includer)
+        return unmerge(self.request.path, self.text, beside_includer=self.request.beside_includer)
 
-    def _judge_includes(self) -> None:
-        """Refuse to read for another account what it may not read itself: Slurm's words and ours would quote it."""
-        files_read = self._conf().files
-        closed = unreadable(files_read)
-        if closed:
-            who = owner_name(decider(files_read))
+    def text(self, path: str) -> str | None:
+        """The text of one of the files, None where it is not there. Read as the account whose word they are.
+
+        Raises SlurmrestError where that may not read it: Slurm's words and ours would quote it, and copies hold it.
+        """
+        self._word = self._word or decider([path])
+        try:
+            with eyes_of(self._word):
+                return read_text(path)
+        except SlurmrestError:
+            if not self._word:
+                raise
+            who = owner_name(self._word)
             raise SlurmrestError(
-                f"{', '.join(closed)} would be read because of what {who} can write into {self.request.path} or beside "
-                f"it, and {who} may not read it.",
+                f"{path} would be read because of what {who} can write into {self.request.path} or beside it, and "
+                f"{who} may not read it.",
                 f"Let {who} read it, or take it out; or give {self.request.path}, and the directories above, to root.",
-            )
+            ) from None
 
     def _wishes(self) -> list[Wish]:
         conf = self._conf()

@@ -111,7 +111,7 @@ class Part(Comparison):
         edit = look.edit
         look.unfinished = self._transaction(Edit()).unfinished()
         for file, text in sorted(edit.texts.items()):
-            before = read_text(file) or ""
+            before = self.text(file) or ""
             look.digests[file] = digest_of(before)
             look.diff.append(
                 {
@@ -195,7 +195,7 @@ class Part(Comparison):
         }
         includes = {(file, line): names.get(path, path) for file, line, path in conf.includes}
         for file, name in names.items():
-            text = edit.texts[file] if file in edit.texts else read_text(file) or ""
+            text = edit.texts[file] if file in edit.texts else self.text(file) or ""
             parts = []
             for line in lines(text):
                 raw = text[line.start : line.end]
@@ -250,7 +250,7 @@ class Part(Comparison):
         recovered = self._transaction(Edit()).undo().recovered
         edit = self._seen() if wait else self._edit()
         for file in edit.texts:
-            if digests is not None and not recovered and digest_of(read_text(file) or "") != digests.get(file):
+            if digests is not None and not recovered and digest_of(self.text(file) or "") != digests.get(file):
                 raise SlurmrestError(f"{file} was changed by somebody while this ran. Nothing was done; run it again.")
             obstacle = _obstacle(file)
             if obstacle:
