@@ -16,6 +16,7 @@ from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..plugin_utils.action import Action
 from ..plugin_utils.client import client_users
 from ..plugin_utils.evidence import packed
+from ..plugin_utils.facts import waited
 
 QUICK = "slurmrest.toolkit.slurm_gather"
 WHOLE = "slurmrest.toolkit.slurm_gather_whole"
@@ -33,6 +34,9 @@ class ActionModule(Action):
         begin = time.time()
         try:
             result = self.module(module, arguments)
+            if waited(self, result):
+                begin = time.time()
+                result = self.module(module, arguments)
         except AnsibleConnectionFailure as error:
             return {"changed": False, "evidence": None, "why": str(error)}
         if result.get("failed") or result.get("unreachable"):

@@ -10,8 +10,9 @@ module: slurm_facts
 short_description: What Slurm is installed here, and which unit runs its slurmrestd
 description:
   - Reads the installed binaries, packages, plugins, configuration files, units and the service account.
-  - Changes nothing, and waits for slurmdbd and slurmctld of this host up to three minutes after their start, until they
-    answer. The row of the release table for the installed version comes along as C(release).
+  - Changes nothing. The action plugin of the same name has M(slurmrest.toolkit.slurm_patience) wait for slurmdbd and
+    slurmctld of this host where they were only just started, and looks again then. The row of the release table for the
+    installed version comes along as C(release).
 extends_documentation_fragment:
   - slurmrest.toolkit.slurm_conf
 options:
@@ -64,12 +65,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.facts.host import look
-from ..module_utils.slurmrest.facts.patience import patient
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look at the host; InputError for a parameter that is refused."""
-    return {"ansible_facts": {"slurmrest": patient(lambda: look(module.params, module.params["columns"]))}}
+    return {"ansible_facts": {"slurmrest": look(module.params, module.params["columns"])}}
 
 
 def main() -> None:

@@ -56,7 +56,6 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.doctor.evidence import ARGUMENTS, gather, look
-from ..module_utils.slurmrest.facts.patience import patient
 from ..module_utils.slurmrest.transaction.snapshot import sight
 
 
@@ -73,7 +72,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     begin = time.monotonic()
-    facts = patient(lambda: look(module.params)) if module.params["keep_facts"] else None
+    facts = look(module.params) if module.params["keep_facts"] else None
     evidence = gather(module.params, facts)
     result = {"ansible_facts": {"slurmrest": facts}, "sight": sight(facts, evidence["service"])} if facts else {}
     module.exit_json(changed=False, evidence=evidence, seconds=round(time.monotonic() - begin, 3), **result)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError
 
 from ..module_utils.slurmrest.facts.detection import columns, with_release
+from ..module_utils.slurmrest.slurm.daemons import CONTROLLER, DATABASE
 from .peer import result_on
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .action import Action
 
 MODULE = "slurmrest.toolkit.slurm_facts"
+PATIENCE = "slurmrest.toolkit.slurm_patience"
+ASKED = ("units", "slurm_conf", "slurmdbd_conf", "prefix")
+"""The facts by which daemons are waited for."""
 
 
 def looking(action: Action, arguments: Mapping[str, Any], host: str = "") -> dict[str, Any]:
@@ -24,10 +28,25 @@ def looking(action: Action, arguments: Mapping[str, Any], host: str = "") -> dic
     The facts are complete.
     """
     asked = {**arguments, "columns": columns()}
-    result = result_on(action, host, MODULE, asked, action.variables) if host else action.module(MODULE, asked)
+    result = _on(action, host, MODULE, asked)
+    if waited(action, result, host):
+        result = _on(action, host, MODULE, asked)
     if not result.get("failed") and "ansible_facts" in result:
         result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
     return result
+
+
+def waited(action: Action, result: Mapping[str, Any], host: str = "") -> bool:
+    """Wait for daemons that, by the facts in a module's result, were only just started; whether that took a while."""
+    facts = (result.get("ansible_facts") or {}).get("slurmrest") or {}
+    if not any(facts["units"][daemon]["starting"] for daemon in (CONTROLLER, DATABASE) if facts):
+        return False
+    return bool(_on(action, host, PATIENCE, {"facts": {name: facts[name] for name in ASKED}}).get("waited"))
+
+
+def _on(action: Action, host: str, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    asked = dict(arguments)
+    return result_on(action, host, module, asked, action.variables) if host else action.module(module, asked)
 
 
 def looked(action: Action, arguments: Mapping[str, Any]) -> HostFacts:

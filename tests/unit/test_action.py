@@ -87,6 +87,27 @@ def test_facts_of_the_task_s_host_and_of_another(ran: Ran) -> None:
     assert facts.looked(action(), {})["digest"]
 
 
+@pytest.mark.parametrize("took", [True, False])
+def test_daemons_that_only_just_started_are_waited_for_before_the_look_that_counts(
+    monkeypatch: pytest.MonkeyPatch, *, took: bool
+) -> None:
+    """The module that waits is no part of the look, which all runs take along."""
+    seen = look({"account": "nobody"}, columns())
+    seen["units"]["slurmdbd"]["starting"] = True
+    ran = []
+
+    def answer(_action: object, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        ran.append(module)
+        if module == facts.PATIENCE:
+            assert set(arguments["facts"]) == {"units", "slurm_conf", "slurmdbd_conf", "prefix"}
+            return {"waited": took}
+        return {"ansible_facts": {"slurmrest": dict(seen)}}
+
+    monkeypatch.setattr(Some, "module", answer)
+    assert facts.looking(action(), {})["ansible_facts"]["slurmrest"]["digest"]
+    assert ran == [facts.MODULE, facts.PATIENCE, *([facts.MODULE] if took else [])]
+
+
 def test_a_look_that_is_refused(ran: Ran) -> None:
     assert facts.looking(action(), {"instance": ".."}, "other")["failed"]
     with pytest.raises(AnsibleError, match=r"slurm_facts: '\.\.' is refused"):

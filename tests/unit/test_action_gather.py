@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from slurmrest.auth.jwt import Key, claims_for, encode
+from slurmrest.facts.detection import columns
+from slurmrest.facts.host import look
 
 gather = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.action.slurm_gather")
 
@@ -47,6 +50,29 @@ def test_header_and_token_may_name_two_users(monkeypatch: pytest.MonkeyPatch, to
     assert seen == {"users": ["alice", "bob"], "roles": ["slurmctld"]}
     assert given(monkeypatch, request={"user": "bob", "token_file": token_file})["users"] == ["bob"]
     assert given(monkeypatch, request={"user": "", "token_file": token_file}, users=["eve"])["users"] == ["eve", "bob"]
+
+
+def test_what_was_gathered_of_a_daemon_that_only_just_started_is_gathered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, Any] = look({"account": "nobody"}, columns())
+    ran: list[str] = []
+
+    def module(_action: object, name: str, _arguments: object) -> dict[str, Any]:
+        ran.append(name)
+        seen["units"]["slurmctld"]["starting"] = len(ran) == 1
+        evidence = {"facts": dict(seen), "keys": {}, "controllers": None}
+        return {"evidence": evidence, "ansible_facts": {"slurmrest": dict(seen)}, "sight": {}, "waited": True}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(gather.ActionModule, "module", module)
+    monkeypatch.setattr(gather, "judged", lambda evidence: evidence)
+    action = object.__new__(gather.ActionModule)
+    action._task, action._loader = SimpleNamespace(args={"quick": True}), DataLoader()
+    before = time.time()
+    result = action.run(task_vars={})
+    assert ran == [gather.QUICK, "slurmrest.toolkit.slurm_patience", gather.QUICK]
+    assert before < result["sight"]["at"] < time.time()
 
 
 def test_a_quick_look_takes_few_files_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 from slurmrest.auth import starting
 from slurmrest.errors import SlurmrestError
 from slurmrest.host.programs import TOO_SLOW, Done
-from slurmrest.slurm.starting import STARTING_SECONDS, awaited, uptime
+from slurmrest.slurm.daemons import STARTING_SECONDS
+from slurmrest.slurm.starting import awaited, uptime
 
 WAITS = "scontrol: error: slurm_fetch_token: error receiving response: Socket timed out on send/recv operation"
 DOWN = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import math
 import os
 import socket
 import time
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.facts import patience
-from slurmrest.facts.patience import patient
+from slurmrest.facts.patience import wait
 from slurmrest.host.programs import MISSING, Done
-from slurmrest.slurm.starting import STARTING_SECONDS, awaited
+from slurmrest.slurm.daemons import STARTING_SECONDS
+from slurmrest.slurm.starting import awaited
 from slurmrest.systemd import show
-
-from tests.meta import tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ class Site:
 
     def __init__(self, *pings: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pings = list(pings)
-        self.looks = self.asked = self.pauses = 0
+        self.asked = self.pauses = 0
         self.now = 1000.0
         self.code = 0
         self.begun: dict[str, float | None] = {"slurmctld": None, "slurmdbd": None}
@@ -42,21 +41,24 @@ class Site:
         self.now += seconds
         self.pauses += 1
 
-    def look(self) -> dict[str, Any]:
-        self.looks += 1
-        units = {name: {"begun": begun} for name, begun in self.begun.items()}
-        return {"units": units, "slurmdbd_conf": self.conf, "slurm_conf": {"path": "/no/slurm.conf"}, "prefix": None}
-
     def __call__(self, argv: Sequence[str], **_how: Any) -> Done[str]:
+        if argv[0] == "systemctl":
+            begun = next((when for name, when in self.begun.items() if name in argv), None)
+            shown = "" if begun is None else f"ActiveState=active\nInactiveExitTimestampMonotonic={begun * 1e6:.0f}\n"
+            return Done(list(argv), 0, shown, "")
         assert argv[-2:] == ("scontrol", "ping")
         self.asked += 1
         return Done(list(argv), self.code, self.pings.pop(0) if len(self.pings) > 1 else self.pings[0], "")
 
-    def counts(self) -> tuple[int, int, int]:
-        """Looks, questions and pauses of one run."""
-        self.looks = self.asked = self.pauses = 0
-        patient(self.look, self)
-        return self.looks, self.asked, self.pauses
+    def counts(self) -> tuple[bool, int, int]:
+        """Whether one run waited, its questions and pauses."""
+        self.asked = self.pauses = 0
+        units = {
+            name: {"starting": begun is not None and self.now - begun < STARTING_SECONDS}
+            for name, begun in self.begun.items()
+        }
+        facts = {"units": units, "slurmdbd_conf": self.conf, "slurm_conf": {"path": "/no/slurm.conf"}, "prefix": None}
+        return wait(facts, self), self.asked, self.pauses
 
 
 @pytest.fixture
@@ -67,16 +69,16 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Site:
 def test_a_slurmctld_that_only_just_started_is_waited_for(site: Site) -> None:
     """After a power cut the accounting users could not be listed, and the playbook ended there."""
     site.begun["slurmctld"] = site.now - 5
-    assert site.counts() == (2, 3, 2)
-    assert site.counts() == (1, 1, 0)
+    assert site.counts() == (True, 3, 2)
+    assert site.counts() == (False, 1, 0)
     site.begun["slurmctld"] = site.now - STARTING_SECONDS
-    assert site.counts() == (1, 0, 0)
+    assert site.counts() == (False, 0, 0)
 
 
 def test_the_wait_has_an_end(site: Site) -> None:
     site.pings = [DOWN]
     site.begun["slurmctld"] = site.now
-    assert site.counts() == (2, STARTING_SECONDS / 2, STARTING_SECONDS / 2)
+    assert site.counts() == (True, STARTING_SECONDS / 2, STARTING_SECONDS / 2)
 
 
 @pytest.mark.parametrize(
@@ -98,40 +100,31 @@ def test_slurmdbd_is_waited_for_until_it_listens(site: Site) -> None:
     site.begun["slurmdbd"] = site.now
     with socket.create_server(("127.0.0.1", 0)) as server:
         site.conf["dbd_port"] = str(server.getsockname()[1])
-        assert site.counts() == (1, 0, 0)
+        assert site.counts() == (False, 0, 0)
         server.close()
         assert site.counts()[2] > 0
     site.begun["slurmdbd"] = site.now
     site.conf["dbd_hosts"] = ["other.example.org", HOST]
-    assert site.counts() == (1, 0, 0)  # one that stands by listens when it takes over
+    assert site.counts() == (False, 0, 0)  # one that stands by listens when it takes over
     site.conf["dbd_hosts"].reverse()
     assert site.counts()[2] > 0
     site.begun["slurmdbd"], site.conf["readable"] = site.now, False
-    assert site.counts() == (1, 0, 0)  # its port is not known
+    assert site.counts() == (False, 0, 0)  # its port is not known
 
 
 @pytest.mark.parametrize(
-    ("state", "begun"),
+    ("state", "age"),
     [
-        ({"ActiveState": "active", "SubState": "running"}, 7.0),
-        ({"ActiveState": "activating", "SubState": "start"}, 7.0),
-        ({"ActiveState": "activating", "SubState": "auto-restart"}, None),
-        ({"ActiveState": "activating", "SubState": "auto-restart-queued"}, None),
-        ({"ActiveState": "inactive", "Job": "12"}, 1000.0),  # behind its database, which is not up yet
-        ({"ActiveState": "inactive", "Job": "0"}, None),
-        ({"ActiveState": "failed"}, None),
-        ({}, None),
+        ({"ActiveState": "active", "SubState": "running"}, 993.0),
+        ({"ActiveState": "activating", "SubState": "start"}, 993.0),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, math.inf),
+        ({"ActiveState": "activating", "SubState": "auto-restart-queued"}, math.inf),
+        ({"ActiveState": "inactive", "Job": "12"}, 0.0),  # behind its database, which is not up yet
+        ({"ActiveState": "inactive", "Job": "0"}, math.inf),
+        ({"ActiveState": "failed"}, math.inf),
+        ({}, math.inf),
     ],
 )
 @pytest.mark.usefixtures("site")
-def test_when_a_start_began(state: dict[str, str], begun: float | None) -> None:
-    assert show.begun({"InactiveExitTimestampMonotonic": "7000000", **state}) == begun
-
-
-@pytest.mark.parametrize("module", ["slurm_facts", "slurm_gather"])
-def test_every_first_look_of_a_playbook_is_patient(module: str) -> None:
-    """What a role asks comes after its facts, which one of these two brings."""
-    text = (tree.ROOT / "plugins" / "modules" / f"{module}.py").read_text()
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    looks = [ast.unparse(node) for node in calls if ast.unparse(node.func) in ("look", "patient")]
-    assert [call.partition("(")[0] for call in looks] == ["patient", "look"]
+def test_how_long_ago_a_start_began(state: dict[str, str], age: float) -> None:
+    assert show.age({"InactiveExitTimestampMonotonic": "7000000", **state}) == age

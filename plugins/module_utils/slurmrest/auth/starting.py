@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Callable
 
 from ..host import programs
 from ..host.proc import read_text
-from ..slurm.daemons import CONTROLLER
-from ..slurm.starting import PAUSE, STARTING_SECONDS, uptime
+from ..slurm.daemons import CONTROLLER, STARTING_SECONDS
+from ..slurm.starting import PAUSE, uptime
 from .token_line import demanded, token_in
 
 if TYPE_CHECKING:

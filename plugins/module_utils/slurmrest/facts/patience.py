@@ -1,4 +1,4 @@
-"""The facts of a host on which slurmdbd and slurmctld answer, where they were only just started: before all questions.
+"""A wait for slurmdbd and slurmctld of a host, where they were only just started: before all questions.
 
 What a playbook asks afterwards, by whatever program, finds daemons that have had their time (:mod:`..slurm.starting`).
 """
@@ -17,26 +17,31 @@ from ..slurm.controller_ping import own, states
 from ..slurm.daemons import CONTROLLER, DATABASE
 from ..slurm.ports import ports_of
 from ..slurm.starting import awaited
+from ..systemd import show
+from ..systemd.state import state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..host.programs import Run
 
+_PROPERTIES = "ActiveState,SubState,Job,InactiveExitTimestampMonotonic"
+
 SECONDS = 15.0
 """For one question to slurmctld."""
 
 
-def patient(look: Callable[[], dict[str, Any]], run: Run = programs.run) -> dict[str, Any]:
-    """What `look` finds, and finds again where a daemon of this host had to be waited for."""
-    facts = look()
+def wait(facts: Mapping[str, Any], run: Run = programs.run) -> bool:
+    """Wait for those daemons that were still starting when these facts were read; whether that took a while."""
     answers = {DATABASE: partial(_database_answers, facts), CONTROLLER: partial(_controller_answers, facts, run)}
-    waited = [_waited(facts["units"][daemon].get("begun"), there) for daemon, there in answers.items()]
-    return look() if any(waited) else facts
+    starting = [daemon for daemon in answers if facts["units"][daemon]["starting"]]
+    waits = [_waited(daemon, answers[daemon], run) for daemon in starting]
+    return any(waits)
 
 
-def _waited(begun: float | None, there: Callable[[], bool]) -> bool:
-    return begun is not None and awaited(there, lambda: time.monotonic() - begun)
+def _waited(daemon: str, there: Callable[[], bool], run: Run) -> bool:
+    begun = time.monotonic() - show.age(state(run, daemon, _PROPERTIES))
+    return awaited(there, lambda: time.monotonic() - begun)
 
 
 def _database_answers(facts: Mapping[str, Any]) -> bool:

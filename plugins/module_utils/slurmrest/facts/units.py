@@ -14,7 +14,7 @@ from ..host.private import link, private
 from ..host.proc import whose
 from ..host.reading import read_if_there, readable_text
 from ..host.trust import roots_alone
-from ..slurm.daemons import DAEMONS
+from ..slurm.daemons import DAEMONS, STARTING_SECONDS
 from ..slurmrestd import adoption, unit_places
 from ..slurmrestd import unit as units
 from ..slurmrestd.address import VARIABLE as LISTEN
@@ -55,7 +55,7 @@ def units_shown(answer: str, unit: str, fragment: str, dropins: Sequence[str]) -
             "needs_reload": fields.get("NeedDaemonReload") == "yes",
             "outdated": outdated(fields.get("MainPID", "0")),
             "pid": show.number(fields, "MainPID"),
-            "begun": show.begun(fields),
+            "starting": show.age(fields) < STARTING_SECONDS,
         }
     restd = result["slurmrestd"]
     restd["fragment"] = restd["fragment"] or fragment

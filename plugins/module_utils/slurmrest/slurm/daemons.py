@@ -8,3 +8,6 @@ SLURMCTLD_TIMEOUT = 120
 """Seconds, where slurm.conf has no SlurmctldTimeout."""
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
+
+STARTING_SECONDS = 180.0
+"""Age up to which a daemon is waited for, and up to which a host is on which one does not run yet."""

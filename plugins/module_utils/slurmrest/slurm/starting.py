@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-STARTING_SECONDS = 180.0
-"""Age up to which a daemon is waited for, and up to which a host is on which one does not run yet."""
+from .daemons import STARTING_SECONDS
 
 PAUSE = 2.0
 

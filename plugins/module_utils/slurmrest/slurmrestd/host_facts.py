@@ -114,7 +114,7 @@ class UnitState(TypedDict):
     dropins: list[str]
     needs_reload: bool
     outdated: bool
-    begun: float | None
+    starting: bool
 
 
 class UnitStates(TypedDict):

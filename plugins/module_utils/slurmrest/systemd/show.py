@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -43,11 +44,11 @@ def number(state: Mapping[str, str], name: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def begun(state: Mapping[str, str]) -> float | None:
-    """When the start of a unit began, by ``time.monotonic()``: now for one whose turn is still to come.
+def age(state: Mapping[str, str]) -> float:
+    """Seconds since the start of a unit began: 0 for one whose turn is still to come.
 
-    None for one that does not run and is not about to, or that begins again and again.
+    Infinite for one that does not run and is not about to, or that begins again and again.
     """
     if running(state) and not state.get("SubState", "").startswith("auto-restart"):
-        return number(state, "InactiveExitTimestampMonotonic") / 1e6
-    return time.monotonic() if number(state, "Job") and not running(state) else None
+        return time.monotonic() - number(state, "InactiveExitTimestampMonotonic") / 1e6
+    return 0.0 if number(state, "Job") and not running(state) else math.inf
