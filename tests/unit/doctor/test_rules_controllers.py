@@ -90,6 +90,19 @@ def test_a_state_that_is_not_shared(written: list[int] | None) -> None:
         assert "/state (inode 9)" in " ".join(finding.evidence)
 
 
+def test_a_first_heartbeat_between_two_looks_is_no_reason() -> None:
+    """A deployment right after the cluster was made stopped: one of two looks at the same directory came too early."""
+    data = pair()
+    data["hosts"]["ctl"]["controllers"]["heartbeat"] = None
+    data["hosts"]["ctl2"]["facts"]["units"] = {"slurmctld": {"starting": True}}
+    assert ids(diagnosed(data)) == []
+    data["hosts"]["ctl"]["controllers"]["inode"] = 9
+    assert ids(diagnosed(data)) == ["state-not-shared"]
+    data["hosts"]["ctl"]["controllers"]["inode"] = 7
+    data["hosts"]["ctl2"]["facts"]["units"]["slurmctld"]["starting"] = False
+    assert ids(diagnosed(data)) == ["state-not-shared"]
+
+
 def test_clocks_that_are_apart_are_no_reason() -> None:
     data = pair()
     data["hosts"]["ctl2"]["controllers"]["heartbeat"] = [0, NOW - 20]

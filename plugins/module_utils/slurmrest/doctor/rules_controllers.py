@@ -72,7 +72,7 @@ def _not_shared(cluster: Cluster) -> Iterator[Sign]:
         return
     for host, own in seen:
         lag = Standing.of(own["standing"]).timeout + _LAG_SECONDS
-        if _written(reference) - _written(own) > lag:
+        if _written(reference) - _written(own) > lag and not _looked_too_early(host, best):
             told = "no heartbeat" if not _written(own) else f"one that is {_written(reference) - _written(own)} s older"
             yield Sign(
                 host.name,
@@ -86,6 +86,13 @@ def _not_shared(cluster: Cluster) -> Iterator[Sign]:
                 f"Have StateSaveLocation ({own['state']}) on a file system that all controllers mount; then systemctl "
                 f"restart slurmctld on {host.name}.",
             )
+
+
+def _looked_too_early(host: Host, best: Host) -> bool:
+    """Whether the first heartbeat may have come after one look at this directory, and before the other."""
+    own, reference = host["controllers"], best["controllers"]
+    just_started = (best.facts.get("units") or {}).get("slurmctld", {}).get("starting", False)
+    return bool(just_started and not _written(own) and own["inode"] == reference["inode"])
 
 
 def _written(seen: Mapping[str, Any]) -> int:
