@@ -39,7 +39,8 @@ def looking(action: Action, arguments: Mapping[str, Any], host: str = "") -> dic
 def waited(action: Action, result: Mapping[str, Any], host: str = "") -> bool:
     """Wait for daemons that, by the facts in a module's result, were only just started; whether that took a while."""
     facts = (result.get("ansible_facts") or {}).get("slurmrest") or {}
-    if not any(facts["units"][daemon]["starting"] for daemon in (CONTROLLER, DATABASE) if facts):
+    units = facts.get("units", {})
+    if not any(units.get(daemon, {}).get("starting") for daemon in (CONTROLLER, DATABASE)):
         return False
     return bool(_on(action, host, PATIENCE, {"facts": {name: facts[name] for name in ASKED}}).get("waited"))
 
