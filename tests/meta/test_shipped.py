@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: dict[str, float] = {
-    "gateway_gather": 132.2,
+    "gateway_gather": 132.8,
     "gateway_key": 132.8,
     "gateway_logins": 274.3,
     "host_change": 267.0,
@@ -33,8 +33,8 @@ MOST: dict[str, float] = {
     "slurm_conf_merge": 76.5,
     "slurm_conf_merge_change": 241.9,
     "slurm_facts": 136.5,
-    "slurm_gather": 190.8,
-    "slurm_gather_whole": 228.5,
+    "slurm_gather": 190.9,
+    "slurm_gather_whole": 236.4,
     "slurm_jwks": 110.9,
     "slurm_jwks_change": 399.9,
     "slurm_packages": 95.7,

@@ -194,4 +194,108 @@ NETWORK = (
     ),
 )
 
-UNTOLD = (*LIMITS, *NAMES, *DATABASE, *NETWORK)
+PLUGINS = "$(dirname /usr/lib/*/slurm-wlm/rest_auth_jwt.so)"
+
+FILES = (
+    Fault(
+        "conf-directory-closed",
+        "Start refused: the directory of slurm.conf is closed to the service account",
+        "conf-unreadable",
+        "chmod 0700 /etc/slurm; again slurmrestd",
+        undo="chmod 0755 /etc/slurm",
+    ),
+    Fault(
+        "plugin-dir-lacks",
+        "PluginDir is a directory without rest_auth_jwt.so",
+        "plugin-file-missing",
+        f"mkdir -p /opt/plugins; cp -a {PLUGINS}/. /opt/plugins/; rm /opt/plugins/rest_auth_jwt.so\n"
+        "echo PluginDir=/opt/plugins >> $CONF; again slurmrestd",
+        undo="rm -rf /opt/plugins",
+    ),
+    Fault(
+        "plugin-dir-without-jwt",
+        "PluginDir is a directory without auth_jwt.so: one finding for all daemons of the host",
+        "plugin-file-missing",
+        f"mkdir -p /opt/plugins; cp -a {PLUGINS}/. /opt/plugins/; rm /opt/plugins/auth_jwt.so\n"
+        "echo PluginDir=/opt/plugins >> $CONF; again slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmctld", "slurmrestd"),
+        undo="rm -rf /opt/plugins",
+    ),
+    Fault(
+        "plugin-gone",
+        "The file of the plugin rest_auth/jwt is gone",
+        "plugin-file-missing",
+        f"mv {PLUGINS}/rest_auth_jwt.so /root/; again slurmrestd",
+        undo="mv -n /root/rest_auth_jwt.so /usr/lib/*/slurm-wlm/; rm -f /root/rest_auth_jwt.so",
+    ),
+    Fault(
+        "serializer-gone",
+        "The file of the plugin serializer/json is gone",
+        "plugin-file-missing",
+        f"mv {PLUGINS}/serializer_json.so /root/; again slurmrestd",
+        undo="mv -n /root/serializer_json.so /usr/lib/*/slurm-wlm/; rm -f /root/serializer_json.so",
+    ),
+    Fault(
+        "plugin-closed",
+        "The service account may not read rest_auth_jwt.so",
+        "plugin-file-unreadable",
+        f"chmod 0600 {PLUGINS}/rest_auth_jwt.so; again slurmrestd",
+        undo="chmod 0644 /usr/lib/*/slurm-wlm/rest_auth_jwt.so",
+    ),
+    Fault(
+        "jwt-plugin-closed",
+        "Neither SlurmUser nor the service account may read auth_jwt.so",
+        "plugin-file-unreadable",
+        f"chmod 0600 {PLUGINS}/auth_jwt.so; again slurmdbd slurmctld slurmrestd",
+        on="slurmctld",
+        restart=("slurmdbd", "slurmctld", "slurmrestd"),
+        undo="chmod 0644 /usr/lib/*/slurm-wlm/auth_jwt.so",
+    ),
+)
+
+STARTS = (
+    Fault(
+        "type-forking",
+        "systemd: a drop-in waits for slurmrestd to go to the background, which it does not",
+        "unit-type",
+        f"printf '[Service]\\nType=forking\\nTimeoutStartSec=5\\n' {_SITE}",
+    ),
+    Fault(
+        "type-notify",
+        "systemd: a drop-in waits for a notice that slurmrestd does not give, while it serves",
+        "unit-type",
+        "printf '[Service]\\nType=notify\\nTimeoutStartSec=120\\n' > $DROPINS/zz-site.conf; systemctl daemon-reload\n"
+        "systemctl restart --no-block slurmrestd",
+    ),
+    Fault(
+        "option-unknown",
+        "Start refused: an option that slurmrestd does not have",
+        "option-unknown",
+        """echo 'SLURMRESTD_OPTIONS="--nosuch"' >> $DEFAULTS; again slurmrestd""",
+    ),
+    Fault(
+        "environment-file-missing",
+        "systemd: a drop-in wants an environment file that is not there",
+        "environment-file-missing",
+        f"printf '[Service]\\nEnvironmentFile=/etc/default/slurmrest-site\\n' {_SITE}",
+    ),
+    Fault(
+        "controllers-environment-file-missing",
+        "systemd: a drop-in of slurmctld wants an environment file that is not there",
+        "environment-file-missing",
+        "mkdir -p /etc/systemd/system/slurmctld.service.d\n"
+        "printf '[Service]\\nEnvironmentFile=/etc/default/slurmctld-site\\n' "
+        "> /etc/systemd/system/slurmctld.service.d/zz-site.conf; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
+        "socket-call-denied",
+        "systemd: a drop-in denies slurmrestd socket(2)",
+        "unit-confines",
+        f"printf '[Service]\\nSystemCallFilter=~socket\\n' {_SITE}",
+    ),
+)
+
+UNTOLD = (*FILES, *STARTS, *LIMITS, *NAMES, *DATABASE, *NETWORK)

@@ -162,3 +162,20 @@ def test_a_log_file_behind_a_link_of_another_account(tmp_path: Path) -> None:
     os.lchown(tmp_path / "log", 65534, 65534)
     entry = {"key": "logfile", "value": f"{tmp_path}/log", "origin": f"{tmp_path}/conf:1"}
     assert trouble_in({"entries": [entry]}, "logfile", "nobody") == []
+
+
+def test_what_systemd_passes_over_is_no_trouble(tools: Path) -> None:
+    now = 1_800_000_000.0
+    hostname = "ProtectHostname=yes is configured, but UTS namespace setup is prohibited (container manager?), "
+    said = [
+        f"{UNIT}: {hostname}ignoring namespace setup.",
+        f"{UNIT}: Failed to set up network namespacing, ignoring: Operation not permitted",
+        f"{UNIT}: unit configures an IP firewall, but the local system does not support BPF/cgroup firewalling.",
+        "error: nodes: ignoring the duplicate",
+        "Usage: slurmrestd [OPTIONS] [host:port]...",
+        f"{UNIT}: start operation timed out. Terminating.",
+        f"{UNIT}: State 'stop-sigterm' timed out. Killing.",
+    ]
+    lines = "\n".join(journal_line(9, text, "one", now) for text in said)
+    program(tools / "journalctl", f"cat <<'END'\n{lines}\nEND")
+    assert [line["text"] for line in read()] == said[3:]

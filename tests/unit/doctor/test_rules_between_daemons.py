@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from slurmrest.doctor import reaching
 from slurmrest.doctor import thorough as module
 from slurmrest.host import programs
 from slurmrest.host.network import connect
@@ -241,7 +242,7 @@ def test_a_page_that_goes_on_for_ever_keeps_nobody(says: bytes, monkeypatch: pyt
         dripping = threading.Thread(target=drip, daemon=True)
         dripping.start()
         slurm = {"slurmctld_hosts": ["127.0.0.1"], "slurmctld_port": port, "accounting": False}
-        monkeypatch.setattr(module, "connect", lambda _host, _port: {"addresses": ["127.0.0.1"], "error": ""})
+        monkeypatch.setattr(module, "reach", lambda _host, _port: {"addresses": ["127.0.0.1"], "error": ""})
         began = time.monotonic()
         answers: list[Any] = []
         asking = threading.Thread(
@@ -264,3 +265,60 @@ def test_a_port_that_slurmctld_does_not_have_yet() -> None:
     (finding,) = judge(data).findings
     assert (finding.id, finding.remedy) == ("daemon-unreached", "on ctl: `systemctl restart slurmctld`")
     assert "ctl: /etc/slurm/slurm.conf was changed 12 s ago, slurmctld runs for 500 s" in finding.evidence
+
+
+def unheard(host: str = "db.nowhere.invalid", error: str = "cannot be resolved: Name or service not known") -> Any:
+    """A slurmdbd that runs, says nothing and listens nowhere: older releases look the database up before."""
+    data = split()
+    db = data["hosts"]["db"]
+    db["held"] = []
+    db["storage"] = [{"host": host, "port": "3306", "addresses": [], "error": error}]
+    origin = "/etc/slurm/slurmdbd.conf:9"
+    entry = {"key": "storagehost", "name": "StorageHost", "value": host, "line": "", "origin": origin}
+    db["confs"]["slurmdbd_conf"]["entries"].append(entry)
+    data["hosts"]["rest"]["reach"] = [tried("db")]
+    without_accounting(data, "rest")
+    return data
+
+
+def test_a_database_of_no_name_is_why_slurmdbd_does_not_listen() -> None:
+    data = unheard()
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("database-unusable", "db")
+    assert finding.evidence == [
+        "connect to db.nowhere.invalid (no address), port 3306: cannot be resolved: Name or service not known",
+        "/etc/slurm/slurmdbd.conf:9: StorageHost=db.nowhere.invalid",
+    ]
+    assert len(finding.consequences) == 2
+
+
+def test_a_database_is_no_reason_where_slurmdbd_serves_or_reaches_one() -> None:
+    data = unheard()
+    data["hosts"]["db"]["held"] = [{"host": "0.0.0.0", "port": 6819, "program": "slurmdbd", "pid": 1}]
+    assert ids(judge(data)) == ["daemon-unreached"]
+    data = unheard()
+    data["hosts"]["db"]["storage"].append({"host": "db2", "port": "3306", "addresses": ["10.0.0.2"], "error": ""})
+    assert ids(judge(data)) == ["daemon-unreached"]
+
+
+def stated(**values: str) -> dict[str, Any]:
+    return {"entries": [{"key": key, "value": value} for key, value in values.items()]}
+
+
+def test_the_database_is_looked_for_where_slurmdbd_conf_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "reach", lambda host, port: {"addresses": [], "error": f"no {host}:{port}"})
+    assert module._storage(stated(storagehost="db", storagebackuphost="db2", storageport="3307")) == [
+        {"host": "db", "port": "3307", "addresses": [], "error": "no db:3307"},
+        {"host": "db2", "port": "3307", "addresses": [], "error": "no db2:3307"},
+    ]
+    assert [module._storage(conf) for conf in (None, stated(), stated(storagehost="localhost"))] == [[], [], []]
+    assert module._storage(stated(storagehost="/run/mysqld.sock")) == []
+
+
+def test_a_resolver_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(reaching, "REACH_SECONDS", 0.1)
+    monkeypatch.setattr(reaching, "connect", lambda *_: release.wait(20) and {})
+    found = reaching.reach("db", "3306")
+    release.set()
+    assert found == {"addresses": [], "error": "cannot be resolved within 0 s"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd import unit_places
 
 from tests.unit.doctor.test_doctor import evidence, ids, judge
+from tests.unit.doctor.test_rules_gateway import GATEWAY
 
 SITE = "/etc/systemd/system/slurmrestd.service.d/zz-site.conf"
 
@@ -40,6 +42,7 @@ def broken(*lines: tuple[str, str], words: str = "", down: bool = True, **fields
         (("TasksMax", "1"), "fatal: pthread_create error Resource temporarily unavailable"),
         (("LimitNOFILE", "64"), "fatal: epoll_create: Too many open files"),
         (("LimitNOFILE", "6:6"), "fatal: Unable to find plugin: rest_auth/jwt"),
+        (("InaccessiblePaths", "/etc/slurm"), "fatal: Could not establish a configuration source"),
         (("LimitNPROC", "1"), "fatal: pthread_create error Resource temporarily unavailable"),
     ],
 )
@@ -54,9 +57,99 @@ def test_a_line_of_the_unit_is_the_cause(line: tuple[str, str], words: str) -> N
     )
 
 
-def test_a_network_of_its_own_while_it_runs() -> None:
-    assert ids(judge(broken(("PrivateNetwork", "yes"), down=False))) == ["unit-confines"]
+def unheard(*lines: tuple[str, str], address: str = "127.0.0.1", kind: str = "timeout") -> dict[str, Any]:
+    """A slurmrestd that listens, and whose ports give no answer."""
+    data = broken(*lines, down=False)
+    host = data["hosts"]["node1"]
+    host["listening"] = evidence()["hosts"]["node1"]["listening"]
+    host["http"]["listeners"] = [
+        {"url": f"http://{address}:6820", "status": None, "kind": kind, "words": "no answer within 20 s"},
+        {"url": "unix:/run/slurmrestd/slurmrestd.socket", "status": 401, "kind": None, "words": ""},
+    ]
+    return data
+
+
+@pytest.mark.parametrize("apart", [True, None])
+def test_a_network_of_its_own_while_it_runs(apart: bool | None) -> None:
+    data = unheard(("PrivateNetwork", "yes"), kind="refused")
+    host = data["hosts"]["node1"]
+    host["processes"]["slurmrestd"]["network_apart"] = apart
+    host["listening"] = [entry for entry in host["listening"] if entry["kind"] == "unix"]
+    assert ids(judge(data)) == ["unit-confines"]
+    host["processes"]["slurmrestd"]["network_apart"] = False
+    assert "unit-confines" not in ids(judge(data)), "a container passed it over"
     assert ids(judge(broken(("PrivateNetwork", "no"), down=False))) == ["not-listening"]
+
+
+def test_a_network_of_its_own_is_no_reason_where_it_answers() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["confining"] = [{"key": "PrivateNetwork", "value": "yes", "origin": f"{SITE}:2"}]
+    host["http"]["diag"] = {**host["http"]["diag"], "status": 500, "good": False, "words": "no"}
+    assert "unit-confines" not in ids(judge(data))
+
+
+@pytest.mark.parametrize(
+    ("lines", "address", "named"),
+    [
+        ([("IPAddressDeny", "any")], "127.0.0.1", True),
+        ([("IPAddressDeny", "any")], "[::1]", True),
+        ([("IPAddressDeny", "10.0.0.0/8"), ("IPAddressAllow", "localhost")], "10.1.2.3", True),
+        ([("IPAddressDeny", "any"), ("IPAddressAllow", "localhost")], "127.0.0.1", False),
+        ([("IPAddressDeny", "192.0.2.7")], "127.0.0.1", False),
+        ([("IPAddressDeny", "no network"), ("IPAddressAllow", "any")], "127.0.0.1", False),
+    ],
+)
+def test_packets_that_systemd_drops(lines: list[tuple[str, str]], address: str, named: bool) -> None:
+    found = judge(unheard(*lines, address=address)).findings
+    assert [finding.id for finding in found] == ["unit-confines" if named else "listener-silent"]
+    assert f"{SITE}:2: IPAddressDeny=" in found[0].evidence[0] or not named
+    assert "unit-confines" not in ids(judge(unheard(*lines, address=address, kind="refused")))
+
+
+def test_packets_to_slurmctld_that_systemd_drops() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    host["confining"] = [{"key": "IPAddressDeny", "value": "any", "origin": f"{SITE}:2"}]
+    host["confining"] += [{"key": "IPAddressAllow", "value": "localhost", "origin": f"{SITE}:3"}]
+    host["reach"] = [{"daemon": "slurmctld", "host": "ctl", "port": "6817", "addresses": ["10.0.0.7"], "error": ""}]
+    assert judge(data).healthy
+    words = "Unable to contact slurm controller (connect failure)"
+    host["http"]["diag"] = {**host["http"]["diag"], "status": 500, "good": False, "words": words}
+    (finding,) = judge(data).findings
+    assert finding.id == "unit-confines"
+    assert "between slurmrestd and slurmctld" in finding.cause
+    host["reach"][0]["addresses"] = ["127.0.0.1"]
+    assert "unit-confines" not in ids(judge(data))
+    host["reach"][0].update(addresses=["10.0.0.7"], error="timed out")
+    assert "unit-confines" not in ids(judge(data)), "nobody of this host reaches it"
+
+
+def test_packets_of_a_gateway_that_systemd_drops() -> None:
+    data = evidence()
+    host = data["hosts"]["node1"]
+    deny = {"key": "IPAddressDeny", "value": "any", "origin": f"{unit_places.DROPIN}:9"}
+    host["confining"] = [deny, {"key": "IPAddressAllow", "value": "localhost 10.0.0.0/24", "origin": f"{SITE}:3"}]
+    data["hosts"]["gate"] = {**copy.deepcopy(host), "roles": [], "keys": {}, "http": None, "token_refused": None}
+    lost = {"host": "node1:6820", "error": "timed out", "closed": "", "from": "10.0.9.9"}
+    data["hosts"]["gate"]["gateway"] = {**copy.deepcopy(GATEWAY), "hosts": [lost]}
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.host) == ("unit-confines", "node1")
+    assert "slurmrestd_service_clients" in finding.remedy
+    assert "connect from 10.0.9.9 to node1:6820: timed out" in finding.evidence
+    assert finding.consequences
+    lost["from"] = "10.0.0.9"
+    assert ids(judge(data)) == ["gateway-upstream"]
+
+
+@pytest.mark.parametrize(
+    ("key", "own"), [("SystemCallFilter", False), ("SocketBindDeny", False), ("SocketBindDeny", True)]
+)
+def test_a_line_that_denies_what_opens_a_listener(key: str, own: bool) -> None:
+    words = "fatal: conmgr_create_listen_socket: [[::]:6820] Unable to create socket: Operation not permitted"
+    data = broken((key, "~socket"), words=words)
+    data["hosts"]["node1"]["confining"][0]["origin"] = f"{unit_places.DROPIN if own else SITE}:2"
+    assert ids(judge(data)) == ["slurmrestd-failed" if own else "unit-confines"]
 
 
 def test_other_ends_are_not_the_units_doing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from slurmrest.doctor.diagnosis import Diagnosis, diagnose
-from slurmrest.doctor.gateway import _refused, _told
+from slurmrest.doctor.gateway import _refused, _source, _told
 from slurmrest.doctor.model import Cluster
 
 from tests.render.test_gateway import LOGINS, site
@@ -156,3 +156,9 @@ def test_refusals_are_counted_by_client(monkeypatch: pytest.MonkeyPatch) -> None
         {"client": "192.0.2.1", "refused": 3, "others": 1, "path": "/slurm/x"},
         {"client": "192.0.2.2", "refused": 1, "others": 0, "path": "/slurm/x"},
     ]
+
+
+def test_the_way_to_a_host_that_is_not_reached_begins_at_an_address_of_this_one() -> None:
+    assert _source({"addresses": ["127.0.0.1"], "error": "timed out"}) == "127.0.0.1"
+    assert _source({"addresses": ["no address"], "error": "timed out"}) == ""
+    assert _source({"addresses": ["127.0.0.1"], "error": ""}) == ""

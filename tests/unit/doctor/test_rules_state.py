@@ -361,3 +361,13 @@ def test_keys_of_munge_that_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     (tmp_path / "munge.key").write_bytes(b"k" * 32)
     assert thorough._munge_key(seen, "salt") not in (None, thorough._munge_key(seen, "other"))
     assert thorough._munge_key({**seen, "used": False}, "salt") is None
+
+
+def test_a_directory_above_slurm_conf_that_is_closed_is_what_is_opened() -> None:
+    data = evidence()
+    host = ended(data, "slurmrestd", "fatal: Could not establish a configuration source")
+    host["facts"]["slurm_conf"]["readable_by_account"] = False
+    host["closed_conf"] = [{"path": "/etc/slurm", "owner": "root:root", "mode": "0700", "missing": "x"}]
+    (finding,) = judge(data).findings
+    assert (finding.id, finding.evidence) == ("conf-unreadable", ["/etc/slurm: owner root:root, mode 0700"])
+    assert finding.remedy.startswith("`chmod a+x /etc/slurm`, then")

@@ -26,9 +26,11 @@ from .rules_key_place import RULES as KEY_PLACE
 from .rules_keys import RULES as KEYS
 from .rules_listeners import RULES as LISTENERS
 from .rules_munge import RULES as MUNGE
+from .rules_plugins import RULES as PLUGINS
 from .rules_ports import RULES as PORTS
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
+from .rules_start import RULES as START
 from .rules_state import RULES as STATE
 from .rules_units import RULES as UNITS
 
@@ -42,11 +44,13 @@ SCHEMA = 1
 
 RULES: tuple[Rule, ...] = (
     *UNITS,
+    *START,
     *CONF,
     *PORTS,
     *CONFINEMENT,
     *LISTENERS,
     *INSTALLED,
+    *PLUGINS,
     *SERVICE,
     *KEYS,
     *KEY_PLACE,

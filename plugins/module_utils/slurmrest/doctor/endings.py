@@ -64,6 +64,21 @@ _KNOWN = (
         "systemctl cat shows ReadOnlyPaths=, ReadWritePaths= and BindPaths=; correct the one that systemd names",
     ),
     (
+        r"status=200/CHDIR|Failed at step CHDIR",
+        "systemd cannot enter the directory that the unit names.",
+        "Make the directory of WorkingDirectory= (systemctl cat names it), or correct that line",
+    ),
+    (
+        r"start(?:-pre|-post)? operation timed out",
+        "systemd waited in vain for its start to be done.",
+        "systemctl cat shows Type=, ExecStartPre= and TimeoutStartSec=; correct the one that does not fit its command",
+    ),
+    (
+        r"Could not establish a configuration source",
+        "It finds no slurm.conf that it may read, and no controller that would send it one.",
+        "Put slurm.conf back, where its account may read it; a configless host needs --conf-server or an SRV record",
+    ),
+    (
         r"oom-kill|[Oo]ut of memory|A process of this unit has been killed by the OOM killer",
         "It was killed for want of memory.",
         "Raise MemoryMax= of the unit where it has one, or give the host more; see what asked for so much",

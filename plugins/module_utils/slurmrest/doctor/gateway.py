@@ -204,7 +204,8 @@ def _host(name: str, account: Mapping[str, Any] | None) -> dict[str, Any]:
     """One slurmrestd as nginx reaches it: why there is no connection, and whether nginx' account may use a socket."""
     entry = listeners.parse(name)
     if entry.kind != "unix":
-        return {"host": name, "error": connect(entry.host, entry.port)["error"], "closed": ""}
+        tried = connect(entry.host, entry.port)
+        return {"host": name, "error": tried["error"], "closed": "", "from": _source(tried)}
     closed = ""
     try:
         if account and not all(may(above, account, 1) for above in directories_above(entry.path)):
@@ -217,6 +218,16 @@ def _host(name: str, account: Mapping[str, Any] | None) -> dict[str, Any]:
     except OSError as error:
         return {"host": name, "error": error.strerror or str(error), "closed": closed}
     return {"host": name, "error": "", "closed": closed}
+
+
+def _source(tried: Mapping[str, Any]) -> str:
+    """Whence packets go to where there was no connection; empty where there is no way. Nothing is sent."""
+    for address in tried["addresses"] if tried["error"] else ():
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((address, 1))
+            return str(asked.getsockname()[0])
+    return ""
 
 
 def _identity(hosts: Sequence[str]) -> dict[str, Any]:

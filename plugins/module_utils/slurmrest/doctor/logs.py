@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 JOURNAL_LINES = 300
 
+_PASSED_OVER = re.compile(r"^\S+\.service: .*(?:\bignoring\b|\bproceeding without\b|does not support)")
+"""What systemd says of a directive that a container or a kernel does not do, before it starts the unit all the same."""
 
 _OF_UNIT = ("_SYSTEMD_UNIT", "UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT")
 """Fields that say to which unit a line belongs: its sender's, and where systemd or another one tells of a unit."""
@@ -78,7 +81,8 @@ def lines(started: Started, unit: str) -> list[dict[str, Any]]:
         if is_end(text):  # with all of its lines, whatever their words
             kept = [*(one for one in kept if one not in after), *after[-MOST_LINES:]]
         after = [*after, told] if text and continues(text) else []
-        if TROUBLE.search(text) and text not in (one["text"] for one in kept[-2:]):
+        telling = TROUBLE.search(text) and not _PASSED_OVER.search(text)
+        if telling and text not in (one["text"] for one in kept[-2:]):
             kept.append(told)
         if len(kept) >= KEPT_LINES:
             break

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..slurm.ending import ending
+from ..slurm.ending import SYSTEMD, ending
 from ..slurm.releases import Release, lookup
 
 RESTART_LOOP_STARTS = 3
@@ -169,7 +169,9 @@ class Host:
         """The words with which a daemon ended, the most telling first; without an end of its own at most three."""
         ended = [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(self.ended(daemon))]
         runs = 1 if self.state(daemon) == "failed" else 2  # what the run before it said is no reason
-        return ended or [text for words in (r"fatal", r"error", r".") for text in self.said(daemon, words, runs)][:3]
+        own = rf"^(?!{SYSTEMD})"
+        found = [text for words in (r"fatal", r"error", own, r".") for text in self.said(daemon, words, runs)]
+        return ended or list(dict.fromkeys(found))[:3]
 
     def entry(self, conf: str, key: str) -> tuple[str, str] | None:
         """Value and origin of the entry that counts in ``slurm_conf`` or ``slurmdbd_conf``."""

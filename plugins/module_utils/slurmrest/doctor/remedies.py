@@ -43,6 +43,11 @@ def given(path: str, account: str, mode: str) -> str:
     return f"chown -h {word(account)}: {word(path)}; runuser -u {word(account)} -- chmod {mode} {word(path)}"
 
 
+def opened(places: Iterable[Mapping[str, str]]) -> str:
+    """Give everybody the rights that are missing; each place as :func:`.closed.closed` has it."""
+    return "; ".join(dict.fromkeys(f"chmod a+{entry['missing']} {word(entry['path'])}" for entry in places))
+
+
 def for_people(remedy: str) -> bool:
     """Whether nothing of it can be typed."""
     return TYPED.search(remedy) is None

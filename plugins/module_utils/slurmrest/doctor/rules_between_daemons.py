@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .reaching import LOCAL
 from .remedies import everywhere, join, on, restart
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _NAMES = {"slurmctld": "SlurmctldHost", "slurmdbd": "AccountingStorageHost"}
 _PORTS = {"slurmctld": "SlurmctldPort", "slurmdbd": "AccountingStoragePort"}
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 RECENT_SECONDS = 300.0
 """A slurmdbd that cannot use its database says so again within less."""
 
@@ -30,7 +30,7 @@ def _unreached(cluster: Cluster) -> Iterator[Sign]:
             if cluster.preflight and not any(not other.down(daemon) for other in there):
                 continue  # a deployment starts it
             apart = [other.name for other in there if other.name != host.name]
-            here = any(entry["host"] in _LOCAL for entry in tried) and apart and daemon not in host.roles
+            here = any(entry["host"] in LOCAL for entry in tried) and apart and daemon not in host.roles
             entry = tried[0]
             older = [other for other in there if _older_than_conf(other, daemon)]
             if older and entry["addresses"] and not here:
@@ -105,6 +105,13 @@ def _remedy(host: Host, there: Sequence[Host], daemon: str, entry: Mapping[str, 
 
 
 _UNREACHED = r"(?i)can't connect to|unknown \S* ?server host"
+_OF_UNREACHED = (
+    "slurmdbd does not reach its database.",
+    (
+        "See StorageHost and StoragePort in slurmdbd.conf, and whether the database runs and listens there; then "
+        "systemctl restart slurmdbd"
+    ),
+)
 _UNUSABLE = (
     (
         r"Access denied",
@@ -143,20 +150,25 @@ _UNUSABLE = (
             "point StorageHost to the primary; then systemctl restart slurmdbd"
         ),
     ),
-    (
-        _UNREACHED,
-        "slurmdbd does not reach its database.",
-        (
-            "See StorageHost and StoragePort in slurmdbd.conf, and whether the database runs and listens there; then "
-            "systemctl restart slurmdbd"
-        ),
-    ),
+    (_UNREACHED, *_OF_UNREACHED),
     (
         r"(?i)\bconver(?:t|sion)",
         "slurmdbd is converting its database after an upgrade, and answers nobody until it is done.",
         "Wait, and do not stop it: journalctl -f -u slurmdbd says when conversion is done.",
     ),
 )
+
+
+def _storage_unheard(host: Host) -> list[str]:
+    """Why no database that slurmdbd.conf names is reached from slurmdbd's host, where it does not serve either.
+
+    Older releases ask for the name before they listen or say a word.
+    """
+    tried = host.evidence.get("storage") or ()
+    serves = any(entry["program"] == "slurmdbd" for entry in host.evidence.get("held") or ())
+    if serves or not tried or not all(entry["error"] for entry in tried):
+        return []
+    return [*map(_tried, tried), host.line("slurmdbd_conf", "StorageHost")]
 
 
 def _unusable(cluster: Cluster) -> Iterator[Sign]:
@@ -176,6 +188,11 @@ def _unusable(cluster: Cluster) -> Iterator[Sign]:
             if found and not re.search(r"(?i)conversion done", near[-1]):
                 yield Sign(host.name, cause, [f"journal of slurmdbd: {found[-1]}"], remedy)
                 break
+        else:
+            unheard = _storage_unheard(host)
+            if unheard:
+                cause, remedy = _OF_UNREACHED
+                yield Sign(host.name, cause, unheard, remedy)
 
 
 NOT_LOOKED_UP = 4294967294

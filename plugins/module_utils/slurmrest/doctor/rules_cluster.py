@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .reaching import LOCAL
 from .remedies import begin, everywhere, join, on, start_again, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
 from .rules_munge import IN_ORDER, ended
@@ -209,7 +210,7 @@ def _database(cluster: Cluster) -> Iterator[Sign]:
 
 
 def _is_local(host: Host, entry: tuple[str, str] | None) -> bool:
-    return entry is None or entry[0] in ("localhost", "127.0.0.1", "::1", host.name)
+    return entry is None or entry[0] in (*LOCAL, host.name)
 
 
 def _not_registered(cluster: Cluster) -> Iterator[Sign]:
@@ -461,17 +462,10 @@ def _unreachable(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-_SYMPTOMS_WITHOUT_CONTROLLER = (
-    "no-controller-in-charge",
-    "daemon-unreached",
-    "token-not-minted",
-    "token-refused",
-    "accounting-refused",
-    "cluster-not-registered",
-)
 _SYMPTOMS_WITHOUT_SLURMDBD = (
     *("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
 )
+_SYMPTOMS_WITHOUT_CONTROLLER = ("no-controller-in-charge", *_SYMPTOMS_WITHOUT_SLURMDBD)
 _SYMPTOMS_OF_HALTED = {"slurmrestd": ("listener-silent", "token-refused", "accounting-refused", "listens-elsewhere")}
 _TROUBLE = "troubleshoot.html"
 _ITS_WORDS = "the cause is no rule's: it is in the words that are quoted"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..slurm import plugin_kinds
 from .model import Cluster, Host, Rule, Sign
-from .remedies import everywhere, restart, start_again, without, word
-from .rules_units import DOWN
+from .remedies import everywhere, opened, restart, start_again, without, word
+from .rules_units import DOWN, STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,6 +74,31 @@ def _conf_missing(cluster: Cluster) -> Iterator[Sign]:
 
 
 _KEY_UNKNOWN = re.compile(r"Parsing error at unrecognized key: (\S+)")
+
+
+def _unreadable(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        conf, user = host.facts["slurm_conf"], host["runs_as"]
+        closed = host.evidence.get("closed_includes") or ()
+        if closed and conf["readable_by_account"] is not False and user["exists"]:
+            names = " ".join(map(word, closed))
+            yield Sign(
+                host.name,
+                f"slurmrestd cannot read {', '.join(closed)}, which slurm.conf includes.",
+                [f"{path}: not for {user['name']} to read" for path in closed],
+                f"`chmod 0644 {names}`, then {start_again([host.rest_unit])}; what is secret there belongs into "
+                "slurmdbd.conf or a key file.",
+            )
+        if conf["exists"] and conf["readable_by_account"] is False and user["exists"]:
+            facts = host["files"].get(conf["path"], {})
+            own = {"path": conf["path"], "owner": f"{facts.get('owner')}:{facts.get('group')}", "missing": "r"}
+            places = host.evidence.get("closed_conf") or [{**own, "mode": str(facts.get("mode"))}]
+            yield Sign(
+                host.name,
+                "slurmrestd cannot read slurm.conf.",
+                [f"{entry['path']}: owner {entry['owner']}, mode {entry['mode']}" for entry in places],
+                f"`{opened(places)}`, then {start_again([host.rest_unit])}",
+            )
 
 
 def _unknown_keys(cluster: Cluster) -> Iterator[Sign]:
@@ -195,6 +220,14 @@ RULES = (
         by_hand="what it said is the site's",
     ),
     Rule(
+        "conf-unreadable",
+        "slurmrestd cannot read slurm.conf",
+        "slurmrestd(8), -f",
+        _unreadable,
+        explains=STARTS,
+        fatals=r"(?i)unable to read|permission denied|configuration|include",
+    ),
+    Rule(
         "conf-key-unknown",
         "The configuration has a key that this release does not have",
         "slurm.conf(5); release notes",
@@ -216,7 +249,14 @@ RULES = (
         "PluginDir does not exist",
         "slurm.conf(5), PluginDir",
         _plugin_directory,
-        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "jwt-plugin-missing", "plugin-unknown", "not-listening"),
+        explains=(
+            *ALL_DOWN,
+            *SYMPTOMS_AT_REST,
+            "jwt-plugin-missing",
+            "plugin-unknown",
+            "plugin-file-missing",
+            "not-listening",
+        ),
         fatals=r"(?i)plugin|context",
         preflight=True,
     ),

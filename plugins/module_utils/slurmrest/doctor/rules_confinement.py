@@ -6,7 +6,9 @@ A site may confine its slurmrestd as it likes, so that only trouble which fits m
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
 
 from ..slurmrestd import unit_places
 from .model import Cluster, Host, Rule, Sign
@@ -19,10 +21,21 @@ if TYPE_CHECKING:
     Line = Mapping[str, str]  # key, value, origin
     Found = tuple[Line, str, Sequence[str]]  # the line, what it means, what else was seen
 
-_UNSEEN = r"cannot stat|Permission denied|No such file|[Uu]nable to (?:stat|open|read|process)"
+_UNSEEN = r"cannot stat|Permission denied|No such file|[Uu]nable to (?:stat|open|read|process)|configuration source"
 _HIDING = ("InaccessiblePaths", "TemporaryFileSystem")
 _NETWORKS = ("PrivateNetwork", "NetworkNamespacePath")
 _FAMILIES = "RestrictAddressFamilies"
+_SPECIAL = {
+    "any": ("0.0.0.0/0", "::/0"),
+    "localhost": ("127.0.0.0/8", "::1/128"),
+    "link-local": ("169.254.0.0/16", "fe80::/64"),
+    "multicast": ("224.0.0.0/4", "ff00::/8"),
+}
+"""Words for networks, see systemd.resource-control(5), IPAddressAllow=."""
+
+_UNHEARD = r"(?i)unable to contact|connect|timed out|unreachable"
+_FORBIDDEN = ("SystemCallFilter", "SocketBindDeny")
+_MAY_NOT = r"(?i)(?:socket|bind|listen).*operation not permitted|status=31/SYS"
 _LIMITS = (
     (
         ("TasksMax", "LimitNPROC"),
@@ -37,16 +50,17 @@ and whether that number is reason enough without such words: containers may pass
 
 _WORDS = (
     r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
-    r"|pthread_create|temporarily unavailable|too many open files|plugin"
+    r"|pthread_create|temporarily unavailable|too many open files|plugin|configuration source|operation not permitted"
 )
 
 
 def _takes(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         lines: Sequence[Line] = host.evidence.get("confining") or ()
-        if not lines or not _in_trouble(host):
+        missed = _missed(cluster, host) if lines else []
+        if not lines or not (missed or _in_trouble(host)):
             continue
-        for look in (_hides, _apart, _families, _limits):
+        for look in (_hides, _apart, partial(_filtered, missed=missed), _families, _forbidden, _limits):
             found = look(host, lines)
             if found:
                 line, cause, seen = found
@@ -56,7 +70,14 @@ def _takes(cluster: Cluster) -> Iterator[Sign]:
 
 def _in_trouble(host: Host) -> bool:
     own = any(entry["program"] == "slurmrestd" for entry in host["listening"])
-    return host.down("slurmrestd") or not own or (host.http.get("diag") or {"good": True})["good"] is False
+    diag = host.http.get("diag") or {"good": True}
+    return host.down("slurmrestd") or not own or diag["good"] is False or bool(_unanswered(host))
+
+
+def _unanswered(host: Host) -> list[Mapping[str, Any]]:
+    """Listeners with an address that give no answer."""
+    told = host.http.get("listeners") or ()
+    return [entry for entry in told if entry["status"] is None and _has_port(entry)]
 
 
 def _hides(host: Host, lines: Sequence[Line]) -> Found | None:
@@ -74,13 +95,93 @@ def _hides(host: Host, lines: Sequence[Line]) -> Found | None:
 
 
 def _apart(host: Host, lines: Sequence[Line]) -> Found | None:
-    for line in lines if not host.down("slurmrestd") else ():
+    """A network of its own, where it has one: containers pass that directive over."""
+    process = host["processes"].get("slurmrestd") or {}
+    apart = process.get("network_apart")
+    heard = any(entry["status"] is not None for entry in host.http.get("listeners") or () if _has_port(entry))
+    if host.down("slurmrestd") or apart is False or (apart is None and heard):
+        return None
+    for line in lines:
         if line["key"] in _NETWORKS and line["value"].lower() not in ("no", "false", "off", "0"):
             cause = (
                 "The unit gives slurmrestd a network of its own: nobody reaches its ports, and it reaches no slurmctld."
             )
             return line, cause, [f"no port of slurmrestd in the network of {host.name}"]
     return None
+
+
+def _has_port(entry: Mapping[str, Any]) -> bool:
+    return not str(entry["url"]).startswith("unix:")
+
+
+def _missed(cluster: Cluster, host: Host) -> list[Mapping[str, Any]]:
+    """What gateways say whose connections to this slurmrestd get no answer."""
+    told = [entry for other in cluster.hosts for entry in (other.evidence.get("gateway") or {}).get("hosts") or ()]
+    lost = [entry for entry in told if "timed out" in entry["error"] and entry.get("from")]
+    return [entry for entry in lost if len(cluster.rest) == 1 or entry["host"].rpartition(":")[0] == host.name]
+
+
+def _filtered(host: Host, lines: Sequence[Line], missed: Sequence[Mapping[str, Any]]) -> Found | None:
+    """Packets that systemd drops, where they are missing: a listener that gives no answer, a slurmctld not reached."""
+    denied = [line for line in lines if line["key"] == "IPAddressDeny"]
+    if not denied or host.down("slurmrestd"):
+        return None
+    for entry in _unanswered(host) if _listens(host) else ():
+        if entry["kind"] == "timeout" and _drops(lines, _address(entry["url"])):
+            cause = "The unit has systemd drop the packets of clients: slurmrestd listens, and they get no answer."
+            return denied[-1], cause, [f"{entry['url']}: {entry['kind']}: {entry['words']}"]
+    for entry in missed if _listens(host) else ():
+        if _drops(lines, entry["from"]):
+            cause = "The unit has systemd drop the packets of the gateway: slurmrestd listens, and it gets no answer."
+            return denied[-1], cause, [f"connect from {entry['from']} to {entry['host']}: {entry['error']}"]
+    diag = host.http.get("diag") or {"good": True}
+    if diag["good"] is False and re.search(_UNHEARD, diag["words"]):
+        for entry in host.evidence.get("reach") or ():
+            for address in entry["addresses"] if not entry["error"] else ():
+                if _drops(lines, address):
+                    cause = f"The unit has systemd drop the packets between slurmrestd and {entry['daemon']}."
+                    reached = f"connect to {entry['host']} ({address}), port {entry['port']}: others of this host may"
+                    return denied[-1], cause, [reached, diag["words"]]
+    return None
+
+
+def _listens(host: Host) -> bool:
+    return any(entry["program"] == "slurmrestd" and entry["kind"] == "tcp" for entry in host["listening"])
+
+
+def _address(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")
+
+
+def _drops(lines: Sequence[Line], text: str) -> bool:
+    """Whether systemd drops what goes to or comes from an address: what is allowed goes before what is denied."""
+    try:
+        address = ip_address("127.0.0.1" if text == "localhost" else text)
+    except ValueError:
+        return False
+
+    def covered(key: str) -> bool:
+        words = [word for line in lines if line["key"] == key for word in line["value"].split()]
+        networks = [network for word in words for network in _SPECIAL.get(word, (word,))]
+        return any(address in ip_network(network, strict=False) for network in networks if _is_network(network))
+
+    return covered("IPAddressDeny") and not covered("IPAddressAllow")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text, strict=False))
+    except ValueError:
+        return False
+
+
+def _forbidden(host: Host, lines: Sequence[Line]) -> Found | None:
+    """A line of the site's that denies what opens a listener; what this toolkit and the vendor wrote lets it."""
+    stated = [line for line in lines if line["key"] in _FORBIDDEN and not _is_own(host, line)]
+    said = [text for text in host.words("slurmrestd") if re.search(_MAY_NOT, text)] if host.down("slurmrestd") else []
+    if not stated or not said:
+        return None
+    return stated[-1], f"The unit forbids slurmrestd what it does at its start: {stated[-1]['key']}=.", said[:1]
 
 
 def _families(host: Host, lines: Sequence[Line]) -> Found | None:
@@ -132,6 +233,8 @@ def _quoted(line: Line) -> str:
 def _remedy(host: Host, line: Line) -> str:
     """A line of the site's own drop-in goes; what this toolkit wrote follows a variable."""
     file = line["origin"].rpartition(":")[0]
+    if _is_own(host, line) and line["key"] == "IPAddressDeny":
+        return f"Name its address in slurmrestd_service_clients, then {DEPLOY}"
     if _is_own(host, line):
         return f"Give it more in slurmrestd_service_sandbox, then {DEPLOY}"
     if file == host.unit["fragment"]:
@@ -147,7 +250,7 @@ RULES = (
         _takes,
         explains=(
             *(*DOWN, "not-listening", "listens-elsewhere", "listener-silent", "bind-permission", "sandbox-refused"),
-            *("token-refused", "accounting-refused"),
+            *("token-refused", "accounting-refused", "gateway-upstream"),
         ),
         fatals=_WORDS,
         by_hand="a line of the vendor's unit is changed in a drop-in that the site writes",

@@ -288,6 +288,7 @@ RULES = (
         "The gateway does not reach slurmrestd",
         "docs/gateway.md",
         _upstream,
+        anywhere=True,
     ),
     Rule(
         "gateway-socket-closed",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..slurm.package_plan import parts
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, word
-from .rules_service import STARTS
+from .rules_units import STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

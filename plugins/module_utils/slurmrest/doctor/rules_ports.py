@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..slurm.ports import port_range
 from ..slurmrestd import spelling
 from .model import CONFS, Cluster, Host, Rule, Sign
+from .reaching import LOCAL
 from .remedies import everywhere, restart
 from .rules_conf import ALL_DOWN, READERS, SYMPTOMS_AT_REST
 
@@ -67,7 +68,7 @@ def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
             if not set(host.roles) & set(READERS["slurm_conf"]) or not slurm["readable"] or not slurm["accounting"]:
                 continue
             named = slurm["accounting_storage_host"] or "localhost"
-            local = host.name == dbd.name and named in ("localhost", "127.0.0.1", "::1")
+            local = host.name == dbd.name and named in LOCAL
             if not local and named not in (dbd.name, *(conf.get("dbd_hosts") or [conf.get("dbd_host")])):
                 continue  # another slurmdbd, or a name that does not show whose it is
             entry = host.entry("slurm_conf", _ACCOUNTING_PORT)

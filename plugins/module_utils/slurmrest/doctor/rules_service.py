@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, variables, word
-from .rules_units import DOWN
+from .rules_units import DOWN, STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -100,34 +99,7 @@ def _leave(host: Host, account: Mapping[str, Any]) -> str:
     return left + (DEPLOY if host.unit["supplementary_groups"] else start_again([host.rest_unit]))
 
 
-# --- plugins and the sandbox -----------------------------------------------------------------------------------------
-
-
-def _unknown_plugins(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.rest:
-        there = host.facts["plugins"]
-        authentication = [name for name in ("jwt", "local") if there[f"rest_auth_{name}"]]
-        for origin, kind, name in asked_plugins(host.unit):
-            known = {"openapi": there["openapi"], "data_parser": there["data_parser"], "rest_auth": authentication}[
-                kind
-            ]
-            if known and name not in (*known, "list", "latest"):
-                said = host.said("slurmrestd", r"[Uu]nable to (?:find plugin|initialize)|Loading OpenAPI")
-                yield Sign(
-                    host.name,
-                    f"The unit asks for the plugin {kind}/{name}, which this release does not have.",
-                    [f"{origin}: {kind}/{name}", f"there: {', '.join(known)}", *said[:1]],
-                    _without_plugin(host, origin, name),
-                )
-
-
-def _without_plugin(host: Host, origin: str, name: str) -> str:
-    """A line of an environment file goes; what a command line says is written anew."""
-    path = origin.rpartition(":")[0]
-    if path in (entry["path"] for entry in host.unit["environment_files"]):
-        return f"`sed -i --follow-symlinks {word(f'/{name}/d')} {word(path)}`, then {start_again([host.rest_unit])}"
-    empty: dict[str, object] = {"slurmrestd_service_openapi_plugins": [], "slurmrestd_service_data_parsers": []}
-    return f"Leave them to the release: {variables(empty)}, then {DEPLOY}"
+# --- the sandbox and authentication ----------------------------------------------------------------------------------
 
 
 def _unshare(cluster: Cluster) -> Iterator[Sign]:
@@ -400,30 +372,6 @@ def _waiting(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-def _conf_unreadable(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.rest:
-        conf = host.facts["slurm_conf"]
-        closed = host.evidence.get("closed_includes") or ()
-        if closed and conf["readable_by_account"] is not False and host["runs_as"]["exists"]:
-            names = " ".join(map(word, closed))
-            yield Sign(
-                host.name,
-                f"slurmrestd cannot read {', '.join(closed)}, which slurm.conf includes.",
-                [f"{path}: not for {host['runs_as']['name']} to read" for path in closed],
-                f"`chmod 0644 {names}`, then {start_again([host.rest_unit])}; what is secret there belongs into "
-                "slurmdbd.conf or a key file.",
-            )
-        if conf["exists"] and conf["readable_by_account"] is False and host["runs_as"]["exists"]:
-            facts = host["files"].get(conf["path"], {})
-            yield Sign(
-                host.name,
-                "slurmrestd cannot read slurm.conf.",
-                [f"{conf['path']}: owner {facts.get('owner')}:{facts.get('group')}, mode {facts.get('mode')}"],
-                f"`chmod 0644 {word(conf['path'])}; chmod 0755 {word(posixpath.dirname(conf['path']))}`, then "
-                f"{start_again([host.rest_unit])}",
-            )
-
-
 def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.rest:
         said = host.said("slurmrestd", r"not configured with slurmdbd|Failure loading plugin path bindings")
@@ -437,8 +385,6 @@ def _without_accounting(cluster: Cluster) -> Iterator[Sign]:
                 f"{DEPLOY} passes -s {needed} where there is no accounting (slurmrestd_service_accounting).",
             )
 
-
-STARTS = (*DOWN, "listens-elsewhere", "not-listening", "token-refused", "foreign-dropin")
 
 RULES = (
     Rule(
@@ -488,22 +434,6 @@ RULES = (
         _extra_groups,
         explains=STARTS,
         fatals=_IDENTITY,
-    ),
-    Rule(
-        "conf-unreadable",
-        "slurmrestd cannot read slurm.conf",
-        "slurmrestd(8), -f",
-        _conf_unreadable,
-        explains=STARTS,
-        fatals=r"unable to read|Permission denied|Unable to process configuration|Include",
-    ),
-    Rule(
-        "plugin-unknown",
-        "A plugin of another release is asked for",
-        "slurmrestd(8), -s and -d; rest_quickstart.html, Common Issues",
-        _unknown_plugins,
-        explains=STARTS,
-        fatals=r"[Uu]nable to find plugin|Loading OpenAPI|data_parser|failure loading plugins",
     ),
     Rule(
         "accounting-plugin",

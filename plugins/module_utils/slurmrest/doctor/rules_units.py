@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DOWN = ("slurmrestd-stopped", "slurmrestd-failed", "restart-loop", "unit-refused", "plugin-fails")
+STARTS = (*DOWN, "listens-elsewhere", "not-listening", "token-refused", "foreign-dropin")
 _OF_ENVIRONMENT = r"(?i)bind|listen|parse|plugin|SLURMRESTD|configuration|unshare"
 """What variables decide: listeners, plugins, the configuration, what is given up at the start."""
 
@@ -232,11 +233,14 @@ def _masked(cluster: Cluster) -> Iterator[Sign]:
 
 
 def _killed(cluster: Cluster) -> Iterator[Sign]:
-    """It did not end when it was told to; told as long as the next stop would go the same way."""
+    """It did not end when it was told to; told as long as the next stop would go the same way.
+
+    A start that took too long has the same Result=timeout, and ends with the same words: those of the stop tell.
+    """
     for host in cluster.rest:
         now, release = host.evidence.get("kill_signal", ""), host.release
         wanted = release.stop_signal if release else now
-        said = host.said("slurmrestd", r"State 'stop-sig\w+' timed out|Failed with result 'timeout'")
+        said = host.said("slurmrestd", r"\b(?:stop|final)-sig\w+'? timed out")
         fields = host["units"].get("slurmrestd", {})
         if not said or (now == wanted and fields.get("result") != "timeout"):
             continue

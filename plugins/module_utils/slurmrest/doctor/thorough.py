@@ -20,16 +20,18 @@ from ..host import access, programs
 from ..host.access import describe
 from ..host.identity import account_facts
 from ..host.memory_map import mapped
-from ..host.network import connect
 from ..host.page import page_status
+from ..host.private import link
 from ..host.proc import read_text
 from ..host.reading import UnsafePath
 from ..slurm.commands import Slurm
 from ..slurm.version import columns_of
 from ..slurmrestd import unit_places
-from . import evidence, logs, munge, unit_evidence, unit_states
+from . import evidence, logs, munge, plugin_files, unit_evidence, unit_states
+from .closed import closed
 from .evidence import unix
 from .fingerprint import fingerprint
+from .reaching import LOCAL, reach
 from .unit_states import DAEMONS, DATABASES
 
 if TYPE_CHECKING:
@@ -79,10 +81,14 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "journal": {name: logs.lines(started, unit) for name, (unit, started) in journals.items()},
         **unit_evidence.details(facts),
         "program": unit_evidence.program(facts["unit"]["exec_start"]),
+        "environment_files_gone": unit_evidence.environment_files_gone(units_now),
+        "plugin_files": plugin_files.look(facts, roles, told["confs"]),
         "closed_includes": _closed_includes(facts),
+        "closed_conf": closed(facts["slurm_conf"]["path"], account_facts(facts["unit"]["user"] or "root")),
         "directories": {entry["path"]: _directory(entry["path"], facts["account"]) for entry in unix(listeners)},
         "keys": {daemon: _with_fingerprint(key, salt) for daemon, key in told["keys"].items()},
         "reach": _reach(facts, conf, release) if rest else [],
+        "storage": _storage(told["confs"]["slurmdbd_conf"]) if "slurmdbd" in roles else [],
         "not_here": not_here(facts["unit"]["listeners"]) if rest else {},
         "munge": {**told["munge"], "key": _munge_key(told["munge"], salt)},
         "unshare": _unshare(),
@@ -113,7 +119,11 @@ def _moving(fields: Mapping[str, Any]) -> bool:
 
 
 def _with_mapped(process: dict[str, Any]) -> dict[str, Any]:
-    return {**process, "mapped": mapped(process["pid"], process["uid"], process["gid"])}
+    """The same process with what it has mapped, and whether it has a network of its own (None: nobody can tell)."""
+    ids = (process["pid"], process["uid"], process["gid"])
+    network = link(ids[0], "ns/net", *ids[1:])
+    apart = None if network is None else network != os.readlink("/proc/self/ns/net")
+    return {**process, "mapped": mapped(*ids), "network_apart": apart}
 
 
 def _with_fingerprint(key: dict[str, Any], salt: str) -> dict[str, Any]:
@@ -193,7 +203,7 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: An
         ports = [entry["value"] for entry in entries if entry["key"] == "accountingstorageport"]
         hosts = slurm.get("accounting_storage_hosts") or ["localhost"]
         wanted += [("slurmdbd", name, (ports or ["6819"])[-1]) for name in hosts[:_MOST_REACHED]]
-    found = [{"daemon": daemon, "host": name, "port": port, **connect(name, port)} for daemon, name, port in wanted]
+    found = [{"daemon": daemon, "host": name, "port": port, **reach(name, port)} for daemon, name, port in wanted]
     stated = [entry["value"].lower() for entry in entries if entry["key"] == "communicationparameters"]
     if release.get("daemon_http") and "disable_http" not in "".join(stated):
         for entry in found:
@@ -203,6 +213,16 @@ def _reach(facts: Mapping[str, Any], conf: Mapping[str, Any] | None, release: An
 
 
 _MOST_REACHED, _PAGE_SECONDS = 3, 5.0
+
+
+def _storage(conf: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Whether the databases that slurmdbd.conf names on other hosts can be resolved and connected to from here."""
+    stated = {entry["key"]: entry for entry in (conf["entries"] if conf else ())}
+    port = stated["storageport"]["value"] if "storageport" in stated else "3306"
+    named = [stated[key] for key in ("storagehost", "storagebackuphost") if key in stated]
+    if any(entry["value"] in LOCAL or entry["value"].startswith("/") for entry in named):
+        return []
+    return [{"host": entry["value"], "port": port, **reach(entry["value"], port)} for entry in named]
 
 
 def _address(name: str) -> str:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ..host.identity import account_facts
 from ..host.proc import read_text
 from ..slurmrestd import unit as units
+from ..slurmrestd.drift import glob_files
+from .unit_states import DAEMONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CONFINING = (
     *("InaccessiblePaths", "TemporaryFileSystem", "PrivateNetwork", "NetworkNamespacePath", "RestrictAddressFamilies"),
-    *("TasksMax", "LimitNPROC", "LimitNOFILE"),
+    *("TasksMax", "LimitNPROC", "LimitNOFILE", "IPAddressDeny", "IPAddressAllow", "SystemCallFilter", "SocketBindDeny"),
 )
 """What of a unit can take from slurmrestd what it needs to start and to be reached."""
 
@@ -32,17 +34,29 @@ def details(facts: Mapping[str, Any]) -> dict[str, Any]:
         return None if path in files else read_text(path)
 
     alone = units.effective(unit["fragment"], unit["dropins"], read_file)
-    wanted = ("User", "Group", "SupplementaryGroups", "ExecStart")
+    wanted = ("User", "Group", "SupplementaryGroups", "ExecStart", "Type")
     return {
         "runs_as": account_facts(unit["user"] or "root"),
         "origins": {key: [str(entry.origin) for entry in alone.setting(key).values] for key in wanted},
         "kill_signal": alone.last("KillSignal") or "SIGTERM",
+        "type": (alone.last("Type") or "simple").lower(),
         "confining": confining(alone),
         "runtime_directories": [f"/run/{name.partition(':')[0]}" for name in alone.words("RuntimeDirectory")],
         "environment_only": {
             name: {"value": item.value, "origin": str(item.origin)} for name, item in alone.environment.items()
         },
     }
+
+
+def environment_files_gone(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """By daemon: the files that its unit wants variables from, not written with ``-``, and that are not there."""
+    found = {}
+    for daemon in units_now.keys() & set(DAEMONS):
+        fields = units_now[daemon]
+        alone = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
+        gone = [entry for entry in alone.environment_files if not entry.optional and not os.path.exists(entry.path)]
+        found[daemon] = [{"path": entry.path, "origin": str(entry.origin)} for entry in gone]
+    return {daemon: gone for daemon, gone in sorted(found.items()) if gone}
 
 
 def confining(alone: units.EffectiveUnit) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ MOST_LINES = 6
 _END = re.compile(r"\bfatal: |error while loading shared libraries: |symbol lookup error: ")
 _LEVEL = re.compile(r"\b(?:error|fatal|warning|debug\d?|info|verbose): ")
 _ERROR = re.compile(r"\berror: ")
-_SYSTEMD = re.compile(r"^\S+\.service: |^(?:Started|Stopped|Starting|Stopping|Failed to start) ")
+SYSTEMD = r"\S+\.service: |(?:Started|Stopped|Starting|Stopping|Failed to start) "  # its lines
 _CONSEQUENCE = re.compile(
     r"Plugin init\(\) callback failed|Dlopen of plugin file failed|[Cc]annot create \S+ context|cannot find \S+ plugin"
     r"|[Ff]ailed to initialize|[Uu]nable to initialize|failure loading plugins|Loading OpenAPI plugins failed"
@@ -54,7 +54,7 @@ def ending(lines: Sequence[str]) -> list[str]:
 
 def continues(line: str) -> bool:
     """Whether a line can only belong to the message before it: no level, and not systemd's."""
-    return not (_LEVEL.search(line) or _SYSTEMD.search(line))
+    return not (_LEVEL.search(line) or re.match(SYSTEMD, line))
 
 
 def is_end(line: str) -> bool:
