@@ -31,15 +31,14 @@ def costs(engine: Engine, node: str, roots: Mapping[str, Path]) -> dict[str, dic
     answer = engine.execute(node, "python3", "-I", "-c", script("modules_on_host.py"), text=json.dumps([TIMES, asked]))
     spent: list[dict[str, float]] = json.loads(answer)
     found: dict[str, dict[str, Mapping[str, float]]] = {}
-    for (side, root), milliseconds in zip(roots.items(), spent, strict=True):
-        for name, sizes in render_architecture.shipped(root).items():
-            cost = {"kilobytes": sum(sizes.values()) / 1000, "milliseconds": milliseconds[name]}
-            found.setdefault(name, {})[side] = cost
+    for side, modules, milliseconds in zip(roots, asked, spent, strict=True):
+        for name, module in modules.items():
+            found.setdefault(name, {})[side] = {"kilobytes": module["kilobytes"], "milliseconds": milliseconds[name]}
     return found
 
 
 def packed(root: Path) -> dict[str, dict[str, Any]]:
-    """Return by module an ``archive`` (ZIP, base64) of what it ships, and the ``names`` that it imports."""
+    """Return by module the ``archive`` (ZIP, base64) that it ships, its ``kilobytes``, and the ``names`` it imports."""
     known = render_architecture.modules(root / render_architecture.ENGINE)
     found = {}
     for module, sizes in render_architecture.shipped(root).items():
@@ -50,5 +49,6 @@ def packed(root: Path) -> dict[str, dict[str, Any]]:
                 file.write(path, path.relative_to((root / render_architecture.ENGINE).parent))
         entry = root / render_architecture.ENTRIES[0] / f"{module}.py"
         names = sorted(f"slurmrest.{name}" for name in render_architecture.imports(entry, None, known) if name)
-        found[module] = {"archive": base64.b64encode(archive.getvalue()).decode("ascii"), "names": names}
+        text = base64.b64encode(archive.getvalue()).decode("ascii")
+        found[module] = {"archive": text, "kilobytes": sum(sizes.values()) / 1000, "names": names}
     return found
