@@ -272,6 +272,27 @@ def test_nodes_that_nobody_knows_an_address_of(host: Host, monkeypatch: pytest.M
     assert "node 127.0.0.7 was created; node cloud2.invalid was created." in reasons(host)[0]
 
 
+@pytest.mark.parametrize("kept_by", ["power saving", "the release"])
+def test_addresses_are_resolved_only_where_they_count(
+    host: Host, monkeypatch: pytest.MonkeyPatch, kept_by: str
+) -> None:
+    """Names that nobody answers for take seconds, and nothing came of them."""
+
+    def resolve(*_of: object) -> None:
+        raise AssertionError("resolved")
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    host.said["node"] = NODE + "\nNodeName=cloud2 NodeAddr=cloud2.invalid State=IDLE+CLOUD+DYNAMIC_NORM\n"
+    with pytest.raises(AssertionError, match="resolved"):
+        reasons(host)
+    if kept_by == "power saving":
+        host.conf.write_text(host.conf.read_text() + "SuspendProgram=/usr/sbin/suspend\n")
+    else:
+        host.said["-V"] = "slurm 22.05.8"
+        host.said["config"] = host.said["config"].replace("24.11.5", "22.05.8")
+    assert reasons(host) == []
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [

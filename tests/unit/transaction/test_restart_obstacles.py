@@ -252,15 +252,12 @@ def test_nodes_changed_in_memory() -> None:
     assert "node node01 has Weight=9; node node01 has AvailableFeatures=new" in problem.cause
 
 
-def test_cloud_nodes_made_in_memory_are_kept_with_power_saving_or_an_address() -> None:
+def test_nodes_made_in_memory_that_a_restart_drops() -> None:
     cloud = {"NodeName": "cloud2", "State": "IDLE+CLOUD+DYNAMIC_NORM+POWERED_DOWN", "Weight": "1"}
     other = {"NodeName": "dyn2", "State": "IDLE+DYNAMIC_NORM", "Weight": "1"}
     seen = healthy(nodes=[*NODES, cloud, other], unaddressed=["cloud2"])
     assert "node cloud2 was created. The" in one(seen).cause
     assert judge(replace(seen, unaddressed=[])) == []
-    assert judge(healthy("22.05.8", nodes=[*NODES, cloud], unaddressed=["cloud2"])) == []
-    saving = conf(CONF + "SuspendProgram=/usr/sbin/suspend\n")
-    assert judge(replace(seen, loaded=saving)) == []
 
 
 def test_features_of_a_plugin_are_its_own() -> None:

@@ -122,11 +122,11 @@ def gather(
     named = named_plugins(daemon, conf, shown)
     loaded_from, loaded_names = _loaded(running)
     named = {file: why for file, why in named.items() if daemon != REST or file in loaded_names}
-    directories = ((conf.get("PluginDir") if conf else None) or shown.get("plugindir") or loaded_from).split(":")
+    directories = (_said(conf, shown, "PluginDir") or loaded_from).split(":")
     plugins = (
         {file: _found(f"{file}.so", directories) for file in named} if any(map(os.path.isdir, directories)) else {}
     )
-    user = ((conf.get("SlurmUser") if conf else None) or shown.get("slurmuser", "")).partition("(")[0]
+    user = _said(conf, shown, "SlurmUser").partition("(")[0]
     seen: dict[str, Any] = {
         "release": release,
         "conf": conf,
@@ -191,6 +191,11 @@ def _shown(ask: Asking) -> dict[str, str]:
     done = ask("scontrol", "show", "config")
     pairs = (line.partition("=") for line in done.stdout.splitlines() if "=" in line) if done.returncode == 0 else ()
     return {key.strip().lower(): value.strip() for key, _equals, value in pairs}
+
+
+def _said(conf: slurmconf.SlurmConf | None, shown: Mapping[str, str], key: str) -> str:
+    """What the file says, or else what is in force."""
+    return (conf.get(key) if conf else None) or shown.get(key.lower(), "")
 
 
 def _program(daemon: str, pid: int, running: Mapping[str, Any] | None, run: Run) -> tuple[str, bool]:
@@ -281,19 +286,20 @@ def _foreign_ports(daemon: str, conf: slurmconf.SlurmConf | None, pid: int) -> d
 
 def _controller(ask: Asking, seen: Mapping[str, Any]) -> dict[str, Any]:
     conf, shown, release = seen["conf"], seen["shown"], seen["release"]
-    state = (conf.get("StateSaveLocation") if conf else None) or shown.get("statesavelocation", "")
+    state = _said(conf, shown, "StateSaveLocation")
     host = shown.get("slurmctldhost[0]", "").partition("(")[0].partition(".")[0]
     state = state.replace("%h", host).replace("%n", host)
     found: dict[str, Any] = {"state_dir": state, "state_dir_error": _unwritable(state, seen["user"]) if state else ""}
     found["clustername"] = _cluster_name(posixpath.join(state, "clustername"))
-    accounting = (conf.get("AccountingStorageType") if conf else None) or shown.get("accountingstoragetype", "")
-    if accounting.lower().endswith("slurmdbd"):
-        name = (conf.get("ClusterName") if conf else None) or shown.get("clustername", "")
+    if _said(conf, shown, "AccountingStorageType").lower().endswith("slurmdbd"):
+        name = _said(conf, shown, "ClusterName")
         found["clusters"] = _registered(ask, name) if release and release.cluster_id_checked else _clusters(ask, False)
     submit = ((conf.get("JobSubmitPlugins") if conf else None) or "").lower().replace("job_submit/", "").split(",")
     script = posixpath.join(posixpath.dirname(ask.slurm.conf), _LUA)
     found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
-    return {**found, **_memory(ask), "unasked": ask.absent}
+    saving = seen["loaded"] and seen["loaded"].get("SuspendProgram")
+    need = not saving and (not release or release.nodes_need_address)
+    return {**found, **_memory(ask, need), "unasked": ask.absent}
 
 
 def _cluster_name(path: str) -> str | None:
@@ -325,14 +331,14 @@ def _clusters(ask: Asking, with_id: bool) -> dict[str, tuple[str, str]] | None:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _memory(ask: Asking) -> dict[str, Any]:
-    """What slurmctld knows of nodes, partitions and pending jobs that ask for nodes."""
+def _memory(ask: Asking, need_address: bool) -> dict[str, Any]:
+    """What slurmctld knows of nodes, partitions and pending jobs."""
     found: dict[str, Any] = {}
     for name, kind, key in (("nodes", "node", "NodeName"), ("partitions", "partition", "PartitionName")):
         done = ask("scontrol", "--all", "--oneliner", "show", kind)
         shown = records(done.stdout) if done.returncode == 0 else ()
         found[name] = [record for record in shown if key in record] or None
-    found["unaddressed"] = list(_unaddressed(found["nodes"] or ()))
+    found["unaddressed"] = list(_unaddressed(found["nodes"] or ())) if need_address else ()
     done = ask("squeue", "--all", "--noheader", "--states=PD", "--format=%i|%u|%n")
     rows = (line.split("|") for line in done.stdout.splitlines()) if done.returncode == 0 else ()
     found["jobs"] = [
@@ -344,16 +350,16 @@ def _memory(ask: Asking) -> dict[str, Any]:
 
 
 def _unaddressed(nodes: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """Those of the cloud, made with scontrol, whose address cannot be resolved here; in time."""
+    """Those of the cloud, made with scontrol, whose address is not resolved here in time."""
     until = time.monotonic() + _RESOLVING_SECONDS
     for node in nodes:
         if {"DYNAMIC_NORM", "CLOUD"} <= set(node.get("State", "").split("+")):
             try:
-                known = time.monotonic() < until and socket.getaddrinfo(node.get("NodeAddr") or node["NodeName"], None)
+                if time.monotonic() < until and socket.getaddrinfo(node.get("NodeAddr") or node["NodeName"], None):
+                    continue
             except (OSError, UnicodeError):
-                known = False
-            if not known:
-                yield node["NodeName"]
+                pass
+            yield node["NodeName"]
 
 
 def _database_error(ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapping[str, Any] | None) -> str:

@@ -98,7 +98,7 @@ class Evidence:
     # What only slurmctld's memory has. Records as scontrol shows them.
     nodes: Sequence[Mapping[str, str]] | None = None
     partitions: Sequence[Mapping[str, str]] | None = None
-    unaddressed: Sequence[str] = ()  # names of nodes made with scontrol whose address is not known
+    unaddressed: Sequence[str] = ()  # nodes made with scontrol that lack the address they need
     jobs: Sequence[Mapping[str, str]] = ()  # pending ones that ask for nodes: id, user, nodes
     unasked: Sequence[str] = ()  # programs that would have told, and are not there
     unseen: Sequence[str] = ()  # what nobody could look at, in words
@@ -429,13 +429,12 @@ def _partition_changes(seen: Evidence) -> Iterator[str]:
 def _node_changes(seen: Evidence) -> Iterator[str]:
     if seen.nodes is None or seen.loaded is None:
         return
-    said, row = conf_nodes(seen.loaded), seen.release
-    powered = bool(seen.loaded.get("SuspendProgram"))
+    said = conf_nodes(seen.loaded)
     plugins = seen.loaded.get("NodeFeaturesPlugins") or seen.loaded.get("NodeFeaturesPlugin")
     for node in seen.nodes:
         fields = said.get(node["NodeName"])
         if fields is None:
-            if node["NodeName"] in seen.unaddressed and not powered and (not row or row.nodes_need_address):
+            if node["NodeName"] in seen.unaddressed:
                 yield f"node {node['NodeName']} was created"
             continue
         for key, (conf_key, normal, default) in _NODE.items():
