@@ -197,6 +197,9 @@ def test_a_look_that_no_program_is_there_for_is_no_look(host: Host) -> None:
     assert refusals([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE) == []
     host.absent = {"sacctmgr"}
     assert "sacctmgr would tell" in reasons(host)[0]
+    refused, (said,) = outlook([ServiceSpec("slurmctld", allow_state_loss=True)], host, TABLE)
+    assert refused == []
+    assert "whether the accounting database knows its cluster by the same id (sacctmgr: it is not there)" in said
 
 
 def test_of_slurmdbd_without_sacctmgr_the_database_itself_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,28 +20,27 @@ _TELLS = {
     "sacctmgr": "whether the accounting database knows its cluster by the same id",
     "ldd": "whether the libraries are there that it was started with",
 }
-"""What is not known without the answer of a program; of slurmdbd sacctmgr tells something else."""
+"""What is not known without the answer of a program."""
 
 
 class Asking:
-    """Slurm's programs, those that came with the daemon first.
-
-    ``absent`` are those that were not there, ``silent`` those that gave no answer, each with the reason.
-    """
+    """Slurm's programs, those that came with the daemon first; ``silent``: who gave no answer, with the reason."""
 
     def __init__(self, slurm: Slurm) -> None:
         self.slurm = slurm
-        self.absent: list[str] = []
         self.silent: dict[str, str] = {}
 
     def __call__(self, program: str, *words: str) -> Done[str]:
         """Ask, as :meth:`..slurm.commands.Slurm.ask` does."""
         done = self.slurm.ask(program, *words)
-        if done.returncode == MISSING and program not in self.absent:
-            self.absent.append(program)
-        elif done.returncode not in (0, MISSING):
-            self.silent[program] = " ".join(programs.words(done).splitlines()[-1:])
+        if done.returncode != 0:
+            there = done.returncode != MISSING
+            self.silent[program] = " ".join(programs.words(done).splitlines()[-1:]) if there else NOT_THERE
         return done
+
+    def absent(self) -> list[str]:
+        """Programs of Slurm that are not there."""
+        return [program for program, why in self.silent.items() if why == NOT_THERE and program != "ldd"]
 
     def unseen(self, daemon: str) -> list[str]:
         """What nobody could look at, in words."""

@@ -299,7 +299,7 @@ def _controller(ask: Asking, seen: Mapping[str, Any]) -> dict[str, Any]:
     found["absent_files"] = {script: "JobSubmitPlugins"} if "lua" in submit and not os.path.exists(script) else {}
     saving = seen["loaded"] and seen["loaded"].get("SuspendProgram")
     need = not saving and (not release or release.nodes_need_address)
-    return {**found, **_memory(ask, need), "unasked": ask.absent}
+    return {**found, **_memory(ask, need), "unasked": ask.absent()}
 
 
 def _cluster_name(path: str) -> str | None:
