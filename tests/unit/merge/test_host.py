@@ -385,6 +385,15 @@ def test_what_the_parser_refuses_is_told_of_the_site_s_own_file(host: Host) -> N
     assert f"Parse error in file {host.path} line 3; scontrol: fatal" in problem
 
 
+def test_a_file_that_nobody_could_read_before_it_goes_live_is_said(host: Host) -> None:
+    """It was passed over: a daemon that refused the file was the first to say so."""
+    assert host.part().look().unseen == []
+    (host.bin / "scontrol").unlink()
+    look = host.part().look()
+    assert look.problems == []
+    assert f"{host.path} goes live unread: scontrol is not there, or too slow." in look.unseen
+
+
 def test_the_parser_s_words_hold_no_password(tmp_path: Path) -> None:
     host = Host(tmp_path, kind="slurmdbd")
     host.parser = (1, 'slurmdbd: error: Parse error in file FILE line 2: " and more"\nslurmdbd: fatal: not hunter2\n')

@@ -125,7 +125,11 @@ class Part(Comparison):
             look.obstacles = [obstacle for obstacle in map(_obstacle, sorted(edit.texts)) if obstacle]
             if look.running:
                 look.restart, look.unseen = outlook([self._service()], self.run, self.table, dict(edit.texts))
-            stands = (self._unloaded(look), self._refusal(edit), *look.restart)
+            refusal = self._refusal(edit)
+            if refusal is None:
+                program = self._parser()[0]
+                look.unseen.append(f"{self.request.path} goes live unread: {program} is not there, or too slow.")
+            stands = (self._unloaded(look), refusal, *look.restart)
             look.problems = [problem for problem in stands if problem]
         return look
 
@@ -151,26 +155,31 @@ class Part(Comparison):
         )
 
     def _refusal(self, edit: Edit) -> str | None:
-        """What the release's own parser says of the result; None when it is content, or not there."""
+        """What the release's own parser says of the result; empty when it is content, None when nobody could ask it."""
         words = self._parse(edit)
         if not words:
-            return None
+            return words
         already = self._parse(Edit())
         if already:
             return f"Slurm refuses {self.request.path} as it is, so that a restart would end the daemon: {already}"
         return f"Slurm refuses {self.request.path} with the change: {words}"
 
+    def _parser(self) -> list[str]:
+        """What reads all of the file before anything else."""
+        return ["slurmdbd", "-V"] if self.request.kind == "slurmdbd" else ["scontrol", "show", "hostnames", "localhost"]
+
     def _parse(self, edit: Edit) -> str | None:
         conf = self._conf(edit)
-        argv = ["slurmdbd", "-V"] if self.request.kind == "slurmdbd" else ["scontrol", "show", "hostnames", "localhost"]
         # On /run nothing outlives a reboot, and nothing reaches a disk.
         parent = "/run" if os.path.isdir("/run") and os.access("/run", os.W_OK) else None
         with tempfile.TemporaryDirectory(prefix="slurmrest-", dir=parent) as directory:
             names = self._candidate(conf, edit, directory)
             run = self._reader(conf, directory)
-            done = self._slurm(posixpath.join(directory, "slurm.conf"), *argv, run=run)
-        if done is None or done.returncode == 0:
+            done = self._slurm(posixpath.join(directory, "slurm.conf"), *self._parser(), run=run)
+        if done is None:
             return None
+        if done.returncode == 0:
+            return ""
         words = without_secrets(done.stderr + done.stdout, conf.raw).strip()
         for candidate, original in names.items():
             words = words.replace(candidate, original)
