@@ -97,3 +97,11 @@ fi
 if enabled slurmd; then
     gate slurmrest-renew-slurmd 'reach SlurmctldHost 6817' 'slurmrest-renew.service slurmctld.service' slurmd.service
 fi
+# From 25.05 on slurmctld refuses a state that was never saved whole, which takes it minutes: one that is killed before
+# would not start again. Without its clustername it takes what there is.
+if enabled slurmctld; then
+    mkdir -p /etc/systemd/system/slurmctld.service.d
+    state=/var/lib/slurm/slurmctld
+    printf '[Service]\nExecStartPre=+/bin/sh -c "[ -e %s/trigger_state ] || rm -f %s/clustername"\n' "$state" "$state" \
+        >/etc/systemd/system/slurmctld.service.d/60-slurmrest-young.conf
+fi

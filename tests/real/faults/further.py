@@ -159,6 +159,18 @@ ACCOUNTING = (
         elsewhere="22.05 does not compare the ids",
     ),
     Fault(
+        "state-file",
+        "A file of slurmctld's state was removed",
+        "state-file-missing",
+        "systemctl stop slurmctld; cd /var/lib/slurm/slurmctld; rm -f resv_state.old; mv resv_state /root/\n"
+        "systemctl start slurmctld || true",
+        on="slurmctld",
+        restart=("slurmctld",),
+        undo="mv /root/resv_state /var/lib/slurm/slurmctld/",
+        releases=("26.05",),
+        elsewhere="slurmctld begins without it before 25.05",
+    ),
+    Fault(
         "user-not-looked-up",
         "The association was made before the account",
         "user-not-looked-up",

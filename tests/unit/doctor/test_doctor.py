@@ -609,6 +609,27 @@ def test_a_database_that_was_made_anew_has_a_remedy() -> None:
     assert finding.consequences
 
 
+@pytest.mark.parametrize(
+    ("said", "file", "lost"),
+    [
+        ("Assoc usage", "assoc_usage", "fair-share usage"),
+        ("job state", "job_state", "all jobs"),
+        ("trigger state", "trigger_state", "triggers"),
+    ],
+)
+def test_a_file_of_the_state_that_is_missing_is_named_with_what_it_held(said: str, file: str, lost: str) -> None:
+    """Seen on a pair of controllers with 26.05: the one in charge was killed in its first minutes."""
+    data = evidence()
+    path = f"/var/lib/slurm/slurmctld/{file}"
+    ended(data, "slurmctld", f"fatal: No {said} file ({path}) to recover")
+    (finding,) = judge(data).findings
+    assert finding.id == "state-file-missing"
+    assert path in finding.cause
+    assert "`rm /var/lib/slurm/slurmctld/clustername`" in finding.remedy
+    assert lost in finding.remedy
+    assert finding.consequences
+
+
 @pytest.mark.parametrize("fault", ["key-directory", "auth-alt-missing", "key-short"])
 def test_what_cannot_be_the_reason_of_an_end_does_not_explain_it(fault: str) -> None:
     data = evidence(fault)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Host, Rule, Sign
@@ -54,6 +56,36 @@ def _state(cluster: Cluster) -> Iterator[Sign]:
                 *host.said("slurmctld", r"(?i)permission denied|state save", runs=1)[:1],
             ],
             f"`{made}{given(path, user, '0700')}`{again}",
+        )
+
+
+_LACKING = r"No [\w ]+ file \((/[^)]+)\) to recover"  # src/slurmctld/*_mgr.c, src/common/assoc_mgr.c, from 25.05 on
+_HELD = {
+    "job_state": "all jobs (nodes kill what runs of them)",
+    "node_state": "what was changed of nodes with scontrol",
+    "resv_state": "reservations",
+    "trigger_state": "triggers of strigger",
+    "fed_mgr_state": "the state of a federation",
+    "assoc_usage": "fair-share usage since slurmctld last saved it",
+}
+
+
+def _lacking(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.role("slurmctld"):
+        ended = "\n".join(host.ended("slurmctld")) if host.down("slurmctld") else ""
+        found = re.search(_LACKING, ended)
+        if not found:
+            continue
+        path = found[1]
+        lost = _HELD.get(posixpath.basename(path), "what it held")
+        mark = word(posixpath.join(posixpath.dirname(path), "clustername"))
+        yield Sign(
+            host.name,
+            f"A file of slurmctld's state is not there, and this release does not start without: {path}. It was "
+            "removed, or slurmctld was killed before it saved its state the first time, five minutes after its start.",
+            [*host.words("slurmctld"), host.line("slurm_conf", "StateSaveLocation")],
+            f"Where a copy of {path} is kept, put it back. Otherwise `rm {mark}`, then {start_again(['slurmctld'])}: "
+            f"slurmctld takes what is there, and what that file held is lost: {lost}.",
         )
 
 
@@ -177,5 +209,13 @@ RULES = (
         explains=("slurmctld-failed", "token-not-minted", *_SYMPTOMS_AT_REST),
         fatals=r"(?i)permission denied|state save|save location|unable to (?:create|open)|mkdir",
         preflight=True,
+    ),
+    Rule(
+        "state-file-missing",
+        "A file of slurmctld's state is missing",
+        "slurm.conf(5), StateSaveLocation; slurmctld(8), -i",
+        _lacking,
+        explains=("slurmctld-failed", "token-not-minted", *_SYMPTOMS_AT_REST),
+        fatals=_LACKING,
     ),
 )
