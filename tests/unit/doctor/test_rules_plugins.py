@@ -65,6 +65,13 @@ def test_all_of_a_kind_that_plugin_dir_leaves_out() -> None:
     assert ids(judge(data)) == ["plugin-file-missing"]
 
 
+def test_a_serializer_that_is_named_by_its_media_type() -> None:
+    data = lacking("fatal: resolve_mime_type: could not find plugin for application/json", gone=["serializer_json"])
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-file-missing"
+    assert f"{USUAL}/serializer_json.so does not exist" in finding.evidence
+
+
 @pytest.mark.parametrize(("packaging", "typed"), [("debian", "$(dpkg -S "), ("rpm", "")])
 def test_a_file_of_the_release_that_is_gone(packaging: str, typed: str) -> None:
     data = lacking(GONE, gone=["rest_auth_jwt"])

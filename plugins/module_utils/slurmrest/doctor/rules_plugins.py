@@ -82,7 +82,8 @@ def _named(host: Host, daemon: str) -> Named:
 
 
 def _file(kind: str, name: str) -> str:
-    return f"{kind}_{name.replace('.', '_')}"
+    """A serializer is named by its media type, too: "Could not find plugin for application/json" (26.05)."""
+    return f"{'serializer' if kind == 'application' else kind}_{name.replace('.', '_')}"
 
 
 def _ended(cluster: Cluster) -> Iterator[tuple[Host, str, Mapping[str, Any], Named]]:
