@@ -44,7 +44,8 @@ class ActionModule(Action):
         evidence = judged(result["evidence"])
         evidence.update(asked=[begin, time.time()], facts=with_release(evidence["facts"]))
         result.update(evidence=packed(evidence), keys=evidence.get("keys", {}))
-        return self._kept(result, begin) if "ansible_facts" in result else result
+        # Ansible puts facts of its own there, such as the Python that it found.
+        return self._kept(result, begin) if "slurmrest" in (result.get("ansible_facts") or {}) else result
 
     @staticmethod
     def _kept(result: dict[str, Any], begin: float) -> dict[str, Any]:

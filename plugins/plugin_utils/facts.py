@@ -31,7 +31,7 @@ def looking(action: Action, arguments: Mapping[str, Any], host: str = "") -> dic
     result = _on(action, host, MODULE, asked)
     if waited(action, result, host):
         result = _on(action, host, MODULE, asked)
-    if not result.get("failed") and "ansible_facts" in result:
+    if not result.get("failed") and "slurmrest" in (result.get("ansible_facts") or {}):
         result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
     return result
 

@@ -52,6 +52,21 @@ def test_header_and_token_may_name_two_users(monkeypatch: pytest.MonkeyPatch, to
     assert given(monkeypatch, request={"user": "", "token_file": token_file}, users=["eve"])["users"] == ["eve", "bob"]
 
 
+def test_facts_of_ansible_s_own_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the inventory names no Python, Ansible's result says which one it found: the doctor ended over it."""
+    found = {"discovered_interpreter_python": "/usr/bin/python3.13"}
+    evidence = {"facts": {"version": None}, "keys": {}, "controllers": None}
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(
+        gather.ActionModule, "module", lambda *_of: {"evidence": dict(evidence), "ansible_facts": dict(found)}
+    )
+    action = object.__new__(gather.ActionModule)
+    action._task, action._loader = SimpleNamespace(args={"roles": []}), DataLoader()
+    result = action.run(task_vars={})
+    assert result["ansible_facts"] == found
+    assert result["evidence"]
+
+
 def test_what_was_gathered_of_a_daemon_that_only_just_started_is_gathered_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

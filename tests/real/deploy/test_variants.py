@@ -61,6 +61,13 @@ def test_pipelining_is_no_condition(cluster: LiveCluster) -> None:
     assert play.changed == 0, play.output
 
 
+def test_the_python_of_a_host_may_be_found_by_ansible(cluster: LiveCluster) -> None:
+    """As with the inventory that is shipped; those of test clusters name it."""
+    found = {"ansible_python_interpreter": "auto_silent"}
+    play = cluster.playbook("deploy.yml", "verify.yml", "doctor.yml", variables=found).good()
+    assert play.changed == 0, play.output
+
+
 def test_names_with_capitals_are_there_in_the_second_run(cluster: LiveCluster) -> None:
     """Slurm's database folds the names of clusters, accounts and users; the files and the host keep them."""
     users = [*cluster.inventory()["all"]["vars"]["slurm_cluster_users"], {"name": "Carla", "uid": 2090}]
