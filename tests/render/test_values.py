@@ -348,3 +348,31 @@ def test_a_refused_run_has_written_nothing(tmp_path: Path) -> None:
 
 def test_every_template_is_looked_at() -> None:
     assert len(list(Path(tree.ROOT).glob("roles/*/templates/**/*.j2"))) >= 12
+
+
+def test_a_misspelt_group_of_the_controllers_is_refused_before_any_host_is_asked(tmp_path: Path) -> None:
+    """Without slurmdbd, too: the REST host was made ready first, and the run ended in a word of Ansible's."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"slurmctrld": {"hosts": {"here": {}}}, "slurmrestd": {"hosts": {"here": {}}}}))
+    done = subprocess.run(
+        ["ansible-playbook", f"--inventory={inventory}", "--connection=local", "--check", "playbooks/deploy.yml"],
+        cwd=tree.ROOT,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    words = " ".join(done.stdout.split())
+    assert "Nothing was changed. slurm_common_controllers: [] is refused." in words, done.stdout + done.stderr
+    assert "the group slurmctld" in words
+    assert "Look at the host before anything changes" not in words
+
+
+def test_playbooks_ask_for_no_group_that_an_inventory_may_leave_out() -> None:
+    lines = [line for file in (tree.ROOT / "playbooks").rglob("*.yml") for line in file.read_text().splitlines()]
+    asked = [line for line in lines if re.search(r"groups\['\w+'\]", line) and not line.lstrip().startswith("#")]
+    assert asked
+    # Behind "in groups", or a slice of the group on whose host it is asked.
+    bare = [line for line in asked if re.search(r"groups\['\w+'\](?! \| default)(?!\[:1\])", line)]
+    assert bare == []
