@@ -30,6 +30,11 @@ TASK = re.compile(r"^TASK \[(.+?)\]", re.MULTILINE)
 @pytest.fixture(scope="module")
 def site(release: str) -> Iterator[LiveCluster]:
     with live_cluster("uninstall", release, "--bare") as live:
+        early = live.playbook("deploy.yml")
+        assert early.status != 0
+        assert early.changed == 0, early.output
+        assert "slurmctld was never set up on it" in early.words
+        assert "playbooks/cluster.yml makes a new cluster" in early.words
         live.playbook("cluster.yml", variables=WITHOUT_REST).good()
         live.ssh(NODE, TO_SITE)
         yield live

@@ -609,6 +609,20 @@ def test_a_database_that_was_made_anew_has_a_remedy() -> None:
     assert finding.consequences
 
 
+@pytest.mark.parametrize("daemon", ["slurmctld", "slurmdbd"])
+def test_a_host_on_which_no_cluster_was_made_yet_stops_a_deployment(daemon: str) -> None:
+    """Check mode was green, and the real run ended over the owner of a key."""
+    data = evidence()
+    host = data["hosts"]["node1"]
+    del host["units"][daemon]
+    assert ids(judge(data, preflight=True)) == [], "its slurm.conf is there: somebody runs it otherwise"
+    host["facts"]["slurm_conf" if daemon == "slurmctld" else "slurmdbd_conf"]["exists"] = False
+    (finding,) = judge(data, preflight=True).findings
+    assert finding.id == "cluster-missing"
+    assert "playbooks/cluster.yml" in finding.remedy
+    assert ids(judge(data)) == ["cluster-missing"]
+
+
 @pytest.mark.parametrize(
     ("said", "file", "lost"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..slurm.package_plan import parts
-from .model import Cluster, Host, Rule, Sign
+from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, word
 from .rules_units import STARTS
 
@@ -58,7 +58,32 @@ def _without_plugins(host: Host) -> Iterator[Sign]:
     )
 
 
+def _no_slurm(cluster: Cluster) -> Iterator[Sign]:
+    for host, daemon in cluster.each("slurmdbd", "slurmctld"):
+        conf = host.facts[CONFS[daemon]]
+        if host.state(daemon) == "absent" and not conf["exists"]:
+            yield Sign(
+                host.name,
+                f"The host is in the group {daemon}, and {daemon} was never set up on it.",
+                [f"systemctl show {host.service(daemon)}: LoadState=not-found", f"{conf['path']} does not exist"],
+                "ansible-playbook playbooks/cluster.yml makes a new cluster, to which REST is then added. Where the "
+                f"cluster is there, name the host that has {daemon} in that group.",
+            )
+
+
 RULES = (
+    Rule(
+        "cluster-missing",
+        "There is no Slurm on a host that should have it",
+        "quickstart_admin.html, Quick Start Administrator Guide",
+        _no_slurm,
+        explains=(
+            *("slurmctld-stopped", "slurmdbd-stopped", "slurm-conf-missing"),
+            *("token-refused", "accounting-refused", "token-not-minted"),
+        ),
+        preflight=True,
+        by_hand="whether a new cluster is meant is the site's to say",
+    ),
     Rule(
         "slurmrestd-missing",
         "slurmrestd, or a part of it, is not installed",
