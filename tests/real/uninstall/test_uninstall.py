@@ -73,6 +73,16 @@ def test_a_host_that_never_had_it_is_left_alone(site: LiveCluster) -> None:
     assert look(site) == before
 
 
+def test_no_new_cluster_is_made_where_the_site_has_its_own(site: LiveCluster) -> None:
+    """MariaDB would have been restarted with settings of ours, and the directory of the state changed."""
+    before = look(site)
+    play = site.playbook("cluster.yml")
+    assert play.status != 0
+    assert play.changed == 0, play.output
+    assert "node1 is of a cluster that this toolkit did not make (/etc/slurm/slurm.conf, /etc/slurm/slurmdbd.conf)" in play.words
+    assert look(site) == before
+
+
 def test_all_is_as_before(site: LiveCluster) -> None:
     before = look(site)
     assert not any("slurmrestd.service.d" in line for line in before)
