@@ -79,7 +79,10 @@ def test_no_new_cluster_is_made_where_the_site_has_its_own(site: LiveCluster) ->
     play = site.playbook("cluster.yml")
     assert play.status != 0
     assert play.changed == 0, play.output
-    assert "node1 is of a cluster that this toolkit did not make (/etc/slurm/slurm.conf, /etc/slurm/slurmdbd.conf)" in play.words
+    assert (
+        "node1 is of a cluster that this toolkit did not make (/etc/slurm/slurm.conf, /etc/slurm/slurmdbd.conf)"
+        in play.words
+    )
     assert look(site) == before
 
 
