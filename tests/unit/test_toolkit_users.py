@@ -48,6 +48,15 @@ def test_every_node_gets_the_same_numbers_and_the_controller_makes_tokens(cluste
     assert told(engine)[cluster.controller.container] == ["dave 20003"]
 
 
+def test_a_number_is_never_used_again(cluster: Cluster) -> None:
+    """Slurm keeps jobs by the number: those of somebody who is gone were the next one's."""
+    engine = PlayedEngine()
+    users.add(engine, cluster, ["bob", "carol"])
+    users.remove(engine, cluster, ["bob", "carol"])
+    users.add(engine, cluster, ["eve"])
+    assert told(engine)[cluster.controller.container] == ["eve 20003"]
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [

@@ -87,7 +87,7 @@ def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
         raise CannotRunError(f"The cluster {cluster.name} is bare: it has no Slurm.")
     with locked(_file(cluster).with_suffix(".lock"), waiting=lambda: None):
         there = _read(cluster)
-        first = max([FIRST_UID - 1, *there.values()]) + 1
+        first = _new_numbers(cluster, there, len(names))
         made = {name: first + number for number, name in enumerate(names)}
         lines = "".join(f"{name} {uid}\n" for name, uid in made.items())
         enrol = ("sh", "-c", _MAKE + _ENROL, "sh", ",".join(names), ACCOUNT, str(tokens.KEPT_LIFESPAN))
@@ -142,6 +142,15 @@ def _take_away(engine: Engine, cluster: Cluster, lines: str) -> None:
 
 def _file(cluster: Cluster) -> Path:
     return cluster.directory / "users.json"
+
+
+def _new_numbers(cluster: Cluster, there: dict[str, int], count: int) -> int:
+    """Return the first of numbers that no user ever had: Slurm would show the jobs of the one before as the next one's."""
+    last = cluster.directory / "last_uid"
+    before = int(last.read_text(encoding="ascii")) if last.exists() else FIRST_UID - 1
+    first = max([before, *there.values()]) + 1
+    write_private(last, f"{first + count - 1}\n")
+    return first
 
 
 def _read(cluster: Cluster) -> dict[str, int]:
