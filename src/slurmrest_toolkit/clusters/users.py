@@ -145,7 +145,7 @@ def _file(cluster: Cluster) -> Path:
 
 
 def _new_numbers(cluster: Cluster, there: dict[str, int], count: int) -> int:
-    """Return the first of numbers that no user ever had: Slurm would show the jobs of the one before as the next one's."""
+    """Return the first of numbers that nobody ever had: Slurm keeps jobs by the number."""
     last = cluster.directory / "last_uid"
     before = int(last.read_text(encoding="ascii")) if last.exists() else FIRST_UID - 1
     first = max([before, *there.values()]) + 1
