@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from slurmrest_toolkit.ansible_runs import playbooks
 from slurmrest_toolkit.clusters import lifecycle, liveness, remove
 from slurmrest_toolkit.clusters.journals import failure_directory
 from slurmrest_toolkit.clusters.layouts import plan_nodes
@@ -172,3 +173,25 @@ def test_packages_are_installed_and_kept_only_where_an_image_is_missing(monkeypa
     engine.images = (name,)
     lifecycle.install(start)
     assert len(done) == 2
+
+
+def test_an_index_past_its_date_has_its_option_also_where_the_base_image_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The base image was not built, so that nobody had asked the mirror before the playbooks did."""
+    start = beginning(Request("one"))
+    start.engine, start.base = Quiet().engine, Image("localhost/slurmrest-base:trixie-0", "24.11.5-1")
+    words = [
+        "node1: apt-get update: E: Release file for http://mirror.example/InRelease is expired (24d). E: no package"
+    ]
+
+    def play(*_of: object) -> None:
+        raise playbooks.PlaybookFailedError(words[0], ["node1"])
+
+    monkeypatch.setattr(lifecycle, "play", play)
+    monkeypatch.setattr(lifecycle, "has", lambda *_of: False)
+    with pytest.raises(CannotRunError, match=r"index of trixie .*--allow-stale-mirror"):
+        lifecycle.install(start)
+    words = ["node1: something else"]
+    with pytest.raises(playbooks.PlaybookFailedError, match="something else"):
+        lifecycle.install(start)

@@ -22,7 +22,7 @@ from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.containers.prerequisites import for_building
 from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.recipes import Image
-from slurmrest_toolkit.images.suites import DEFAULT_SERIES, check_series, suite_of
+from slurmrest_toolkit.images.suites import DEFAULT_SERIES, asking, check_series, suite_of
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.waiting import LONGEST
 
@@ -252,7 +252,8 @@ def install(start: Start) -> None:
     if all(has(start.engine, image) for image in images.values()):
         return
     start.progress.phase("packages", "Slurm from the distribution's packages")
-    play(start, "--tags=slurm_packages")
+    with asking(suite_of(start.request.series or DEFAULT_SERIES)):
+        play(start, "--tags=slurm_packages")
     learn_version(start.engine, start.cluster)
     start.progress.update("keeping images with the packages")
     for name, node in {images[node.name]: node for node in start.cluster.nodes}.items():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError
 from slurmrest.slurm.version import Version
 
-from slurmrest_toolkit.support.errors import CannotRunError
+from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SUITES = {"22.05": "bookworm", "24.11": "trixie", "26.05": "forky"}
 """Slurm series to the suite that was seen to carry it; each suite is asked before anything is built."""
@@ -40,17 +41,40 @@ def offered_version(simulation: str, suite: str) -> str:
     Raises:
         CannotRunError: the suite has none, or its package index is out of date.
     """
-    expired = _EXPIRED.search(simulation)
-    if expired:
-        raise CannotRunError(
-            f"The package mirror lags behind: the index of {suite} is past its Valid-Until date ({expired['file']}).",
-            "Wait for the mirror, or accept the old index with --allow-stale-mirror.",
-        )
+    refuse_expired(simulation, suite)
     match = _CANDIDATE.search(simulation)
     if match is None:
         errors = [line for line in simulation.splitlines() if line.startswith(("E:", "W:"))]
         raise CannotRunError(f"The suite {suite} could not be asked for its Slurm: {last_words(errors)}")
     return match["version"]
+
+
+@contextlib.contextmanager
+def asking(suite: str) -> Iterator[None]:
+    """Have nodes ask the mirror; where a base image was there, they are the first who do.
+
+    Raises:
+        CannotRunError: what failed says that the index is out of date.
+    """
+    try:
+        yield
+    except ClusterFailedError as error:
+        refuse_expired(str(error), suite)
+        raise
+
+
+def refuse_expired(said: str, suite: str) -> None:
+    """Say in our words what apt says of an index that is too old.
+
+    Raises:
+        CannotRunError: it says so.
+    """
+    expired = _EXPIRED.search(said)
+    if expired:
+        raise CannotRunError(
+            f"The package mirror lags behind: the index of {suite} is past its Valid-Until date ({expired['file']}).",
+            "Wait for the mirror, or accept the old index with --allow-stale-mirror.",
+        )
 
 
 def check_series(version: str, series: str, origin: str) -> None:

@@ -125,6 +125,14 @@ def test_an_index_that_cannot_be_read_is_said_and_the_old_one_used() -> None:
     assert not [word for word in played.asked[-1] if word.startswith("--option=Dir::")]
 
 
+def test_where_the_index_could_not_be_read_that_comes_before_what_is_not_in_it() -> None:
+    """The remedy was dpkg's, of which nothing had been interrupted."""
+    with pytest.raises(SlurmrestError) as caught:
+        install(PackageRequest(("slurmrestd",)), Apt(Played("", status=100, update=100)), check=False, remedy=REMEDY)
+    assert str(caught.value).startswith("apt-get update: E: Failed to fetch https://(redacted)@index apt-get cannot")
+    assert caught.value.remedy == "Mend the package sources first."
+
+
 def deb(package: str, version: str, *needs: str) -> str:
     depends = "".join(f"Depends: {', '.join(needs)}\n" if needs else "")
     return f"Package: {package}\nVersion: {version}\n{depends}"

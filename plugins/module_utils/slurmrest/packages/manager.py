@@ -263,7 +263,7 @@ def install(
         return {"changed": False, "plan": [], "installed": [], "warnings": []}
     behind = "" if check else with_.refresh()
     with with_.apart() if check else contextlib.nullcontext():
-        plan = with_.plan(request)
+        plan = _planned(with_, request, behind)
     reasons = refused(plan, upgrade=request.upgrade or bool(request.files))
     if reasons:
         raise refusal(request.words, plan, reasons, remedy)
@@ -280,6 +280,16 @@ def install(
         "installed": installed,
         "warnings": [behind] if behind and plan.changes else [],
     }
+
+
+def _planned(with_: Apt | Dnf, request: PackageRequest, behind: str) -> Plan:
+    """The plan; where there is none, an index that could not be read anew is the likely reason."""
+    try:
+        return with_.plan(request)
+    except SlurmrestError as error:
+        if not behind:
+            raise
+        raise SlurmrestError(f"{behind} {error.message}", "Mend the package sources first.") from error
 
 
 # --- daemons that their packages would start -------------------------------------------------------------------------
