@@ -372,8 +372,6 @@ def play(start: Start, *arguments: str, names: Sequence[str] = PLAYBOOKS, phases
     cluster, progress = start.cluster, start.progress
 
     def on_playbook(name: str) -> None:
-        if not phases:
-            return
         if name == "deploy.yml" and not arguments:
             progress.phase("deploy", "playbooks/deploy.yml: slurmrestd, and its verification on the REST host")
         elif name == "gateway.yml":
@@ -384,7 +382,7 @@ def play(start: Start, *arguments: str, names: Sequence[str] = PLAYBOOKS, phases
         names,
         cluster.directory / "logs" / "ansible.log",
         arguments=arguments,
-        on_playbook=on_playbook,
+        on_playbook=on_playbook if phases else progress.update,
         on_task=progress.update,
     )
 

@@ -104,6 +104,10 @@ def test_without_scontrol(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsy
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cli.main(["token"]) == cli.FAILED
     assert "no scontrol on this host" in capsys.readouterr().err
+    # Who only needs one was asked for something that cannot be done without.
+    monkeypatch.delenv("SLURM_JWT", raising=False)
+    assert cli.main(["job", "list"]) == cli.CANNOT_RUN
+    assert "--token-file FILE, SLURM_JWT, or one that slurmrest token --key-file FILE makes" in capsys.readouterr().err
 
 
 def test_a_scontrol_that_hangs() -> None:

@@ -68,7 +68,8 @@ def answered(done: Done[str]) -> Done[str]:
     if done.returncode == programs.MISSING and not done.stdout:
         raise NoTokenError(
             "there is no scontrol on this host.",
-            "Do this on a login host of the cluster, or on the controller with --key-file FILE.",
+            "Do this on a login host of the cluster, or give a token: --token-file FILE, SLURM_JWT, or one that "
+            "slurmrest token --key-file FILE makes on the controller.",
         )
     if done.returncode == programs.TOO_SLOW:
         raise NoTokenError(

@@ -230,7 +230,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (InputError, UsageError, batch.ScriptError) as error:
         return _say(str(error), CANNOT_RUN)
     except SlurmrestError as error:
-        return _say(str(error), FAILED)
+        wants_one = isinstance(error, tokens.NoTokenError) and arguments.face is not run_token
+        return _say(str(error), CANNOT_RUN if wants_one else FAILED)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader has gone: that is its right

@@ -23,7 +23,10 @@ class Named(argparse.Action):
         if option is None and values is None:
             return
         if getattr(namespace, "name", None) not in {None, values}:
-            parser.error(f"two names of one cluster: {namespace.name} and {values}")
+            parser.error(
+                f"two names of one cluster: {namespace.name} and {values}. What stands alone is a name: is an option "
+                "before it misspelt?"
+            )
         namespace.name = values
 
 
