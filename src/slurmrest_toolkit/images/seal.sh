@@ -93,15 +93,20 @@ fi
 if enabled slurmctld && grep -q '^AccountingStorageHost=' /etc/slurm/slurm.conf; then
     gate slurmrest-renew-slurmctld 'reach AccountingStorageHost 6819' \
         'slurmrest-renew.service slurmdbd.service' slurmctld.service
+    # From 25.05 on slurmctld refuses a state of which a file was never saved, which takes it minutes: one that is killed
+    # before would not start again. Without its clustername it takes what there is.
+    cat >/usr/local/sbin/slurmrest-young <<'SCRIPT'
+#!/bin/sh
+cd /var/lib/slurm/slurmctld || exit
+for file in assoc_usage fed_mgr_state job_state node_state resv_state trigger_state; do
+    [ -e "$file" ] || rm -f clustername
+done
+SCRIPT
+    chmod 0755 /usr/local/sbin/slurmrest-young
+    mkdir -p /etc/systemd/system/slurmctld.service.d
+    printf '[Service]\nExecStartPre=+/usr/local/sbin/slurmrest-young\n' \
+        >/etc/systemd/system/slurmctld.service.d/60-slurmrest-young.conf
 fi
 if enabled slurmd; then
     gate slurmrest-renew-slurmd 'reach SlurmctldHost 6817' 'slurmrest-renew.service slurmctld.service' slurmd.service
-fi
-# From 25.05 on slurmctld refuses a state that was never saved whole, which takes it minutes: one that is killed before
-# would not start again. Without its clustername it takes what there is.
-if enabled slurmctld; then
-    mkdir -p /etc/systemd/system/slurmctld.service.d
-    state=/var/lib/slurm/slurmctld
-    printf '[Service]\nExecStartPre=+/bin/sh -c "[ -e %s/trigger_state ] || rm -f %s/clustername"\n' "$state" "$state" \
-        >/etc/systemd/system/slurmctld.service.d/60-slurmrest-young.conf
 fi
