@@ -292,12 +292,21 @@ def test_a_worker_that_crashes_leaves_nothing(trial: Trial) -> None:
         (["--slurm-nodes", "two"], "--slurm-nodes: 'two' is refused. Allowed: a number"),
         (["--slurm-url", "http://127.0.0.1:1"], "--slurm-token-file=FILE"),
         (["--slurm-cluster", "one"], "There is no cluster called one"),
+        (["--slurm-cluster", "one", "--slurm-url", "http://127.0.0.1:1"], "give one of them"),
+        (["--slurm-layout", "splitt"], "--slurm-layout: 'splitt' is refused. Allowed: single or split"),
+        (
+            ["--slurm-nodes", "2"],
+            "--slurm-nodes: 2 is refused. Allowed: 1 with --slurm-layout single. Use --slurm-layout",
+        ),
+        (["--slurm-url", "http://127.0.0.1:1", "--slurm-token-file", "none"], "--slurm-token-file: 'none' is"),
     ],
 )
 def test_what_is_refused(trial: Trial, arguments: Sequence[str], words: str) -> None:
     done = trial.run(*arguments)
     assert done.ret != 0
-    assert words in str(done.stdout) + str(done.stderr)
+    said = str(done.stdout) + str(done.stderr)
+    assert words in said
+    assert "Traceback" not in said
     assert trial.count("start") == 0
 
 

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEPT], config.stash[_HELD] = [], contextlib.ExitStack()
     shared = getattr(config, "workerinput", None)
     config.stash[_RUN] = shared["testrunuid"] if shared else uuid.uuid4().hex
-    if config.getoption(f"--{settings.SERIES}") or config.getini(settings.SERIES):
+    if settings.any_given(config):
         _releases(config)
 
 

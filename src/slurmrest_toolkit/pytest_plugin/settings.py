@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from slurmrest.errors import InputError
+from slurmrest.errors import InputError, SlurmrestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +83,12 @@ def refused(name: str, value: object, allowed: str) -> pytest.UsageError:
     return pytest.UsageError(str(InputError(name, value, allowed)))
 
 
+def any_given(config: pytest.Config) -> bool:
+    """Whether anything was chosen that can be judged before a test is collected."""
+    judged = ("layout", "nodes", "cluster", "url")
+    return bool(config.getoption(f"--{SERIES}") or config.getini(SERIES)) or any(chosen(config, one) for one in judged)
+
+
 def releases(config: pytest.Config, known: Sequence[str]) -> list[str]:
     """Return the releases that were asked for, each once; none where nothing was said.
 
@@ -95,7 +103,36 @@ def releases(config: pytest.Config, known: Sequence[str]) -> list[str]:
     running = next((name for name in ("cluster", "url") if chosen(config, name)), None)
     if running and config.getoption(f"--{SERIES}"):
         raise pytest.UsageError(f"--{SERIES} starts clusters; --slurm-{running} uses a running one: give one of them")
+    _agree(config, running)
     return [] if running else found
+
+
+def _agree(config: pytest.Config, running: str | None) -> None:
+    """Refuse options that go with no cluster; what a conftest.py overrides is seen by the fixtures alone.
+
+    Raises:
+        UsageError: one of them cannot be, or not beside another one.
+    """
+    if chosen(config, "cluster") and chosen(config, "url"):
+        raise pytest.UsageError("--slurm-cluster and --slurm-url are two ways to a running one: give one of them")
+    given = {name: chosen(config, name) for name in ("layout", "nodes", "cluster", "token_file")}
+    if given["token_file"] and running == "url" and not os.access(given["token_file"], os.R_OK):
+        raise refused("--slurm-token-file", given["token_file"], "a file that can be read")
+    try:
+        if running == "cluster":
+            from slurmrest_toolkit.clusters.state import choose, cluster_names
+
+            if given["cluster"] not in cluster_names():
+                choose(given["cluster"])
+        elif not running and (given["layout"] or given["nodes"]):
+            from slurmrest_toolkit.clusters.layouts import plan_nodes
+
+            nodes = given["nodes"] or "1"
+            if not nodes.isdecimal():
+                raise refused("--slurm-nodes", nodes, "a number")
+            plan_nodes("one", given["layout"] or "single", int(nodes))
+    except SlurmrestError as error:
+        raise pytest.UsageError(re.sub(r"--(?=layout|nodes)", "--slurm-", str(error))) from None
 
 
 def unwanted(item: pytest.Item, series: str) -> str:
