@@ -85,6 +85,18 @@ def test_unknown_words_end_in_two(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
+def test_a_bad_command_line_is_an_object_for_who_wants_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(["cluster", "up", "--json", "--slurm", "23.02"])
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    error = json.loads(printed.out)["error"]
+    assert error["exit_code"] == 2
+    assert "23.02" in error["message"]
+    assert "24.11" in error["message"]
+    assert "usage:" in printed.err
+
+
 @pytest.mark.parametrize("wrong", [["--timeout", "never"], ["--no-such-option"], ["--json"]])
 def test_a_plugin_of_nagios_that_cannot_run_is_unknown(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -108,6 +110,24 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def parse_told(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; what a program that wants JSON of a cluster hears of a bad one is an object, too."""
+    if arguments[:1] != [CLUSTER] or "--json" not in arguments:
+        return parse(arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return parse(arguments)
+    except SystemExit as end:
+        if end.code:
+            from slurmrest_toolkit.command.cluster.reporting import ended
+
+            words = said.getvalue()
+            print(words, end="", file=sys.stderr)
+            ended(argparse.Namespace(json=True), CANNOT_RUN, "", words.rpartition("error: ")[2].strip())
+        raise
+
+
 def interrupted(_signal: int, _frame: object) -> NoReturn:
     """Turn a request to end into the exception that cleans up on the way out, which only another Ctrl-C cuts short."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -122,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(missing, file=sys.stderr)
         return CANNOT_RUN
     try:
-        options = parse(arguments)
+        options = parse_told(arguments)
     except SystemExit as end:
         from slurmrest.verify import command as verification
 
