@@ -11,11 +11,20 @@ import pytest
 unsettled = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.filter.unsettled").unsettled
 
 
+NOW = time.time()
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the tests before these took."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
 def host(seen: str | None, digest: str = "d1", looked: str = "d1", seconds: float = 1.0) -> dict[str, Any]:
     """Return the variables of a host, of which a transaction has seen by these facts that nothing is to be done."""
     return {
         "ansible_facts": {"slurmrest": {"digest": digest}},
-        "__slurm_common_evidence": {"sight": {"digest": looked, "at": time.time() - seconds}},
+        "__slurm_common_evidence": {"sight": {"digest": looked, "at": NOW - seconds}},
         **({} if seen is None else {"settled": {"changed": False, "seen": seen}}),
     }
 

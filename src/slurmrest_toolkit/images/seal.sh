@@ -93,8 +93,8 @@ fi
 if enabled slurmctld && grep -q '^AccountingStorageHost=' /etc/slurm/slurm.conf; then
     gate slurmrest-renew-slurmctld 'reach AccountingStorageHost 6819' \
         'slurmrest-renew.service slurmdbd.service' slurmctld.service
-    # From 25.05 on slurmctld refuses a state of which a file was never saved, which takes it minutes: one that is killed
-    # before would not start again. Without its clustername it takes what there is.
+    # slurmctld of newer releases refuses a state of which a file was never saved, which takes it minutes: one that is
+    # killed before would not start again. Without its clustername it takes what there is.
     cat >/usr/local/sbin/slurmrest-young <<'SCRIPT'
 #!/bin/sh
 cd /var/lib/slurm/slurmctld || exit

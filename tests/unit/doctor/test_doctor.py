@@ -584,9 +584,9 @@ def test_text_for_people() -> None:
     assert "\033[1;31m" in render_text(judge(evidence("key-missing")).as_dict(), colour=True)
 
 
-def ended(data: dict[str, Any], daemon: str, *lines: str) -> None:
-    """Have a daemon of the one host end with these lines."""
-    host = data["hosts"]["node1"]
+def ended(data: dict[str, Any], daemon: str, *lines: str, name: str = "node1") -> None:
+    """Have a daemon of a host end with these lines."""
+    host = data["hosts"][name]
     host["units"][daemon].update(active="failed", sub="failed", result="exit-code", exit_status=1)
     host["journal"][daemon] = [{"age": 5.0, "run": 0, "text": line} for line in lines]
 
@@ -632,7 +632,7 @@ def test_a_host_on_which_no_cluster_was_made_yet_stops_a_deployment(daemon: str)
     ],
 )
 def test_a_file_of_the_state_that_is_missing_is_named_with_what_it_held(said: str, file: str, lost: str) -> None:
-    """Seen on a pair of controllers with 26.05: the one in charge was killed in its first minutes."""
+    """From 25.05 on, of a slurmctld that was killed in its first minutes."""
     data = evidence()
     path = f"/var/lib/slurm/slurmctld/{file}"
     ended(data, "slurmctld", f"fatal: No {said} file ({path}) to recover")
@@ -642,6 +642,17 @@ def test_a_file_of_the_state_that_is_missing_is_named_with_what_it_held(said: st
     assert "`rm /var/lib/slurm/slurmctld/clustername`" in finding.remedy
     assert lost in finding.remedy
     assert finding.consequences
+    assert finding.remedy.startswith(f"Where a copy of {path} is kept, put it back.")
+
+
+def test_a_file_that_a_backup_was_writing_while_the_primary_came_back_is_there_the_next_time() -> None:
+    """Seen on a pair of controllers with 26.05, three times: the backup saved all state as the primary read it."""
+    data = evidence(layout="backup")
+    lines = ("fatal: No fed_mgr state file (/var/lib/slurm/slurmctld/fed_mgr_state) to recover",)
+    ended(data, "slurmctld", *lines, name="ctl")
+    (finding,) = (found for found in judge(data).findings if found.id == "state-file-missing")
+    assert "A backup that gives the cluster back may have been writing it" in finding.cause
+    assert finding.remedy.startswith("`systemctl reset-failed slurmctld; systemctl restart slurmctld`: the file may be")
 
 
 @pytest.mark.parametrize("fault", ["key-directory", "auth-alt-missing", "key-short"])

@@ -82,7 +82,7 @@ def _named(host: Host, daemon: str) -> Named:
 
 
 def _file(kind: str, name: str) -> str:
-    """A serializer is named by its media type, too: "Could not find plugin for application/json" (26.05)."""
+    """A serializer is named by its media type, too: "Could not find plugin for application/json"."""
     return f"{'serializer' if kind == 'application' else kind}_{name.replace('.', '_')}"
 
 

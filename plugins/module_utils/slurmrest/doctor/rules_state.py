@@ -59,7 +59,7 @@ def _state(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-_LACKING = r"No [\w ]+ file \((/[^)]+)\) to recover"  # src/slurmctld/*_mgr.c, src/common/assoc_mgr.c, from 25.05 on
+_LACKING = r"No [\w ]+ file \((/[^)]+)\) to recover"  # src/slurmctld/*_mgr.c, src/common/assoc_mgr.c
 _HELD = {
     "job_state": "all jobs (nodes kill what runs of them)",
     "node_state": "what was changed of nodes with scontrol",
@@ -79,13 +79,19 @@ def _lacking(cluster: Cluster) -> Iterator[Sign]:
         path = found[1]
         lost = _HELD.get(posixpath.basename(path), "what it held")
         mark = word(posixpath.join(posixpath.dirname(path), "clustername"))
+        again = start_again(["slurmctld"])
+        anew = f"`rm {mark}`, then {again}: slurmctld takes what is there, and what that file held is lost: {lost}."
+        several = len(cluster.role("slurmctld")) > 1
         yield Sign(
             host.name,
-            f"A file of slurmctld's state is not there, and this release does not start without: {path}. It was "
-            "removed, or slurmctld was killed before it saved its state the first time, five minutes after its start.",
+            f"slurmctld did not find a file of its state, {path}, without which this release does not start. "
+            + ("A backup that gives the cluster back may have been writing it just then. " if several else "")
+            + "Otherwise it was removed, or slurmctld was killed before it saved its state the first time, which takes "
+            "five minutes.",
             [*host.words("slurmctld"), host.line("slurm_conf", "StateSaveLocation")],
-            f"Where a copy of {path} is kept, put it back. Otherwise `rm {mark}`, then {start_again(['slurmctld'])}: "
-            f"slurmctld takes what is there, and what that file held is lost: {lost}.",
+            f"{again}: the file may be there by now. Where it says so again, and nobody has a copy: {anew}"
+            if several
+            else f"Where a copy of {path} is kept, put it back. Otherwise {anew}",
         )
 
 
