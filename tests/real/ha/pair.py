@@ -39,6 +39,9 @@ SOON = 15.0
 
 _CAUSE = re.compile(r"\[([a-z-]+)\] on (\S+)")
 _NAMES = "# names that stay"
+LACKS = "systemctl is-failed --quiet slurmctld && journalctl -u slurmctld --lines=20 | grep 'file .* to recover'"
+"""Prints a line where slurmctld ended over a file of its state."""
+
 READ_HEARTBEAT = f"od -An -v -tx1 {STATE_SAVE_LOCATION}/heartbeat | tr -d ' \\n'"
 
 
@@ -87,6 +90,7 @@ class Pair:
             if self.in_charge(asked) == leader and up == {*CONTROLLERS} - {silent} and self.answers():
                 return
             assert time.monotonic() < deadline, f"{leader} is not in charge after {PATIENCE:g} s: {said}"
+            self._follow_remedy(leader)
             time.sleep(0.5)
 
     def wait_in_charge(self, leader: str) -> None:
@@ -94,7 +98,14 @@ class Pair:
         deadline = time.monotonic() + PATIENCE
         while self.in_charge() != leader or f"at {leader} is UP" not in self.ping(leader):
             assert time.monotonic() < deadline, f"{leader} is not in charge after {PATIENCE:g} s"
+            self._follow_remedy(leader)
             time.sleep(0.5)
+
+    def _follow_remedy(self, name: str) -> None:
+        """Start a slurmctld again that missed a file which the other one was writing (docs/controllers.md)."""
+        if self.live.ssh(name, LACKS, check=False).strip():
+            say(f"{name} missed a file of the state, and is started again")
+            self.start(name)
 
     def answers(self) -> bool:
         """Whether REST answers well now."""
