@@ -152,6 +152,15 @@ def test_a_line_that_denies_what_opens_a_listener(key: str, own: bool) -> None:
     assert ids(judge(data)) == ["slurmrestd-failed" if own else "unit-confines"]
 
 
+@pytest.mark.parametrize(
+    ("key", "found"), [("SystemCallFilter", "unit-confines"), ("SocketBindDeny", "slurmrestd-failed")]
+)
+def test_an_address_that_cannot_be_looked_up_for_want_of_a_socket(key: str, found: str) -> None:
+    """As older releases say it."""
+    data = broken((key, "~socket"), words="error: Unable to get address: Temporary failure in name resolution")
+    assert ids(judge(data)) == [found]
+
+
 def test_other_ends_are_not_the_units_doing() -> None:
     lines = [("TasksMax", "512"), ("LimitNOFILE", "4096"), ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")]
     data = broken(*lines, ("InaccessiblePaths", "/home"), words="fatal: something else")

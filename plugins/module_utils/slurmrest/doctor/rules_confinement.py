@@ -36,6 +36,8 @@ _SPECIAL = {
 _UNHEARD = r"(?i)unable to contact|connect|timed out|unreachable"
 _FORBIDDEN = ("SystemCallFilter", "SocketBindDeny")
 _MAY_NOT = r"(?i)(?:socket|bind|listen).*operation not permitted|status=31/SYS"
+_RESOLVES_NOT = r"get address: Temporary failure in name resolution"
+"""What glibc says to an address, which needs no name server, where it gets no socket."""
 _LIMITS = (
     (
         ("TasksMax", "LimitNPROC"),
@@ -51,6 +53,7 @@ and whether that number is reason enough without such words: containers may pass
 _WORDS = (
     r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
     r"|pthread_create|temporarily unavailable|too many open files|plugin|configuration source|operation not permitted"
+    r"|name resolution"
 )
 
 
@@ -178,7 +181,9 @@ def _is_network(text: str) -> bool:
 def _forbidden(host: Host, lines: Sequence[Line]) -> Found | None:
     """A line of the site's that denies what opens a listener; what this toolkit and the vendor wrote lets it."""
     stated = [line for line in lines if line["key"] in _FORBIDDEN and not _is_own(host, line)]
-    said = [text for text in host.words("slurmrestd") if re.search(_MAY_NOT, text)] if host.down("slurmrestd") else []
+    calls = any(line["key"] == "SystemCallFilter" for line in stated)
+    pattern = f"{_MAY_NOT}|{_RESOLVES_NOT}" if calls else _MAY_NOT
+    said = [text for text in host.words("slurmrestd") if re.search(pattern, text)] if host.down("slurmrestd") else []
     if not stated or not said:
         return None
     return stated[-1], f"The unit forbids slurmrestd what it does at its start: {stated[-1]['key']}=.", said[:1]
