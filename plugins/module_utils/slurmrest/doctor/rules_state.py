@@ -78,7 +78,7 @@ def _lacking(cluster: Cluster) -> Iterator[Sign]:
             continue
         path = found[1]
         lost = _HELD.get(posixpath.basename(path), "what it held")
-        mark = word(posixpath.join(posixpath.dirname(path), "clustername"))
+        mark = word(f"{host.facts['slurm_conf']['state_save_location']}/clustername")  # of root's file, not of a log
         again = start_again(["slurmctld"])
         anew = f"`rm {mark}`, then {again}: slurmctld takes what is there, and what that file held is lost: {lost}."
         several = len(cluster.role("slurmctld")) > 1
