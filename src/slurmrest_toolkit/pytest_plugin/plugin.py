@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RUN] = shared["testrunuid"] if shared else uuid.uuid4().hex
     if settings.any_given(config):
         _releases(config)
+        settings.agree(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -133,17 +134,13 @@ def slurm_release() -> str | None:
 @pytest.fixture(scope="session")
 def slurm_layout(pytestconfig: pytest.Config) -> str:
     """How the nodes are cut: --slurm-layout."""
-    return settings.chosen(pytestconfig, "layout") or "single"
+    return settings.layout(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def slurm_nodes(pytestconfig: pytest.Config) -> int:
     """Compute nodes of the split layout: --slurm-nodes."""
-    given = settings.chosen(pytestconfig, "nodes") or "1"
-    try:
-        return int(given)
-    except ValueError:
-        raise settings.refused("--slurm-nodes", given, "a number") from None
+    return settings.nodes(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -103,34 +103,48 @@ def releases(config: pytest.Config, known: Sequence[str]) -> list[str]:
     running = next((name for name in ("cluster", "url") if chosen(config, name)), None)
     if running and config.getoption(f"--{SERIES}"):
         raise pytest.UsageError(f"--{SERIES} starts clusters; --slurm-{running} uses a running one: give one of them")
-    _agree(config, running)
     return [] if running else found
 
 
-def _agree(config: pytest.Config, running: str | None) -> None:
+def layout(config: pytest.Config) -> str:
+    """Return how the nodes are cut."""
+    return chosen(config, "layout") or "single"
+
+
+def nodes(config: pytest.Config) -> int:
+    """Return the number of compute nodes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    given = chosen(config, "nodes") or "1"
+    try:
+        return int(given)
+    except ValueError:
+        raise refused("--slurm-nodes", given, "a number") from None
+
+
+def agree(config: pytest.Config) -> None:
     """Refuse options that go with no cluster; what a conftest.py overrides is seen by the fixtures alone.
 
     Raises:
         UsageError: one of them cannot be, or not beside another one.
     """
-    if chosen(config, "cluster") and chosen(config, "url"):
+    cluster, url, token_file = (chosen(config, name) for name in ("cluster", "url", "token_file"))
+    if cluster and url:
         raise pytest.UsageError("--slurm-cluster and --slurm-url are two ways to a running one: give one of them")
-    given = {name: chosen(config, name) for name in ("layout", "nodes", "cluster", "token_file")}
-    if given["token_file"] and running == "url" and not os.access(given["token_file"], os.R_OK):
-        raise refused("--slurm-token-file", given["token_file"], "a file that can be read")
+    if url and token_file and not os.access(token_file, os.R_OK):
+        raise refused("--slurm-token-file", token_file, "a file that can be read")
     try:
-        if running == "cluster":
+        if cluster:
             from slurmrest_toolkit.clusters.state import choose, cluster_names
 
-            if given["cluster"] not in cluster_names():
-                choose(given["cluster"])
-        elif not running and (given["layout"] or given["nodes"]):
+            if cluster not in cluster_names():
+                choose(cluster)
+        elif not url:
             from slurmrest_toolkit.clusters.layouts import plan_nodes
 
-            nodes = given["nodes"] or "1"
-            if not nodes.isdecimal():
-                raise refused("--slurm-nodes", nodes, "a number")
-            plan_nodes("one", given["layout"] or "single", int(nodes))
+            plan_nodes("one", layout(config), nodes(config))
     except SlurmrestError as error:
         raise pytest.UsageError(re.sub(r"--(?=layout|nodes)", "--slurm-", str(error))) from None
 
