@@ -81,6 +81,11 @@ def restart(cluster: Cluster, *daemons: str) -> str:
     return join(on(names, f"systemctl restart {' '.join(units)}") for names, units in steps)
 
 
+def state_mark(host: Host) -> str:
+    """The file by which slurmctld tells whose state it has; its place is slurm.conf's word, not that of a log."""
+    return f"{host.facts['slurm_conf']['state_save_location']}/clustername"
+
+
 def start_again(units: Sequence[str]) -> str:
     """Start units that may have ended too often for systemd."""
     names = " ".join(units)

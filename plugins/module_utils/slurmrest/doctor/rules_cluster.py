@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .reaching import LOCAL
-from .remedies import begin, everywhere, join, on, start_again, unmasked, without, word
+from .remedies import begin, everywhere, join, on, start_again, state_mark, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
 from .rules_munge import IN_ORDER, ended
 
@@ -232,11 +232,11 @@ def _not_registered(cluster: Cluster) -> Iterator[Sign]:
                 host.line("slurm_conf", "ClusterName"),
                 *said,
             ],
-            _registration(cluster, host.release, name, host.facts["slurm_conf"]["state_save_location"]),
+            _registration(cluster, host.release, name, state_mark(host)),
         )
 
 
-def _registration(cluster: Cluster, release: Release | None, name: str, state: str) -> str:
+def _registration(cluster: Cluster, release: Release | None, name: str, mark: str) -> str:
     """How the database gets to know a cluster; where slurmctld looks at ids, ``add cluster`` would choose another."""
     controllers = [host.name for host in cluster.role("slurmctld")] or ["the controller"]
     if release is None or not release.cluster_id_checked:
@@ -246,8 +246,7 @@ def _registration(cluster: Cluster, release: Release | None, name: str, state: s
             f"{on(controllers, AGAIN)}: it registers the cluster itself, by the id that it has (one that sacctmgr adds "
             "gets another)"
         )
-    file = word(f"{state}/clustername")
-    anew = on(controllers, f"systemctl stop slurmctld; rm -f {file}; systemctl start slurmctld")
+    anew = on(controllers, f"systemctl stop slurmctld; rm -f {word(mark)}; systemctl start slurmctld")
     return f"{anew}: it registers the cluster itself (by the id in that file it would end: {_MISMATCH}; jobs are kept)"
 
 
@@ -255,7 +254,7 @@ def _id_mismatch(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.role("slurmctld"):
         ended = host.ended("slurmctld") if host.down("slurmctld") else []
         if any(_MISMATCH in line for line in ended):
-            file = f"{host.facts['slurm_conf']['state_save_location']}/clustername"
+            file = state_mark(host)
             yield Sign(
                 host.name,
                 "The accounting database knows the cluster by another id than the controller has: it was made anew, or "

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .model import Cluster, Host, Rule, Sign
-from .remedies import given, start_again, word
+from .remedies import given, start_again, state_mark, word
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _lacking(cluster: Cluster) -> Iterator[Sign]:
             continue
         path = found[1]
         lost = _HELD.get(posixpath.basename(path), "what it held")
-        mark = word(f"{host.facts['slurm_conf']['state_save_location']}/clustername")  # of root's file, not of a log
+        mark = word(state_mark(host))
         again = start_again(["slurmctld"])
         anew = f"`rm {mark}`, then {again}: slurmctld takes what is there, and what that file held is lost: {lost}."
         several = len(cluster.role("slurmctld")) > 1
