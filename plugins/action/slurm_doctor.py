@@ -18,7 +18,7 @@ from ..module_utils.slurmrest.host.reading import UnsafePath
 from ..plugin_utils.action import Action
 from ..plugin_utils.evidence import evidence_in
 
-REGISTERED = ("evidence", "answers", "gateways")
+REGISTERED = ("evidence", "answers", "gateways", "planned")
 """Options with the name of what was registered, all of one host."""
 
 
@@ -35,6 +35,7 @@ class ActionModule(Action):
                 "evidence": {"type": "str", "required": True},
                 "answers": {"type": "str"},
                 "gateways": {"type": "str"},
+                "planned": {"type": "str"},
                 "preflight": {"type": "bool", "default": False},
                 "report_file": {"type": "path"},
                 "evidence_file": {"type": "path"},
@@ -65,12 +66,12 @@ class ActionModule(Action):
         evidence: dict[str, dict[str, Any]] = {}
         unreachable: dict[str, str] = {}
         for host in self.variables["ansible_play_hosts_all"]:
-            seen, asked, gateway = (hostvars[host].get(arguments[name] or "") or {} for name in REGISTERED)
+            seen, asked, gateway, planned = (hostvars[host].get(arguments[name] or "") or {} for name in REGISTERED)
             own = evidence_in(seen)
             if own:
                 more = {"http": asked.get("http"), "token_refused": asked.get("token_refused")}
                 found = {key: gateway[key] for key in ("gateway", "taken") if gateway.get(key)}
-                evidence[host] = {**own, **more, **found}
+                evidence[host] = {**own, **more, **found, "planned": bool(planned.get("changed"))}
             else:
                 unreachable[host] = str(seen.get("why") or seen.get("msg") or "no evidence was gathered")
         if not evidence:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.errors import AnsibleError
@@ -31,3 +32,17 @@ def test_a_report_is_its_owners_alone_and_no_link_is_written_through(tmp_path: P
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(AnsibleError, match="cannot be written"):
         doctor._write(tmp_path / "none" / "report.json", {})
+
+
+@pytest.mark.parametrize(
+    ("registered", "planned"), [(None, False), ({"changed": False}, False), ({"changed": True}, True)]
+)
+def test_a_cluster_that_this_run_would_have_made(registered: Any, planned: bool) -> None:
+    """Check mode of cluster.yml and deploy.yml in one run, as molecule plays it, was refused on a new host."""
+    action = object.__new__(doctor.ActionModule)
+    seen = {"evidence": json.dumps({"roles": ["slurmctld"]})}
+    hostvars = {"node1": {"seen": seen, "written": registered}}
+    action.variables = {"hostvars": hostvars, "ansible_play_hosts_all": ["node1"]}
+    action._task = SimpleNamespace(args={})
+    arguments = {"evidence": "seen", "answers": None, "gateways": None, "planned": "written"}
+    assert action._evidence(arguments)[0]["node1"]["planned"] is planned

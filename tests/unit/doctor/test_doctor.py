@@ -621,6 +621,8 @@ def test_a_host_on_which_no_cluster_was_made_yet_stops_a_deployment(daemon: str)
     assert finding.id == "cluster-missing"
     assert "playbooks/cluster.yml" in finding.remedy
     assert ids(judge(data)) == ["cluster-missing"]
+    host["planned"] = True
+    assert ids(judge(data, preflight=True)) == [], "cluster.yml was played before, in check mode"
 
 
 @pytest.mark.parametrize(

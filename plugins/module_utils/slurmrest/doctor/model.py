@@ -97,6 +97,11 @@ class Host:
         return found
 
     @property
+    def planned(self) -> bool:
+        """Whether the same run, in check mode, would have made the cluster before."""
+        return bool(self.evidence.get("planned"))
+
+    @property
     def rest_unit(self) -> str:
         """What systemctl calls slurmrestd here: ``slurmrestd@CLUSTER`` where several serve."""
         return str(self.evidence.get("service") or "slurmrestd")

@@ -61,7 +61,7 @@ def _without_plugins(host: Host) -> Iterator[Sign]:
 def _no_slurm(cluster: Cluster) -> Iterator[Sign]:
     for host, daemon in cluster.each("slurmdbd", "slurmctld"):
         conf = host.facts[CONFS[daemon]]
-        if host.state(daemon) == "absent" and not conf["exists"]:
+        if host.state(daemon) == "absent" and not conf["exists"] and not host.planned:
             yield Sign(
                 host.name,
                 f"The host is in the group {daemon}, and {daemon} was never set up on it.",
