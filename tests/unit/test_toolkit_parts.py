@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +95,26 @@ def test_a_token_is_printed_or_written_for_its_owner_alone(capsys: pytest.Captur
     assert main.main(["cluster", "token", "--output", str(tmp_path / "token")]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(("code", "told"), [(0, False), (1, True)])
+def test_a_token_of_nobody_is_said_to_be_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, code: int, told: bool
+) -> None:
+    """Of a misspelt name, too, Slurm makes one."""
+    run = PlayedEngine.run
+
+    def looked_up(engine: PlayedEngine, *arguments: str, **more: Any) -> Any:
+        if "id" in arguments:
+            return CompletedProcess(arguments, code, "", "")
+        return run(engine, *arguments, **more)
+
+    monkeypatch.setattr(PlayedEngine, "run", looked_up)
+    assert main.main(["cluster", "token", "--user", "alise"]) == 0
+    printed = capsys.readouterr()
+    assert jwt.inspect(bearer.Token(printed.out.strip())).user == "alise"
+    assert ("slurmrest cluster user add --name one alise" in " ".join(printed.err.split())) is told
 
 
 def test_curl_renews_a_token_and_passes_on_what_came_of_it(cluster: Cluster, program: Program) -> None:

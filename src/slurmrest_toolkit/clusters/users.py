@@ -62,6 +62,17 @@ def known(cluster: Cluster) -> tuple[str, ...]:
     return (*tokens.USERS, *_read(cluster))
 
 
+def doubt(engine: Engine, cluster: Cluster, name: str) -> str | None:
+    """Say that a cluster has no such account, of which Slurm makes a token all the same; None where it has one."""
+    there = known(cluster)
+    if name in there or engine.run("exec", cluster.controller.container, "id", "-u", "--", name).returncode == 0:
+        return None
+    return (
+        f"{cluster.controller.name} has no account {name} (users: {', '.join(there)}); Slurm makes a token of any "
+        f"name. To have the user: slurmrest cluster user add --name {cluster.name} {name}"
+    )
+
+
 def check(names: Sequence[str], taken: Sequence[str]) -> None:
     """Refuse names of users that are none, or are taken.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmrest_toolkit.clusters import liveness, tokens
+from slurmrest_toolkit.clusters import liveness, tokens, users
 from slurmrest_toolkit.clusters.state import choose, write_private
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -32,7 +32,10 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Make a token and print it, or write it to a file that only its owner reads."""
     cluster = choose(options.name)
-    token = tokens.mint(liveness.engine_of(cluster, progress), cluster, options.user, options.lifespan)
+    engine = liveness.engine_of(cluster, progress)
+    token = tokens.mint(engine, cluster, options.user, options.lifespan)
+    if words := users.doubt(engine, cluster, options.user):
+        progress.say(words)
     if options.output:
         write_private(Path(options.output).absolute(), f"{token.reveal()}\n")
     else:
