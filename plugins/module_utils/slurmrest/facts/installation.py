@@ -38,7 +38,7 @@ _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[
 
 _INSTALLED = "\nStatus: install ok installed\n"
 
-_STANZA_LINE = re.compile(r"^(Package|Version): (\S+)$", re.MULTILINE)
+_STANZA_LINE = re.compile(r"^(Package|Version|Architecture): (\S+)$", re.MULTILINE)
 
 
 def find_binaries(given: str | None) -> dict[str, str]:
@@ -122,11 +122,12 @@ def from_dpkg() -> Packages | None:
     if text is None:
         return None
     stanzas = (dict(_STANZA_LINE.findall(stanza)) for stanza in text.split("\n\n") if _INSTALLED in stanza)
-    versions = {stanza["Package"]: stanza.get("Version", "") for stanza in stanzas if "Package" in stanza}
+    installed = [stanza for stanza in stanzas if "Package" in stanza]
+    versions = {stanza["Package"]: stanza.get("Version", "") for stanza in installed}
     owners: dict[str, str] = {}
-    for name in versions:
+    for name, architecture in ((stanza["Package"], stanza.get("Architecture", "")) for stanza in installed):
         if "slurm" in name:
-            lists = glob.glob(f"{DPKG}/info/{name}.list") + glob.glob(f"{DPKG}/info/{name}:*.list")
+            lists = (f"{DPKG}/info/{name}{of_several}.list" for of_several in ("", f":{architecture}"))
             owners.update((path, name) for file in lists for path in (read_if_there(file) or "").split("\n"))
     return Packages("dpkg", versions, owners)
 
