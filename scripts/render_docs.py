@@ -2,6 +2,7 @@
 """Write the documents that are made from data: role READMEs, the release matrix, the marked blocks of README.md.
 
 Sources: roles/*/meta/argument_specs.yml and roles/*/defaults/main.yml for variables, slurmrest.releases for releases.
+The names of the variables go into a module of the action plugins, too.
 """
 
 from __future__ import annotations
@@ -126,6 +127,24 @@ def variables_index() -> str:
         for name, option in options.items():
             rows.append((f"`{name}`", link, re.split(r"(?<=\.)\s", prose(option["description"])[0])[0]))
     return table(("Variable", "Role", "What it does"), rows)
+
+
+def variable_names() -> str:
+    """Return the module with the names of all variables that people set: of roles, and of playbooks alone."""
+    names = {name for role in roles() for spec in specs(role).values() for name in spec.get("options") or {}}
+    for playbook in ROOT.glob("playbooks/**/*.yml"):
+        names.update(re.findall(r"\bslurmrest_[a-z_]+\b", playbook.read_text()))
+    names -= {role.name for role in roles()}  # as they are written in the same places
+    lines = "".join(f'        "{name}",\n' for name in sorted(names))
+    return f'''"""Names of the variables that people set. Made by scripts/render_docs.py; edit its sources instead."""
+
+from __future__ import annotations
+
+NAMES = frozenset(
+    (
+{lines}    )
+)
+'''
 
 
 def columns() -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -361,6 +380,7 @@ def documents() -> dict[Path, str]:
     made = {role / "README.md": role_readme(role) for role in roles()}
     seen = ROOT / "docs" / "data" / "releases.json"
     evidence = json.loads(seen.read_text()) if seen.exists() else {"read": [], "run": {}}
+    made[ROOT / "plugins" / "plugin_utils" / "variable_names.py"] = variable_names()
     made[ROOT / "docs" / "releases.md"] = release_matrix(evidence)
     page, results = ROOT / "docs" / "doctor.md", ROOT / "docs" / "data" / "doctor.json"
     if page.exists():
@@ -405,7 +425,7 @@ def main(argv: Sequence[str]) -> int:
         if check:
             sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, name))
         else:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             print(f"wrote {name}")
     if check and stale:

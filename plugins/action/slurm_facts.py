@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.action import Action
-from ..plugin_utils.facts import looking
+from ..plugin_utils.facts import looking, warned
 
 
 class ActionModule(Action):
@@ -13,8 +13,4 @@ class ActionModule(Action):
 
     def act(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the facts; what is to be said of a release that the table does not have is a warning."""
-        result = looking(self, arguments)
-        facts = (result.get("ansible_facts") or {}).get("slurmrest") or {}
-        if facts.get("warning"):
-            result["warnings"] = [*result.get("warnings", ()), facts["warning"]]
-        return result
+        return warned(self, looking(self, arguments))

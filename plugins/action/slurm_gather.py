@@ -16,7 +16,7 @@ from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..plugin_utils.action import Action
 from ..plugin_utils.client import client_users
 from ..plugin_utils.evidence import packed
-from ..plugin_utils.facts import waited
+from ..plugin_utils.facts import waited, warned
 
 QUICK = "slurmrest.toolkit.slurm_gather"
 WHOLE = "slurmrest.toolkit.slurm_gather_whole"
@@ -45,13 +45,7 @@ class ActionModule(Action):
         evidence.update(asked=[begin, time.time()], facts=with_release(evidence["facts"]))
         result.update(evidence=packed(evidence), keys=evidence.get("keys", {}))
         # Ansible puts facts of its own there, such as the Python that it found.
-        return self._kept(result, begin) if "slurmrest" in (result.get("ansible_facts") or {}) else result
-
-    @staticmethod
-    def _kept(result: dict[str, Any], begin: float) -> dict[str, Any]:
-        """The result with facts that are complete; what is to be said of an unknown release is a warning."""
-        facts = result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
-        result["sight"].update(at=begin, digest=facts["digest"])
-        if facts["warning"]:
-            result["warnings"] = [*result.get("warnings", ()), facts["warning"]]
-        return result
+        if "slurmrest" in (result.get("ansible_facts") or {}):
+            facts = result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
+            result["sight"].update(at=begin, digest=facts["digest"])
+        return warned(self, result)

@@ -9,6 +9,7 @@ from ansible.errors import AnsibleError
 from ..module_utils.slurmrest.facts.detection import columns, with_release
 from ..module_utils.slurmrest.slurm.daemons import CONTROLLER, DATABASE
 from .peer import result_on
+from .spelling import misspelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,13 @@ def looking(action: Action, arguments: Mapping[str, Any], host: str = "") -> dic
     if not result.get("failed") and "slurmrest" in (result.get("ansible_facts") or {}):
         result["ansible_facts"]["slurmrest"] = with_release(result["ansible_facts"]["slurmrest"])
     return result
+
+
+def warned(action: Action, result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with what is to be said of its facts' release, and of the variables of the task's host."""
+    facts = (result.get("ansible_facts") or {}).get("slurmrest") or {}
+    words = [*([facts["warning"]] if facts.get("warning") else []), *misspelt(action.variables)]
+    return {**result, "warnings": [*result.get("warnings", ()), *words]} if words else result
 
 
 def waited(action: Action, result: Mapping[str, Any], host: str = "") -> bool:

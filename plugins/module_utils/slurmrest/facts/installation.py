@@ -122,13 +122,14 @@ def from_dpkg() -> Packages | None:
     if text is None:
         return None
     stanzas = (dict(_STANZA_LINE.findall(stanza)) for stanza in text.split("\n\n") if _INSTALLED in stanza)
-    installed = [stanza for stanza in stanzas if "Package" in stanza]
-    versions = {stanza["Package"]: stanza.get("Version", "") for stanza in installed}
+    versions: dict[str, str] = {}
     owners: dict[str, str] = {}
-    for name, architecture in ((stanza["Package"], stanza.get("Architecture", "")) for stanza in installed):
-        if "slurm" in name:
-            lists = (f"{DPKG}/info/{name}{of_several}.list" for of_several in ("", f":{architecture}"))
-            owners.update((path, name) for file in lists for path in (read_if_there(file) or "").split("\n"))
+    for stanza in stanzas:
+        name = stanza.get("Package", "")
+        versions[name] = stanza.get("Version", "")
+        for end in ("", f":{stanza.get('Architecture')}") if "slurm" in name else ():
+            paths = read_if_there(f"{DPKG}/info/{name}{end}.list") or ""
+            owners.update(dict.fromkeys(paths.split("\n"), name))
     return Packages("dpkg", versions, owners)
 
 
