@@ -129,7 +129,7 @@ def from_dpkg() -> Packages | None:
         versions[name] = stanza.get("Version", "")
         for end in ("", f":{stanza.get('Architecture')}") if "slurm" in name else ():
             paths = read_if_there(f"{DPKG}/info/{name}{end}.list") or ""
-            owners.update(dict.fromkeys(paths.split("\n"), name))
+            owners.update((path, name) for path in paths.split("\n"))
     return Packages("dpkg", versions, owners)
 
 
