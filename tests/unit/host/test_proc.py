@@ -150,6 +150,26 @@ def test_a_set_user_id_program_is_the_word_of_who_started_it(tmp_path: Path) -> 
     assert processes.whose(2**22 + 1) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "account"),
+    [
+        ((0, 0, []), (0, 0, []), (0, 0, [])),
+        ((1000, 1000, [7]), (0, 0, []), (1000, 1000, [7])),
+        ((0, 0, []), (1000, 1000, [7]), (1000, 1000, [7])),
+        (None, (0, 0, []), (65534, 65534, [])),
+        ((0, 0, []), None, (65534, 65534, [])),
+    ],
+)
+def test_a_process_that_becomes_roots_while_it_is_read_is_anothers_word(
+    before: processes.Account | None,
+    after: processes.Account | None,
+    account: processes.Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "whose", lambda _pid: after)
+    assert processes.all_the_while(before, 7) == account
+
+
 def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,11 @@ from slurmrest.transaction.database_login import REFUSED, CannotTry, refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slurmrest.host.proc import Account
+
 SAID = {"StorageType": "accounting_storage/mysql", "StorageUser": "slurm", "StoragePass": "open sesame"}
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libmariadb.so.3"
+ROOT = (0, 0, [])
 MAPS = f"7f00-7f01 r-xp 00000000 fe:01 7 {LIBRARY}\n"
 
 
@@ -39,7 +42,9 @@ class Database:
         self.how: dict[str, Any] = {}
         self.maps: str | None = MAPS
         self.running = {"pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid()}
+        self.account: Account = (0, 0, [])
         monkeypatch.setattr(database_login, "private", lambda *_how: self.maps)
+        monkeypatch.setattr(database_login, "roots_alone", lambda _path: True)
         monkeypatch.setattr(programs, "run", self.run)
 
     def run(self, argv: Sequence[str], **how: Any) -> programs.Done[str]:
@@ -49,7 +54,7 @@ class Database:
         return programs.Done(list(argv), self.code, self.output, "")
 
     def refusal(self, **said: str) -> str:
-        return refusal(conf(**said), self.running)
+        return refusal(conf(**said), self.running, self.account)
 
 
 @pytest.fixture
@@ -112,24 +117,29 @@ def test_what_is_no_answer_is_none(database: Database, code: int) -> None:
 
 def test_without_a_library_or_a_file_there_is_nothing_to_try_with(database: Database) -> None:
     with pytest.raises(CannotTry, match=r"slurmdbd\.conf cannot be read"):
-        refusal(None, database.running)
+        refusal(None, database.running, ROOT)
     for database.maps in (None, MAPS.replace("libmariadb", "libother")):
         with pytest.raises(CannotTry, match="no client library"):
             database.refusal()
 
 
-@pytest.mark.parametrize("reads", [True, False, None])
-def test_only_who_reads_the_file_gets_the_password(
-    database: Database, reads: bool | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_tried_by_the_account_of_the_process(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(database_login, "whose", lambda _pid: (65534, 65534, [7]))
-    monkeypatch.setattr(database_login, "holds_for", lambda *_how: reads)
-    if reads:
+    database.account = (65534, 65534, [7])
+    assert database.refusal() == ""
+    assert (database.how["user"], database.how["extra_groups"]) == (65534, [7])
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_root_loads_a_library_that_is_roots_alone(
+    database: Database, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_login, "roots_alone", lambda path: alone and path == LIBRARY)
+    if alone:
         assert database.refusal() == ""
-        assert (database.how["user"], database.how["extra_groups"]) == (65534, [7])
+        assert "user" not in database.how
         return
-    with pytest.raises(CannotTry, match="does not read its configuration"):
+    with pytest.raises(CannotTry, match="is not root's alone"):
         database.refusal()
     assert database.argv == ()
 
@@ -139,5 +149,6 @@ def test_a_library_that_is_none_is_no_refusal(file: str, words: str, monkeypatch
     """In a process as it is started: what it cannot load, or does not find in there, ends it otherwise."""
     monkeypatch.setattr(database_login, "private", lambda *_how: f"7f00-7f01 r-xp 00000000 fe:01 7 {file}\n")
     monkeypatch.setattr(database_login, "_LIBRARY", re.compile(r" (\S+)\n"))
+    monkeypatch.setattr(database_login, "roots_alone", lambda _path: True)
     with pytest.raises(CannotTry, match=f"cannot be tried: {words}"):
-        refusal(conf(), {"pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid()})
+        refusal(conf(), {"pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid()}, ROOT)

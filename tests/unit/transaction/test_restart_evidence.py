@@ -26,7 +26,12 @@ from tests.unit.accounts import reachable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slurmrest.host.proc import Account
+    from slurmrest.slurm.conf import SlurmConf
+
 TABLE = excerpt(*COLUMNS)
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that another account could borrow")
 
 CONFIG = """\
 Configuration data as of now
@@ -205,7 +210,7 @@ def test_a_look_that_no_program_is_there_for_is_no_look(host: Host) -> None:
 def test_of_slurmdbd_without_sacctmgr_the_database_itself_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its host seldom has sacctmgr, and then nothing was known of its database, which nobody said."""
     host.absent, answers = {"sacctmgr"}, ["1045 Access denied for user 'slurm'@'localhost'", ""]
-    monkeypatch.setattr(database_login, "refusal", lambda _conf, running: answers.pop(0) if running else None)
+    monkeypatch.setattr(database_login, "refusal", lambda _conf, running, _who: answers.pop(0) if running else None)
     (refused,) = refusals([ServiceSpec("slurmdbd")], host, TABLE)
     assert "its database refuses it: 1045 Access denied" in refused
     assert outlook([ServiceSpec("slurmdbd")], host, TABLE) == ([], [])
@@ -224,6 +229,52 @@ def test_of_slurmdbd_without_sacctmgr_the_database_itself_is_asked(host: Host, m
     )
     host.code = 0
     assert outlook([ServiceSpec("slurmdbd")], host, TABLE) == ([], [])
+
+
+@root_only
+@pytest.mark.parametrize(("uid", "reads"), [(0, True), (65534, False)])
+def test_the_login_is_as_the_account_reads_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, uid: int, reads: bool
+) -> None:
+    """Its links could lead root to another cluster's file, whose password that account would get."""
+    host.absent = {"sacctmgr"}
+    (host.conf.parent / "slurmdbd.conf").write_text("StorageUser=slurm\n")
+    (host.conf.parent / "slurmdbd.conf").chmod(0o600)
+    seen: list[tuple[str, Account]] = []
+
+    def refusal(conf: SlurmConf | None, _running: object, account: Account) -> str:
+        seen.append(((conf and conf.get("StorageUser")) or "", account))
+        return ""
+
+    monkeypatch.setattr(database_login, "refusal", refusal)
+    monkeypatch.setattr(restart_evidence, "all_the_while", lambda _before, _pid: (uid, uid, []))
+    monkeypatch.setattr(restart_evidence, "_roots_own", lambda *_what: True)
+    gather("slurmdbd", host.pid, host, TABLE, {})
+    assert seen == [("slurm" if reads else "", (uid, uid, []))]
+
+
+@root_only
+@pytest.mark.parametrize("mine", ["program", "conf"])
+def test_what_is_not_roots_alone_is_run_as_nobody(host: Host, tmp_path: Path, mine: str) -> None:
+    """A process of root's may have been another account's when it was read, which named a program or a file."""
+    sleeping = tmp_path / "slurmctld"
+    shutil.copy("/bin/sleep", sleeping)
+    other = tmp_path / "slurm.conf.other"
+    other.write_text(host.conf.read_text())
+    for path in (sleeping, other):
+        path.chmod(0o777 if (path == sleeping) is (mine == "program") else 0o755)
+    ran: list[tuple[Sequence[str], dict[str, Any]]] = []
+
+    def run(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        ran.append((argv, how))
+        return host(argv, **how)
+
+    host.program = str(sleeping)
+    with subprocess.Popen([str(sleeping), "60"], env={"SLURM_CONF": str(other)}) as process:
+        host.pid = process.pid
+        refusals([ServiceSpec("slurmctld")], run, TABLE)
+        process.kill()
+    assert {how.get("user") for argv, how in ran if argv[0] != "systemctl"} == {65534}
 
 
 @pytest.mark.parametrize(
@@ -351,9 +402,6 @@ def test_several_are_named(host: Host) -> None:
     host.said["cluster"] = "one||0\n"
     with pytest.raises(WouldNotReturn, match="slurmdbd and slurmctld not restarted"):
         look_ahead([ServiceSpec("slurmdbd"), ServiceSpec("slurmctld")], host, TABLE)
-
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that another account could borrow")
 
 
 @root_only

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from .programs import NOBODY
 from .reading import read_beginning
+
+Account = tuple[int, int, list[int]]
+"""Uid, gid and further groups."""
 
 _IDS = ("Uid", "Gid", "Groups")
 
@@ -13,7 +17,7 @@ def read_text(path: str, limit: int = 1 << 20) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
-def whose(pid: int) -> tuple[int, int, list[int]] | None:
+def whose(pid: int) -> Account | None:
     """The account that can make a process be what it likes: uid, gid and further groups; None when it is gone.
 
     Of a set-user-ID program that is who started it: command line and environment are that account's words, not root's.
@@ -25,3 +29,15 @@ def whose(pid: int) -> tuple[int, int, list[int]] | None:
     uids, gids = status["Uid"], status["Gid"]
     at = next((number for number, uid in enumerate(uids) if uid != 0), 0)
     return uids[at], gids[at], status.get("Groups", [])
+
+
+def all_the_while(before: Account | None, pid: int) -> Account:
+    """The account whose word is what was read of a process since ``before``, which :func:`whose` gave.
+
+    While it is looked at, a process may become a set-user-ID program that is wholly root's, as sudo(8) that waits for a
+    password: what was read before is still another's. Nobody's where it is not known.
+    """
+    after = whose(pid)
+    if before is None or after is None:
+        return NOBODY, NOBODY, []
+    return before if before[0] else after

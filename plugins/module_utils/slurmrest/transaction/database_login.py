@@ -1,27 +1,25 @@
 """Whether a database lets slurmdbd in, where no sacctmgr is there with which slurmdbd could be asked.
 
 It is tried as slurmdbd.conf says it, with the client library that slurmdbd has loaded, in a process of slurmdbd's
-account: that is whose word the library is. The password goes there through a pipe, and only where that account reads
-it in the file anyway.
+account: that is whose word the library is. The password goes there through a pipe, as that account reads it itself.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from ..host import programs
-from ..host.child import holds_for
 from ..host.private import private
-from ..host.proc import whose
+from ..host.trust import roots_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..host.proc import Account
     from ..slurm.conf import SlurmConf
 
 SECONDS = 20.0
@@ -68,12 +66,13 @@ class CannotTry(Exception):
     """The login cannot be tried; why."""
 
 
-def refusal(conf: SlurmConf | None, running: Mapping[str, Any] | None) -> str:
+def refusal(conf: SlurmConf | None, running: Mapping[str, Any] | None, account: Account) -> str:
     """What the database says to who logs in as slurmdbd.conf has it; empty where it lets in.
 
     Args:
-        conf: slurmdbd.conf.
+        conf: slurmdbd.conf, as ``account`` reads it.
         running: slurmdbd as :func:`..host.process.process` describes it.
+        account: whose word that process is (:func:`..host.proc.all_the_while`).
 
     Raises:
         CannotTry: that is nothing that can be tried here.
@@ -85,7 +84,10 @@ def refusal(conf: SlurmConf | None, running: Mapping[str, Any] | None) -> str:
     library = _LIBRARY.search(maps or "")
     if library is None:
         raise CannotTry("slurmdbd has no client library of its database loaded that is known here")
-    done = _tried(wanted, library[1], _account(conf, running["pid"]))
+    if account[0] == 0 and not roots_alone(library[1]):
+        raise CannotTry(f"{library[1]}, which slurmdbd has loaded, is not root's alone")
+    who = programs.whom(*account) if account[0] and os.geteuid() == 0 else {}
+    done = _tried(wanted, library[1], who)
     if done.returncode not in (0, REFUSED):
         said = " ".join(programs.words(done).splitlines()[-1:])
         raise CannotTry(f"its login cannot be tried: {said}")
@@ -107,20 +109,6 @@ def _wanted(conf: SlurmConf) -> dict[str, Any]:
         "password": conf.get("StoragePass"),
         "database": conf.get("StorageLoc") or "slurm_acct_db",
     }
-
-
-def _account(conf: SlurmConf, pid: int) -> dict[str, Any]:
-    """How a program is run as the account of a process, which has to read the whole file itself."""
-    uid, gid, groups = whose(pid) or (programs.NOBODY, programs.NOBODY, [])
-    if os.geteuid() != 0 or uid == 0:
-        return {}
-    try:
-        reads = holds_for(pwd.getpwuid(uid), lambda: all(os.access(file, os.R_OK) for file in conf.files))
-    except KeyError:
-        reads = None
-    if not reads:
-        raise CannotTry(f"the account {uid}, as which slurmdbd runs, does not read its configuration")
-    return programs.whom(uid, gid, groups)
 
 
 def _tried(wanted: Mapping[str, Any], library: str, who: Mapping[str, Any]) -> programs.Done[str]:

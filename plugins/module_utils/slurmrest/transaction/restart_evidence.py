@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, SlurmrestError
 from ..host.child import holds_for
+from ..host.eyes import eyes_of
 from ..host.places import read
 from ..host.private import link, private
-from ..host.proc import whose
+from ..host.proc import Account, all_the_while, whose
 from ..host.process import process
 from ..host.programs import MISSING, NOBODY
 from ..host.reading import UnsafePath, read_site
 from ..host.run_as import as_account
 from ..host.sockets import listening_sockets
+from ..host.trust import roots_alone
 from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
 from ..slurm.ports import ports_of
@@ -108,11 +110,15 @@ def gather(
     daemon: str, pid: int, run: Run, table: Excerpt, texts: Mapping[str, str | None], *, replacing: bool = False
 ) -> Evidence:
     """Look at a daemon that runs as process `pid`."""
+    before = whose(pid)
     running = process(pid)
     program, gone = _program(daemon, pid, running, run)
     path = _conf_path(running, prefix := posixpath.dirname(posixpath.dirname(program)))
     main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
-    run = _as_its_account(run, pid, posixpath.basename(program).startswith(daemon))
+    account = all_the_while(before, pid)
+    if account[0] == 0 and not _roots_own(daemon, program, path):
+        account = NOBODY, NOBODY, []
+    run = as_account(run, *account) if account[0] and os.geteuid() == 0 else run
     ask = Asking(Slurm(path, prefix, run))
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
@@ -146,21 +152,19 @@ def gather(
     if daemon == CONTROLLER:
         seen.update(_controller(ask, seen))
     elif daemon == DATABASE:
-        seen["database_error"] = _database_error(ask, conf, running)
+        with eyes_of(account[0]):  # its password goes to the account that reads it
+            own = _conf(main, texts, release)
+        seen["database_error"] = _database_error(ask, own, running, account)
     return Evidence(daemon, unseen=ask.unseen(daemon), **seen)
 
 
-def _as_its_account(run: Run, pid: int, itself: bool) -> Run:
-    """How programs are run that the process names; ``itself``: it is the daemon's program.
+def _roots_own(daemon: str, program: str, conf: str) -> bool:
+    """Whether what a process of root's names is root's alone to say.
 
-    Where it is another one of root's, somebody may have started that in the daemon's place, as sudo(8) can be.
+    Where it is another program than the daemon's, somebody may have started that in the daemon's place.
     """
-    if os.geteuid() != 0:
-        return run
-    uid, gid, groups = whose(pid) or (NOBODY, NOBODY, [])
-    if uid == 0:
-        return run if itself else as_account(run, NOBODY, NOBODY)
-    return as_account(run, uid, gid, groups)
+    usual = conf == CONF or posixpath.dirname(conf) == f"{posixpath.dirname(posixpath.dirname(program))}/etc"
+    return posixpath.basename(program).startswith(daemon) and roots_alone(program) and (usual or roots_alone(conf))
 
 
 def _pid(daemon: str, run: Run) -> int:
@@ -362,7 +366,9 @@ def _unaddressed(nodes: Iterable[Mapping[str, str]]) -> Iterator[str]:
             yield node["NodeName"]
 
 
-def _database_error(ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapping[str, Any] | None) -> str:
+def _database_error(
+    ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapping[str, Any] | None, account: Account
+) -> str:
     """What slurmdbd says when it has to ask its database; every client gets a connection of its own.
 
     The database itself is asked where nobody can ask slurmdbd.
@@ -373,7 +379,7 @@ def _database_error(ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapp
         ask.silent.pop("sacctmgr", None)
         return said[0].strip() if said else ""
     try:
-        refused = database_login.refusal(conf, running)
+        refused = database_login.refusal(conf, running, account)
     except database_login.CannotTry as why:
         ask.silent["sacctmgr"] = f"{ask.silent.get('sacctmgr', NOT_THERE)}; {why}"
         return ""
