@@ -27,7 +27,8 @@ from slurmrest.doctor import diagnosis  # noqa: E402  # likewise
 from slurmrest.slurm import releases  # noqa: E402  # found only through the path set above
 
 from benchmarks import capacity  # noqa: E402  # likewise
-from scripts import render_architecture  # noqa: E402  # likewise
+from scripts import render_architecture, role_variables  # noqa: E402  # likewise
+from scripts.role_variables import roles, specs  # noqa: E402  # likewise
 from tests.real.faults import faults, follow, healthy  # noqa: E402  # likewise
 from tests.real.faults.fault import ALL  # noqa: E402  # likewise
 
@@ -89,17 +90,6 @@ def option_rows(
             yield from option_rows(option["options"], {}, f"{prefix}{name}.")
 
 
-def roles() -> list[Path]:
-    """Return the folders of the roles, by name."""
-    return sorted(path.parent.parent for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
-
-
-def specs(role: Path) -> dict[str, Any]:
-    """Return the argument specs of a role by entry point, ``main`` first."""
-    found: dict[str, Any] = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "main", item[0])))
-
-
 def role_readme(role: Path) -> str:
     """Return the README of a role."""
     path = role / "defaults" / "main.yml"
@@ -119,7 +109,7 @@ def role_readme(role: Path) -> str:
 def variables_index() -> str:
     """Return the table of all variables of all roles, each with the first sentence of its description."""
     rows = []
-    for role in roles():
+    for role in roles(ROOT):
         link = f"[{role.name}](roles/{role.name}/README.md)"
         options: dict[str, Any] = {}
         for spec in specs(role).values():
@@ -127,24 +117,6 @@ def variables_index() -> str:
         for name, option in options.items():
             rows.append((f"`{name}`", link, re.split(r"(?<=\.)\s", prose(option["description"])[0])[0]))
     return table(("Variable", "Role", "What it does"), rows)
-
-
-def variable_names() -> str:
-    """Return the module with the names of all variables that people set: of roles, and of playbooks alone."""
-    names = {name for role in roles() for spec in specs(role).values() for name in spec.get("options") or {}}
-    for playbook in ROOT.glob("playbooks/**/*.yml"):
-        names.update(re.findall(r"\bslurmrest_[a-z_]+\b", playbook.read_text()))
-    names -= {role.name for role in roles()}  # as they are written in the same places
-    lines = "".join(f'        "{name}",\n' for name in sorted(names))
-    return f'''"""Names of the variables that people set. Made by scripts/render_docs.py; edit its sources instead."""
-
-from __future__ import annotations
-
-NAMES = frozenset(
-    (
-{lines}    )
-)
-'''
 
 
 def columns() -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -377,10 +349,10 @@ def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
 def documents() -> dict[Path, str]:
     """Return what each generated file should hold."""
     readme = ROOT / "README.md"
-    made = {role / "README.md": role_readme(role) for role in roles()}
+    made = {role / "README.md": role_readme(role) for role in roles(ROOT)}
     seen = ROOT / "docs" / "data" / "releases.json"
     evidence = json.loads(seen.read_text()) if seen.exists() else {"read": [], "run": {}}
-    made[ROOT / "plugins" / "plugin_utils" / "variable_names.py"] = variable_names()
+    made[ROOT / "plugins" / "plugin_utils" / "variable_names.py"] = role_variables.names_module(ROOT)
     made[ROOT / "docs" / "releases.md"] = release_matrix(evidence)
     page, results = ROOT / "docs" / "doctor.md", ROOT / "docs" / "data" / "doctor.json"
     if page.exists():

@@ -26,7 +26,7 @@ FILES = {
     "plugins/module_utils/slurmrest/upgrade/judge.py": 631,
     "plugins/module_utils/slurmrest/users/batch.py": 495,
     "plugins/module_utils/slurmrest/users/command.py": 577,
-    "scripts/render_docs.py": 417,
+    "scripts/render_docs.py": 409,
 }
 """Longer files with the most that they may have. The release table grows by its rows; the others are to be cut."""
 

@@ -47,12 +47,17 @@ def _loaded(path: Path) -> dict[str, Any]:
     return DataLoader().load_from_file(str(path), trusted_as_template=True) or {} if path.exists() else {}
 
 
+_GIVEN = "{{ __slurmrestd_service_directories | select('match', '^(/var)?/run/.') | list }}"
+"""The preflight's answer on a host where nobody else has these directories."""
+
+
 @cache
 def _evaluated(role: str, expression: str, inputs: str) -> Any:
     known: dict[str, Any] = {"group_names": [], "groups": {}}
     for name in ("slurm_common", role):
         for folder in ("defaults", "vars"):
             known.update(_loaded(ROLES / name / folder / "main.yml"))
+    known["__slurmrestd_service_judgement"] = {"given": trust_as_template(_GIVEN)}
     variables, facts = json.loads(inputs)
     known.update(variables)
     known["ansible_facts"] = {"slurmrest": facts}

@@ -97,6 +97,22 @@ def test_a_second_rendering_is_the_same(vendor: str) -> None:
     assert host.render() == first
 
 
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_directory_of_others_is_entered_and_not_taken(foreign: bool) -> None:
+    """Systemd and tmpfiles.d would chown what is in it, and systemd would remove it with the service."""
+    host = Host("debian-24.11")
+    host.variables.update(
+        slurmrestd_service_listen=["unix:/run/slurm/rest.socket", "unix:/run/slurmrestd/rest.socket"],
+        slurmrestd_service_socket_group="portal" if foreign else "slurmrestd",
+        __slurmrestd_service_judgement={"given": ["/run/slurmrestd"]},
+    )
+    unit = host.apply()
+    assert unit.last("RuntimeDirectory") == (None if foreign else "slurmrestd")
+    assert "/run/slurm" in unit.words("ReadWritePaths")
+    made = evaluate("slurmrestd_service", "__slurmrestd_service_made_directories", host.variables, host.facts())
+    assert [entry["path"] for entry in made] == (["/run/slurmrestd"] if foreign else [])
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_what_stops_it_is_bounded_and_follows_the_release(vendor: str) -> None:
     unit = Host(vendor).apply()

@@ -6,12 +6,13 @@ import getpass
 import grp
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slurmrest.errors import InputError
@@ -21,12 +22,17 @@ from slurmrest.facts import installation
 from slurmrest.facts import units as facts_units
 from slurmrest.facts.detection import detect
 from slurmrest.facts.units import outdated
-from slurmrest.host import access, programs, trust
+from slurmrest.host import access, proc, programs, trust
 from slurmrest.host.access import describe
 from slurmrest.host.our_files import MARKER
 from slurmrest.slurm import conf as slurmconf
 from slurmrest.slurm.daemons import DAEMONS
 from slurmrest.slurmrestd import adoption, unit_places
+
+from tests.unit.accounts import reachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNITS = Path(__file__).resolve().parents[2] / "render" / "units"
 SHOW = """\
@@ -546,7 +552,8 @@ def test_a_running_process_is_kept_as_it_is(host: Host) -> None:
     with subprocess.Popen(command, env={"SLURM_JWT": "daemon", "SLURM_CONF": "/opt/slurm/etc/slurm.conf"}) as process:
         try:
             wait_for_command(process.pid)
-            kept = facts_units.adopted_of(unit_places.DROPIN, process.pid, "nobody-else", {})["adopted"]
+            stated = ["/opt/slurm/etc/slurm.conf"]
+            kept = facts_units.adopted_of(unit_places.DROPIN, process.pid, "nobody-else", {}, stated)["adopted"]
         finally:
             process.kill()
     assert kept["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
@@ -563,19 +570,45 @@ def test_what_a_process_only_says_of_itself_is_not_adopted(tmp_path: Path) -> No
     said = {"SLURM_CONF": f"{tmp_path}/slurm.conf"}
     (tmp_path / "slurm.conf").touch()
     os.chown(tmp_path / "slurm.conf", 65534, 65534)
-    words = ["slurmrestd", "unix:/run/nothing/here.socket", "127.0.0.1:6899"]
+    taken = reachable(tmp_path) / "taken.socket"  # somebody else's, whose directory it would be given
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(taken))
+    words = ["slurmrestd", "unix:/run/nothing/here.socket", f"unix:{taken}", "127.0.0.1:6899"]
     command = ["/usr/bin/python3", "-c", "import time; time.sleep(60)", *words]
     with subprocess.Popen(command, env=said, cwd="/", user=65534, group=65534, extra_groups=[]) as process:
         try:
             wait_for_command(process.pid)
             found = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {})
-            stated = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {}, [said["SLURM_CONF"]])
+            known = [said["SLURM_CONF"], str(taken)]
+            stated = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {}, known)
+            os.chown(taken, 65534, 65534)
+            own = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {})
         finally:
             process.kill()
     assert found["adopted"]["slurmrestd_service_listen"] == ["127.0.0.1:6899"]
     assert "slurm_common_config_dir" not in found["adopted"]
     assert found["not_adopted"] == {"slurm_common_config_dir": str(tmp_path), "slurmrestd_service_listen": words[1:]}
     assert stated["adopted"]["slurm_common_config_dir"] == str(tmp_path)
+    assert stated["adopted"]["slurmrestd_service_listen"] == own["adopted"]["slurmrestd_service_listen"] == words[2:]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start something as another account")
+def test_a_process_that_becomes_roots_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was another account's when its words were read."""
+    accounts: Iterator[proc.Account] = iter([(65534, 65534, []), (0, 0, [])])
+    monkeypatch.setattr(proc, "whose", lambda _pid: next(accounts))
+    monkeypatch.setattr(facts_units, "whose", proc.whose)
+    conf = tmp_path / "slurm.conf"
+    conf.touch()
+    os.chown(conf, 65534, 65534)
+    command = ["/usr/bin/python3", "-c", "import time; time.sleep(60)", "slurmrestd", "127.0.0.1:6899"]
+    with subprocess.Popen(command, env={"SLURM_CONF": str(conf)}) as process:
+        try:
+            wait_for_command(process.pid)
+            found = facts_units.adopted_of(unit_places.DROPIN, process.pid, "slurm", {})
+        finally:
+            process.kill()
+    assert "slurm_common_config_dir" in found["not_adopted"]
 
 
 def test_what_root_alone_can_change(tmp_path: Path) -> None:

@@ -47,9 +47,10 @@ GOOD = {
     "slurmrestd_service_sandbox": {"PrivateUsers": "no", "MemoryDenyWriteExecute": None},
     "slurm_common_jwt_key_path": "/var/lib/slurm/jwt/jwt_hs256.key",
 }
-DIRECTORY = {"exists": True, "kind": "directory", "nearest": "/", "enter": True, "write": True}
+DIRECTORY = {"exists": True, "kind": "directory", "nearest": "/", "enter": True, "write": True, "given": False}
 OWNED = {"owner": "root", "group": "root", "mode": "0755", "uid": 0, "gid": 0, "others_write": False}
-ABSENT = {"exists": False, "kind": None, "nearest": "/run", "enter": True, "write": False}
+ABSENT = {"exists": False, "kind": None, "nearest": "/run", "enter": True, "write": False, "given": False}
+GIVEN = {**ABSENT, "given": True}
 BINARY = {"path": "", "version": None, "error": None, "missing_library": None}
 
 
@@ -83,7 +84,7 @@ def facts(version: str | None = "24.11.5", **changes: Any) -> dict[str, Any]:
         "account": {"name": "slurmrestd", "exists": False, "uid": None, "gid": None, "group": None},
         "slurm_user": {"name": "slurm", "exists": True, "uid": 64030, "gid": 64030, "group": "slurm"},
         "groups": {"portal": 2000},
-        "paths": {"/run/slurmrestd": ABSENT, "/run/slurmrestd/slurmrestd.socket": ABSENT},
+        "paths": {"/run/slurmrestd": GIVEN, "/run/slurmrestd/slurmrestd.socket": ABSENT},
         "contradictions": [],
         "unit": {"environment_files": []},
         "environment_file": {"path": "/etc/default/slurmrestd", "ours": False, "variables": []},
@@ -184,6 +185,7 @@ def test_local_authentication_and_tcp_do_not_go_together() -> None:
     ("path", "known", "reason"),
     [
         ("/run/x.socket", {"/run": {**DIRECTORY, **OWNED, "write": False}}, "cannot be written by slurmrestd"),
+        ("/run/slurm/x", {"/run/slurm": {**DIRECTORY, **OWNED, "write": False}}, "cannot be written by slurmrestd"),
         ("/srv/rest/x", {"/srv/rest": {**ABSENT, "nearest": "/srv"}}, "/srv/rest does not exist"),
         ("/srv/rest/x", {"/srv/rest": {**DIRECTORY, **OWNED, "enter": False}}, "cannot be entered by slurmrestd"),
         ("/srv/rest/x", {"/srv/rest": {**DIRECTORY, "kind": "file"}}, "/srv/rest is no directory"),
@@ -203,8 +205,9 @@ def test_sockets_where_the_service_cannot_have_them(path: str, known: dict[str, 
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("/run/slurmrestd/x", {"/run/slurmrestd": ABSENT}),
-        ("/run/slurmrestd/x", {"/run/slurmrestd": {**DIRECTORY, "write": False}}),
+        ("/run/slurmrestd/x", {"/run/slurmrestd": GIVEN}),
+        ("/run/slurmrestd/x", {"/run/slurmrestd": {**DIRECTORY, "write": False, "given": True}}),
+        ("/run/slurm/x", {"/run/slurm": DIRECTORY}),
         ("/srv/rest/x", {"/srv/rest": {**DIRECTORY, **OWNED}, "/srv/rest/x": {**DIRECTORY, "kind": "socket"}}),
         ("/tmpfiles/x", {"/tmpfiles": DIRECTORY}),
     ],
@@ -528,7 +531,11 @@ def test_a_bare_host_without_slurm_names_the_package_of_its_distribution() -> No
 
 def test_a_verdict_is_the_result_of_a_task() -> None:
     public = {LISTEN: ["0.0.0.0:6820"]}
-    assert verdict(public, facts(), installed=False) == {"changed": False, "problems": [], "warnings": warnings(public)}
+    good = {"changed": False, "problems": [], "warnings": warnings(public)}
+    assert verdict(public, facts(), installed=False) == {**good, "given": []}
+    assert verdict({LISTEN: [SOCKET, "127.0.0.1:6820"]}, facts(), installed=False)["given"] == ["/run/slurmrestd"]
+    others = facts(paths={"/run/slurmrestd": DIRECTORY, "/run/slurmrestd/slurmrestd.socket": ABSENT})
+    assert verdict({LISTEN: [SOCKET]}, others, installed=False)["given"] == []
     refused = verdict({LISTEN: []}, facts(), installed=False)
     assert (refused["failed"], refused["changed"]) == (True, False)
     assert refused["msg"] == "Nothing was changed. " + refused["problems"][0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SAID = {"StorageType": "accounting_storage/mysql", "StorageUser": "slurm", "StoragePass": "open sesame"}
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libmariadb.so.3"
-ROOT = (0, 0, [])
+ROOT: Account = (0, 0, [])
 MAPS = f"7f00-7f01 r-xp 00000000 fe:01 7 {LIBRARY}\n"
 
 

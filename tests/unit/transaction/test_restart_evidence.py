@@ -12,7 +12,7 @@ import pytest
 from slurmrest.host import programs
 from slurmrest.host.identity import group_name, owner_name
 from slurmrest.slurm.releases import excerpt
-from slurmrest.transaction import database_login, restart_evidence
+from slurmrest.transaction import database_login, restart_evidence, restart_process
 from slurmrest.transaction.database_login import CannotTry
 from slurmrest.transaction.entry import result
 from slurmrest.transaction.restart_columns import COLUMNS
@@ -92,7 +92,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     one = Host(tmp_path)
-    monkeypatch.setattr(restart_evidence, "CONF", str(one.conf))
+    monkeypatch.setattr(restart_process, "CONF", str(one.conf))
     monkeypatch.setattr(restart_evidence, "_REGISTERING_SECONDS", 0.0)
     monkeypatch.delenv("SLURM_CONF", raising=False)
     return one
@@ -247,8 +247,8 @@ def test_the_login_is_as_the_account_reads_it(
         return ""
 
     monkeypatch.setattr(database_login, "refusal", refusal)
-    monkeypatch.setattr(restart_evidence, "all_the_while", lambda _before, _pid: (uid, uid, []))
-    monkeypatch.setattr(restart_evidence, "_roots_own", lambda *_what: True)
+    monkeypatch.setattr(restart_process, "all_the_while", lambda _before, _pid: (uid, uid, []))
+    monkeypatch.setattr(restart_process, "_roots_own", lambda *_what: True)
     gather("slurmdbd", host.pid, host, TABLE, {})
     assert seen == [("slurm" if reads else "", (uid, uid, []))]
 
@@ -371,16 +371,16 @@ def test_the_database_of_slurmdbd(host: Host, said: str, found: bool) -> None:
     ],
 )
 def test_which_configuration_a_process_reads(command: list[str], environment: dict[str, str] | None, path: str) -> None:
-    assert restart_evidence._conf_path({"command": command, "environment": environment}) == path
+    assert restart_process._conf_path({"command": command, "environment": environment}) == path
 
 
 def test_the_usual_configuration_is_that_of_where_the_program_is(host: Host, tmp_path: Path) -> None:
     own = tmp_path / "opt" / "etc" / "slurm.conf"
     own.parent.mkdir(parents=True)
     running = {"command": ["slurmctld"], "environment": {}}
-    assert restart_evidence._conf_path(running, str(tmp_path / "opt")) == str(host.conf)
+    assert restart_process._conf_path(running, str(tmp_path / "opt")) == str(host.conf)
     own.touch()
-    assert restart_evidence._conf_path(running, str(tmp_path / "opt")) == str(own)
+    assert restart_process._conf_path(running, str(tmp_path / "opt")) == str(own)
 
 
 @pytest.mark.parametrize("check", [False, True])

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..host.access import readable
+from ..host.numbers import whole
 from ..host.our_files import MARKER
 from ..host.reading import read_if_there, readable_text
 from ..slurm import auth_parameters
@@ -95,13 +96,13 @@ def slurm_conf_facts(
     # An account that is still to be made will be in no group that matters.
     new = account if account["exists"] else {"exists": True, "uid": None, "gid": None}
     communication = (conf.get("CommunicationParameters") or "").lower().split(",")
-    timeout = conf.get("SlurmctldTimeout") or ""
+    timeout = whole(conf.get("SlurmctldTimeout") or "")
     hosts = conf.all("SlurmctldHost") or [*conf.all("ControlMachine"), *conf.all("BackupController")]
     facts.update(
         cluster_name=conf.get("ClusterName"),
         slurmctld_hosts=[re.sub(r"\(.*\)$", "", host) for host in hosts],
         slurmctld_addresses=[host.partition("(")[2].rstrip(")") or host for host in hosts],
-        slurmctld_timeout=int(timeout) if timeout.isdigit() else SLURMCTLD_TIMEOUT,
+        slurmctld_timeout=SLURMCTLD_TIMEOUT if timeout is None else timeout,
         slurmctld_port=conf.get("SlurmctldPort", "6817"),
         slurmd_port=conf.get("SlurmdPort", "6818"),
         state_save_location=conf.get("StateSaveLocation", STATE_DIRECTORY),

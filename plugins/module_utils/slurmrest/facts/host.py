@@ -11,7 +11,6 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..host.access import describe
 from ..host.identity import account_facts, gid_of
 from ..host.programs import finish
 from ..host.reading import read_if_there
@@ -32,6 +31,7 @@ from .installation import (
     prefix_of,
     start_programs,
 )
+from .run_directories import paths_of
 from .units import adopted_of, other_unit, unit_facts_of, units_shown, wanted_dropin
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
     binaries = find_binaries(options.get("slurmrestd"))
     started = start_programs(binaries, names[0])
     account = account_facts(options.get("account") or "slurmrestd")
-    os_release = _os_release()
     fragment, dropins = unit_files(names)
     shown = units_shown(finish(started["systemctl"]).stdout, names[0], fragment, dropins)
     fragment = shown["slurmrestd"]["fragment"]
@@ -78,7 +77,8 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
     slurm_conf, conf = slurm_conf_facts(slurm_conf_path, account, release)
     pids = {name: fields.pop("pid") for name, fields in shown.items()}
     slurm_user = str(slurm_conf["slurm_user"])
-    adopted = adopted_of(our_dropin(names), pids["slurmrestd"], slurm_user, unit["environment"], told(unit))
+    stated = [*told(unit), *_sockets(unit)]
+    adopted = adopted_of(our_dropin(names), pids["slurmrestd"], slurm_user, unit["environment"], stated)
     elsewhere = options.get("slurm_conf") or adopted["adopted"].get("slurm_common_config_dir")
     wanted = wanted_dropin(account, "-f slurm.conf" if elsewhere else "")
     unit_facts = unit_facts_of(names, fragment, dropins, wanted, options.get("owned") or ())
@@ -90,7 +90,7 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
         **daemons,
         "euid": os.geteuid(),
         "processors": os.cpu_count() or 1,
-        "os": os_release,
+        "os": _os_release(),
         "packages": sorted(packages.versions),
         "packaging": packaging,
         "package": package,
@@ -113,8 +113,13 @@ def look(options: Mapping[str, Any], columns: Excerpt) -> dict[str, Any]:
         "exposed": exposed_keys(slurm_conf, account),
         "slurm_user": account_facts(said["slurm_user"]) if said["readable"] else None,
         "groups": {name: gid_of(name) for name in options.get("groups") or ()},
-        "paths": {path: describe(path, account) for path in options.get("paths") or ()},
+        "paths": paths_of(options.get("paths") or (), account, pids["slurmrestd"]),
     }
+
+
+def _sockets(unit: Mapping[str, Any]) -> list[str]:
+    """The UNIX sockets that a unit names."""
+    return [item["listener"]["path"] for item in unit["listeners"] if item["listener"] and item["listener"]["path"]]
 
 
 def _systemd_version(answer: str) -> int | None:

@@ -11,7 +11,7 @@ from ..host.access import describe
 from ..host.identity import group_name, owner_name
 from ..host.our_files import MARKER
 from ..host.private import link, private
-from ..host.proc import whose
+from ..host.proc import all_the_while, whose
 from ..host.reading import read_if_there, readable_text
 from ..host.trust import roots_alone
 from ..slurm.daemons import DAEMONS, STARTING_SECONDS
@@ -120,11 +120,12 @@ def adopted_of(
 ) -> dict[str, dict[str, Any]]:
     """What is to stay of a service that ran before our drop-in came: what that remembers, or what the process says.
 
-    ``not_adopted`` is what it has and cannot keep. ``stated`` are configurations that its unit files name.
+    ``not_adopted`` is what it has and cannot keep. ``stated`` are configurations and sockets that its unit files name.
     """
     ours = read_if_there(dropin)
     if ours is not None:
         return {"adopted": adoption.remembered(ours), "not_adopted": {}}
+    before = whose(pid)
     running = described.process(pid) if pid else None
     if running is None:
         return {"adopted": {}, "not_adopted": {}}
@@ -134,19 +135,18 @@ def adopted_of(
     directories = (posixpath.dirname(listener.path) for listener in process.listeners if listener.path)
     nobody = {"uid": None, "gid": None}
     kept, lost = adoption.found(process, slurm_user, {path: describe(path, nobody) for path in directories})
-    who = whose(pid)
-    unproven = {} if who is not None and who[0] == 0 else _unproven(kept, stated)
+    unproven = _unproven(kept, stated, all_the_while(before, pid)[0])
     return {
         "adopted": {name: value for name, value in {**kept, **unproven}.items() if value},
         "not_adopted": {**lost, **{name: kept[name] for name in unproven}},
     }
 
 
-def _unproven(kept: Mapping[str, Any], stated: Sequence[str]) -> dict[str, Any]:
+def _unproven(kept: Mapping[str, Any], stated: Sequence[str], uid: int) -> dict[str, Any]:
     """What root would do by the word of the service's account alone, by variable, each with what is left of it.
 
     A process can say anything of itself. Root reads slurm.conf, from which Slurm's programs load plugins, and makes the
-    directories of sockets: the one has to be named by a unit file or be root's, the others have to be there.
+    directories of sockets: the one has to be named by a unit file or be root's, the others to be named or its own.
     """
     found: dict[str, Any] = {}
     directory, listen = kept.get(_CONFIG_DIR), kept.get(LISTEN, [])
@@ -154,8 +154,15 @@ def _unproven(kept: Mapping[str, Any], stated: Sequence[str]) -> dict[str, Any]:
         conf = posixpath.join(directory, "slurm.conf")
         if conf not in stated and not roots_alone(conf):
             found[_CONFIG_DIR] = ""
-    there = [text for text in listen if not text.startswith("unix:") or os.path.lexists(text[len("unix:") :])]
+    there = [text for text in listen if not text.startswith("unix:") or _has(text[len("unix:") :], stated, uid)]
     return {**found, LISTEN: there} if there != listen else found
+
+
+def _has(socket: str, named: Sequence[str], uid: int) -> bool:
+    try:
+        return os.lstat(socket).st_uid == uid or socket in named
+    except OSError:
+        return False
 
 
 def _tmpfiles(unit: str) -> str:

@@ -19,6 +19,10 @@ MAXIMUM_BYTES = 64 << 20
 ACL_ATTRIBUTE = "system.posix_acl_access"
 """What holds an access control list, acl(5)."""
 
+_PROC = "/proc/"
+
+_POINTING = os.O_PATH | os.O_CLOEXEC
+
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -40,13 +44,27 @@ def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
 
     Raises UnsafePath for what is no regular file or over ``limit``, and what the system says.
     """
-    insist_on_a_file(path, os.stat(path))
-    descriptor = os.open(path, READING & ~os.O_NOFOLLOW)
+    descriptor = _opened(path)
     try:
-        insist_on_a_file(path, os.fstat(descriptor))
         return content_of(descriptor, path, limit)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    """A descriptor of a regular file, whose links are followed. What it is, is known before it is opened for reading.
+
+    A file of /proc that others lead to is none: reading it may take away what it says.
+    """
+    pointer = os.open(path, _POINTING)
+    try:
+        status = os.fstat(pointer)
+        insist_on_a_file(path, status)
+        if not path.startswith(_PROC) and status.st_dev == os.stat(_PROC).st_dev:
+            raise UnsafePath(f"{path} leads into {_PROC}. Allowed: a regular file.", "Look at it, and move it away.")
+        return os.open(f"{_PROC}self/fd/{pointer}", READING & ~os.O_NOFOLLOW)
+    finally:
+        os.close(pointer)
 
 
 def read_if_there(path: str) -> str | None:
@@ -65,13 +83,12 @@ def read_beginning(path: str, limit: int, *, end: bool = False, owner: int | Non
     With ``owner`` also where it is another account's.
     """
     try:
-        insist_on_a_file(path, os.stat(path))
-        descriptor = os.open(path, READING & ~os.O_NOFOLLOW)
+        descriptor = _opened(path)
     except (OSError, UnsafePath):
         return None
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or owner not in (None, status.st_uid):
+        if owner not in (None, status.st_uid):
             return None
         if end:
             os.lseek(descriptor, max(0, status.st_size - limit), os.SEEK_SET)

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import SlurmrestError
 from ..host.files import read
+from ..host.numbers import whole
 from ..host.reading import UnsafePath
 from .judge import Asked, Identity, Reply, error
 from .oidc import Client, CodeFlow
@@ -56,12 +57,12 @@ class IdentityHandler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > MAXIMUM_BODY:
+        length = whole(self.headers.get("Content-Length", "0"))
+        if length is None or length > MAXIMUM_BODY:
             self.close_connection = True
             self._send(Reply(413, error(f"A login has at most {MAXIMUM_BODY} bytes.")))
             return
-        body = self.rfile.read(int(length))
+        body = self.rfile.read(length)
         # As nginx sends it on, and nothing else: what two slashes begin is the name of a host to others.
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}

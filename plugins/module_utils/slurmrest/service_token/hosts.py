@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import SlurmrestError
 from ..host import files, programs
 from ..host.identity import account_facts
+from ..host.numbers import whole
 from ..host.programs import Run
 from ..slurmrestd.problem import HIDDEN_DIRECTORIES, Problem, sandbox_problems
 from ..systemd import security
@@ -89,9 +90,9 @@ def controller_problems(
                 "Take the option out, or give the service a token by other means.",
             )
         )
-    longest = parameters.get("max_token_lifespan") or ""
+    longest = whole(parameters.get("max_token_lifespan") or "")
     for consumer in consumers:
-        if longest.isdigit() and int(consumer["lifespan"]) > int(longest):
+        if longest is not None and int(consumer["lifespan"]) > longest:
             allowed = f"at most {longest} (max_token_lifespan in AuthAltParameters)"
             found.append(Problem(LIFESPAN, consumer["lifespan"], allowed, "slurmctld would refuse it"))
         found += _minting_account(consumer["user"], slurm_user, sshd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..errors import InputError
+from ..host.numbers import whole
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def api_version(name: str) -> ApiVersion:
     if known is not None:
         return known
     newest = list(API_VERSIONS.values())[-1]
-    number = name.rpartition(".")[2]
-    if name.startswith("v0.0.") and number.isdigit() and int(number) > int(newest.name.rpartition(".")[2]):
+    number = whole(name.rpartition(".")[2])
+    if name.startswith("v0.0.") and number is not None and number > int(newest.name.rpartition(".")[2]):
         return newest
     raise InputError("API version", name, " ".join(API_VERSIONS))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..host.numbers import whole
 from . import address, spelling
 from .unit import Option, argv_of
 
@@ -98,7 +99,7 @@ def found(
     Args:
         process: it.
         slurm_user: SlurmUser, under which slurmrestd must not go on to run, and neither as root.
-        directories: owner, group and mode (as :func:`..facts.host.describe`) of the directories of its UNIX sockets.
+        directories: owner, group and mode (as :func:`..host.access.describe`) of the directories of its UNIX sockets.
     """
     kept: dict[str, Any] = {}
     if process.listeners:
@@ -108,9 +109,9 @@ def found(
         if plugins:
             kept[variable] = plugins
     for variable, (flag, name, _) in NUMBERS.items():
-        number = process.given(flag, name)
-        if number.isdigit():
-            kept[variable] = int(number)
+        number = whole(process.given(flag, name))
+        if number is not None:
+            kept[variable] = number
     kept.update(_words(process))
     identity = {
         "slurm_common_slurmrestd_user": process.user,

@@ -202,6 +202,7 @@ class PathFacts(TypedDict):
     kind: str | None
     enter: bool
     write: bool
+    given: bool  # a directory below /run that the service may be given
 
 
 class ExistingPathFacts(PathFacts, total=False):

@@ -47,7 +47,6 @@ CLIENTS = "slurmrestd_service_clients"
 SANDBOX = "slurmrestd_service_sandbox"
 KEY_PATH = "slurm_common_jwt_key_path"
 
-_RUN = ("/run/", "/var/run/")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _KEY_PATH = re.compile(r"/[A-Za-z0-9_.@+~:/-]*[A-Za-z0-9_@+~:-]")
@@ -139,7 +138,9 @@ def verdict(variables: Mapping[str, Any], facts: Mapping[str, Any], *, installed
     if found:
         msg = "Nothing was changed. " + "\n".join(found)
         return {"changed": False, "problems": found, "failed": True, "msg": msg}
-    return {"changed": False, "problems": [], "warnings": warnings(variables)}
+    directories = dict.fromkeys(listener.directory for listener in _parsed(variables) if listener.kind == "unix")
+    given = [path for path in directories if facts["paths"].get(path, {}).get("given")]
+    return {"changed": False, "problems": [], "warnings": warnings(variables), "given": given}
 
 
 def is_evidence(facts: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
@@ -400,12 +401,12 @@ def _sockets(variables: Mapping[str, Any], facts: HostFacts) -> Iterator[Problem
 
 
 def _directory(path: str, facts: ExistingPathFacts, user: str) -> str | None:
-    """Why the service cannot have a socket in this directory. Those below /run are made when it starts."""
+    """Why the service cannot have a socket in this directory; one that it is given is made when it starts."""
     if any(path == hidden or path.startswith(f"{hidden}/") for hidden in HIDDEN_DIRECTORIES):
         return f"{path} is hidden from the service by its sandbox, or from its clients"
     if facts["exists"] and facts["kind"] != "directory":
         return f"{path} is no directory"
-    if path.startswith(_RUN):
+    if facts["given"]:
         return None
     if not facts["exists"]:
         return f"{path} does not exist"

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..host import programs
+from ..host.numbers import whole
 from ..host.private import private
 from ..host.trust import roots_alone
 
@@ -99,12 +100,12 @@ def _wanted(conf: SlurmConf) -> dict[str, Any]:
     untried = [key for key in ("StorageParameters", "StoragePassScript") if conf.get(key)]
     if untried or not (conf.get("StorageType") or "").lower().endswith("mysql"):
         raise CannotTry(f"no login is tried with {' and '.join(untried) or 'another database than MySQL or MariaDB'}")
-    user, port = conf.get("StorageUser"), conf.get("StoragePort") or "3306"
-    if not user or not port.isdigit():
+    user, port = conf.get("StorageUser"), whole(conf.get("StoragePort") or "3306")
+    if not user or port is None:
         raise CannotTry("slurmdbd.conf has no StorageUser, or no number as StoragePort")
     return {
         "hosts": [conf.get("StorageHost") or "localhost", *filter(None, [conf.get("StorageBackupHost")])],
-        "port": int(port),
+        "port": port,
         "user": user,
         "password": conf.get("StoragePass"),
         "database": conf.get("StorageLoc") or "slurm_acct_db",

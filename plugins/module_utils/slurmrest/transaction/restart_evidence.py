@@ -16,21 +16,17 @@ import pwd
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, SlurmrestError
 from ..host.child import holds_for
 from ..host.eyes import eyes_of
 from ..host.places import read
-from ..host.private import link, private
-from ..host.proc import Account, all_the_while, whose
-from ..host.process import process
-from ..host.programs import MISSING, NOBODY
+from ..host.private import private
+from ..host.programs import MISSING
 from ..host.reading import UnsafePath, read_site
-from ..host.run_as import as_account
 from ..host.sockets import listening_sockets
-from ..host.trust import roots_alone
 from ..slurm import conf as slurmconf
 from ..slurm.commands import Slurm
 from ..slurm.ports import ports_of
@@ -39,6 +35,7 @@ from . import database_login
 from .restart_asking import NOT_THERE, Asking
 from .restart_columns import RestartColumns, row_of
 from .restart_obstacles import CONTROLLER, DATABASE, REST, Evidence, judge, named_plugins, records, remaining
+from .restart_process import Running, running_daemon
 
 if TYPE_CHECKING:
     from ..host.programs import Run
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
     from .specs import ServiceSpec
 
 DAEMONS = (DATABASE, CONTROLLER, REST)
-CONF = "/etc/slurm/slurm.conf"
 _MISSING = re.compile(r"^[ \t]*(\S+) => not found", re.MULTILINE)
 _LOADED = re.compile(r" (/\S+)/((?:accounting_storage|(?:rest_)?auth|select)_\w+)\.so")
 _LUA = "job_submit.lua"
@@ -110,19 +106,14 @@ def gather(
     daemon: str, pid: int, run: Run, table: Excerpt, texts: Mapping[str, str | None], *, replacing: bool = False
 ) -> Evidence:
     """Look at a daemon that runs as process `pid`."""
-    before = whose(pid)
-    running = process(pid)
-    program, gone = _program(daemon, pid, running, run)
-    path = _conf_path(running, prefix := posixpath.dirname(posixpath.dirname(program)))
-    main = posixpath.join(posixpath.dirname(path), "slurmdbd.conf") if daemon == DATABASE else path
-    account = all_the_while(before, pid)
-    if account[0] == 0 and not _roots_own(daemon, program, path):
-        account = NOBODY, NOBODY, []
-    run = as_account(run, *account) if account[0] and os.geteuid() == 0 else run
-    ask = Asking(Slurm(path, prefix, run))
+    it = running_daemon(daemon, pid, run)
+    running, program = it.process, it.program
+    main = posixpath.join(posixpath.dirname(it.conf), "slurmdbd.conf") if daemon == DATABASE else it.conf
+    run = it.run_by(run)
+    ask = Asking(Slurm(it.conf, it.prefix, run))
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
-    version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not gone else "")
+    version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not it.gone else "")
     release = row_of(table, installed or version)  # of what would start
     conf, loaded = _conf(main, texts, release), _conf(main, {}, release)
     named = named_plugins(daemon, conf, shown)
@@ -152,42 +143,13 @@ def gather(
     if daemon == CONTROLLER:
         seen.update(_controller(ask, seen))
     elif daemon == DATABASE:
-        with eyes_of(account[0]):  # its password goes to the account that reads it
-            own = _conf(main, texts, release)
-        seen["database_error"] = _database_error(ask, own, running, account)
+        seen["database_error"] = _database_error(ask, it, lambda: _conf(main, texts, release))
     return Evidence(daemon, unseen=ask.unseen(daemon), **seen)
-
-
-def _roots_own(daemon: str, program: str, conf: str) -> bool:
-    """Whether what a process of root's names is root's alone to say.
-
-    Where it is another program than the daemon's, somebody may have started that in the daemon's place.
-    """
-    usual = conf == CONF or posixpath.dirname(conf) == f"{posixpath.dirname(posixpath.dirname(program))}/etc"
-    return posixpath.basename(program).startswith(daemon) and roots_alone(program) and (usual or roots_alone(conf))
 
 
 def _pid(daemon: str, run: Run) -> int:
     text = run(["systemctl", "show", "-p", "MainPID", daemon]).stdout.strip().rpartition("=")[2]
     return int(text) if text.isdigit() else 0
-
-
-def _exec_start(unit: str, run: Run) -> list[str]:
-    """The programs that systemd would start."""
-    return re.findall(r"\bpath=(/\S+) ;", run(["systemctl", "show", "-p", "ExecStart", unit]).stdout)
-
-
-def _conf_path(running: Mapping[str, Any] | None, prefix: str = "") -> str:
-    """The slurm.conf of a process: by its command line, its environment, or the usual place of where it came from."""
-    command: Sequence[str] = running["command"] if running else ()
-    for at, word in enumerate(command):
-        if word == "-f" and at + 1 < len(command):
-            return command[at + 1]
-        if word.startswith("-f/"):
-            return word[2:]
-    own = f"{prefix}/etc/slurm.conf"
-    usual = own if prefix not in ("", "/usr") and os.path.exists(own) else CONF
-    return ((running and running["environment"]) or {}).get("SLURM_CONF") or usual
 
 
 def _shown(ask: Asking) -> dict[str, str]:
@@ -200,17 +162,6 @@ def _shown(ask: Asking) -> dict[str, str]:
 def _said(conf: slurmconf.SlurmConf | None, shown: Mapping[str, str], key: str) -> str:
     """What the file says, or else what is in force."""
     return (conf.get(key) if conf else None) or shown.get(key.lower(), "")
-
-
-def _program(daemon: str, pid: int, running: Mapping[str, Any] | None, run: Run) -> tuple[str, bool]:
-    """Path of the program, and whether the one that runs is not the one at that path any more."""
-    path = (link(pid, "exe", running["uid"], running["gid"]) if running else None) or ""
-    path, deleted, _rest = path.partition(" (deleted)")
-    # One that was renamed runs by its new name, and is not there for the unit.
-    path = next((there for there in _exec_start(daemon, run) if not os.path.exists(there)), path)
-    if daemon == REST and not os.path.exists(path):
-        path = ""  # the unit that is about to be written may name another one
-    return path, bool(deleted)
 
 
 def _version(run: Run, program: str) -> tuple[str | None, str]:
@@ -366,9 +317,7 @@ def _unaddressed(nodes: Iterable[Mapping[str, str]]) -> Iterator[str]:
             yield node["NodeName"]
 
 
-def _database_error(
-    ask: Asking, conf: slurmconf.SlurmConf | None, running: Mapping[str, Any] | None, account: Account
-) -> str:
+def _database_error(ask: Asking, it: Running, conf: Callable[[], slurmconf.SlurmConf | None]) -> str:
     """What slurmdbd says when it has to ask its database; every client gets a connection of its own.
 
     The database itself is asked where nobody can ask slurmdbd.
@@ -378,8 +327,10 @@ def _database_error(
     if done.returncode == 0 or said:
         ask.silent.pop("sacctmgr", None)
         return said[0].strip() if said else ""
+    with eyes_of(it.account[0]):  # its password goes to the account that reads it
+        own = conf()
     try:
-        refused = database_login.refusal(conf, running, account)
+        refused = database_login.refusal(own, it.process, it.account)
     except database_login.CannotTry as why:
         ask.silent["sacctmgr"] = f"{ask.silent.get('sacctmgr', NOT_THERE)}; {why}"
         return ""

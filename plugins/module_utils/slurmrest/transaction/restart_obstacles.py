@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..host.numbers import whole
 from ..host.programs import PATH
 from ..slurm import plugin_kinds
 from ..slurm.conf import Entry, SlurmConf
@@ -364,10 +365,9 @@ def _minutes(text: str) -> str:
     if text.upper() in ("UNLIMITED", "INFINITE", "NONE", "-1", "(NULL)"):
         return ""
     days, dash, rest = text.rpartition("-")
-    numbers = rest.split(":")
-    if not all(number.isdigit() for number in numbers) or (dash and not days.isdigit()) or len(numbers) > 3:
+    values = [number for number in map(whole, rest.split(":")) if number is not None]
+    if len(values) != rest.count(":") + 1 or (dash and whole(days) is None) or len(values) > 3:
         return text
-    values = [int(number) for number in numbers]
     if dash:
         hours, minutes, seconds = [*values, 0, 0][:3]
     else:

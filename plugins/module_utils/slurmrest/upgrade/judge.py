@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import InputError
+from ..host.numbers import whole
 from ..slurm.releases import RELEASES, Release, lookup
 from ..slurm.version import Version
 from ..slurmrestd import adoption, listeners, plugins, spelling
@@ -578,12 +579,11 @@ def _options(case: Case) -> Iterator[Consequence]:
     unit = case.facts["unit"]
     columns = {"-d": "data_parser_flag", **{flag: column for flag, _, column in adoption.NUMBERS.values() if column}}
     gone = [flag for flag, column in columns.items() if not getattr(case.row, column)]
+    low, high = case.row.min_threads, case.row.max_threads
     said: list[tuple[str, str, str]] = []
     for item in unit["options"]:
-        threads = item["value"] or ""
-        low, high = case.row.min_threads, case.row.max_threads
-        bad = case.row.thread_limits_fatal and threads.isdigit() and not low <= int(threads) <= high
-        if item["flag"] == "-t" and bad:
+        threads = whole(item["value"] or "")
+        if item["flag"] == "-t" and case.row.thread_limits_fatal and threads not in (None, *range(low, high + 1)):
             said.append((item["origin"], f"-t {threads}", f"{low} to {high} threads are allowed"))
         if item["flag"] in gone:
             said.append((item["origin"], item["flag"], "there is no such option"))
