@@ -114,6 +114,20 @@ def test_what_the_inventory_says_wins(cluster: LiveCluster, site: Path) -> None:
     assert "-t 12" in cluster.ssh("node1", PROCESS)
 
 
+def test_a_directory_of_others_stays_theirs(cluster: LiveCluster, site: Path) -> None:
+    """systemd would chown what is in it, and remove it with the service."""
+    cluster.ssh("node1", "install -d -o slurm -g rest -m 2775 /run/shared; echo 7 > /run/shared/other.pid")
+    listen = ["0.0.0.0:6820", "unix:/run/shared/rest.socket"]
+    cluster.playbook("deploy.yml", inventory=site, variables={"slurmrestd_service_listen": listen}).good()
+    asked = "runuser -u alice -- curl -s -o /dev/null -w '%{http_code}' --unix-socket /run/shared/rest.socket http://x/"
+    there = "stat -c '%U:%G %a' /run/shared; cat /run/shared/other.pid"
+    assert cluster.ssh("node1", asked) in ("401", "404")
+    assert cluster.ssh("node1", there) == "slurm:rest 2775\n7\n"
+    cluster.ssh("node1", "systemctl stop slurmrestd")
+    assert cluster.ssh("node1", there) == "slurm:rest 2775\n7\n"
+    cluster.playbook("deploy.yml", inventory=site).good()
+
+
 def test_one_that_was_started_by_hand_is_named(cluster: LiveCluster, site: Path) -> None:
     cluster.ssh("node1", "systemctl stop slurmrestd")
     cluster.ssh("node1", "rm -rf /etc/systemd/system/slurmrestd.service.d /etc/default/slurmrestd")
