@@ -115,7 +115,7 @@ def test_what_the_inventory_says_wins(cluster: LiveCluster, site: Path) -> None:
 
 
 def test_a_directory_of_others_stays_theirs(cluster: LiveCluster, site: Path) -> None:
-    """systemd would chown what is in it, and remove it with the service."""
+    """Its service would chown what is in it, and remove it at its end."""
     cluster.ssh("node1", "install -d -o slurm -g rest -m 2775 /run/shared; echo 7 > /run/shared/other.pid")
     listen = ["0.0.0.0:6820", "unix:/run/shared/rest.socket"]
     cluster.playbook("deploy.yml", inventory=site, variables={"slurmrestd_service_listen": listen}).good()
