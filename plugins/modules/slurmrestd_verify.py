@@ -76,7 +76,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-report: {description: "The report: ok, url, slurm_version, api_versions, checks.", returned: when asked, type: dict}
+report:
+  description: "The report: ok, url, slurm_version, api_versions, checks; after a failure the checks that failed."
+  returned: when asked
+  type: dict
 """
 
 from typing import Any

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from slurmrest.verify.report import Report, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,17 @@ def test_a_hosts_documents_have_names_of_ours(tmp_path: Path) -> None:
 def test_a_host_that_hands_over_less(tmp_path: Path) -> None:
     with pytest.raises(AnsibleError, match="report_directory"):
         verify._keep(tmp_path, "node1", {"html": "<html>"})
+
+
+def test_what_failed_is_told_alone() -> None:
+    """Ansible prints all that a failed task returns, below the table that says the same."""
+    results = [Result(name, name, ok, 0.0, "", "", "") for name, ok in (("port", True), ("diag", False), ("job", None))]
+    report = Report("http://x", None, (), None, (results[0],), 0.0, 0)
+    told = verify._result({"record": {}}, report)
+    assert (told["report"]["ok"], [check["id"] for check in told["report"]["checks"]]) == (True, ["port"])
+    told = verify._result({"record": {}}, replace(report, checks=tuple(results)))
+    assert (told["failed"], [check["id"] for check in told["report"]["checks"]]) == (True, ["diag"])
+    assert told["msg"] == "slurmrestd does not do what it should: diag"
 
 
 UNITS = {"units": {"slurmrestd": {"active": "active"}}}
