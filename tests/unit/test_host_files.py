@@ -21,12 +21,15 @@ from slurmrest.doctor.log_files import trouble_in
 from slurmrest.errors import SlurmrestError
 from slurmrest.host import access, files, reading
 from slurmrest.host import acl as access_lists
+from slurmrest.host.eyes import eyes_of
 from slurmrest.host.file_state import read_present
 from slurmrest.host.lock import host_lock
 from slurmrest.rotation import host as rotation
 from slurmrest.service_token import fetch
 from slurmrest.transaction.specs import DirectorySpec, FileSpec
 from slurmrest.transaction.transaction import Transaction
+
+from tests.unit.accounts import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -316,6 +319,31 @@ def test_a_failed_write_leaves_nothing_and_names_the_path(tmp_path: Path, monkey
 
 
 # --- what keeps root waiting ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["/proc/self/status", "/dev/null"])
+def test_what_others_lead_to_is_known_before_it_is_opened(tmp_path: Path, target: str) -> None:
+    """Opening a device may do something, and reading a file of /proc take away what it says."""
+    link = tmp_path / "heartbeat"
+    link.symlink_to(target)
+    with pytest.raises(reading.UnsafePath, match="Allowed: a regular file"):
+        reading.read_site(str(link))
+    assert reading.read_beginning(str(link), 100) is None
+    assert reading.read_beginning("/proc/self/status", 100)
+
+
+def test_a_file_is_read_by_who_may_read_it(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has another account's eyes")
+    place = reachable(tmp_path)
+    for name, mode in (("open", 0o644), ("closed", 0o600)):
+        (place / name).write_text("x")
+        (place / name).chmod(mode)
+    with eyes_of(65534):
+        assert reading.read_site(str(place / "open")) == b"x"
+        with pytest.raises(PermissionError):
+            reading.read_site(str(place / "closed"))
+    assert reading.read_site(str(place / "closed")) == b"x"
 
 
 def odd(tmp_path: Path) -> Iterator[Path]:
