@@ -103,6 +103,7 @@ def test_nothing_of_a_client_passes_but_what_is_named() -> None:
         "Cache-Control",
         "X-SLURM-USER-NAME",
         "X-SLURM-USER-TOKEN",
+        "X-Slurmrest-Client",
     ]
     assert front.index('if ($slurmrest_token = "")') < front.index("proxy_pass http")
 
@@ -219,6 +220,7 @@ ZONES = {
     "slurmrest_connections": "$binary_remote_addr",
     "slurmrest_connections_of_network": "$slurmrest_network",
     "slurmrest_lists": "$server_name",
+    "slurmrest_lists_of_client": "$server_name$http_x_slurm_user_name/$http_x_slurmrest_client",
     "slurmrest_lists_of_user": "$server_name$http_x_slurm_user_name",
     "slurmrest_logins": "$slurmrest_network",
     "slurmrest_requests": "$http_x_slurm_user_name$http_x_slurm_user_token",
@@ -262,7 +264,9 @@ def test_each_cluster_has_hosts_and_limits_of_its_own() -> None:
     assert "proxy_read_timeout 120s;" in servers["slurmrest-gateway-answers.alpha"]
     assert "proxy_read_timeout 5s;" in servers["slurmrest-gateway-answers.alpha-2"]
     assert "limit_conn_zone $server_name zone=slurmrest_lists:" in text
-    assert "limit_conn_zone $server_name$http_x_slurm_user_name zone=slurmrest_lists_of_user:" in text
+    assert "zone=slurmrest_lists_of_client:" in text
+    assert "limit_conn slurmrest_lists_of_client 1;" in lists
+    assert 'proxy_set_header X-Slurmrest-Client "";' in lists, "slurmrestd is not told"
     assert "$slurmrest_rest" not in site()
 
 

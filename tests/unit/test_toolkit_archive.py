@@ -8,17 +8,15 @@ import json
 import os
 import tarfile
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from slurmrest_toolkit.containers.engine import Engine
 from slurmrest_toolkit.images import archive, carry
 from slurmrest_toolkit.support.errors import CannotRunError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OURS = f"{archive.WARM}:trixie-0123456789ab-slurmctld.slurmdbd.slurmrestd.slurmd"
 OTHER = f"{archive.WARM}:bookworm-0123456789ab-slurmd"
@@ -46,7 +44,8 @@ def packed(*members: tuple[str, Any]) -> bytes:
 
 
 @pytest.fixture(name="file")
-def an_archive(tmp_path: Path) -> Path:
+def an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "cache"
 
 
@@ -84,7 +83,11 @@ def test_what_cache_save_writes_is_loaded(
     assert archive.names_in(file) == [OTHER, OURS]
     engine = Loader()
     assert carry.load(engine.engine, file) == [OURS]
-    assert engine.calls == [("load", f"--input={file}")]
+    ((verb, loaded),) = engine.calls
+    assert verb == "load"
+    assert loaded.endswith(f"/{file.name}")
+    assert loaded != f"--input={file}", "a copy, which nobody else can change between the look and the loading"
+    assert not Path(loaded.removeprefix("--input=")).exists()
 
 
 def test_what_is_behind_an_archive_is_not_held_in_memory(file: Path) -> None:
@@ -168,6 +171,26 @@ def test_an_image_without_a_name_is_refused(file: Path) -> None:
 def test_two_lists_of_one_name_are_refused(file: Path, second: str) -> None:
     file.write_bytes(packed(("manifest.json", manifest(OURS)), (second, manifest("debian:12"))))
     with pytest.raises(CannotRunError, match=r"two members called 'manifest\.json'"):
+        archive.names_in(file)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [f'{{"repotags": ["{OURS}"]}}', f'{{"RepoTags": ["{OURS}"], "RepoTags": ["{OURS}"]}}'],
+)
+def test_keys_that_readers_understand_in_two_ways_are_refused(file: Path, entry: str) -> None:
+    file.write_bytes(packed(("manifest.json", f"[{entry}]")))
+    with pytest.raises(CannotRunError, match="no list of images"):
+        archive.names_in(file)
+
+
+def test_headers_for_all_members_are_refused(file: Path) -> None:
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "for all"}) as tar:
+        content = json.dumps(manifest(OURS)).encode()
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    with pytest.raises(CannotRunError, match="headers for all its members"):
         archive.names_in(file)
 
 

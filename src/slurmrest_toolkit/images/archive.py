@@ -28,6 +28,8 @@ _OURS = re.compile(rf"{re.escape(WARM)}:(?P<tag>(?:{'|'.join(SUITES.values())})-
 LISTS = ("manifest.json", "index.json", "repositories")
 """Members that name images: Docker's list, that of an OCI layout, and Docker's list of old."""
 
+_KEYS = {key.casefold(): key for key in ("RepoTags", "manifests", "annotations")}
+
 LIST_BYTES = 2**20
 """A longer list is none of ours, which names a few images."""
 
@@ -35,20 +37,23 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 TRUST = "Such a file is trusted like code: it becomes what your clusters run. Load only what your own cache save wrote."
 
 
-def names_in(source: Path) -> list[str]:
+def names_in(copy: Path, called: Path | None = None) -> list[str]:
     """Return the names that an engine would give to the images of an archive; nothing is loaded.
 
     Args:
-        source: what ``cache save`` wrote: the engine's tar archive, compressed with gzip or zstd or not at all.
+        copy: what ``cache save`` wrote: the engine's tar archive, compressed with gzip or zstd or not at all. Nobody
+            else may change it between this look and its loading.
+        called: how messages call it, where it is a copy.
 
     Raises:
         CannotRunError: it is not such an archive, names an image that ``cache save`` does not write, or two programs
             could read it in two ways.
     """
-    if not source.is_file():
+    source = called or copy
+    if not copy.is_file():
         raise CannotRunError(f"There is no file {source}.")
     try:
-        with uncompressed(source) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as archive:
+        with uncompressed(copy) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as archive:
             lists = read_lists(source, archive)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise CannotRunError(f"{source} is no whole archive of images: {error}", TRUST) from error
@@ -100,10 +105,24 @@ def read_lists(source: Path, archive: tarfile.TarFile) -> dict[str, Any]:
         if name in LISTS:
             content = archive.extractfile(member) if member.isreg() and member.size <= LIST_BYTES else None
             try:
-                lists[name] = json.loads((content.read() if content else b"").decode("utf-8"))
+                text = (content.read() if content else b"").decode("utf-8")
+                lists[name] = json.loads(text, object_pairs_hook=_alike_to_all)
             except ValueError as error:
                 raise CannotRunError(f"{source} has a {name} that is no list of images.", TRUST) from error
+    if archive.pax_headers:
+        raise CannotRunError(f"{source} has headers for all its members. Nothing was loaded.", TRUST)
     return lists
+
+
+def _alike_to_all(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys all readers understand alike. Raises ValueError.
+
+    The engines are written in Go, which takes a key of a list in any case, and of two the later one.
+    """
+    folded = [key.casefold() for key, _ in pairs]
+    if len(set(folded)) < len(folded) or any(key not in _KEYS.values() for key, _ in pairs if key.casefold() in _KEYS):
+        raise ValueError("a key is there twice, or in another spelling")
+    return dict(pairs)
 
 
 @contextlib.contextmanager

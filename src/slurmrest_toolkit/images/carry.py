@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.images import archive
@@ -13,10 +15,9 @@ from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED
 from slurmrest_toolkit.images.warm import find
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from slurmrest_toolkit.support.locks import make_private, state_directory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.images.warm import Recipe
 
@@ -81,7 +82,17 @@ def load(engine: Engine, source: Path) -> list[str]:
         CannotRunError: there is no such file, or it holds something else; nothing was loaded.
         EngineError: the engine refuses it.
     """
-    archive.names_in(source)
-    before = set(engine.tags(WARM))
-    engine.call("load", f"--input={source}")
+    # A copy that is ours alone: what was looked at is what is loaded, whoever may write where the archive lies.
+    make_private(state_directory())
+    with tempfile.TemporaryDirectory(prefix="load-", dir=state_directory()) as directory:
+        copy = Path(directory) / source.name
+        try:
+            shutil.copyfile(source, copy)
+        except FileNotFoundError:
+            raise CannotRunError(f"There is no file {source}.") from None
+        except (OSError, shutil.SpecialFileError) as error:
+            raise CannotRunError(f"{source} cannot be copied below {state_directory()}: {error}") from error
+        archive.names_in(copy, source)
+        before = set(engine.tags(WARM))
+        engine.call("load", f"--input={copy}")
     return [f"{WARM}:{tag}" for tag in engine.tags(WARM) if tag not in before]

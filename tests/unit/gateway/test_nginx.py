@@ -90,6 +90,15 @@ def test_what_debian_has_is_understood() -> None:
     ], "our own server is none of the site's"
 
 
+@pytest.mark.parametrize("include", ["\n    include snippets/*.conf;\n", " include 'snippets/tls.conf'; "])
+def test_an_address_in_an_included_file_is_seen(include: str) -> None:
+    """Whoever has the address decides whose certificates are good for a handshake without a name."""
+    snippet = "# configuration file /etc/nginx/snippets/tls.conf:\nlisten 8443 ssl default_server;  # all of it\n"
+    found = look(Plays(f"{DUMP}# configuration file /etc/nginx/conf.d/a.conf:\nserver {{{include}}}\n{snippet}"))
+    assert found is not None
+    assert ("0.0.0.0:8443", True) in [(server.address, server.default) for server in found.servers]
+
+
 def test_what_nobody_says_is_what_nginx_was_built_with() -> None:
     found = look(Plays(DUMP.replace("user www-data;", "").replace("worker_processes 3;", "worker_processes auto;")))
     assert found is not None

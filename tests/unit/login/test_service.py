@@ -114,8 +114,20 @@ def test_what_nginx_takes_for_a_page_is_not_the_check(served: str, written: str)
     own = {"X-Method": "GET", "X-Client-Verify": "SUCCESS", "X-Client-Subject": SUBJECT}
     connection.request("GET", written, headers=own)
     answer = connection.getresponse()
-    assert (answer.status, answer.getheader("X-Slurm-User-Token")) == (404, None)
+    assert (answer.status, answer.getheader("X-Slurm-User-Token")) == (400 if written[:2] == "//" else 404, None)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /auth/login\xa0x HTTP/1.1", b"GET /auth/login  HTTP/1.1", b"GET /auth/log\xe9n HTTP/1.1"]
+)
+def test_a_path_ends_where_it_ends_for_nginx(served: str, line: bytes) -> None:
+    """Whose limit of logins hangs on the path as nginx reads it."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(served)
+        connection.sendall(line + b"\r\nHost: x\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("length", [str(MAXIMUM_BODY + 1), "-1", "x"])

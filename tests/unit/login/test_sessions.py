@@ -66,6 +66,21 @@ def test_all_of_one_user_can_be_ended() -> None:
     assert sessions.end_all("alice") == 0
 
 
+def test_one_beside_another_ends_no_later_and_needs_it() -> None:
+    clock = Clock()
+    sessions = Sessions(60, clock)
+    secret, _ = sessions.begin("alice")
+    clock.now += 10
+    made = sessions.begin_another(secret)
+    assert made is not None
+    assert (made[1].user, made[1].expires) == ("alice", 1060.0)
+    sessions.end_all("alice")
+    assert sessions.begin_another(secret) is None, "it was ended while the other was asked for"
+    late, _ = sessions.begin("alice")
+    clock.now += 60
+    assert sessions.begin_another(late) is None
+
+
 def test_one_user_has_so_many_and_the_oldest_goes() -> None:
     sessions = Sessions(60, Clock())
     bob, _ = sessions.begin("bob")

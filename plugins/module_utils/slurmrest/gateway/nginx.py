@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
@@ -35,7 +35,7 @@ _VERSION = re.compile(r"nginx version: \S+?/(\d+)\.(\d+)\.(\d+)")
 _ARGUMENT = re.compile(r"--(conf-path|user)=(\S+)")
 _MARK = re.compile(r"^# configuration file (?P<path>.+):$", re.MULTILINE)
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[\s;{}]))#.*$")
-_INCLUDE = re.compile(r"(?m)^(?P<before>\s*)include\s+(?P<pattern>[^;\s]+)\s*;")
+_INCLUDE = re.compile(r"(?m)(?P<before>(?:^|(?<=[;{}]))\s*)include\s+(?P<pattern>[^;\s]+)\s*;")
 _WORDS = re.compile(r"(?P<name>[a-z_0-9]+)\s+(?P<value>[^;{}]+);")
 
 
@@ -106,7 +106,10 @@ def look(run: Run = programs.run) -> Nginx | None:
         connections=int(main.get("worker_connections", "512")),
         descriptors=int(main.get("worker_rlimit_nofile", "0")) or number(state, "LimitNOFILESoft"),
         servers=tuple(
-            server for path, text in parts.items() if posixpath.basename(path) != SITE for server in servers(path, text)
+            server
+            for path, text in parts.items()
+            if posixpath.basename(path) != SITE
+            for server in servers(path, text, lambda pattern: _included(parts, conf, pattern))
         ),
     )
 
@@ -119,14 +122,33 @@ def demand(run: Run = programs.run) -> Nginx:
     return found
 
 
-def servers(path: str, text: str) -> Iterator[Server]:
-    """The addresses of the servers in one file of a configuration, each with the names of its server."""
+def servers(path: str, text: str, included: Callable[[str], str] = lambda _pattern: "") -> Iterator[Server]:
+    """The addresses of the servers in one file of a configuration, each with the names of its server.
+
+    ``included`` is what an ``include`` brings, by its pattern: an address may stand there.
+    """
     for block in _blocks(_COMMENT.sub("", text)):
-        found = [(match["name"], match["value"].split()) for match in _WORDS.finditer(block)]
+        directives = _WORDS.finditer(_with_included(block, included))
+        found = [(match["name"], match["value"].split()) for match in directives]
         names = tuple(name.lower() for key, words in found if key == "server_name" for name in words)
         for key, words in found:
             if key == "listen":
                 yield Server(path, _address(words[0]), bool({"default_server", "default"} & set(words[1:])), names)
+
+
+def _included(parts: Mapping[str, str], conf: str, pattern: str) -> str:
+    """The text of the files of a configuration that an ``include`` reads."""
+    wanted = posixpath.join(posixpath.dirname(conf), pattern.strip("'\""))
+    return "\n".join(_COMMENT.sub("", text) for path, text in parts.items() if fnmatch(path, wanted))
+
+
+def _with_included(block: str, included: Callable[[str], str], depth: int = 8) -> str:
+    """A block with what it includes, and what that does; nginx itself refuses what includes itself."""
+    if depth == 0:
+        return block
+    return _INCLUDE.sub(
+        lambda match: match["before"] + _with_included(included(match["pattern"]), included, depth - 1), block
+    )
 
 
 def with_candidate(text: str, conf: str, site: str, candidate: str) -> str:

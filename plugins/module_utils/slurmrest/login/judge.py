@@ -32,6 +32,7 @@ OTHER_SITES = ("cross-site", "same-site")
 
 VERIFIED = "SUCCESS"
 REFUSED = "The login is refused."
+ENDED = "Nobody is logged in: see /auth/login."
 _JSON = "application/json"
 _PORT = re.compile(r":[0-9]+\Z")
 
@@ -207,7 +208,10 @@ class Identity:
         once would be good for ever.
         """
         found = self.demand(asked, asked.method)
-        secret, session = self.sessions.begin(found.user, found.session.expires if found.session else None)
+        made = self.sessions.begin_another(found.secret) if found.session else self.sessions.begin(found.user)
+        if made is None:
+            raise NotAllowed(401, ENDED)
+        secret, session = made
         self.told(f"bearer for {found.user}")
         return Reply(200, {**self._described(found.user, session), "bearer": secret})
 
@@ -256,7 +260,7 @@ class Identity:
             secret, by_browser = _cookie(asked.header("Cookie")), True
         session = self.sessions.find(secret) if secret else None
         if session is None:
-            return Found(reason="Nobody is logged in: see /auth/login.")
+            return Found(reason=ENDED)
         return Found(session.user, "", session, secret, by_browser)
 
     def _same_origin(self, asked: Asked) -> None:

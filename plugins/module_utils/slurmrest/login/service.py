@@ -57,13 +57,18 @@ class IdentityHandler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        # A path ends here where it ends for nginx, by which it limits logins: a blank is one for Python that is none
+        # there, and what two slashes begin is the name of a host to others.
+        if self.requestline != f"{self.command} {self.path} {self.request_version}" or not self.path.isascii():
+            self.close_connection = True
+            self._send(Reply(400, error("This is no path.")))
+            return
         length = whole(self.headers.get("Content-Length", "0"))
         if length is None or length > MAXIMUM_BODY:
             self.close_connection = True
             self._send(Reply(413, error(f"A login has at most {MAXIMUM_BODY} bytes.")))
             return
         body = self.rfile.read(length)
-        # As nginx sends it on, and nothing else: what two slashes begin is the name of a host to others.
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._send(self.server.identity.answer(Asked(self.command, path, headers, body, query)))

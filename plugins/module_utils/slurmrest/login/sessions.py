@@ -39,14 +39,24 @@ class Sessions:
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, LoginSession] = OrderedDict()
 
-    def begin(self, user: str, until: float | None = None) -> tuple[str, LoginSession]:
-        """A new session, and the secret by which its owner is known; it ends at ``until`` where another one made it."""
-        secret = secrets.token_urlsafe(_BYTES)
-        expires = self._clock() + self._seconds if until is None else until
-        session = LoginSession(user, expires, secrets.token_urlsafe(_BYTES))
+    def begin(self, user: str) -> tuple[str, LoginSession]:
+        """A new session, and the secret by which its owner is known."""
         with self._lock:
-            self._forget_old(user)
-            self._known[_hashed(secret)] = session
+            return self._begun(user, self._clock() + self._seconds)
+
+    def begin_another(self, secret: str) -> tuple[str, LoginSession] | None:
+        """A session beside that of a secret, which ends no later; None where that has ended meanwhile."""
+        with self._lock:
+            first = self._known.get(_hashed(secret))
+            if first is None or first.expires <= self._clock():
+                return None
+            return self._begun(first.user, first.expires)
+
+    def _begun(self, user: str, expires: float) -> tuple[str, LoginSession]:
+        secret = secrets.token_urlsafe(_BYTES)
+        session = LoginSession(user, expires, secrets.token_urlsafe(_BYTES))
+        self._forget_old(user)
+        self._known[_hashed(secret)] = session
         return secret, session
 
     def find(self, secret: str) -> LoginSession | None:
