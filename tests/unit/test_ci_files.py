@@ -97,7 +97,9 @@ def play(runner: Runner, file: Path, inputs: Mapping[str, str]) -> None:
     values = {**defaults, **inputs}
     for name, step in steps(file).items():
         if "run" in step:
-            variables = {key: values[text[len("${{ inputs.") : -len(" }}")]] for key, text in step["env"].items()}
+            variables = {
+                key: values[text[len("${{ inputs.") : -len(" }}")]] for key, text in step.get("env", {}).items()
+            }
             done = runner.run(step["run"], **variables)
             assert done.returncode == 0, f"{name}\n{done.stderr}"
 
@@ -157,6 +159,7 @@ def test_the_action_starts_a_cluster_and_says_where_it_is(runner: Runner) -> Non
         f"SLURMREST_STATE_DIR={runner.temporary}/slurmrest-state",
         "SLURMREST_URL=http://127.0.0.1:40001",
         "SLURMREST_TOKEN_FILE=/state/token.alice",
+        "SLURMREST_CLUSTER=one",
     ]
     assert runner.path.read_text().strip() == f"{runner.temporary}/slurmrest/bin"
 
@@ -174,8 +177,8 @@ def test_what_was_kept_is_loaded_and_not_kept_again(runner: Runner) -> None:
     images = runner.temporary / "slurmrest-images" / "images.tar"
     images.parent.mkdir()
     images.write_text("")
-    play(runner, ACTION, {"version": "1.2.3"})
-    assert "install --quiet slurmrest-toolkit[pytest]==1.2.3" in runner.told()
+    play(runner, ACTION, {})
+    assert "install --quiet /action[pytest]" in runner.told(), "the package is on no index"
     assert f"cluster cache load {images}" in runner.told()
     assert "cluster up default --layout single --nodes 1 --verify full --json" in runner.told()
     assert [line for line in runner.told() if "cache save" in line] == []
@@ -230,10 +233,12 @@ def test_the_jobs_of_gitlab(runner: Runner) -> None:
         "CI_PROJECT_DIR": "/project",
         **{key: str(one) for key, one in job["variables"].items()},
     }
-    script = "\n".join([*job["before_script"], 'echo "$SLURMREST_URL $SLURMREST_TOKEN_FILE"', *job["after_script"]])
+    script = "\n".join(
+        [*job["before_script"], 'echo "$SLURMREST_URL $SLURMREST_TOKEN_FILE $SLURMREST_CLUSTER"', *job["after_script"]]
+    )
     done = runner.run(script, **{**values, "SLURMREST_SLURM": "22.05", "SLURMREST_PACKAGE": "/w/slurmrest.whl"})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "http://127.0.0.1:40001 /state/token.alice"
+    assert done.stdout.splitlines()[-1] == "http://127.0.0.1:40001 /state/token.alice job-7"
     assert runner.told() == [
         "venv .slurmrest-venv",
         "install --quiet /w/slurmrest.whl[pytest]",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from slurmrest_toolkit.pytest_plugin import plugin
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -255,6 +257,24 @@ def test_a_cluster_that_is_kept_is_named_and_can_be_used_again(trial: Trial) -> 
     trial.run("--slurm-cluster", name).assert_outcomes(passed=3, skipped=1)
     assert trial.left() == [name]
     assert (trial.count("start"), trial.count("down"), trial.count("removed")) == (1, 0, 1)
+
+
+def test_a_cluster_that_a_pipeline_has_started_is_used(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tests were green for three releases, and each had run on the default one."""
+    trial.run("--slurm-keep")
+    (name,) = trial.left()
+    monkeypatch.setenv("SLURMREST_CLUSTER", name)
+    trial.run().assert_outcomes(passed=3, skipped=1)
+    assert trial.count("start") == 1
+    trial.run("--slurm", "22.05")
+    assert trial.count("start") == 2, "the command line asks for another one"
+    trial.run("--slurm-cluster", "none").stderr.fnmatch_lines(["ERROR: *none*"])
+
+
+def test_what_is_said_twice_is_shown_once() -> None:
+    lines = ["12 n slurmrestd[7]: error: x", "12 n slurmrestd[7]: slurmrestd: error: x", "12 n slurmctld[8]: y"]
+    assert list(plugin._once(lines)) == [lines[0], lines[2]]
+    assert list(plugin._once([lines[1], lines[0], lines[2], lines[2]])) == [lines[1], lines[2], lines[2]]
 
 
 def test_what_a_killed_run_left_goes_with_the_next_one(trial: Trial) -> None:

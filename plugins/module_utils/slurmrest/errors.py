@@ -19,7 +19,8 @@ class SlurmrestError(Exception):
         self.details: dict[str, object] = {}
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}" if self.remedy else self.message
+        ends = self.message.endswith((".", "!", "?", ":", ";")) or "\n" in self.message
+        return f"{self.message}{'' if ends else '.'} {self.remedy}" if self.remedy else self.message
 
 
 class InputError(SlurmrestError, ValueError):

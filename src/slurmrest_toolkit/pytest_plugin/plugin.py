@@ -16,13 +16,13 @@ import pytest
 from slurmrest_toolkit.pytest_plugin import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from slurmrest_toolkit.api import RunningCluster, User
     from slurmrest_toolkit.client import Client
     from slurmrest_toolkit.pytest_plugin.remote import RemoteCluster, RemoteUser
 
-CLUSTER, RELEASE = "slurm_cluster", "slurm_release"
+CLUSTER, RELEASE, SLURMRESTD = "slurm_cluster", "slurm_release", "slurmrestd"
 LINES = 200
 """Of the journal of all nodes, at the end of a failed test's report."""
 
@@ -34,6 +34,9 @@ SOON = 20.0
 
 _RUN = pytest.StashKey[str]()
 _BEGUN = pytest.StashKey[float]()
+_READY = pytest.StashKey[float]()
+"""When the newest cluster was there: what its daemons logged at their start is no test's."""
+
 _KEPT = pytest.StashKey[list[str]]()
 _HELD = pytest.StashKey[contextlib.ExitStack]()
 """What a worker holds to its end; only then does the run's main process remove what none of them holds."""
@@ -47,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, and name the run, alike in all its processes."""
     config.addinivalue_line("markers", f"{settings.MARK}(versions): run for these releases of Slurm only: '>=YY.MM'")
-    config.stash[_KEPT], config.stash[_HELD] = [], contextlib.ExitStack()
+    config.stash[_KEPT], config.stash[_HELD], config.stash[_READY] = [], contextlib.ExitStack(), 0.0
     shared = getattr(config, "workerinput", None)
     config.stash[_RUN] = shared["testrunuid"] if shared else uuid.uuid4().hex
     if settings.any_given(config):
@@ -87,13 +90,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         from slurmrest.errors import SlurmrestError
 
         try:
-            words = logs(since=item.stash[_BEGUN])
+            words = logs(since=max(item.stash[_BEGUN], item.config.stash[_READY]))
         except SlurmrestError as error:
             words = f"it could not be read: {error}"
-        lines = words.splitlines()
+        lines = list(_once(words.splitlines()))
         left = f"(the last {LINES} of {len(lines)} lines)\n" if len(lines) > LINES else ""
         report.sections.append(("journal of Slurm's daemons", left + "\n".join(lines[-LINES:]) or "nothing"))
     return report
+
+
+def _once(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out what slurmrestd says twice: to the journal, and with its name before it to its standard error."""
+    mark = f": {SLURMRESTD}: "
+    said: dict[bool, set[str]] = {True: set(), False: set()}
+    for line in lines:
+        marked, key = mark in line, line.replace(mark, ": ", 1)
+        if key not in said[not marked]:
+            said[marked].add(key)
+            yield line
 
 
 @pytest.hookimpl(trylast=True)
@@ -206,6 +220,7 @@ def slurm_cluster(
             cluster = held.enter_context(sharing.shared(name, leave=worker, **how))
         if keep:
             request.config.stash[_KEPT].append(name)
+        request.config.stash[_READY] = time.time()
         yield cluster
 
 

@@ -48,6 +48,9 @@ SETTINGS = (
     Setting("token_file", "with --slurm-url: the file of a token; all tests are its user", "FILE"),
     Setting("user", "with --slurm-url: the name beside the token, where that does not tell it", "NAME"),
 )
+STANDING = "SLURMREST_CLUSTER"
+"""The variable by which ci/gitlab.yml and action.yml name the cluster that they have started."""
+
 SERIES = "slurm"
 """Option, key and (as slurm_release) fixture of the releases, of which there may be several."""
 
@@ -75,7 +78,14 @@ def chosen(config: pytest.Config, name: str) -> Any:
     """Return a setting: the option's value, else the key's; an empty string or False where neither is given."""
     (setting,) = (one for one in SETTINGS if one.name == name)
     given = config.getoption(setting.option)
-    return config.getini(setting.key) if given is None else given
+    said = config.getini(setting.key) if given is None else given
+    return _standing(config) if name == "cluster" and not said else said
+
+
+def _standing(config: pytest.Config) -> str:
+    """Return the cluster that a pipeline has started for its tests, where the command line asks for no other."""
+    other = config.getoption(f"--{SERIES}") or chosen(config, "url")
+    return "" if other else os.environ.get(STANDING, "")
 
 
 def refused(name: str, value: object, allowed: str) -> pytest.UsageError:

@@ -141,6 +141,15 @@ def test_plugins_and_libraries() -> None:
     assert "libjwt.so.2" in one(healthy(missing_libraries={"/usr/sbin/slurmctld": ["libjwt.so.2"]})).cause
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_plugin_that_only_this_run_would_name_is_not_to_be_taken_out(named: bool) -> None:
+    wanted = conf(f"{CONF}AuthAltTypes=auth/jwt\n")
+    plugins = {**healthy().plugins, "auth_jwt": ""}
+    found = one(healthy(conf=wanted, loaded=wanted if named else conf(), plugins=plugins))
+    assert "slurm-wlm-jwt-plugin" in found.remedy
+    assert ("take it out" in found.remedy, "as it would be written" in found.where) == (named, not named)
+
+
 def test_a_plugin_that_another_ones_file_holds() -> None:
     """cred/slurm has no file of its own: auth/slurm's has it."""
     named = named_plugins("slurmctld", conf("AuthType=auth/slurm\nCredType=cred/slurm\n"), {})

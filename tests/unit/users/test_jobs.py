@@ -224,6 +224,8 @@ def test_an_expired_token_is_told(
     assert cli.main(["submit", script]) == cli.FAILED
     said = capsys.readouterr().err
     assert "expired" in said
+    assert "slurmrest token --output" in said, "what a user can do"
+    assert "restart slurmctld" not in said
     assert old.reveal() not in said
     assert daemon.jobs == {}
 
@@ -279,6 +281,7 @@ def test_following_ends_when_the_job_is_gone_or_nothing_answers_for_long(
         ({"job_state": ["FAILED"], "exit_code": {"signal": {"id": {"set": True, "number": 9}}}}, 137),
         ({"job_state": "FAILED", "exit_code": {"return_code": 0, "signal": {"signal_id": 15}}}, 143),
         ({"job_state": "FAILED", "exit_code": 4021, "state_reason": "JobLaunchFailure"}, 125),
+        ({"job_state": ["FAILED"], "exit_code": {"signal": {"id": {"set": True, "number": 53}}}}, 125),
         ({"job_state": "TIMEOUT", "exit_code": 15}, 124),
         ({"job_state": ["DEADLINE"], "exit_code": {}}, 124),
         ({"job_state": ["CANCELLED"], "exit_code": {"signal": {"id": {"set": True, "number": 15}}}}, 125),

@@ -166,9 +166,13 @@ def named_plugins(daemon: str, conf: SlurmConf | None, shown: Mapping[str, str])
     return found
 
 
+_PACKAGES = {"auth_jwt": " (Debian: slurm-wlm-jwt-plugin)"}
+
+
 def _plugins(seen: Evidence) -> Iterator[Obstacle]:
     removed = {name.replace("/", "_"): name for name in seen.release.removed_plugins} if seen.release else {}
     what = f"{seen.daemon} would not start again" + (", or end with an answer" if seen.daemon == REST else "")
+    now = named_plugins(seen.daemon, seen.loaded, seen.shown)
     for file, (where, name) in named_plugins(seen.daemon, seen.conf, seen.shown).items():
         path = seen.plugins.get(file)
         if file in removed and not path:
@@ -182,9 +186,10 @@ def _plugins(seen: Evidence) -> Iterator[Obstacle]:
         elif path == "":
             yield Obstacle(
                 what,
-                where,
+                where if file in now else f"{where}, as it would be written",
                 f"the plugin {name} is not there: {seen.plugin_dir}/{file}.so.",
-                "Install the package that has it, or take it out of the configuration.",
+                f"Install the package that has it{_PACKAGES.get(file, '')}"
+                + (", or take it out of the configuration." if file in now else "."),
             )
         elif path and seen.missing_libraries.get(path):
             yield Obstacle(

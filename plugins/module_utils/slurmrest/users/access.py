@@ -10,6 +10,7 @@ from typing import Any, Callable
 from ..errors import InputError, SlurmrestError
 from ..rest import answers
 from ..rest.answer_columns import Answering
+from ..rest.causes import TOKEN_REFUSED
 from ..rest.client import DEFAULT_TIMEOUT, MAX_LIST, Credentials, Response, Target
 from ..rest.options import Options
 from ..rest.session import Failed, Session, payload_of
@@ -46,6 +47,10 @@ MEANINGS: Mapping[int, tuple[str, str]] = {
     2105: ("the administrators have stopped submissions", "Try again later."),
     6010: ("slurmctld does not know your account", "Ask the staff: the controller must know every user."),
 }
+
+
+_REMEDIES = {TOKEN_REFUSED: "Get a new one (slurmrest token --output FILE); where that is refused, too, ask the staff."}
+"""What users can do, by cause; those of the causes themselves are for administrators."""
 
 
 class RefusedError(SlurmrestError):
@@ -177,6 +182,6 @@ def _refused(failure: Failed, errors: Sequence[answers.ApiError] = ()) -> Refuse
     outcome = failure.outcome
     numbers = [error.number for error in errors if error.number is not None]
     known = next((MEANINGS[number] for number in numbers if number in MEANINGS), None)
-    text, remedy = known or (outcome.cause, outcome.remedy)
+    text, remedy = known or (outcome.cause, _REMEDIES.get(outcome.cause_id, outcome.remedy))
     message = f"{outcome.detail}: {text}." if text else f"{outcome.detail}."
     return RefusedError(message, remedy or None, numbers)

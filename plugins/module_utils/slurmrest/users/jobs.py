@@ -18,6 +18,8 @@ from .access import Access, RefusedError, meaning
 EXIT_TIMEOUT = 124
 EXIT_NO_RESULT = 125
 SIGNAL_BASE = 128
+NOT_OPENED = 53
+"""The signal that Slurm reports of a script whose output or working directory could not be opened: it never ran."""
 
 PATIENCE = 120.0  # seconds without a good answer before following gives up: a daemon may be restarted meanwhile
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks; slurmctld keeps ended jobs for minutes
@@ -88,7 +90,7 @@ class Job:
             return EXIT_TIMEOUT
         if "FAILED" in self.states and self.exit_code:
             return self.exit_code
-        if "FAILED" in self.states and self.signal:
+        if "FAILED" in self.states and self.signal and self.signal != NOT_OPENED:
             return SIGNAL_BASE + self.signal
         return EXIT_NO_RESULT
 
@@ -100,6 +102,9 @@ class Job:
             words.append(f"exit code {self.exit_code}")
         if self.signal:
             words.append(f"signal {self.signal}")
+        if self.signal == NOT_OPENED:
+            where = f"{self.output or 'its output'} or {self.directory or 'its directory'}"
+            words.append(f"with which Slurm says that {where} could not be opened")
         if self.nodes:
             words.append(f"on {self.nodes}")
         return ", ".join(words)
