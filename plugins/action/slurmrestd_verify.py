@@ -47,6 +47,10 @@ SUFFIXES = ("html", "xml")
 """Of the documents of a host, which are named after it."""
 
 
+_UNMADE = (
+    "ansible-playbook playbooks/doctor.yml names the cause, such as an auth/jwt that slurm.conf lacks; "
+    "slurmrest_verify_token_file takes the file of a token from elsewhere."
+)
 UNASKED = {
     "tokens": "Nothing was asked: tokens of scontrol are not good here (slurm_common_hs256, slurm_conf_client_ids). "
     "Get a token of an administrator from the issuer and name its file in slurmrest_verify_token_file.",
@@ -70,10 +74,10 @@ class ActionModule(Action):
             return _unasked(why)
         try:
             arguments.update(self._tokens(arguments, facts))
-        except NoTokens:
+        except NoTokens as error:
             why = "" if facts else self._why_not(self._looked(arguments))
             if not why:
-                raise
+                raise AnsibleError(f"No token could be made to ask with. {str(error).rstrip('.')}. {_UNMADE}") from None
             return _unasked(why)
         if not arguments.get("job"):
             arguments.pop("job_user", None)

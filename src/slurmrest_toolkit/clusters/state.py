@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,6 +251,6 @@ def choose(name: str | None) -> Cluster:
         there = ", ".join(cluster_names()) or "none"
         raise CannotRunError(
             f"There is no cluster{f' called {name}' if name else ''} (there: {there}).",
-            "Start one: slurmrest cluster up",
+            f"Start one: slurmrest cluster up{f' --name {shlex.quote(name)}' if name else ''}",
         )
     return cluster

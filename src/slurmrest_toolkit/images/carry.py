@@ -45,7 +45,10 @@ def save(engine: Engine, wanted: Recipe, target: Path) -> None:
         ClusterFailedError: the engine or the compressor fails.
     """
     if find(engine, wanted) is None:
-        raise CannotRunError(f"There are no warm images called {wanted.prefix}…", "Make them: slurmrest cluster up")
+        raise CannotRunError(
+            f"There are no warm images called {wanted.prefix}…",
+            "Make them: slurmrest cluster up with the same options.",
+        )
     program, *options = ["zstd", "-q", "-T0", "-9"] if shutil.which("zstd") else ["gzip", "-1"]
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:

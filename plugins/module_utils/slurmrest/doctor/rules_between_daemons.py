@@ -97,7 +97,10 @@ def _tried(entry: Mapping[str, Any]) -> str:
 def _remedy(host: Host, there: Sequence[Host], daemon: str, entry: Mapping[str, Any]) -> str:
     where = ", ".join(other.name for other in there) or "its host"
     if not entry["addresses"]:
-        return f"Make {entry['host']} known on {host.name} (DNS or /etc/hosts); getent hosts {entry['host']} shows it."
+        return (
+            f"Make {entry['host']} known on {host.name} (DNS or /etc/hosts); getent hosts {entry['host']} shows it. "
+            f"Where the name is wrong, correct it ({host.line('slurm_conf', _NAMES[daemon])}) and restart what read it."
+        )
     return (
         f"On {where}: ss -lntp shows on which address and port {daemon} listens; getent hosts {entry['host']} on "
         f"{host.name} and there shows whether both mean one host; no firewall between may drop port {entry['port']}."
