@@ -22,7 +22,7 @@ FILES = {
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,
     "plugins/module_utils/slurmrest/slurmrestd/preflight.py": 657,
-    "plugins/module_utils/slurmrest/transaction/restart_obstacles.py": 468,
+    "plugins/module_utils/slurmrest/transaction/restart_obstacles.py": 456,
     "plugins/module_utils/slurmrest/upgrade/judge.py": 631,
     "plugins/module_utils/slurmrest/users/batch.py": 495,
     "plugins/module_utils/slurmrest/users/command.py": 577,

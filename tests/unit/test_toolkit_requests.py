@@ -182,7 +182,7 @@ def test_an_error_is_an_object_where_json_is_wanted(stage: Stage, capsys: pytest
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["exit_code"] == 2
     assert error["message"].startswith("There is no cluster called nosuch")
-    assert error["remedy"] == "Start one: slurmrest cluster up"
+    assert error["remedy"] == "Start one: slurmrest cluster up --name nosuch"
     stage.engine.failing.add("run --detach")
     assert main.main(["cluster", "up", "one", "--json"]) == 1
     error = json.loads(capsys.readouterr().out)["error"]

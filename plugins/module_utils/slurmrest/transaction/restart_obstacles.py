@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..host.numbers import whole
 from ..host.programs import PATH
 from ..slurm import plugin_kinds
 from ..slurm.conf import Entry, SlurmConf
 from ..slurm.host_lists import MOST_NAMES, expand
+from ..slurm.time_limit import minutes
 from .restart_columns import RestartColumns
 
 CONTROLLER, DATABASE, REST = "slurmctld", "slurmdbd", "slurmrestd"
@@ -365,22 +365,6 @@ def _words(text: str) -> str:
     return "" if words in (["all"], ["(null)"], ["n/a"], ["none"]) else ",".join(words)
 
 
-def _minutes(text: str) -> str:
-    """A time limit in minutes, as Slurm reads it: MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS."""
-    if text.upper() in ("UNLIMITED", "INFINITE", "NONE", "-1", "(NULL)"):
-        return ""
-    days, dash, rest = text.rpartition("-")
-    values = [number for number in map(whole, rest.split(":")) if number is not None]
-    if len(values) != rest.count(":") + 1 or (dash and whole(days) is None) or len(values) > 3:
-        return text
-    if dash:
-        hours, minutes, seconds = [*values, 0, 0][:3]
-    else:
-        hours, minutes, seconds = {1: [0, *values, 0], 2: [0, *values], 3: values}[len(values)]
-    total = ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
-    return str(-(-total // 60))
-
-
 def _count(text: str) -> str:
     return "" if text.upper() in ("UNLIMITED", "INFINITE", "-1") else text
 
@@ -393,8 +377,8 @@ _PARTITION: Mapping[str, tuple[Callable[[str], str], str]] = {
     "AllocNodes": (_words, ""),
     "DenyAccounts": (_words, ""),
     "DenyQos": (_words, ""),
-    "DefaultTime": (_minutes, ""),
-    "MaxTime": (_minutes, ""),
+    "DefaultTime": (minutes, ""),
+    "MaxTime": (minutes, ""),
     "MaxNodes": (_count, ""),
     "Hidden": (_yes, "NO"),
     "RootOnly": (_yes, "NO"),
