@@ -354,7 +354,7 @@ def run_cancel(arguments: argparse.Namespace) -> int:
             note, cancelled = str(error), False
         done.append({"job_id": int(job_id) if job_id.isdigit() else job_id, "cancelled": cancelled, "note": note})
         if not cancelled or note:
-            _say(f"job {job_id}: {note}")
+            _say(note if note.startswith(f"job {job_id} ") else f"job {job_id}: {note}")
     if arguments.json:
         _json(done)
     return OK if all(entry["cancelled"] for entry in done) else FAILED

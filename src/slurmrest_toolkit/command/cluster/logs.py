@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     if options.output is not None:
         texts = {node.name: journals.journal(engine, node, units, since=since) for node in nodes}
         kept = journals.keep(cluster, texts, Path(options.output).absolute())
-        progress.say(f"{len(kept)} files in {options.output}: {', '.join(kept)}")
+        progress.say(f"{len(kept)} file{'s' if len(kept) > 1 else ''} in {options.output}: {', '.join(kept)}")
         return OK
     for node in nodes:
         if len(cluster.nodes) > 1 and not options.node:
