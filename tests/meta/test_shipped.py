@@ -29,7 +29,7 @@ MOST: dict[str, float] = {
     "service_token": 167.3,
     "shared_key": 78.2,
     "shared_key_change": 211.8,
-    "slurm_ask": 75.4,
+    "slurm_ask": 75.5,
     "slurm_conf_merge": 71.9,
     "slurm_conf_merge_change": 243.7,
     "slurm_facts": 140.6,

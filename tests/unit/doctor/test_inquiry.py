@@ -196,3 +196,10 @@ def test_what_says_a_token_again_is_not_quoted(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(inquiry._Way, "request", echo)
     found = inquiry._ask(inquiry._Way(Tls()), "http://127.0.0.1:1", "/x")
     assert (found["words"], found["names"]) == ("refused: (redacted)", ["(redacted)"])
+
+
+def test_a_page_of_another_program_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Response(404, {}, b"<!DOCTYPE HTML>\n<html lang='en'><h1>Error response</h1></html>", 0.0)
+    monkeypatch.setattr(inquiry._Way, "request", lambda *_: page)
+    found = inquiry._ask(inquiry._Way(Tls()), "http://127.0.0.1:1", "/x")
+    assert (found["status"], found["words"]) == (404, "a page in HTML, and slurmrestd has none")

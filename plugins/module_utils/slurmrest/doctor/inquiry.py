@@ -137,7 +137,9 @@ def _ask(
         return {**record, "kind": error.kind, "words": error.message}
     payload = _json(response)
     errors = answers.errors_of(payload)
-    words = "; ".join(map(str, errors)) if errors else "" if payload is not None else response.text.strip()
+    text = response.text.strip()
+    said = "a page in HTML, and slurmrestd has none" if text.startswith("<") else text
+    words = "; ".join(map(str, errors)) if errors else "" if payload is not None else said
     names = [answers.text(entry.get("name")) for entry in answers.objects(answers.mapping(payload).get("clusters"))]
     good = answers.is_good(response.status, payload)
     # Whatever listens there was shown a token, and can say it again.
