@@ -42,7 +42,7 @@ class Database:
         self.how: dict[str, Any] = {}
         self.maps: str | None = MAPS
         self.running = {"pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid()}
-        self.account: Account = (0, 0, [])
+        self.account = ROOT
         monkeypatch.setattr(database_login, "private", lambda *_how: self.maps)
         monkeypatch.setattr(database_login, "roots_alone", lambda _path: True)
         monkeypatch.setattr(programs, "run", self.run)

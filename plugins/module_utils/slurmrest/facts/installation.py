@@ -125,11 +125,11 @@ def from_dpkg() -> Packages | None:
     versions: dict[str, str] = {}
     owners: dict[str, str] = {}
     for stanza in stanzas:
-        name = stanza.get("Package", "")
-        versions[name] = stanza.get("Version", "")
-        for end in ("", f":{stanza.get('Architecture')}") if "slurm" in name else ():
-            paths = read_if_there(f"{DPKG}/info/{name}{end}.list") or ""
-            owners.update((path, name) for path in paths.split("\n"))
+        if name := stanza.get("Package"):
+            versions[name] = stanza.get("Version", "")
+            for end in ("", f":{stanza.get('Architecture')}") if "slurm" in name else ():
+                paths = read_if_there(f"{DPKG}/info/{name}{end}.list") or ""
+                owners.update((path, name) for path in paths.split("\n"))
     return Packages("dpkg", versions, owners)
 
 

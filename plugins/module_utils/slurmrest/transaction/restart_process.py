@@ -30,6 +30,7 @@ class Running:
 
     Attributes:
         account: as which what it names is run and read; root's only where all of it is root's alone.
+        prefix: /usr of /usr/sbin/slurmctld.
         gone: the program that runs is not the one at that path any more.
         conf: slurm.conf, also of slurmdbd, which has its own beside it.
     """
@@ -37,13 +38,9 @@ class Running:
     process: Mapping[str, Any] | None
     account: Account
     program: str
+    prefix: str
     gone: bool
     conf: str
-
-    @property
-    def prefix(self) -> str:
-        """Where its Slurm is: /usr of /usr/sbin/slurmctld."""
-        return posixpath.dirname(posixpath.dirname(self.program))
 
     def run_by(self, run: Run) -> Run:
         """How programs are run that it names."""
@@ -55,19 +52,20 @@ def running_daemon(daemon: str, pid: int, run: Run) -> Running:
     before = whose(pid)
     running = process(pid)
     program, gone = _program(daemon, pid, running, run)
-    conf = _conf_path(running, posixpath.dirname(posixpath.dirname(program)))
+    prefix = posixpath.dirname(posixpath.dirname(program))
+    conf = _conf_path(running, prefix)
     account = all_the_while(before, pid)
-    if account[0] == 0 and not _roots_own(daemon, program, conf):
+    if account[0] == 0 and not _roots_own(daemon, program, conf, prefix):
         account = NOBODY, NOBODY, []
-    return Running(running, account, program, gone, conf)
+    return Running(running, account, program, prefix, gone, conf)
 
 
-def _roots_own(daemon: str, program: str, conf: str) -> bool:
+def _roots_own(daemon: str, program: str, conf: str, prefix: str) -> bool:
     """Whether what a process of root's names is root's alone to say.
 
     Where it is another program than the daemon's, somebody may have started that in the daemon's place.
     """
-    usual = conf == CONF or posixpath.dirname(conf) == f"{posixpath.dirname(posixpath.dirname(program))}/etc"
+    usual = conf == CONF or posixpath.dirname(conf) == f"{prefix}/etc"
     return posixpath.basename(program).startswith(daemon) and roots_alone(program) and (usual or roots_alone(conf))
 
 
