@@ -24,7 +24,7 @@ FILES = {
     "plugins/module_utils/slurmrest/slurmrestd/preflight.py": 657,
     "plugins/module_utils/slurmrest/transaction/restart_obstacles.py": 456,
     "plugins/module_utils/slurmrest/upgrade/judge.py": 631,
-    "plugins/module_utils/slurmrest/users/batch.py": 495,
+    "plugins/module_utils/slurmrest/users/batch.py": 496,
     "plugins/module_utils/slurmrest/users/command.py": 577,
     "scripts/render_docs.py": 409,
 }

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from slurmrest.bundle import bundle
+from slurmrest.host.programs import PATH
 from slurmrest.service_token.fetch import CONFIG, Controller, FetchSettings
 
 from tests.render.exposure import exposure
@@ -160,7 +161,8 @@ def test_host_keys_are_pinned_by_the_name_that_is_asked_for() -> None:
 
 
 def test_a_key_may_ask_for_the_token_of_its_account_only() -> None:
-    command = "/usr/bin/env -i PATH=/usr/bin:/bin:/usr/local/bin scontrol token lifespan="
+    environment = f"LC_ALL=C PATH=/usr/bin:/usr/sbin:{PATH} SLURM_CONF=/etc/slurm/slurm.conf"
+    command = f"/usr/bin/env -i {environment} scontrol token lifespan="
     assert authorized_keys("portal") == [
         f'restrict,command="{command}3600",from="192.0.2.0/24,!192.0.2.9" {KEY} web',
         f'restrict,command="kept" {KEY} far',
@@ -173,8 +175,9 @@ def test_slurm_conf_elsewhere_is_named() -> None:
         "SLURM_CONF=/opt/slurm/etc/slurm.conf scontrol token"
         in authorized_keys("exporter", slurm_common_config_dir="/opt/slurm/etc")[0]
     )
-    assert "PATH=/opt/slurm/bin:/usr/bin:/bin:/usr/local/bin " in authorized_keys("exporter", "/opt/slurm")[0]
-    assert "PATH=/usr/bin:/bin:/usr/local/bin " in authorized_keys("exporter", "")[0]
+    built = f"PATH=/opt/slurm/bin:/opt/slurm/sbin:{PATH} "
+    assert built in authorized_keys("exporter", "/opt/slurm")[0]
+    assert f"PATH={PATH} " in authorized_keys("exporter", "")[0]
 
 
 def test_ssh_reads_the_line_as_it_is_meant(tmp_path: Path) -> None:

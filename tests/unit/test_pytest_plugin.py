@@ -326,15 +326,24 @@ def test_what_is_refused(trial: Trial, arguments: Sequence[str], words: str) -> 
     assert done.ret != 0
     said = str(done.stdout) + str(done.stderr)
     assert words in said
-    assert "Traceback" not in said
+    assert not re.search(TRACED, said, re.MULTILINE)
     assert trial.count("start") == 0
 
 
+TRACED = r"Traceback|\.py:\d+: (UsageError|Failed|in )|^>  "
+"""What pytest shows of code."""
+
+
+@pytest.mark.parametrize("how", [[], ["--slurm", "24.11"], ["--slurm", "24.11", "-p", "xdist", "-n", "1"]])
 @pytest.mark.parametrize("mark", ["slurm()", "slurm('24.11')", "slurm('>=24.11.2')"])
-def test_a_mark_that_means_nothing_ends_the_run(trial: Trial, mark: str) -> None:
+def test_a_mark_that_means_nothing_fails_its_test_before_anything_is_started(
+    trial: Trial, mark: str, how: Sequence[str]
+) -> None:
     trial.pytester.makepyfile(f"import pytest\n@pytest.mark.{mark}\ndef test(slurmrestd): pass\n")
-    done = trial.run("--slurm", "24.11")
-    assert "mark slurm: " in str(done.stdout) + str(done.stderr)
+    done = trial.run(*how)
+    said = str(done.stdout) + str(done.stderr)
+    assert "mark slurm: " in said
+    assert not re.search(TRACED, said, re.MULTILINE)
     assert done.ret != 0
     assert trial.notes == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.errors import InputError
 
 from slurmrest_toolkit.pytest_plugin import settings
 
@@ -76,9 +77,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(f"slurm-{release}"))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note when a test begins."""
+    """Note when a test begins, and fail it before it wants a cluster where its mark means nothing."""
     item.stash[_BEGUN] = time.time()
+    try:
+        list(settings.versions(item))
+    except InputError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -184,10 +190,9 @@ def slurm_url(pytestconfig: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def slurm_token_file(pytestconfig: pytest.Config) -> Path:
     """With a URL, the file of a token: --slurm-token-file."""
-    given = settings.chosen(pytestconfig, "token_file")
-    if not given:
-        raise pytest.UsageError("--slurm-url needs a token: --slurm-token-file=FILE")
-    return Path(given)
+    if given := settings.chosen(pytestconfig, "token_file"):
+        return Path(given)
+    pytest.fail("--slurm-url needs a token: --slurm-token-file=FILE", pytrace=False)
 
 
 @pytest.fixture(scope="session", name=CLUSTER)

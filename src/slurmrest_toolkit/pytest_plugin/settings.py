@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from slurmrest.errors import InputError, SlurmrestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MARK = "slurm"
 ALL = "all"
@@ -159,11 +159,11 @@ def agree(config: pytest.Config) -> None:
         raise pytest.UsageError(re.sub(r"--(?=layout|nodes)", "--slurm-", str(error))) from None
 
 
-def unwanted(item: pytest.Item, series: str) -> str:
-    """Say why a test is not for a release (``YY.MM``), or nothing.
+def versions(item: pytest.Item) -> Iterator[SpecifierSet]:
+    """Yield what the marks of a test say of the releases that it is for.
 
     Raises:
-        UsageError: its mark does not hold one set of versions.
+        InputError: a mark does not hold one set of versions.
     """
     for mark in item.iter_markers(MARK):
         try:
@@ -173,7 +173,13 @@ def unwanted(item: pytest.Item, series: str) -> str:
                 raise InvalidVersion
         except (TypeError, ValueError, InvalidSpecifier, InvalidVersion):
             words = ", ".join(map(str, mark.args))
-            raise refused(f"{item.nodeid}: mark {MARK}", words, "one text such as '>=YY.MM,<YY.MM'") from None
-        if series not in wanted:
-            return f"Slurm {series} is not {text}"
-    return ""
+            raise InputError(f"mark {MARK}", words, "one text such as '>=YY.MM,<YY.MM'") from None
+        yield wanted
+
+
+def unwanted(item: pytest.Item, series: str) -> str:
+    """Say why a test is not for a release (``YY.MM``), or nothing; what cannot be read is said at the test's start."""
+    try:
+        return next((f"Slurm {series} is not {one}" for one in versions(item) if series not in one), "")
+    except InputError:
+        return ""

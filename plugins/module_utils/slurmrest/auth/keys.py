@@ -38,6 +38,18 @@ def generate(size: int = MINIMUM_BYTES) -> bytes:
     return secrets.token_bytes(size)
 
 
+def handed_kept_or_new(handed: bytes | None, there: bytes | None, size: int = MINIMUM_BYTES) -> bytes:
+    """The key that is to be in place: the one that was handed over, else the one that is there, else a new one.
+
+    Raises:
+        InputError: too short a key was handed over, or is there; as :func:`generate` does.
+    """
+    key = handed or there or generate(size)
+    if len(key) < MINIMUM_BYTES:
+        raise InputError("supplied", f"a key of {len(key)} bytes", f"{MINIMUM_BYTES} bytes or more")
+    return key
+
+
 def key_file_problems(path: str, reader: str) -> list[str]:
     """Look at a key file and say why it is unsafe or of no use to ``reader``, the account that has to read it.
 

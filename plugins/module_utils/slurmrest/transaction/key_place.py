@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..auth.key_files import inspect, is_retired, rotation_record
-from ..auth.keys import ALLOWED, MAXIMUM_BYTES, MINIMUM_BYTES, generate, refusals
+from ..auth.keys import ALLOWED, MAXIMUM_BYTES, handed_kept_or_new, refusals
 from ..errors import InputError, SlurmrestError
 from ..host.places import read
 from ..host.programs import run
@@ -96,7 +96,7 @@ def placing(wanted: Mapping[str, Any], *, check: bool) -> Placing:
 
 
 def _content(wanted: Mapping[str, Any], now: bytes | None) -> bytes:
-    """The key: the one that was handed over, the one that is there, or a new one."""
+    """The key; none is made where slurmdbd.conf alone names the place."""
     if now is None and wanted["named_by"]:
         raise InputError(
             "jwt_key in AuthAltParameters",
@@ -105,10 +105,7 @@ def _content(wanted: Mapping[str, Any], now: bytes | None) -> bytes:
             f"{wanted['named_by']} alone names it, a file of SlurmUser's, and nothing is there",
             f"Take jwt_key out there, or make the key yourself: {ALLOWED}.",
         )
-    content = base64.b64decode(wanted["content"]) if wanted["content"] else now or generate(wanted["size"])
-    if len(content) < MINIMUM_BYTES:
-        raise InputError("supplied", f"a key of {len(content)} bytes", f"{MINIMUM_BYTES} bytes or more")
-    return content
+    return handed_kept_or_new(base64.b64decode(wanted["content"] or ""), now, wanted["size"])
 
 
 def _present(path: str) -> bytes | None:

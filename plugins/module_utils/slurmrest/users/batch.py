@@ -159,7 +159,8 @@ def _nodes(text: str, variable: str) -> str:
     return text
 
 
-def _words(text: str, variable: str) -> str:
+def printable(text: str, variable: str) -> str:
+    """What Slurm takes for a name or a comment, as it is. Raises InputError for control characters, or nothing."""
     if not text or not text.isprintable():
         raise InputError(variable, text, "printable characters")
     return text
@@ -167,7 +168,7 @@ def _words(text: str, variable: str) -> str:
 
 def _hosts(text: str, variable: str) -> tuple[str, ...]:
     """Host names between commas; commas in brackets belong to a name such as ``n[1,3]``."""
-    hosts = tuple(part for part in re.split(r",(?![^\[]*\])", _words(text, variable)) if part)
+    hosts = tuple(part for part in re.split(r",(?![^\[]*\])", printable(text, variable)) if part)
     if not hosts:
         raise InputError(variable, text, "names of nodes, such as n1,n[3-5]")
     return hosts
@@ -235,10 +236,10 @@ def _put_exclusive(api: ApiVersion, kind: str) -> Mapping[str, Any]:
 
 
 OPTIONS: tuple[BatchOption, ...] = (
-    BatchOption("job-name", "J", "NAME", "name of the job (default: the script's file name)", _words),
-    BatchOption("partition", "p", "NAME", "partition (default: the cluster's)", _words, _plain("partition")),
-    BatchOption("account", "A", "NAME", "account to charge (default: the user's)", _words, _plain("account")),
-    BatchOption("qos", "q", "NAME", "quality of service", _words, _plain("qos")),
+    BatchOption("job-name", "J", "NAME", "name of the job (default: the script's file name)", printable),
+    BatchOption("partition", "p", "NAME", "partition (default: the cluster's)", printable, _plain("partition")),
+    BatchOption("account", "A", "NAME", "account to charge (default: the user's)", printable, _plain("account")),
+    BatchOption("qos", "q", "NAME", "quality of service", printable, _plain("qos")),
     BatchOption("array", "a", "INDICES", "an array of jobs, such as 1-10%%2", _array, _plain("array")),
     BatchOption("ntasks", "n", "N", "tasks", _count, _plain("tasks")),
     BatchOption("ntasks-per-node", None, "N", "tasks on each node", _count, _plain("tasks_per_node")),
@@ -256,11 +257,11 @@ OPTIONS: tuple[BatchOption, ...] = (
         _numeric("memory_per_node"),
     ),
     BatchOption("mem-per-cpu", None, "SIZE", "memory for each processor", mebibytes, _numeric("memory_per_cpu")),
-    BatchOption("gres", None, "LIST", "generic resources on each node, such as gpu:1", _words, _put_gres),
-    BatchOption("licenses", "L", "LIST", "licenses", _words, _plain("licenses")),
-    BatchOption("constraint", "C", "FEATURES", "features that the nodes must have", _words, _plain("constraints")),
-    BatchOption("reservation", None, "NAME", "reservation to run in", _words, _plain("reservation")),
-    BatchOption("dependency", "d", "LIST", "jobs to wait for, such as afterok:42", _words, _plain("dependency")),
+    BatchOption("gres", None, "LIST", "generic resources on each node, such as gpu:1", printable, _put_gres),
+    BatchOption("licenses", "L", "LIST", "licenses", printable, _plain("licenses")),
+    BatchOption("constraint", "C", "FEATURES", "features that the nodes must have", printable, _plain("constraints")),
+    BatchOption("reservation", None, "NAME", "reservation to run in", printable, _plain("reservation")),
+    BatchOption("dependency", "d", "LIST", "jobs to wait for, such as afterok:42", printable, _plain("dependency")),
     BatchOption("hold", "H", None, "submit it held: scontrol release lets it go", _flag, _const("hold", value=True)),
     BatchOption(
         "begin", "b", "TIME", "do not start before, such as now+1hour or 2030-01-31T08:00", instant, _put_begin
@@ -268,22 +269,22 @@ OPTIONS: tuple[BatchOption, ...] = (
     BatchOption(
         "time", "t", "TIME", "time limit: minutes, H:M:S or D-H:M:S; 0 is none", minutes, _numeric("time_limit")
     ),
-    BatchOption("comment", None, "WORDS", "a comment", _words, _plain("comment")),
+    BatchOption("comment", None, "WORDS", "a comment", printable, _plain("comment")),
     BatchOption("requeue", None, None, "let it be requeued", _flag, _const("requeue", value=True)),
     BatchOption("no-requeue", None, None, "never requeue it", _flag, _const("requeue", value=False)),
-    BatchOption("chdir", "D", "PATH", "working directory on the compute node (default: the current one)", _words),
+    BatchOption("chdir", "D", "PATH", "working directory on the compute node (default: the current one)", printable),
     BatchOption(
-        "input", "i", "FILE", "standard input of the job (default: /dev/null)", _words, _plain("standard_input")
+        "input", "i", "FILE", "standard input of the job (default: /dev/null)", printable, _plain("standard_input")
     ),
     BatchOption(
         "output",
         "o",
         "FILE",
         "standard output of the job (default: slurm-JOBID.out where it works)",
-        _words,
+        printable,
         _put_output,
     ),
-    BatchOption("error", "e", "FILE", "standard error (default: with the output)", _words, _plain("standard_error")),
+    BatchOption("error", "e", "FILE", "standard error (default: with the output)", printable, _plain("standard_error")),
     BatchOption("ignore-pbs", None, None, "pass over #PBS lines of the script", _flag),
 )
 HARMLESS: Mapping[str, str] = {

@@ -520,7 +520,7 @@ def _script_text(path: str) -> str:
 
 
 def _job_name(path: str) -> str:
-    return "sbatch" if path == "-" else posixpath.basename(path)
+    return "sbatch" if path == "-" else batch.printable(posixpath.basename(path), "name of the script")
 
 
 def _directory(given: str | None) -> str:

@@ -25,6 +25,9 @@ PATIENCE = 120.0  # seconds without a good answer before following gives up: a d
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks; slurmctld keeps ended jobs for minutes
 _OVER_TIME = frozenset(["TIMEOUT", "DEADLINE"])
 _ALREADY_ENDED = 2021
+_NO_INDEX = "4294967294"
+"""NO_VAL, which Slurm writes into a path for the index that a task has not got yet."""
+
 _ID = re.compile(r"([1-9][0-9]*)(?:_([0-9]+))?\Z", re.ASCII)
 _SIGNALS = (
     *("HUP", "INT", "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2"),
@@ -185,6 +188,8 @@ def job_of(fields: Mapping[str, Any]) -> Job:
 def _output_of(fields: Mapping[str, Any]) -> str:
     """Where standard output goes: newer releases say what was asked for, a pattern, and beside it what became of it."""
     path = answers.text(fields.get("stdout_expanded")) or answers.text(fields.get("standard_output"))
+    if answers.number(fields.get("array_job_id")) and answers.number(fields.get("array_task_id")) is None:
+        path = path.replace(_NO_INDEX, "%a")  # the record of all tasks that have not started has none
     return path and posixpath.join(answers.text(fields.get("current_working_directory")), path)
 
 
