@@ -7,7 +7,8 @@ from typing import Any
 from ..module_utils.slurmrest.errors import SlurmrestError
 from ..module_utils.slurmrest.facts.detection import columns
 from ..module_utils.slurmrest.slurm.releases import RELEASES
-from ..module_utils.slurmrest.upgrade.judge import Case, report
+from ..module_utils.slurmrest.upgrade.case import Case
+from ..module_utils.slurmrest.upgrade.judge import report
 from ..plugin_utils.action import Action, given
 from ..plugin_utils.facts import looked
 

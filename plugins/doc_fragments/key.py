@@ -31,6 +31,10 @@ options:
     description: Whether a unit that has the old key loaded may be restarted.
     type: bool
     default: true
+  remember:
+    description: Whether it is remembered that there was no key before, so that uninstalling removes it.
+    type: bool
+    default: true
   services:
     description: Units as in M(slurmrest.toolkit.host_transaction); C(if_running) ones restart when a key is replaced.
     type: list

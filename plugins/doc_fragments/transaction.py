@@ -79,6 +79,10 @@ options:
         description: Whether another release than the one that runs is what slurmctld or slurmdbd restarts for.
         type: bool
         default: false
+      becomes:
+        description: Version of that release, where it is not installed yet; what it does not have any more is refused.
+        type: str
+        default: ""
       allow_state_loss:
         description: Whether a restart may take what only the memory of slurmctld has.
         type: bool

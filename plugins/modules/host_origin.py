@@ -29,6 +29,7 @@ options:
     description: With O(state=absent) brings back what is remembered under each name that begins with O(name).
     type: bool
     default: false
+  but: {description: Names that O(beginning) leaves out., type: list, elements: str, default: []}
   own:
     description: Name among those of O(shared) that is gone by now; in check mode, one that would be.
     type: str
@@ -102,7 +103,8 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     )
     if shared:
         return {"changed": False, "shared_by": shared}
-    remembered = origin.others(name) if parameters["beginning"] else [name] if origin.remembered(name) else []
+    alike = origin.others(name, *parameters["but"]) if parameters["beginning"] else []
+    remembered = alike or ([name] if origin.remembered(name) else [])
     if not remembered:
         return {"changed": False, "packages": [], "stopped": [], "restarted": []}
     return {"changed": False, "remembered": remembered}
@@ -117,6 +119,7 @@ def main() -> None:
             "shared": {"type": "str"},
             "own": {"type": "str"},
             "beginning": {"type": "bool", "default": False},
+            "but": {"type": "list", "elements": "str", "default": []},
             **{kind: {"type": "list", "elements": "str", "default": []} for kind in KINDS},
         },
         required_if=[("state", "present", ["name"])],

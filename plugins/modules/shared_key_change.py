@@ -54,8 +54,9 @@ def place(wanted: dict[str, Any], *, check: bool) -> dict[str, Any]:
     name = os.path.basename(wanted["path"])
     with contextlib.nullcontext() if check else host_lock(name=f"lock-{name}"):
         found = placing(wanted, check=check)
+        origin = Baseline() if wanted["remember"] else None
         known = judges(wanted["columns"])
-        outcome = Transaction(**found.transaction, origin=Baseline(), judges=known).apply(check=check)
+        outcome = Transaction(**found.transaction, origin=origin, judges=known).apply(check=check)
     return found.result(outcome, fetch=wanted["fetch"])
 
 

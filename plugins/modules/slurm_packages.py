@@ -27,7 +27,14 @@ options:
     type: list
     elements: str
     default: []
-  remember: {description: Whether what is there before is to be remembered., type: bool, default: false}
+  judged:
+    description: Versions by daemon that an upgrade was judged by. A plan that would bring others is refused.
+    type: dict
+  consent:
+    description: Whether O(files) may renew daemons that run, within their release. Others are refused.
+    type: bool
+    default: false
+  remember: {description: Name under which what is there before is remembered., type: str, default: ""}
   remedy: {description: What to do where it is refused., type: str, default: ""}
 attributes:
   check_mode: {support: full, description: "Asks, with an index of its own, and leaves all as it is."}
@@ -52,19 +59,24 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.slurmrest.ansible_module import finish
 from ..module_utils.slurmrest.packages.manager import PackageRequest, install, manager
-from ..module_utils.slurmrest.transaction.baseline import Baseline
 
 
 def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Do what is asked for; SlurmrestError when it is refused or cannot be done."""
-    request = PackageRequest(tuple(parameters["names"]), tuple(parameters["files"]), parameters["upgrade"])
+    request = PackageRequest(
+        names=tuple(parameters["names"]),
+        files=tuple(parameters["files"]),
+        upgrade=parameters["upgrade"],
+        judged=parameters["judged"],
+        components=tuple(parameters["components"]),
+        consent=parameters["consent"],
+    )
     return install(
         request,
         manager(parameters["family"]),
         check=check,
         remedy=parameters["remedy"],
-        components=parameters["components"],
-        origin=Baseline() if parameters["remember"] else None,
+        remember=parameters["remember"],
     )
 
 
@@ -77,7 +89,9 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "upgrade": {"type": "bool", "default": False},
             "components": {"type": "list", "elements": "str", "default": []},
-            "remember": {"type": "bool", "default": False},
+            "judged": {"type": "dict"},
+            "consent": {"type": "bool", "default": False},
+            "remember": {"type": "str", "default": ""},
             "remedy": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

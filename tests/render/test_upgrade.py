@@ -11,7 +11,8 @@ from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.systemd import environment_files
 from slurmrest.transaction.set_aside import without_lines
-from slurmrest.upgrade.judge import Case, set_aside
+from slurmrest.upgrade.case import Case
+from slurmrest.upgrade.judge import set_aside
 
 from tests.render.test_service import DROPIN, LISTEN, UNITS, VENDOR_UNIT, VENDORS, Host
 

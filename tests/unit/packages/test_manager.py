@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from slurmrest.errors import InputError, SlurmrestError
 from slurmrest.packages import manager as package_manager
 from slurmrest.packages.manager import POLICY_TEXT, Apt, Dnf, PackageRequest, install, manager, restore_policy, settle
+from slurmrest.slurm import package_plan
 from slurmrest.transaction.baseline import Baseline
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Played:
         self.simulated, self.status, self.update = simulated, status, update
         self.asked: list[list[str]] = []
         self.policy = ""
+        self.active = "inactive"
 
     def __call__(self, argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
         """Answer one program."""
@@ -39,7 +42,7 @@ class Played:
             return subprocess.CompletedProcess(argv, self.update, "", "E: Failed to fetch https://me:hunter2@index\n")
         if argv[0] == "env":
             self.policy = Path(package_manager.POLICY).read_text()
-        return subprocess.CompletedProcess(argv, 0, "ActiveState=inactive\n", "")
+        return subprocess.CompletedProcess(argv, 0, f"ActiveState={self.active}\n", "")
 
     def runs(self) -> list[list[str]]:
         """What was run that changes the host, without environment and options."""
@@ -76,12 +79,14 @@ def test_a_site_keeps_its_slurm() -> None:
 def test_what_only_adds_is_installed_and_remembered(host: Path) -> None:
     played = Played(said("apt-install"))
     origin = Baseline(state_dir=str(host / "state"))
-    done = install(PackageRequest(("slurmrestd",)), Apt(played), check=False, remedy=REMEDY, origin=origin)
+    remember = "slurmrestd_service-beta"
+    asked = PackageRequest(("slurmrestd",))
+    done = install(asked, Apt(played), check=False, remedy=REMEDY, remember=remember, origin=origin)
     assert done["changed"]
     assert done["installed"] == ["libhttp-parser2.9", "slurmrestd"]
     assert done["plan"] == ["install: libhttp-parser2.9 2.9.4-6+b2, slurmrestd 24.11.5-4+deb13u1"]
     assert done["warnings"] == []
-    assert sorted(origin.remembered("slurmrestd_service")["packages"]) == ["libhttp-parser2.9", "slurmrestd"]
+    assert sorted(origin.remembered(remember)["packages"]) == ["libhttp-parser2.9", "slurmrestd"]
     ran = played.asked[-1]
     assert ran[ran.index("--assume-yes") :] == ["--assume-yes", "--no-remove", "install", "slurmrestd"]
     assert played.policy == POLICY_TEXT
@@ -175,16 +180,104 @@ class WithFiles(Played):
 )  # fmt: skip
 def test_a_host_takes_the_files_of_its_components_in_one_transaction(installed: str, taken: list[str]) -> None:
     played = WithFiles(said("apt-smd-upgrade"), installed)
-    install(PackageRequest(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"])
+    install(PackageRequest(files=tuple(FILES), components=("slurmrestd",)), Apt(played), check=False, remedy=REMEDY)
     ran = [argv[argv.index("install") + 1 :] for argv in played.asked if "install" in argv]
     assert ran == [taken, taken], "asked, then run"
 
 
+RENEWED = """\
+Inst slurm-smd [25.05.8-1] (25.05.9-1 local [amd64]) []
+Inst slurm-smd-slurmctld [25.05.8-1] (25.05.9-1 local [amd64])
+Inst slurm-smd-slurmrestd [25.05.8-1] (25.05.9-1 local [amd64])
+"""
+
+
+@pytest.mark.parametrize(
+    ("simulated", "active", "consent", "why"),
+    [
+        (RENEWED, "active", False, "would renew slurm-smd-slurmctld 25.05.8-1 -> 25.05.9-1, which runs and restarts"),
+        (RENEWED, "active", True, ""),
+        (RENEWED, "inactive", False, ""),
+        (
+            RENEWED.replace("25.05.8", "24.11.5"),
+            "active",
+            True,
+            "would bring another release under a daemon that runs: slurm-smd-slurmctld 24.11.5-1 -> 25.05.9-1",
+        ),
+        (RENEWED.replace("25.05.8-1", "site"), "active", True, "which releases these are is not known"),
+    ],
+    ids=["unasked", "with consent", "not running", "another release", "no versions"],
+)
+def test_files_renew_daemons_that_run_with_consent_and_within_their_release(
+    simulated: str, active: str, consent: bool, why: str
+) -> None:
+    """A controller that runs was put on other packages by a deployment that was to bring slurmrestd alone."""
+    played = WithFiles(simulated, "installed slurm-smd-slurmctld 24.11.5-1\n")
+    played.active = active
+    request = PackageRequest(files=tuple(FILES), components=("slurmrestd",), consent=consent)
+    if why:
+        with pytest.raises(SlurmrestError, match=re.escape(why)):
+            install(request, Apt(played), check=False, remedy=REMEDY)
+        assert [argv[-1] for argv in played.runs()] == ["update"]
+    else:
+        assert install(request, Apt(played), check=False, remedy=REMEDY)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("judged", "why"),
+    [
+        ({"slurmctld": "25.05.9-1", "slurmrestd": "25.05.9-1"}, ""),
+        ({"slurmctld": "25.05.8-2", "slurmrestd": "25.05.9-1"}, "bring slurmctld 25.05.9-1, and 25.05.8-2 was judged"),
+        ({"slurmrestd": "25.05.9-1"}, "would bring slurmctld 25.05.9-1, and no change was judged"),
+        (
+            {"slurmctld": "25.05.9-1", "slurmdbd": "25.05.9-1", "slurmrestd": "25.05.9-1"},
+            "would bring slurmdbd as it is, and 25.05.9-1 was judged",
+        ),
+    ],
+)
+def test_an_upgrade_is_the_one_that_was_judged(judged: dict[str, str], why: str) -> None:
+    """The index was older than the sources when it was judged, and a controller became another release unseen."""
+    played = Played(RENEWED)
+    request = PackageRequest(("slurm-smd",), upgrade=True, judged=judged)
+    if why:
+        with pytest.raises(SlurmrestError, match=why):
+            install(request, Apt(played), check=False, remedy=REMEDY)
+        assert [argv[-1] for argv in played.runs()] == ["update"]
+    else:
+        assert install(request, Apt(played), check=False, remedy=REMEDY)["changed"]
+
+
+def test_what_dnf_renews_was_not_installed_for_us() -> None:
+    """Its plan does not say what was there before; uninstalling named a library of the site's."""
+    said = """\
+================================================================================
+ Package            Architecture  Version         Repository  Size
+================================================================================
+Installing:
+ slurm-slurmrestd   x86_64        25.05.9-1.el9   site        1.2 M
+Upgrading:
+ json-c             x86_64        0.15-2.el9      baseos      40 k
+
+Transaction Summary
+================================================================================
+Install  1 Package
+Upgrade  1 Package
+"""
+    done = install(PackageRequest(("slurm-slurmrestd",)), Dnf(Played(said)), check=True, remedy=REMEDY)
+    assert done["installed"] == ["slurm-slurmrestd"]
+
+
+def test_files_that_dnf_would_renew_under_a_daemon_are_refused() -> None:
+    """The scripts of RPMs restart daemons, and nothing tells them not to."""
+    plan = package_plan.Plan((package_plan.PackageChange("upgrade", "slurm-slurmctld", "", "25.05.9-1"),))
+    (change,) = package_plan.daemons(plan).values()
+    assert "scripts restart it unasked" in package_plan.renewed(change, restarts=True, consent=True)
+
+
 def test_files_that_are_installed_ask_nobody() -> None:
     played = WithFiles("", "installed slurm-smd 25.05.9-1\ninstalled slurm-smd-slurmrestd 25.05.9-1\n")
-    done = install(
-        PackageRequest(files=tuple(FILES)), Apt(played), check=False, remedy=REMEDY, components=["slurmrestd"]
-    )
+    request = PackageRequest(files=tuple(FILES), components=("slurmrestd",))
+    done = install(request, Apt(played), check=False, remedy=REMEDY)
     assert not done["changed"]
     assert played.asked == []
 

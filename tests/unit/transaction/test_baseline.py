@@ -15,7 +15,7 @@ from slurmrest.errors import SlurmrestError
 from slurmrest.host.lock import host_lock
 from slurmrest.transaction.baseline import FILE, Baseline
 from slurmrest.transaction.restore import bring_back
-from slurmrest.transaction.specs import DirectorySpec, FileSpec, ServiceSpec
+from slurmrest.transaction.specs import KEY_NAMES, DirectorySpec, FileSpec, ServiceSpec
 from slurmrest.transaction.transaction import Transaction, TransactionFailed
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr("slurmrest.transaction.restore.STEADY_SECONDS", 0.0)
     return Host(tmp_path)
 
 
@@ -210,6 +211,22 @@ def test_a_secret_is_not_copied(host: Host) -> None:
     assert key.read_bytes() == b"the new secret"
 
 
+def test_with_a_key_no_daemon_is_started_or_stopped(host: Host) -> None:
+    """It stood still when its key was placed; now it runs, and was stopped by the removal of REST."""
+    key = host.root / "jwt" / "key"
+    Transaction(
+        name=KEY_NAMES + "key",
+        files=[FileSpec(str(key), b"the new secret", "present", ME, MINE, 0o600, sensitive=True)],
+        services=[ServiceSpec("slurmd", state="if_running")],
+        state_dir=str(host.root / "state"),
+        run=host,
+        origin=host.origin,
+    ).apply()
+    host.active = True
+    outcome = bring_back(host.origin, KEY_NAMES + "key")
+    assert (host.active, outcome.stopped, key.exists()) == (True, [], False)
+
+
 def test_a_new_secret_goes_without_being_shown(host: Host) -> None:
     key = host.root / "jwt" / "key"
     Transaction(
@@ -244,6 +261,8 @@ class Accounts:
             (self.users if argv[0] == "userdel" else self.groups).discard(argv[1])
             if argv[0] == "userdel":
                 self.groups.discard(argv[1])
+            if argv[0] == "groupadd":
+                self.groups.add(argv[-1])
         return subprocess.CompletedProcess(list(argv), 8 if self.says else 0, "", self.says)
 
     def remember(self) -> None:
@@ -273,6 +292,16 @@ def test_accounts_that_were_there_stay(accounts: Accounts) -> None:
     accounts.remember()
     assert not bring_back(accounts.origin, "user").changed
     assert accounts.users == {"slurmrestd"}
+
+
+def test_a_group_that_was_there_stays_without_its_only_member(accounts: Accounts) -> None:
+    """``userdel`` takes the group of an account's name along."""
+    accounts.groups = {"slurmrestd"}
+    accounts.remember()
+    accounts.users, accounts.groups = {"slurmrestd"}, {"slurmrestd", "rest"}
+    bring_back(accounts.origin, "user")
+    assert (accounts.users, accounts.groups) == (set(), {"slurmrestd"})
+    assert accounts.calls[:2] == ["userdel slurmrestd", "groupadd --gid 1 slurmrestd"]
 
 
 def test_an_account_in_use_is_said_with_the_words_of_userdel(accounts: Accounts) -> None:

@@ -179,6 +179,19 @@ def test_the_configuration_counts_as_it_will_be(host: Host) -> None:
     assert reasons(host, conf=text) == []
 
 
+def test_what_the_release_to_come_does_not_have_is_said_before_it_is_installed(host: Host) -> None:
+    """The plugin of the former release is still there: the packages were replaced, and then it was refused."""
+    host.said["config"] = host.said["config"].replace("cons_tres", "cons_res")
+    (host.plugins / "select_cons_res.so").touch()
+    host.said["-V"] = "slurm 23.02.3"
+
+    def said(**how: Any) -> list[str]:
+        return refusals([ServiceSpec("slurmctld", state="restarted", replacing=True, **how)], host, TABLE)
+
+    assert said() == []
+    assert "Slurm 24.11 has no select/cons_res any more" in said(becomes="24.11.5-1")[0]
+
+
 def test_what_cannot_be_asked_is_no_reason(host: Host) -> None:
     host.said = {"-V": ""}
     host.code = 1

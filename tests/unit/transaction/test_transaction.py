@@ -410,6 +410,37 @@ def test_a_restart_that_is_asked_for_needs_no_changed_file(tmp_path: Path, confi
     assert systemctl.active == "inactive"
 
 
+def test_a_unit_that_runs_and_does_not_answer_is_not_restarted_for_nothing(tmp_path: Path, config: Path) -> None:
+    """There is no file to go back to, and a database that a new release converts would be cut off in it."""
+    systemctl = Systemctl(config)
+    mute = Probe("command", ("false",))
+    with pytest.raises(TransactionFailed, match="No file was changed, but: daemon still runs and was left alone"):
+        transaction(tmp_path, systemctl, OLD, state="restarted", probes=(mute,)).apply()
+    assert [call for call in systemctl.calls if "restart" in call] == ["systemctl restart daemon"]
+    assert leftovers(tmp_path) == []
+
+
+class Dies(Systemctl):
+    """A unit of a simple type: active at once, and gone when it has read its files."""
+
+    shown = 0
+
+    def __call__(self, argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        """Let it end after some looks."""
+        if list(argv)[1] == "restart":
+            self.shown = 0
+        self.shown += list(argv)[1] == "show"
+        if self.shown > 2:
+            self.active = "failed"
+        return super().__call__(argv, **how)
+
+
+def test_a_unit_without_questions_has_to_stay_up_where_that_is_asked(tmp_path: Path, config: Path) -> None:
+    with pytest.raises(TransactionFailed, match="does not stay up"):
+        transaction(tmp_path, Dies(config), steady=5.0).apply()
+    assert transaction(tmp_path, Systemctl(config), steady=0.1).apply().restarted == ["daemon"]
+
+
 def test_attributes_of_a_file_stay(tmp_path: Path, config: Path) -> None:
     try:
         os.setxattr(config, "user.label", b"site")

@@ -13,7 +13,8 @@ from slurmrest.slurmrestd import unit as units
 from slurmrest.slurmrestd.contradictions import contradictions
 from slurmrest.systemd import environment_files, unit_files
 from slurmrest.transaction.set_aside import without_lines
-from slurmrest.upgrade.judge import Case, Consequence, UpgradeReport, report
+from slurmrest.upgrade.case import Case, Consequence
+from slurmrest.upgrade.judge import UpgradeReport, report
 
 from tests.unit.dropin import OURS
 
@@ -62,6 +63,9 @@ class Site:
             "outdated": [],
             "restarts": False,
             "others": {},
+            "running": [],
+            "readers": {},
+            "usage_why": "there is no log",
             **more,
         }
 
@@ -240,6 +244,36 @@ def test_no_log_is_said() -> None:
     site = Site()
     site.rest["usage_known"] = False
     assert "there is no log" in site.found("api-unused")[0].what
+
+
+def test_a_log_that_is_too_long_to_be_searched_is_no_missing_one() -> None:
+    site = Site()
+    site.rest.update(usage_known=False, usage_why="slurmrestd's log is so long that 60 s were not enough to search it")
+    assert "so long that 60 s" in site.found("api-unused")[0].what
+
+
+def test_a_daemon_that_no_group_names_stops_the_upgrade_of_its_package() -> None:
+    site = Site()
+    coming = dict.fromkeys(("slurmrestd", "slurmdbd"), "26.05.5-1")
+    site.rest.update(versions={"slurmrestd": "24.11.5"}, candidates=coming)
+    assert not site.found("daemon-unlisted"), "it does not run"
+    site.rest["running"] = ["slurmrestd", "slurmdbd"]
+    (found,) = site.found("daemon-unlisted")
+    assert (found.blocking, found.what.split()[0]) == (True, "slurmdbd")
+    site.rest["components"] = ["slurmrestd", "slurmdbd"]
+    assert not site.found("daemon-unlisted")
+
+
+def test_an_environment_file_that_others_read_is_not_replaced() -> None:
+    site = Site(**{ENVIRONMENT: "SLURM_CONF=/etc/slurm/slurm.conf\n"})
+    site.rest["readers"] = {"/etc/default/slurmctld": ["slurmctld"]}
+    assert not site.found("environment-shared")
+    site.rest["readers"] = {ENVIRONMENT: ["slurmctld", "slurmd"]}
+    (found,) = site.found("environment-shared")
+    assert found.blocking
+    assert "slurmctld, slurmd" in found.what
+    site.files[ENVIRONMENT] = MARKER
+    assert not site.found("environment-shared"), "ours already"
 
 
 def test_an_acceptance_that_is_none_is_refused() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slurmrest.errors import SlurmrestError
 from slurmrest.slurm.releases import RELEASES
-from slurmrest.upgrade.look import backup, candidates, others, protocol_series, state, upgraded_from, usage
+from slurmrest.upgrade.look import backup, candidates, others, protocol_series, readers, state, upgraded_from, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,10 @@ Conf slurmrestd (26.05.5-1 Debian:testing [amd64])
         return subprocess.CompletedProcess(argv, 0, said, "")
 
     assert candidates(run, ["slurmrestd"]) == {"slurmrestd": "26.05.5-1", "slurmctld": "26.05.5-1"}
-    assert list(asked[0][-4:]) == ["--simulate", "install", "--only-upgrade", "slurmrestd"]
+    assert asked[0][-1] == "update"
+    assert list(asked[1][-4:]) == ["--simulate", "install", "--only-upgrade", "slurmrestd"]
+    for argv in asked:
+        assert any(word.startswith("--option=Dir::State::Lists=") for word in argv), "an index of its own"
 
 
 def test_an_upgrade_that_would_take_something_away_is_refused() -> None:
@@ -124,6 +127,22 @@ def test_what_apt_cannot_tell_is_no_upgrade_of_nothing() -> None:
         candidates(
             lambda argv, **_how: subprocess.CompletedProcess(argv, 100, "", "E: Unmet dependencies.\n"), ["slurmrestd"]
         )
+
+
+def test_who_else_reads_an_environment_file() -> None:
+    said = {
+        "slurmctld.service": "EnvironmentFiles=/etc/default/slurmctld (ignore_errors=yes)\n"
+        "EnvironmentFiles=/etc/sysconfig/slurm (ignore_errors=no)\n",
+        "slurmd.service": "EnvironmentFiles=/etc/sysconfig/slurm (ignore_errors=no)\n",
+    }
+
+    def run(argv: Sequence[str], **_how: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(argv, 0, said.get(argv[-1], ""), "")
+
+    assert readers(run) == {
+        "/etc/default/slurmctld": ["slurmctld"],
+        "/etc/sysconfig/slurm": ["slurmctld", "slurmd"],
+    }
 
 
 def test_other_instances_that_run(monkeypatch: pytest.MonkeyPatch) -> None:

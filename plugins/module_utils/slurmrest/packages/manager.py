@@ -14,7 +14,7 @@ import posixpath
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,20 @@ from ..host.lock import POLL_SECONDS, host_lock
 from ..host.login import proxies
 from ..host.programs import Done, Run
 from ..redaction import redacted
-from ..slurm.package_plan import REMOVE, PackageFile, Plan, apt_plan, chosen, dnf_plan, refusal, refused
+from ..slurm.package_plan import (
+    INSTALL,
+    PackageFile,
+    Plan,
+    apt_plan,
+    chosen,
+    daemons,
+    dnf_plan,
+    refusal,
+    refused,
+    renewed,
+    unjudged,
+)
+from ..systemd.show import running
 from ..systemd.systemctl import Systemd
 from ..transaction.baseline import Baseline
 
@@ -70,12 +83,17 @@ class PackageRequest:
     """What shall be there.
 
     ``names`` and ``files`` are packages and package files to install; with ``upgrade`` names that are installed are
-    renewed instead, and nothing is added but what they need.
+    renewed instead, and nothing is added but what they need; ``judged`` has the versions by daemon that this was judged
+    by, and a plan with others is refused. Of the files only what belongs to ``components`` is taken, and may renew what
+    is there; daemons that run only within their release, and with ``consent``.
     """
 
     names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     upgrade: bool = False
+    judged: Mapping[str, str] | None = None
+    components: tuple[str, ...] = ()
+    consent: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -236,7 +254,7 @@ def install(
     *,
     check: bool,
     remedy: str,
-    components: Sequence[str] = (),
+    remember: str = "",
     origin: Baseline | None = None,
 ) -> dict[str, Any]:
     """Ask, judge, and do it: ``plan`` in lines, ``installed`` packages, ``warnings``.
@@ -246,9 +264,8 @@ def install(
         with_: the package manager.
         check: ask and judge only.
         remedy: what a person can do where it is refused.
-        components: what the host shall have: of the files only what belongs to it is taken, and may renew what is
-            there.
-        origin: where to remember the packages that are about to come, and slurmrestd's unit.
+        remember: name under which the packages that are about to come are remembered, and slurmrestd's unit.
+        origin: where to remember that.
 
     Raises:
         SlurmrestError: the plan is refused, or the package manager cannot do it. Nothing was installed.
@@ -257,22 +274,23 @@ def install(
         settle()
         restore_policy()
     if request.files:
-        taken = chosen(with_.files(request.files), components, with_.installed())
+        taken = chosen(with_.files(request.files), request.components, with_.installed())
         request = replace(request, files=tuple(file.path for file in taken))
     if not request.words:
         return {"changed": False, "plan": [], "installed": [], "warnings": []}
     behind = "" if check else with_.refresh()
     with with_.apart() if check else contextlib.nullcontext():
         plan = _planned(with_, request, behind)
-    reasons = refused(plan, upgrade=request.upgrade or bool(request.files))
+    reasons = _objections(plan, request, with_)
     if reasons:
         raise refusal(request.words, plan, reasons, remedy)
-    installed = [change.package for change in plan.changes if change.action != REMOVE and not change.before]
+    installed = [change.package for change in plan.changes if change.action == INSTALL]
     if plan.changes and not check:
-        if origin is not None and installed:
+        if remember and installed:
+            origin = origin or Baseline()
             with host_lock(origin.state_dir):
                 unit = {"slurmrestd": Systemd(with_.run).show("slurmrestd")}
-                origin.remember("slurmrestd_service", units=unit, packages=installed)
+                origin.remember(remember, units=unit, packages=installed)
         with_.apply(request)
     return {
         "changed": bool(plan.changes),
@@ -280,6 +298,17 @@ def install(
         "installed": installed,
         "warnings": [behind] if behind and plan.changes else [],
     }
+
+
+def _objections(plan: Plan, request: PackageRequest, with_: Apt | Dnf) -> list[str]:
+    """Why the plan may not be carried out. Of daemons that run, slurmrestd has no state, and is restarted anyway."""
+    found = refused(plan, upgrade=request.upgrade or bool(request.files))
+    if request.upgrade and request.judged is not None:
+        found += unjudged(plan, request.judged)
+    for daemon, change in daemons(plan).items() if request.files else ():
+        if daemon != "slurmrestd" and running(Systemd(with_.run).show(daemon)):
+            found.append(renewed(change, restarts=isinstance(with_, Dnf), consent=request.consent))
+    return [why for why in found if why]
 
 
 def _planned(with_: Apt | Dnf, request: PackageRequest, behind: str) -> Plan:

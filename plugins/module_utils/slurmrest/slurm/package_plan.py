@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, SlurmrestError
+from .version import Version
 
 SOURCES = ("auto", "distribution", "repository", "files", "none")
 
@@ -277,6 +278,43 @@ def _refused(plan: Plan, *, upgrade: bool) -> Iterator[str]:
     renewed = [change for change in plan.of(UPGRADE, REINSTALL) if is_slurm(change.package)]
     if renewed and not upgrade:
         yield f"would {renewed[0].action} {', '.join(map(str, renewed))}"
+
+
+def daemons(plan: Plan) -> dict[str, PackageChange]:
+    """What would become of the daemons that are there already, by daemon, whatever the family calls its packages."""
+    names = {packages[0]: part for family in NAMES.values() for part, packages in family.items()}
+    return {names[change.package]: change for change in plan.of(UPGRADE, REINSTALL) if change.package in names}
+
+
+def unjudged(plan: Plan, judged: Mapping[str, str]) -> list[str]:
+    """Why a plan is not the one whose versions were judged, by daemon."""
+    found = {daemon: change.after for daemon, change in daemons(plan).items()}
+    return [
+        f"would bring {daemon} {found.get(daemon) or 'as it is'}, and {judged.get(daemon) or 'no change'} was judged"
+        for daemon in sorted({*found, *judged})
+        if found.get(daemon) != judged.get(daemon)
+    ]
+
+
+def renewed(change: PackageChange, *, restarts: bool, consent: bool) -> str:
+    """Why a daemon that runs is not to be renewed by package files, or nothing.
+
+    Args:
+        change: of its package.
+        restarts: whether the package manager restarts it, whatever it is told.
+        consent: whether the site lets it restart.
+    """
+    if restarts:
+        return f"would renew {change} while it runs, and its package's scripts restart it unasked"
+    try:
+        before, after = Version.parse(change.before), Version.parse(change.after)
+    except InputError:
+        return f"would renew {change} while it runs, and which releases these are is not known"
+    if before.series != after.series:
+        return f"would bring another release under a daemon that runs: {change}"
+    if not consent:
+        return f"would renew {change}, which runs and restarts with consent only"
+    return ""
 
 
 def refusal(asked: Sequence[str], plan: Plan, reasons: Sequence[str], remedy: str) -> SlurmrestError:

@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, Any] = {
             "restart": {"type": "bool", "default": True},
             "reload": {"type": "bool", "default": False},
             "replacing": {"type": "bool", "default": False},
+            "becomes": {"type": "str", "default": ""},
             "allow_state_loss": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": READY_SECONDS},
             "probes": {"type": "list", "elements": "dict", "default": []},

@@ -17,7 +17,7 @@ from ..host.programs import run
 from ..host.records import load_record
 from ..systemd.state import state
 from .comparison import Applied, octal
-from .specs import DirectorySpec, FileSpec, ServiceSpec
+from .specs import KEY_NAMES, DirectorySpec, FileSpec, ServiceSpec
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},
@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "content": {"type": "str", "no_log": True},
     "fetch": {"type": "bool", "default": False, "no_log": False},
     "allow_restart": {"type": "bool", "default": True},
+    "remember": {"type": "bool", "default": True},
     "services": {"type": "list", "elements": "dict", "default": []},
 }
 """Parameters of whoever places a key; plugins/doc_fragments/key.py says what each is."""
@@ -87,7 +88,7 @@ def placing(wanted: Mapping[str, Any], *, check: bool) -> Placing:
     directory = DirectorySpec(os.path.dirname(path), *owned, octal(wanted["directory_mode"]))
     file = FileSpec(path, content, "present", *owned, octal(wanted["mode"]), sensitive=True)
     transaction = {
-        "name": f"shared_key-{os.path.basename(path)}",
+        "name": KEY_NAMES + os.path.basename(path),
         "files": [file] if now != content else [],
         "directories": [] if os.path.isdir(directory.path) else [directory],
         "services": services,

@@ -95,17 +95,17 @@ def outlook(
         pid = _pid(unit, run) if daemon in DAEMONS else 0
         if pid:
             # Another slurmrestd has no state that it would convert: that is what its restart is for.
-            replacing = service.replacing or daemon == REST
-            seen = gather(daemon, pid, run, table, texts or {}, replacing=replacing)
+            becomes = service.becomes if service.replacing or daemon == REST else None
+            seen = gather(daemon, pid, run, table, texts or {}, becomes=becomes)
             found.refusals.extend(map(str, remaining(judge(seen), allow_loss=service.allow_state_loss)))
             found.unseen.extend(seen.unseen)
     return found
 
 
 def gather(
-    daemon: str, pid: int, run: Run, table: Excerpt, texts: Mapping[str, str | None], *, replacing: bool = False
+    daemon: str, pid: int, run: Run, table: Excerpt, texts: Mapping[str, str | None], *, becomes: str | None = None
 ) -> Evidence:
-    """Look at a daemon that runs as process `pid`."""
+    """Look at a daemon that runs as process `pid`; it `becomes` another release: "" is the one that is installed."""
     it = running_daemon(daemon, pid, run)
     running, program = it.process, it.program
     main = posixpath.join(posixpath.dirname(it.conf), "slurmdbd.conf") if daemon == DATABASE else it.conf
@@ -114,15 +114,15 @@ def gather(
     shown = _shown(ask) if daemon == CONTROLLER else {}
     installed, words = _version(run, program)
     version = _words_version(shown.get("slurm_version", "")) or (installed or "" if not it.gone else "")
-    release = row_of(table, installed or version)  # of what would start
+    release = row_of(table, becomes or installed or version)  # of what would start
     conf, loaded = _conf(main, texts, release), _conf(main, {}, release)
     named = named_plugins(daemon, conf, shown)
     loaded_from, loaded_names = _loaded(running)
     named = {file: why for file, why in named.items() if daemon != REST or file in loaded_names}
     directories = (_said(conf, shown, "PluginDir") or loaded_from).split(":")
-    plugins = (
-        {file: _found(f"{file}.so", directories) for file in named} if any(map(os.path.isdir, directories)) else {}
-    )
+    gone = {name.replace("/", "_") for name in release.removed_plugins} if becomes and release else set()
+    there = named if any(map(os.path.isdir, directories)) else {}
+    plugins = {file: "" if file in gone else _found(f"{file}.so", directories) for file in there}
     user = _said(conf, shown, "SlurmUser").partition("(")[0]
     seen: dict[str, Any] = {
         "release": release,
@@ -134,7 +134,7 @@ def gather(
         "program": program,
         "program_version": installed,
         "program_error": words,
-        "replacing": replacing,
+        "replacing": becomes is not None,
         "plugin_dir": directories[0],
         "plugins": plugins,
         "missing_libraries": _missing_libraries(ask, [program, *filter(None, plugins.values())], running),

@@ -16,8 +16,11 @@ from ..host.programs import Run
 from .baseline import Baseline, has_user
 from .comparison import Applied
 from .services import Judges
-from .specs import FileSpec, ServiceSpec
+from .specs import KEY_NAMES, FileSpec, ServiceSpec
 from .transaction import Transaction
+
+STEADY_SECONDS = 3.0
+"""A unit on its former files has to stay up: to systemd a simple one is active before it has read them."""
 
 
 def bring_back(baseline: Baseline, name: str, *, check: bool = False, judges: Judges | None = None) -> Applied:
@@ -34,7 +37,7 @@ def bring_back(baseline: Baseline, name: str, *, check: bool = False, judges: Ju
     outcome = Transaction(
         name=name,
         files=[_wanted(path, now) for path, now in known.items() if now is None or "content" in now],
-        services=[_unit(unit, state) for unit, state in own.get("units", {}).items()],
+        services=[_unit(unit, state) for unit, state in _units(name, own).items()],
         state_dir=baseline.state_dir,
         run=baseline.run,
         judges=judges,
@@ -53,21 +56,27 @@ def bring_back(baseline: Baseline, name: str, *, check: bool = False, judges: Ju
 
 
 def _accounts(own: Mapping[str, Any], run: Run) -> list[tuple[str, Callable[[], None]]]:
+    mine = own.get("groups", {})
     users = [
-        (f"account {user}", _step(_remove, run, "userdel", user)) for user in own.get("users", {}) if has_user(user)
+        (f"account {user}", _step(_remove_user, run, user, user not in mine))
+        for user in own.get("users", {})
+        if has_user(user)
     ]
-    groups = [
-        (f"group {group}", _step(_remove, run, "groupdel", group))
-        for group in own.get("groups", {})
-        if group_id(group) is not None
-    ]
+    groups = [(f"group {group}", _step(_remove_group, run, group)) for group in mine if group_id(group) is not None]
     return [*users, *groups]
 
 
-def _remove(run: Run, program: str, name: str) -> None:
-    if program == "groupdel" and group_id(name) is None:
-        return  # it went with its only member
-    failure.demand(run([program, name]))
+def _remove_group(run: Run, name: str) -> None:
+    if group_id(name) is not None:  # else it went with its only member
+        failure.demand(run(["groupdel", name]))
+
+
+def _remove_user(run: Run, name: str, keep_group: bool) -> None:
+    """``userdel`` takes along the group of the same name when nobody else is in it, also one that was there before."""
+    group = group_id(name)
+    failure.demand(run(["userdel", name]))
+    if keep_group and group is not None and group_id(name) is None:
+        failure.demand(run(["groupadd", "--gid", str(group), name]))
 
 
 def _step(function: Callable[..., None], *arguments: Any) -> Callable[[], None]:
@@ -82,10 +91,15 @@ def _wanted(path: str, now: Mapping[str, Any] | None) -> FileSpec:
     return FileSpec(path, content, "present", now["owner"], now["group"], now["mode"], shown=False)
 
 
+def _units(name: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Units as they were; a key's daemons are started and stopped by who configures them, not by their key."""
+    return {} if name.startswith(KEY_NAMES) else own.get("units", {})
+
+
 def _unit(name: str, state: Mapping[str, Any]) -> ServiceSpec:
     reload = state.get("reload", False)
     wanted = "started" if state["active"] else "stopped"
-    return ServiceSpec(name, wanted, enabled=state["enabled"], reload=reload, afresh=not reload)
+    return ServiceSpec(name, wanted, enabled=state["enabled"], reload=reload, afresh=not reload, steady=STEADY_SECONDS)
 
 
 def _empty(directories: Iterable[str], gone: Collection[str]) -> list[tuple[str, Callable[[], None]]]:

@@ -73,6 +73,7 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, ask: Ask, instead:
         systemd.command("restart", service.name)
     deadline = time.monotonic() + service.timeout
     waiting = list(service.probes)
+    up_since: float | None = None
     why = ""
     while True:
         state = systemd.show(service.name)
@@ -90,7 +91,8 @@ def restart(service: ServiceSpec, systemd: Systemd, run: Run, ask: Ask, instead:
                 if why:
                     break
                 waiting.pop(0)
-            if not waiting:
+            up_since = up_since or time.monotonic()
+            if not waiting and time.monotonic() - up_since >= service.steady:
                 return
         if time.monotonic() > deadline:
             raise SlurmrestError(f"{service.name} gave no answer within {service.timeout:.0f} s: {why or active}")

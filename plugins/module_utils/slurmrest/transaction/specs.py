@@ -38,6 +38,10 @@ class FileSpec:
             raise InputError("content", None, f"the text of the file {self.path!r}")
 
 
+KEY_NAMES = "shared_key-"
+"""How transactions are called that place a key: its file's name follows."""
+
+
 @dataclass(frozen=True)
 class DirectorySpec:
     """One directory as it shall be; parents are created like ``mkdir -p`` with mode 0755, root-owned."""
@@ -58,9 +62,11 @@ class ServiceSpec:
     new files without a restart; the previous ones always come back by a restart. With ``reload`` systemd has the unit
     take them, and the previous ones, too, and only where it then does not run is it started: others, who are served by
     the same daemon, notice nothing. With ``afresh`` a restart stops the unit before the files change, so that what the
-    old unit made (RuntimeDirectory=) goes with it. For slurmctld and slurmdbd, see :mod:`.restart_obstacles`:
-    ``replacing`` says that another binary than the running one is what the restart is for, ``allow_state_loss`` that
-    what only the controller's memory has may go.
+    old unit made (RuntimeDirectory=) goes with it. ``steady`` is for a unit that nobody knows a question for: so many
+    seconds it has to stay up. For slurmctld and slurmdbd, see :mod:`.restart_obstacles`:
+    ``replacing`` says that another binary than the running one is what the restart is for, ``becomes`` which version
+    that will have where it is not installed yet, ``allow_state_loss`` that what only the controller's memory has may
+    go.
     """
 
     name: str
@@ -72,7 +78,9 @@ class ServiceSpec:
     instead: tuple[str, ...] = ()
     reload: bool = False
     afresh: bool = False
+    steady: float = 0.0
     replacing: bool = False
+    becomes: str = ""
     allow_state_loss: bool = False
 
     def __post_init__(self) -> None:

@@ -302,7 +302,10 @@ class Transaction(Wanted):
             state = before[service.name]
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
                 self._systemd.attempt("enable" if state["UnitFileState"] == "enabled" else "disable", service.name)
-            if state.get("ActiveState") == "active":
+            if not pending and self._systemd.show(service.name).get("ActiveState") in ("active", "activating"):
+                # A restart would bring nothing back, and cut short what a new release converts at its start.
+                problems.append(f"{service.name} still runs and was left alone, as it may need more time")
+            elif state.get("ActiveState") == "active":
                 since = time.time()
                 try:
                     self._restart_on_previous(service)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import InputError
 from ..host.numbers import whole
-from ..slurm.releases import RELEASES, Release, lookup
+from ..slurm.releases import RELEASES, lookup
 from ..slurm.version import Version
 from ..slurmrestd import adoption, listeners, plugins, spelling
 from ..systemd import unit_files
 from ..transaction.set_aside import KEPT_SUFFIX
+from .beside import beside
+from .case import Case, Consequence, after
 
 BACKUP_HOURS = 24
 """A backup that is older does not count as made for this upgrade."""
@@ -35,22 +37,6 @@ _UNIT_COLUMNS = {
     "unit_user": "User=",
     "unit_exec_reload": "ExecReload=",
 }
-
-
-@dataclass(frozen=True)
-class Consequence:
-    """One thing that the site should know. ``id`` is what it is accepted by."""
-
-    id: str
-    what: str
-    consequence: str
-    remedy: str
-    blocking: bool = False
-
-    def lines(self) -> list[str]:
-        """For people."""
-        mark = "STOP" if self.blocking else "note"
-        return [f"{mark}  {self.id}: {self.what}", f"      {self.consequence}", f"      -> {self.remedy}"]
 
 
 @dataclass(frozen=True)
@@ -88,49 +74,6 @@ class UpgradeReport:
         }
 
 
-@dataclass(frozen=True)
-class Case:
-    """What is judged: one REST host among all hosts of its cluster."""
-
-    host: str
-    facts: Mapping[str, Any]  # of detect, on the REST host
-    looks: Mapping[str, Mapping[str, Any]]  # of upgrade_look, by host
-    variables: Mapping[str, Any] = field(default_factory=dict)  # of the roles, as for preflight
-    texts: Mapping[str, str] = field(default_factory=dict)  # of the site's drop-ins
-
-    @property
-    def own(self) -> Mapping[str, Any]:
-        """What was seen on the host itself."""
-        return self.looks[self.host]
-
-    @property
-    def target(self) -> Version:
-        """The version that slurmrestd will have."""
-        return Version.parse(_after(self.own, "slurmrestd") or self.facts["version"])
-
-    @property
-    def before(self) -> Version | None:
-        """The version that it had, as far as somebody knows."""
-        now = self.own["versions"].get("slurmrestd")
-        if self.own["candidates"].get("slurmrestd") and now:
-            return Version.parse(now)
-        return Version.parse(self.own["upgraded_from"]) if self.own.get("upgraded_from") else None
-
-    @property
-    def row(self) -> Release:
-        """The release table's row of the target."""
-        return lookup(str(self.target)).release
-
-    @property
-    def installed(self) -> bool:
-        """Whether the target is on the host already: then its files are better evidence than the table."""
-        return "slurmrestd" not in self.own["candidates"]
-
-    def daemons(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The hosts that run a daemon."""
-        return ((host, look) for host, look in self.looks.items() if name in look["components"])
-
-
 def report(case: Case, accepted: Sequence[str] = ()) -> UpgradeReport:
     """Compare what is there with what the target needs.
 
@@ -145,12 +88,6 @@ def report(case: Case, accepted: Sequence[str] = ()) -> UpgradeReport:
     return UpgradeReport(
         str(case.target), str(before) if before else None, tuple(found), tuple(set_aside(case)), tuple(accepted)
     )
-
-
-def _after(look: Mapping[str, Any], daemon: str) -> str | None:
-    """The version of a daemon after the packages were upgraded."""
-    version: str | None = look["candidates"].get(daemon) or look["versions"].get(daemon)
-    return version
 
 
 # --- API versions ----------------------------------------------------------------------------------------------------
@@ -175,7 +112,7 @@ def _apis(case: Case) -> Iterator[Consequence]:
     if unused:
         seen = f"slurmrestd's log of the last {case.own['usage_days']} days has no request for them"
         if not case.own["usage_known"]:
-            seen = "whether anybody uses them is not known, since there is no log"
+            seen = f"whether anybody uses them is not known, since {case.own['usage_why']}"
         yield Consequence(
             "api-unused",
             f"{', '.join(unused)} go away with Slurm {case.target}; {seen}",
@@ -223,7 +160,7 @@ def _outdated(case: Case) -> Iterator[Consequence]:
 
 def _versions(case: Case) -> Iterator[Consequence]:
     for host, look in case.daemons("slurmctld"):
-        version = _after(look, "slurmctld")
+        version = after(look, "slurmctld")
         if version is None:
             continue
         there = Version.parse(version)
@@ -246,32 +183,14 @@ def _versions(case: Case) -> Iterator[Consequence]:
             )
 
 
-def _others(case: Case) -> Iterator[Consequence]:
-    others = case.own["others"]
-    if not others or (case.installed and not any(others.values())):
-        return
-    names = ", ".join(others if not case.installed else [name for name, outdated in others.items() if outdated])
-    yield Consequence(
-        "other-instances",
-        f"{names} on {case.host} runs from the same binary, for a cluster that this inventory does not know"
-        if not case.installed
-        else f"{names} on {case.host} still runs from the binary that was replaced",
-        f"its next start is on Slurm {case.target}, whether the slurmctld of its cluster serves that or not",
-        "upgrade the controllers of these clusters first, then accept it: slurmrest_upgrade_accept: [other-instances]"
-        if not case.installed
-        else "run this playbook with the inventory of that cluster, too",
-        blocking=not case.installed,
-    )
-
-
 def _jumps(case: Case) -> Iterator[Consequence]:
     for daemon, thing, before in (("slurmdbd", "database", "versions"), ("slurmctld", "state", "state")):
         for host, look in case.daemons(daemon):
-            after, now = _after(look, daemon), look["state"].get("series") if before == "state" else None
+            then, now = after(look, daemon), look["state"].get("series") if before == "state" else None
             now = now or look.get("upgraded_from_" + daemon) or look["versions"].get(daemon)
-            if not after or not now:
+            if not then or not now:
                 continue
-            old, new = Version.parse(now), Version.parse(after)
+            old, new = Version.parse(now), Version.parse(then)
             if (old.major, old.minor) == (new.major, new.minor):
                 continue
             yield from _jump(daemon, thing, host, old, new)
@@ -610,7 +529,7 @@ def _options(case: Case) -> Iterator[Consequence]:
 _JUDGES: Sequence[Callable[[Case], Iterator[Consequence]]] = (
     _outdated,
     _versions,
-    _others,
+    beside,
     _jumps,
     _apis,
     _style,
@@ -625,7 +544,8 @@ IDS = (
     *("daemon-outdated", "slurmrestd-newer", "slurmrestd-too-old"),
     *("jump-database", "jump-state", "backup-database", "backup-state"),
     *("api-gone", "api-unused", "api-deprecated", "unit-style"),
-    *("other-instances", "override-harmful", "override-elsewhere", "override-needless"),
+    *("other-instances", "daemon-unlisted", "environment-shared"),
+    *("override-harmful", "override-elsewhere", "override-needless"),
     *("environment-unstated", "listener-lost", "plugin-gone", "option-gone"),
 )
 """Ids of all findings."""

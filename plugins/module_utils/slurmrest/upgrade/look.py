@@ -62,12 +62,15 @@ def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
         "versions": {name: facts[name]["version"] for name in DAEMONS if facts[name]["version"]},
         "candidates": candidates(run, names) if options.get("packages") and names else {},
         "packages": sorted(names),
+        "running": [name for name in DAEMONS if facts["units"][name]["active"] in ("active", "activating")],
+        "readers": readers(run),
         "outdated": [name for name in DAEMONS if facts["units"][name]["outdated"]],
         "restarts": bool(options.get("packages")),
         "state": {},
         "backups": {name: backup(path) for name, path in (options.get("backups") or {}).items() if path},
         "usage": {},
         "usage_known": False,
+        "usage_why": "there is no log",
         "usage_days": USAGE_DAYS,
         "upgraded_from": upgraded_from("slurmrestd"),
         "others": others(run, unit) if "slurmrestd" in components else {},
@@ -80,13 +83,20 @@ def look(options: Mapping[str, Any], run: Run = programs.run) -> dict[str, Any]:
         # It has not started on what is installed: its database is still that of the version before.
         seen["upgraded_from_slurmdbd"] = upgraded_from("slurmdbd")
     if "slurmrestd" in components:
-        asked = " /slurm(db)?/v0[.]0[.]|attempting user_name"
-        words = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--since=-{USAGE_DAYS}d"]
-        done = run([*words, f"--grep={asked}", f"--unit={unit}"], limit=JOURNAL_SECONDS)
-        # 1 means that no line matches.
-        seen["usage_known"] = done.returncode in (0, 1) and not done.stderr.strip()
-        seen["usage"] = usage(done.stdout.splitlines())
+        seen.update(_used(run, unit))
     return seen
+
+
+def _used(run: Run, unit: str) -> dict[str, Any]:
+    """Who used which API, from the journal; and why that is not known."""
+    words = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--since=-{USAGE_DAYS}d", f"--unit={unit}"]
+    done = run([*words, "--grep= /slurm(db)?/v0[.]0[.]|attempting user_name"], limit=JOURNAL_SECONDS)
+    why = "there is no log"
+    if done.returncode == programs.TOO_SLOW:
+        why = f"slurmrestd's log is so long that {JOURNAL_SECONDS:.0f} s were not enough to search it"
+    # 1 means that no line matches.
+    known = done.returncode in (0, 1) and not done.stderr.strip()
+    return {"usage": usage(done.stdout.splitlines()), "usage_known": known, "usage_why": why}
 
 
 def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
@@ -96,12 +106,25 @@ def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
         SlurmrestError: apt cannot tell, or would remove or downgrade something.
     """
     names = tuple(packages)
-    plan = Apt(run).plan(PackageRequest(names, upgrade=True))
+    apt = Apt(run)
+    # The index of the host may be older than the sources that it was told of since, and is left alone.
+    with apt.apart():
+        plan = apt.plan(PackageRequest(names, upgrade=True))
     reasons = refused(plan, upgrade=True)
     if reasons:
         raise refusal(names, plan, reasons, "Mend the package sources: nothing of Slurm is removed or downgraded.")
     found = {change.package.removeprefix("slurm-smd-"): change.after for change in plan.changes}
     return {name: version for name, version in found.items() if name in DAEMONS}
+
+
+def readers(run: Run) -> dict[str, list[str]]:
+    """The daemons of Slurm besides slurmrestd whose units read an environment file, by its path."""
+    found: dict[str, list[str]] = {}
+    for name in DAEMONS[1:]:
+        done = run(["systemctl", "show", "--property=EnvironmentFiles", f"{name}.service"], limit=programs.SECONDS)
+        for path in re.findall(r"^EnvironmentFiles=(.+?)(?: \(ignore_errors=\w+\))?$", done.stdout, re.MULTILINE):
+            found.setdefault(path, []).append(name)
+    return found
 
 
 def others(run: Run, unit: str) -> dict[str, bool]:
