@@ -11,6 +11,12 @@ _SITE = "> $DROPINS/zz-site.conf; again slurmrestd"
 
 LIMITS = (
     Fault(
+        "not-deployed",
+        "slurmrestd is as its package brought it, disabled",
+        "not-deployed",
+        "systemctl disable --now slurmrestd; rm -r $DROPINS $DEFAULTS; systemctl daemon-reload",
+    ),
+    Fault(
         "address-families",
         "systemd: a drop-in lets slurmrestd have UNIX sockets only",
         "unit-confines",

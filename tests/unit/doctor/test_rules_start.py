@@ -52,6 +52,21 @@ def test_one_that_serves_meanwhile_is_told_before_it_is_ended() -> None:
     assert judge(data).healthy
 
 
+@pytest.mark.parametrize("fault", ["not-running", "account-root"])
+def test_one_that_nobody_has_set_up_is_told_to_be_deployed(fault: str) -> None:
+    """On a host from which REST was taken away it was said to run as root, as its package's unit says."""
+    data = evidence(fault)
+    host = data["hosts"]["node1"]
+    stopped = {"active": "inactive", "sub": "dead", "result": "success", "restarts": 0, "enabled": False}
+    host["units"]["slurmrestd"].update(stopped)
+    assert "not-deployed" not in ids(judge(data)), "its drop-in is there"
+    host["facts"]["unit"]["dropins"] = []
+    (finding,) = judge(data).findings
+    assert (finding.id, "deploy.yml" in finding.remedy) == ("not-deployed", True)
+    host["units"]["slurmrestd"]["enabled"] = True
+    assert "not-deployed" not in ids(judge(data)), "somebody wants it to run"
+
+
 def test_oneshot_is_refused_with_a_restart() -> None:
     data = typed("oneshot")
     data["hosts"]["node1"]["units"]["slurmrestd"].update(load="bad-setting", active="inactive", result="success")

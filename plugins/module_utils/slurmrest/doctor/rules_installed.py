@@ -58,6 +58,19 @@ def _without_plugins(host: Host) -> Iterator[Sign]:
     )
 
 
+def _not_deployed(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.rest:
+        unit, fields = host.unit, host.evidence["units"].get("slurmrestd") or {}
+        if unit["fragment"] and not unit["dropins"] and host.state("slurmrestd") == "stopped" and not fields["enabled"]:
+            yield Sign(
+                host.name,
+                "slurmrestd is installed and nobody has set it up, or it was taken away again: it neither runs nor is "
+                "enabled, and its unit is as it was brought.",
+                [f"{unit['fragment']}, without a drop-in", f"systemctl is-enabled {host.rest_unit}: no"],
+                DEPLOY,
+            )
+
+
 def _no_slurm(cluster: Cluster) -> Iterator[Sign]:
     for host, daemon in cluster.each("slurmdbd", "slurmctld"):
         conf = host.facts[CONFS[daemon]]
@@ -83,6 +96,18 @@ RULES = (
         ),
         preflight=True,
         by_hand="whether a new cluster is meant is the site's to say",
+    ),
+    Rule(
+        "not-deployed",
+        "slurmrestd was never set up on a host that should have it",
+        "rest_quickstart.html",
+        _not_deployed,
+        explains=(
+            *("slurmrestd-stopped", "listens-elsewhere", "not-listening", "token-refused", "accounting-refused"),
+            *("account-root", "account-slurm-user", "account-slurm-group", "account-nobody", "account-missing"),
+            *("account-extra-groups", "slurm-jwt-not-daemon", "auth-plugin-not-named", "no-listener"),
+            *("socket-directory-missing", "accounting-plugin", "restart-missing"),
+        ),
     ),
     Rule(
         "slurmrestd-missing",
