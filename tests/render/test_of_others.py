@@ -65,3 +65,15 @@ def test_what_is_installed_is_remembered_with_the_service_that_needs_it(instance
     variables = {"slurm_packages_components": ["slurmrestd"], "__slurm_common_instance": instance}
     found = evaluate("slurm_packages", "__slurm_packages_record", variables, {"slurmrestd": {"path": path or None}})
     assert found == record
+
+
+@pytest.mark.parametrize(
+    ("said", "others"),
+    [("", []), ("mysql performance_schema sys #rocksdb ", []), ("mysql slurm_acct_db shop sys ", ["shop"])],
+)
+def test_a_database_server_with_databases_of_others_is_told_apart(said: str, others: list[str]) -> None:
+    variables = {"__slurm_cluster_found": {"stdout": said}}
+    assert evaluate("slurm_cluster", "__slurm_cluster_databases", variables, {}) == others
+    assert (
+        evaluate("slurm_cluster", "__slurm_cluster_databases", {"__slurm_cluster_found": {"skipped": True}}, {}) == []
+    )
