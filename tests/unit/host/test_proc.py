@@ -201,3 +201,17 @@ def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monk
     assert [entry["uid"] for entry in ports.listening_ports([6820])] == [1000]
     (found,) = sockets.listening_sockets({"unix": ["/run/slurmrestd.socket"]})
     assert found["kind"] == "unix"
+
+
+def test_a_process_that_is_still_systemds_own_is_not_the_units(tmp_path: Path) -> None:
+    """A deployment met slurmrestd between two starts, and took systemd-executor for a program that was broken."""
+    code = "import sys; open('/proc/self/comm', 'w').write(sys.argv[1]); print(flush=True); input()"
+    for name, there in (("(slurmrestd)", False), ("slurmrestd", True)):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdin is not None
+            child.stdout.readline()
+            assert (described.process(child.pid) is not None) == there
+            child.stdin.close()

@@ -13,12 +13,13 @@ from .proc import read_text
 def process(pid: int) -> dict[str, Any] | None:
     """One process: ids, age in seconds, command line and environment.
 
-    ``environment`` is None where nobody may look; the whole is None when the process is gone.
+    ``environment`` is None where nobody may look; the whole is None when the process is gone, or is still systemd's own,
+    which names it ``(PROGRAM)`` until that program runs in it.
     """
     lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
     status = {name: value.split() for name, _, value in lines}
     stat = read_text(f"/proc/{pid}/stat")
-    if stat is None or "Uid" not in status:
+    if stat is None or "Uid" not in status or "".join(status.get("Name", [])).startswith("("):
         return None
     ticks = int(stat.rpartition(")")[2].split()[19])
     uid, gid = int(status["Uid"][1]), int(status["Gid"][1])
