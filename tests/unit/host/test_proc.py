@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest

@@ -13,8 +13,8 @@ from .proc import read_text
 def process(pid: int) -> dict[str, Any] | None:
     """One process: ids, age in seconds, command line and environment.
 
-    ``environment`` is None where nobody may look; the whole is None when the process is gone, or is still systemd's own,
-    which names it ``(PROGRAM)`` until that program runs in it.
+    ``environment`` is None where nobody may look; the whole is None when the process is gone, or is still systemd's,
+    which names it ``(PROGRAM)`` until that runs in it.
     """
     lines = (line.partition(":") for line in (read_text(f"/proc/{pid}/status") or "").splitlines())
     status = {name: value.split() for name, _, value in lines}
