@@ -584,6 +584,18 @@ def test_text_for_people() -> None:
     assert "\033[1;31m" in render_text(judge(evidence("key-missing")).as_dict(), colour=True)
 
 
+def test_what_several_causes_may_lead_to_is_told_once() -> None:
+    """Four findings with the same three lines under each hid what differed."""
+    report = judge(evidence("key-missing")).as_dict()
+    first = report["findings"][0]
+    report["findings"] = [first, {**first, "id": "second"}, {**first, "consequences": ["node1: its own"]}]
+    text = render_text(report)
+    assert text.count("hence:   also what is told under 1\n") == 1
+    for line in first["consequences"]:
+        assert " ".join(text.split()).count(line) == 1
+    assert "hence:   node1: its own" in text
+
+
 def ended(data: dict[str, Any], daemon: str, *lines: str, name: str = "node1") -> None:
     """Have a daemon of a host end with these lines."""
     host = data["hosts"][name]

@@ -32,9 +32,10 @@ def _findings(report: Mapping[str, Any], version: str, *, colour: bool) -> list[
         return [f"{_paint('healthy', '32', colour)}: {version}, nothing found"]
     count = "1 cause" if len(findings) == 1 else f"{len(findings)} causes, most likely first"
     lines = [f"{_paint('not healthy', '1;31', colour)}: {version}, {count}"]
+    told: dict[str, int] = {}
     for number, finding in enumerate(findings, start=1):
         lines += ["", f"{number:>3}. {_paint(finding['title'], '1', colour)}  [{finding['id']}] on {finding['host']}"]
-        lines += _body(finding)
+        lines += _body(finding, number, told)
     return lines
 
 
@@ -45,12 +46,16 @@ def _unseen(sentences: Sequence[str]) -> Iterator[str]:
         yield from textwrap.wrap(sentence, WIDTH, initial_indent="   - ", subsequent_indent=_INDENT)
 
 
-def _body(finding: Mapping[str, Any]) -> Iterator[str]:
+def _body(finding: Mapping[str, Any], number: int, told: dict[str, int]) -> Iterator[str]:
+    """The lines of a finding; a consequence that several may have is told under the first of them."""
     yield from _wrapped("", finding["cause"])
     for text in finding["evidence"]:
         yield from _wrapped("seen:    ", text)
-    for text in finding["consequences"]:
+    where = [told.setdefault(text, number) for text in finding["consequences"]]
+    for text in (text for text, first in zip(finding["consequences"], where) if first == number):
         yield from _wrapped("hence:   ", text)
+    for first in sorted({*where} - {number}):
+        yield from _wrapped("hence:   ", f"also what is told under {first}")
     yield from _remedy(finding["remedy"])
     if finding["by_hand"]:
         yield from _wrapped("by hand: ", finding["by_hand"])
