@@ -94,6 +94,13 @@ def test_nothing_to_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nothing to run" in str(outcome)
 
 
+def test_parts_of_the_virtual_machines_are_named_as_its_help_says(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["vm", "--help"]) == 0
+    assert "usage: scripts/test vm" in capfd.readouterr().out
+    assert run.main(["vm", "nosuch"]) == 2
+    assert "nosuch" in capfd.readouterr().err
+
+
 def test_status_of_the_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One failure is enough for exit status 1; the last line counts."""
     stages = {"good": lambda _: iter([command("pass")]), "bad": lambda _: iter([command("raise SystemExit(1)")])}

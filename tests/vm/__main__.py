@@ -1,4 +1,4 @@
-"""Run the cases on virtual machines and print what became of them: python -m tests.vm [GROUP…] [--case NAME…]."""
+"""Run the cases on virtual machines and print what became of them: scripts/test vm [GROUP…] [--case NAME…]."""
 
 from __future__ import annotations
 
