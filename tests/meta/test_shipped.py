@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MOST: dict[str, float] = {
     "gateway_gather": 134,
-    "gateway_key": 133.4,
-    "gateway_logins": 276.9,
+    "gateway_key": 133.7,
+    "gateway_logins": 277.1,
     "host_change": 275.6,
     "host_former": 197.5,
     "host_origin": 68.7,
@@ -29,7 +29,7 @@ MOST: dict[str, float] = {
     "service_token": 168.1,
     "shared_key": 78.9,
     "shared_key_change": 213.2,
-    "slurm_ask": 75.5,
+    "slurm_ask": 76.1,
     "slurm_conf_merge": 71.9,
     "slurm_conf_merge_change": 244.7,
     "slurm_facts": 140.7,

@@ -17,6 +17,7 @@ from slurmrest.gateway import signing
 from slurmrest.gateway.counters import Counters, kind_of
 from slurmrest.gateway.judge import COUNTERS
 from slurmrest.login.settings import LoginSettings
+from slurmrest.rest.effect import CHANGES_BY_GET
 
 from tests.render.exposure import exposure
 from tests.render.roles import ROLES, evaluate
@@ -144,8 +145,15 @@ def way_of(text: str, request: str) -> str:
     """Which inner server the map names."""
     (rules,) = re.findall(r'(?s)map "\$request_method \$uri" \$slurmrest_way \{(.*?)\n\}', text)
     assert "default slurmrest_changes;" in rules
-    found = re.findall(r'"~(.*?)" slurmrest_([\w.-]+);', rules)
-    return next((name for rule, name in found if re.search(rule, read_by_nginx(request))), "changes")
+    found = re.findall(r'"~(\*?)(.*?)" slurmrest_([\w.-]+);', rules)
+    cases = ((re.compile(rule, re.IGNORECASE if star else 0), name) for star, rule, name in found)
+    return next((name for rule, name in cases if rule.search(read_by_nginx(request))), "changes")
+
+
+def test_the_gets_that_change_something_are_those_that_the_engine_knows() -> None:
+    for variables in LOGINS.values():
+        text = site(**variables)
+        assert text.count(f"/({'|'.join(CHANGES_BY_GET)})") == 2
 
 
 @pytest.mark.parametrize(
@@ -163,6 +171,11 @@ def way_of(text: str, request: str) -> str:
         ("GET /slurm/v0.0.42/job/7", "answers"),
         ("GET /slurm/v0.0.42/node/a%2Fb", "answers"),
         ("GET /openapi/v3", "answers"),
+        ("GET /slurm/v0.0.45/job/7/requeue", "changes"),
+        ("GET /slurm/v0.0.38/reconfigure/", "changes"),
+        ("GET //slurm/v0.0.45/job/7/reque%75e", "changes"),
+        ("GET /slurmdb/v0.0.38/", "lists"),
+        ("GET /slurm/", "lists"),
         ("POST /slurm/v0.0.42/job/submit", "changes"),
         ("DELETE /slurm/v0.0.42/job/7", "changes"),
         ("DELETE /slurm/v0.0.42/jobs", "changes"),
@@ -446,6 +459,7 @@ def test_a_certificate_counts_where_this_server_asked_for_it() -> None:
     [
         ("/slurm/v0.0.42/reconfigure/", True),
         ("/slurm/v0.0.42/reconfigure", True),
+        ("/slurm/v0.0.45/job/7/requeue", True),
         ("/slurm/v0.0.42/jobs/", False),
         ("/slurmdb/v0.0.42/config", False),
     ],

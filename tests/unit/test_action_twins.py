@@ -166,11 +166,11 @@ def test_a_beginning_is_many_names(beginning: bool, monkeypatch: pytest.MonkeyPa
     """A key that was elsewhere before, and the one that waited in a rotation."""
     module = importlib.import_module("ansible_collections.slurmrest.toolkit.plugins.modules.host_origin")
     origin = module.Baseline(str(tmp_path))
-    for name in ("shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next", "slurmrestd_user"):
+    for name in ("shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next", "shared_key-munge.key", "slurmrestd_user"):
         origin.remember(name, files={str(tmp_path / name): None})
     monkeypatch.setattr(module, "Baseline", lambda: origin)
     asked = {"state": "absent", "name": "shared_key-" if beginning else "shared_key-jwt.key", "shared": None}
-    found = module.run({**asked, "own": None, "beginning": beginning}, check=False)
+    found = module.run({**asked, "own": None, "beginning": beginning, "but": ["shared_key-munge.key"]}, check=False)
     assert found["remembered"] == ["shared_key-jwt.key", "shared_key-jwt.key.slurmrest-next"][: 1 + beginning]
 
 

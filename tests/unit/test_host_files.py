@@ -496,7 +496,7 @@ def test_a_key_that_is_a_link_of_slurm_users_is_not_made(
     wanted = {
         "path": str(theirs / "jwt.key"), "owner": str(OTHER), "group": str(OTHER), "mode": "0600",
         "directory_mode": "0700", "content": base64.b64encode(b"k" * 32).decode(), "size": 32,
-        "services": [], "allow_restart": True, "fetch": False, "named_by": "", "columns": [],
+        "services": [], "allow_restart": True, "remember": True, "fetch": False, "named_by": "", "columns": [],
     }  # fmt: skip
     with pytest.raises(key_place.SlurmrestError, match="symbolic link"):
         shared_key.place(wanted, check=False)
@@ -514,7 +514,7 @@ def test_what_slurmdbd_conf_alone_names_is_not_made(
     monkeypatch.setattr(shared_key, "Transaction", functools.partial(shared_key.Transaction, state_dir=state))
     wanted = {
         "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
-        "content": "", "size": 32, "services": [], "allow_restart": True, "fetch": False,
+        "content": "", "size": 32, "services": [], "allow_restart": True, "remember": True, "fetch": False,
         "columns": [], "named_by": "/etc/slurm/slurmdbd.conf:7",
     }  # fmt: skip
     if there:
@@ -543,7 +543,7 @@ def test_a_key_that_a_rotation_has_ended_is_not_placed_again(tmp_path: Path, mon
     wanted = {
         "path": str(key), "owner": str(ME), "group": str(MINE), "mode": "0600", "directory_mode": "0700",
         "content": base64.b64encode(ended).decode(), "size": 32, "services": [], "allow_restart": True,
-        "fetch": False, "named_by": "", "columns": [],
+        "remember": True, "fetch": False, "named_by": "", "columns": [],
     }  # fmt: skip
     with pytest.raises(key_place.SlurmrestError, match=r"a rotation without ctl1 has ended.*rm .*jwt\.key"):
         shared_key.place(wanted, check=False)

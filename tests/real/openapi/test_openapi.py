@@ -12,6 +12,7 @@ from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
+from slurmrest.rest.effect import changes
 from slurmrest.rest.payloads import job_submission
 from slurmrest.slurm.api_versions import api_version
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from slurmrest_toolkit.client import Client
 
 RESERVATION = "scontrol create reservation starttime=now+1hour duration=10 users=root nodes=ALL reservationname=later"
-CHANGES = "requeue"
-"""A GET of some releases that changes something."""
 
 
 @pytest.fixture(scope="module", name="cluster")
@@ -86,7 +85,7 @@ def answers(root: Client, alice: Client, version: str, document: Mapping[str, An
         "qos": ["fast"],
     }
     for path, item in document["paths"].items():
-        if "get" in item and CHANGES not in path:
+        if "get" in item and not changes("GET", path):
             keys = re.findall(r"{(\w+)}", path)
             for value in names.get(keys[0], []) if len(keys) == 1 else [] if keys else [""]:
                 yield path, "get", root.get(re.sub(r"{\w+}", str(value), path))

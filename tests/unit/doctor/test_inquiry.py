@@ -152,6 +152,18 @@ def test_a_get_of_a_client_is_repeated_and_nothing_else_is(daemon: FakeSlurmrest
         assert "repeated" not in found["client"]
 
 
+@pytest.mark.parametrize("last", ["reconfigure", "reconfigure/", "job/7/requeue", "requeue?x=1"])
+def test_a_get_that_changes_something_is_not_repeated(
+    daemon: FakeSlurmrestd, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To explain it slurmctld was reconfigured, or a job begun anew, without anybody's consent."""
+    monkeypatch.setattr(inquiry, "_methods", lambda *_: ["GET"])
+    asked = {"method": "GET", "path": f"/slurm/v0.0.42/{last}", "user": "alice"}
+    found = ask(daemon, token("root"), client=asked, client_token=token("alice"))
+    assert "repeated" not in found["client"]
+    assert not [path for _method, path, _headers in daemon.requests if last in path]
+
+
 def test_a_client_s_own_request_alone_may_have_a_long_answer(
     daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

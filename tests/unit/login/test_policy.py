@@ -91,6 +91,14 @@ def test_another_name_of_a_denied_user_is_denied() -> None:
     assert "has the uid of one" in Policy("slurm", users_denied=("carol", "bob")).refusal("robert")
 
 
+def test_who_is_denied_may_be_told_by_number() -> None:
+    """Digits were looked up as a name, which no account has, and denied nobody."""
+    assert Policy("64030").refusal("slurm2") == "it is SlurmUser"
+    assert "has the uid of one" in Policy("slurm", users_denied=("1002",)).refusal("robert")
+    assert "in the group 27" in Policy("slurm", groups_denied=("27",)).refusal("bob")
+    assert Policy("slurm", groups_denied=("27",)).refusal("alice") == ""
+
+
 def test_nobody_logs_in_while_members_of_a_denied_group_cannot_be_told() -> None:
     """A directory that is away knows no groups, and a misspelt name denies nobody."""
     policy = Policy("slurm", groups_denied=("sudo", "operators"))

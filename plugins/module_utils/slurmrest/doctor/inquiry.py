@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..redaction import redacted
 from ..rest import answers
 from ..rest.client import MAX_BODY, MAX_LIST, ClientError, Credentials, Response, request
+from ..rest.effect import changes
 from ..rest.tls import Tls
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _client(
         try:
             credentials = Credentials(name, token)
             record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
-            if method == "GET" and "GET" in (record.get("methods") or ()):
+            if "GET" in (record.get("methods") or ()) and not changes(method, path):
                 record["repeated"] = _ask(way, found["url"], path, credentials, MAX_LIST)
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..rest.effect import changes
 from .model import Cluster, Host, Rule, Sign
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _unexplained(cluster: Cluster) -> Iterator[Sign]:
             words = f"{repeated['status'] or repeated['kind']} {repeated['words']}".rstrip()
             cause, seen = "The request fails here, too, and slurmrestd says why.", f"repeated here: {words}"
             remedy = "Do what the answer says: it is about what is asked for, or about what its user may do."
-        elif client["method"] != "GET" and client.get("methods"):
+        elif changes(client["method"], client["path"]) and client.get("methods"):
             cause = (
                 "Token, user header, URL and method are right, so what decides is its body, or what its user may do. "
                 "It was not repeated, for it would change something."

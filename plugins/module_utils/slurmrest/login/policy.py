@@ -74,6 +74,9 @@ class Policy:
 
 
 def _uid(name: str) -> int | None:
+    """Of a name, or of a number, as slurm.conf may name SlurmUser and a site whom it denies."""
+    if _NUMBER.fullmatch(name):
+        return int(name)
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -81,6 +84,8 @@ def _uid(name: str) -> int | None:
 
 
 def _gid(name: str) -> int | None:
+    if _NUMBER.fullmatch(name):
+        return int(name)
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
