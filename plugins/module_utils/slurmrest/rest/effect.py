@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CHANGES_BY_GET = ("reconfigure", "requeue")
-"""Ends of paths whose GET changes something. (Source: OpenAPI documents of 22.05, 24.11 and 26.05; requeue: 26.05.)"""
+"""Ends of paths whose GET changes something. (Source: slurmrestd's OpenAPI documents; not each release has both.)"""
 
 
 def changes(method: str, path: str) -> bool:
