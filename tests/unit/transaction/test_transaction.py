@@ -420,6 +420,13 @@ def test_a_unit_that_runs_and_does_not_answer_is_not_restarted_for_nothing(tmp_p
     assert leftovers(tmp_path) == []
 
 
+def test_a_unit_that_was_started_and_does_not_answer_is_stopped_again(tmp_path: Path, config: Path) -> None:
+    systemctl = Systemctl(config, running=False)
+    with pytest.raises(TransactionFailed, match="No file was changed"):
+        transaction(tmp_path, systemctl, OLD, probes=(Probe("command", ("false",)),)).apply()
+    assert systemctl.active == "inactive"
+
+
 class Dies(Systemctl):
     """A unit of a simple type: active at once, and gone when it has read its files."""
 

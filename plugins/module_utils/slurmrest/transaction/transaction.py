@@ -25,6 +25,7 @@ from ..host.files import save_record
 from ..host.lock import host_lock
 from ..host.owners import gid_for, uid_for
 from ..host.records import load_record
+from ..systemd.show import running
 from ..systemd.systemctl import Systemd, refusal
 from .comparison import Applied, Pending, Wanted
 from .probes import plain_error
@@ -302,10 +303,11 @@ class Transaction(Wanted):
             state = before[service.name]
             if service.enabled is not None and state.get("UnitFileState") in ("enabled", "disabled"):
                 self._systemd.attempt("enable" if state["UnitFileState"] == "enabled" else "disable", service.name)
-            if not pending and self._systemd.show(service.name).get("ActiveState") in ("active", "activating"):
+            ran = state.get("ActiveState") == "active"
+            if ran and not pending and running(self._systemd.show(service.name)):
                 # A restart would bring nothing back, and cut short what a new release converts at its start.
                 problems.append(f"{service.name} still runs and was left alone, as it may need more time")
-            elif state.get("ActiveState") == "active":
+            elif ran:
                 since = time.time()
                 try:
                     self._restart_on_previous(service)

@@ -17,7 +17,7 @@ from ..host import programs
 from ..host.programs import Run
 from ..host.reading import read_beginning, read_if_there
 from ..packages.manager import Apt, PackageRequest, settle
-from ..slurm.package_plan import refusal, refused
+from ..slurm.package_plan import daemons, refusal, refused
 from ..slurmrestd.unit_places import unit_names
 from ..systemd.systemctl import Systemd
 
@@ -113,8 +113,7 @@ def candidates(run: Run, packages: Iterable[str]) -> dict[str, str]:
     reasons = refused(plan, upgrade=True)
     if reasons:
         raise refusal(names, plan, reasons, "Mend the package sources: nothing of Slurm is removed or downgraded.")
-    found = {change.package.removeprefix("slurm-smd-"): change.after for change in plan.changes}
-    return {name: version for name, version in found.items() if name in DAEMONS}
+    return {daemon: change.after for daemon, change in daemons(plan).items()}
 
 
 def readers(run: Run) -> dict[str, list[str]]:
