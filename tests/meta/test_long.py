@@ -17,7 +17,7 @@ FILE, FUNCTION = 400, 40
 
 FILES = {
     "plugins/module_utils/slurmrest/doctor/rules_cluster.py": 683,
-    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 453,
+    "plugins/module_utils/slurmrest/doctor/rules_keys.py": 456,
     "plugins/module_utils/slurmrest/doctor/rules_service.py": 522,
     "plugins/module_utils/slurmrest/rotation/order.py": 482,
     "plugins/module_utils/slurmrest/slurm/releases.py": 640,

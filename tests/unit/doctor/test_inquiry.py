@@ -164,7 +164,7 @@ def test_a_get_that_changes_something_is_not_repeated(
     assert not [path for _method, path, _headers in daemon.requests if last in path]
 
 
-def test_a_client_s_own_request_alone_may_have_a_long_answer(
+def test_a_client_s_own_request_for_a_list_alone_may_have_a_long_answer(
     daemon: FakeSlurmrestd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What slurmrestd says becomes many times as large in the process of root that reads it."""
@@ -176,7 +176,12 @@ def test_a_client_s_own_request_alone_may_have_a_long_answer(
         return client.request(*words, **how)
 
     monkeypatch.setattr(inquiry, "request", counted)
-    ask(daemon, token("root"), client={"method": "GET", "path": path, "user": "alice"}, client_token=token("alice"))
+    asked_for = {"method": "GET", "path": path, "user": "alice"}
+    ask(daemon, token("root"), client=asked_for, client_token=token("alice"))
+    assert {bound for _asked, bound in bounds} == {16 << 20}, "no list"
+    bounds.clear()
+    monkeypatch.setattr(inquiry, "_LISTS", ("diag",))
+    ask(daemon, token("root"), client=asked_for, client_token=token("alice"))
     assert len(bounds) > 2
     assert {bound for asked, bound in bounds if asked == path} == {client.MAX_LIST}
     assert {bound for asked, bound in bounds if asked != path} == {16 << 20}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 import shlex
 import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,11 +81,14 @@ def test_a_line_is_changed_in_every_copy_that_has_it() -> None:
     assert changed == f"on ctl and db and rest: `{edit} '{number}c ClusterName=other' {name}`"
     assert remedies.everywhere(there, ctl, "slurm_conf", "ClusterName", "").endswith(f"`{edit} {number}d {name}`")
     added = remedies.everywhere(there, ctl, "slurm_conf", "NoSuchKey", "NoSuchKey=1")
-    assert added == f"on ctl and db and rest: `echo NoSuchKey=1 >> {name}`"
+    assert added == f"on ctl and db and rest: `printf '%s\\n' NoSuchKey=1 >> {name}`"
     data["hosts"]["db"]["confs"] = copy.deepcopy(data["hosts"]["db"]["confs"])
     for entry in data["hosts"]["db"]["confs"]["slurm_conf"]["entries"]:
         entry["value"] = "another"
-    assert " db" not in remedies.everywhere(there, ctl, "slurm_conf", "ClusterName", "ClusterName=other")
+    there = cluster(data)
+    assert " db" not in remedies.everywhere(
+        there, there.role("slurmctld")[0], "slurm_conf", "ClusterName", "ClusterName=other"
+    )
 
 
 HOSTILE = ["6899'; touch x; '", "$(touch x)", "` `touch x` `", "a\nb", "a b"]
@@ -101,13 +107,73 @@ def test_what_others_wrote_is_one_word_of_what_root_types(text: str) -> None:
     assert len(shlex.split(typed)) == 11
 
 
-@pytest.mark.parametrize("text", HOSTILE[:2])
-def test_a_port_of_slurmdbd_conf_is_one_word_of_what_root_types(text: str) -> None:
+@pytest.mark.parametrize("text", [*HOSTILE[:2], r"7\nPluginDir=/home/x", "7 PluginDir=/home/x", "70000"])
+def test_no_port_of_slurmdbd_conf_that_is_none_gets_into_slurm_conf(text: str) -> None:
+    """The file is SlurmUser's, and root typed what it said; sed makes a line end of two letters."""
     data = evidence()
     data["hosts"]["node1"]["facts"]["slurmdbd_conf"]["dbd_port"] = text
     (finding,) = [found for found in judge(data).findings if found.id == "accounting-port-differs"]
-    (typed,) = (step.text for step in followed(finding, data) if "AccountingStoragePort" in step.text)
-    assert len(shlex.split(typed)) in (4, 5)
+    assert remedies.TYPED.findall(finding.remedy) == []
+    assert finding.by_hand
+
+
+def test_what_sed_and_echo_would_read_stays_as_it_is(tmp_path: Path) -> None:
+    there = cluster(evidence())
+    line = r"ClusterName=a\nPluginDir=/home/x\\"
+    (typed,) = remedies.TYPED.findall(remedies.everywhere(there, there.hosts[0], "slurm_conf", "ClusterName", line))
+    words = shlex.split(typed)
+    file = tmp_path / "slurm.conf"
+    file.write_text("first\nsecond\n")
+    subprocess.run([*words[:3], f"2c{words[3].partition('c')[2]}", str(file)], check=True)
+    assert file.read_text() == f"first\n{line}\n"
+    (typed,) = remedies.TYPED.findall(remedies.everywhere(there, there.hosts[0], "slurm_conf", "NoSuchKey", line))
+    done = subprocess.run(["sh", "-c", typed.rpartition(">>")[0]], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{line}\n"
+
+
+def marked(seen: Any) -> Any:
+    """The same evidence, with words in backquotes and a control character in each text that has a blank or slash."""
+    if isinstance(seen, dict):
+        return {name: marked(value) for name, value in seen.items()}
+    if isinstance(seen, list):
+        return [marked(value) for value in seen]
+    if isinstance(seen, str) and re.search("[ /]", seen):
+        return re.sub(r"(:\d+)?$", lambda found: f" `touch /x`\x1b{found[1] or ''}", seen, count=1)
+    return seen
+
+
+@pytest.mark.parametrize(("release", "fault"), FAULTS)
+def test_nothing_that_was_seen_can_be_typed_by_its_backquotes(release: str, fault: str) -> None:
+    data = evidence(fault, release=release, layout=RECORDED[release]["faults"][fault]["layout"])
+    data["hosts"] = marked(data["hosts"])
+    for finding in judge(data).findings:
+        assert "touch /x" not in remedies.TYPED.findall(finding.remedy)
+        assert "\x1b" not in str([finding.cause, finding.remedy, *finding.evidence, *finding.consequences])
+
+
+def test_the_name_of_a_process_is_not_typed() -> None:
+    """Whoever had slurmrestd's port gave his process a name, and root was told to type it."""
+    text = json.dumps(evidence("port-taken"))
+    assert '"program": "python3"' in text
+    data = json.loads(text.replace('"program": "python3"', '"program": "`touch x`"'))
+    report = judge(data)
+    assert "touch x" in report.findings[0].cause + report.findings[0].remedy
+    assert "touch x" not in remedies.TYPED.findall(report.findings[0].remedy)
+
+
+@pytest.mark.parametrize("led", [True, False])
+def test_what_others_could_lead_elsewhere_is_not_opened(led: bool) -> None:
+    place = {"path": "/opt/p.so", "missing": "r", **({"led": "yes"} if led else {})}
+    said = remedies.opened([place], "slurmdbd")
+    assert (remedies.for_people(said), "/opt/p.so" in said) == (led, True)
+
+
+def test_a_key_behind_a_link_of_another_account_is_for_people() -> None:
+    data = evidence("key-open")
+    assert remedies.TYPED.search(judge(data).findings[0].remedy)
+    for key in data["hosts"]["node1"]["keys"].values():
+        key["led"] = True
+    assert remedies.for_people(judge(data).findings[0].remedy)
 
 
 def test_lines_of_one_file_are_taken_out_at_once() -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from slurmrest.host.trust import passed, roots_alone
+from slurmrest.host.trust import led_by_others, passed, roots_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +60,18 @@ def test_one_place_of_another_account_is_enough(open_to: str, monkeypatch: pytes
     if open_to:
         os.chown(places[open_to], 65534, 65534, follow_symlinks=False)
     assert roots_alone(str(places["link"])) == (not open_to)
+
+
+@root_only
+def test_where_another_account_could_lead_a_path(tmp_path: Path) -> None:
+    for place in ("ours", "theirs"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "file").touch()
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    assert not led_by_others(str(tmp_path / "ours" / "file"))
+    assert led_by_others(str(tmp_path / "theirs" / "file"))
+    assert not led_by_others(str(tmp_path / "theirs" / "file"), links=True)
+    (tmp_path / "theirs" / "link").symlink_to(tmp_path / "ours")
+    os.lchown(tmp_path / "theirs" / "link", 65534, 65534)
+    assert led_by_others(str(tmp_path / "theirs" / "link" / "file"), links=True)
+    assert led_by_others(str(tmp_path / "none" / "file"))

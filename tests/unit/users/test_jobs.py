@@ -421,6 +421,15 @@ def test_a_task_of_an_array_is_selected_here(daemon: FakeSlurmrestd, target: Tar
     assert not any("_" in path.rpartition("/")[2] for _method, path, _headers in daemon.requests)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "there"),
+    [("1-9:2", True), ("1-9:0", False), ("9" * 5000, False), ("3", True), ("1-" + "9" * 5000, False), ("٣", False)],
+)
+def test_indices_that_are_none_hold_nothing(tasks: str, there: bool) -> None:
+    """A step of nothing, or digits without end, ended the command with a traceback."""
+    assert jobs._holds(tasks, 3) == there
+
+
 def test_an_array_is_over_when_all_its_tasks_are(daemon: FakeSlurmrestd, target: Target) -> None:
     here = access(target)
     array(daemon, (15, 1, "COMPLETED"), waiting="2-3")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.access import may, ownership
 from ..host.identity import group_name, owner_name
+from ..host.trust import led_by_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def closed(path: str, account: Mapping[str, Any], want: int = 4) -> list[dict[str, str]]:
     """What keeps an account from a path, from the root on: ``path``, ``owner``, ``mode``, and the ``missing`` rights.
 
-    Directories above it have to let it enter, and the path itself what is wanted. Nothing of what is not there.
+    ``led`` is there where others than root could lead the path elsewhere. Directories above it have to let it enter,
+    and the path itself what is wanted. Nothing of what is not there.
     """
     real = os.path.realpath(path)
     above = [real]
@@ -33,4 +35,5 @@ def closed(path: str, account: Mapping[str, Any], want: int = 4) -> list[dict[st
             names = f"{owner_name(owned['uid'])}:{group_name(owned['gid'])}"
             rights = "".join(letter for letter, bit in (("r", 4), ("w", 2), ("x", 1)) if asked & bit)
             found.append({"path": place, "owner": names, "mode": f"{owned['mode']:04o}", "missing": rights})
-    return found
+    led = {"led": "yes"} if found and led_by_others(path) else {}
+    return [{**entry, **led} for entry in found]

@@ -26,6 +26,7 @@ from ..host.proc import read_text
 from ..host.process import process
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
+from ..host.trust import led_by_others
 from ..host.unreadable import unreadable
 from ..redaction import REDACTED, redacted
 from ..slurm import conf as slurmconf
@@ -182,7 +183,7 @@ def _files(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
     facts = describe(path, account)
-    facts["dangling"] = os.readlink(path) if os.path.islink(path) and not os.path.exists(path) else None
+    facts["dangling"] = None if os.path.exists(path) else _target(path)
     # A mask: /dev/null behind it is everybody's to write, and decides nothing.
     facts["null"] = os.path.realpath(path) == os.devnull
     with contextlib.suppress(OSError):
@@ -191,6 +192,14 @@ def _file(path: str, account: Mapping[str, Any]) -> dict[str, Any]:
         behind = posixpath.dirname(os.path.realpath(path))  # of a link both places count
         facts["account_replaces"] = any(_may_write(place, account) for place in {posixpath.dirname(path), behind})
     return facts
+
+
+def _target(path: str) -> str | None:
+    """Where a link leads; None for what is none, or not any more."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def _may_write(path: str, account: Mapping[str, Any]) -> bool:
@@ -227,7 +236,7 @@ def _keys(facts: Mapping[str, Any], roles: Sequence[str]) -> dict[str, dict[str,
 def _key(path: str, reader: str) -> dict[str, Any]:
     """One key: what ``auth.key_files.inspect`` sees. ``error`` says why it could not be seen."""
     facts: dict[str, Any] = {"path": path, "reader": reader, "error": None, "exists": False, "fingerprint": None}
-    facts["link"] = os.readlink(path) if os.path.islink(path) else None
+    facts.update(link=_target(path), led=led_by_others(path, links=True))
     try:
         entry = pwd.getpwnam(reader)
         facts.update(inspect(path), reader_uid=entry.pw_uid, reader_gid=entry.pw_gid)

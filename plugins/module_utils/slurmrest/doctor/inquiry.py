@@ -144,7 +144,7 @@ def _ask(
     names = [answers.text(entry.get("name")) for entry in answers.objects(answers.mapping(payload).get("clusters"))]
     good = answers.is_good(response.status, payload)
     # Whatever listens there was shown a token, and can say it again.
-    words, names = redacted(words)[:_MAX_WORDS], [redacted(name) for name in names]
+    words, names = redacted(words[: 64 * _MAX_WORDS])[:_MAX_WORDS], [redacted(name) for name in names]
     return {**record, "status": response.status, "good": good, "words": words, "names": names}
 
 
@@ -176,10 +176,18 @@ def _client(
             credentials = Credentials(name, token)
             record["answer"] = _ask(way, found["url"], found["diag"]["path"], credentials)
             if "GET" in (record.get("methods") or ()) and not changes(method, path):
-                record["repeated"] = _ask(way, found["url"], path, credentials, MAX_LIST)
+                record["repeated"] = _ask(way, found["url"], path, credentials, _most(path))
         except InputError as error:
             record["answer"] = {"status": None, "good": False, "kind": "user", "words": str(error)}
     return record
+
+
+_LISTS = ("associations", "jobs", "nodes", "partitions", "users")
+
+
+def _most(path: str) -> int:
+    """Bytes that an answer may have: lists are large."""
+    return MAX_LIST if path.partition("?")[0].rstrip("/").rpartition("/")[2] in _LISTS else MAX_BODY
 
 
 def _with_seconds_left(told: Mapping[str, Any] | None) -> dict[str, Any] | None:

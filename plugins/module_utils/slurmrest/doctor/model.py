@@ -190,6 +190,23 @@ class Host:
         return f"{found[1]}: {key}={found[0]}" if found else f"{self.facts[conf]['path']} has no {key}"
 
 
+_MEANT = re.compile(r"[`\x00-\x08\x0b-\x1f\x7f]")
+
+
+def harmless(seen: Any) -> Any:
+    """What was seen, without what a remedy means by backquotes, and without control characters.
+
+    Names of processes, paths and words of logs are what other accounts say, and remedies are typed by root.
+    """
+    if isinstance(seen, str):
+        return _MEANT.sub(lambda match: "'" if match[0] == "`" else "?", seen)
+    if isinstance(seen, Mapping):
+        return {harmless(name): harmless(value) for name, value in seen.items()}
+    if isinstance(seen, (list, tuple)):
+        return type(seen)(map(harmless, seen)) if not hasattr(seen, "_fields") else type(seen)(*map(harmless, seen))
+    return seen
+
+
 @dataclass(frozen=True)
 class Cluster:
     """All hosts; ``preflight``: looked at before a deployment, which changes most of what is there."""
@@ -201,7 +218,7 @@ class Cluster:
     @classmethod
     def of(cls, evidence: Mapping[str, Mapping[str, Any] | None], **more: Any) -> Cluster:
         """From evidence by host name; None where there is none."""
-        return cls([Host(name, found) for name, found in evidence.items() if found], **more)
+        return cls([Host(name, harmless(found)) for name, found in evidence.items() if found], **harmless(more))
 
     def role(self, daemon: str) -> list[Host]:
         """The hosts that are there for a daemon."""

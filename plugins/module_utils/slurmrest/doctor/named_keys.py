@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 ROLE = "`ansible-playbook playbooks/deploy.yml --tags slurm_jwt_key,slurm_conf`"
 UNKNOWN = (
-    "No slurm.conf names this key, only slurmdbd.conf, which is SlurmUser's: name there the one that slurm.conf has, "
-    "or see that this file is meant before anything of it is removed or given away."
+    "No slurm.conf names this key, only slurmdbd.conf, which is SlurmUser's, or a link leads there that is not root's: "
+    "name the one that slurm.conf has, without a link, or see that this file is meant before anything of it is removed "
+    "or given away."
 )
-ASKED = "where only slurmdbd.conf names the key, which file is meant is the site's to say"
+ASKED = "where only slurmdbd.conf names the key, or a link leads there, which file is meant is the site's to say"
 
 
 def of_root(cluster: Cluster, key: Mapping[str, Any]) -> bool:
-    """Whether a slurm.conf names this key."""
-    return key["path"] in (host.facts["slurm_conf"]["jwt_key_path"] for host in cluster.hosts)
+    """Whether a slurm.conf names this key, and no link of another account leads there."""
+    return not key.get("led") and key["path"] in (host.facts["slurm_conf"]["jwt_key_path"] for host in cluster.hosts)
 
 
 def seen(key: Mapping[str, Any]) -> str:

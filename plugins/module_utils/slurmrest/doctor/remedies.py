@@ -43,9 +43,17 @@ def given(path: str, account: str, mode: str) -> str:
     return f"chown -h {word(account)}: {word(path)}; runuser -u {word(account)} -- chmod {mode} {word(path)}"
 
 
-def opened(places: Iterable[Mapping[str, str]]) -> str:
-    """Give everybody the rights that are missing; each place as :func:`.closed.closed` has it."""
-    return "; ".join(dict.fromkeys(f"chmod a+{entry['missing']} {word(entry['path'])}" for entry in places))
+def opened(places: Iterable[Mapping[str, str]], unit: str) -> str:
+    """Give everybody the rights that are missing, each place as :func:`.closed.closed` has it, and start a unit.
+
+    For people where another account than root could lead the way there elsewhere.
+    """
+    there = list(places)
+    if any(entry.get("led") for entry in there):
+        names = ", ".join(entry["path"] for entry in there)
+        return f"See whose {names} is before anything is opened: the way there is not root's alone. Then start {unit}."
+    commands = dict.fromkeys(f"chmod a+{entry['missing']} {word(entry['path'])}" for entry in there)
+    return f"`{'; '.join(commands)}`, then {start_again([unit])}"
 
 
 def for_people(remedy: str) -> bool:
@@ -128,10 +136,11 @@ def everywhere(cluster: Cluster, host: Host, conf: str, key: str, line: str) -> 
             continue
         if now is not None:
             path, _, number = now[1].rpartition(":")
-            what = f"{number}c {line}" if line else f"{number}d"
+            # sed reads \n and the like in what it writes.
+            what = "{}c {}".format(number, line.replace("\\", r"\\")) if line else f"{number}d"
             command = f"{_EDIT} {word(what)} {word(path)}"
         else:
-            command = f"echo {word(line)} >> {word(other.facts[conf]['path'])}"
+            command = f"printf '%s\\n' {word(line)} >> {word(other.facts[conf]['path'])}"
         commands.setdefault(command, []).append(other.name)
     return join(on(names, command) for command, names in commands.items())
 

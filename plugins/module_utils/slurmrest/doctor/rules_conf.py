@@ -97,8 +97,13 @@ def _unreadable(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 "slurmrestd cannot read slurm.conf.",
                 [f"{entry['path']}: owner {entry['owner']}, mode {entry['mode']}" for entry in places],
-                f"`{opened(places)}`, then {start_again([host.rest_unit])}",
+                opened(places, host.rest_unit),
             )
+
+
+_EACH_RELEASE_HAS = (
+    *("slurmuser", "slurmctldhost", "clustername", "authtype", "statesavelocation", "plugindir", "dbdhost"),
+)
 
 
 def _unknown_keys(cluster: Cluster) -> Iterator[Sign]:
@@ -108,8 +113,8 @@ def _unknown_keys(cluster: Cluster) -> Iterator[Sign]:
         said = [text for daemon in down for text in host.said(daemon, _KEY_UNKNOWN.pattern, runs=1)]
         for key in dict.fromkeys(found[1] for found in map(_KEY_UNKNOWN.search, said) if found):
             entry = host.entry(conf, key)
-            if entry is None:
-                continue  # it was there, and is not any more
+            if entry is None or key.lower() in _EACH_RELEASE_HAS:
+                continue  # it was there, and is not any more; or words that are not the daemon's
             yield Sign(
                 host.name,
                 f"{host.facts['version'] or 'This release'} knows no {key}, and its daemons end over it.",

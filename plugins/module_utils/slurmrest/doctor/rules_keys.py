@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..auth import keys
 from ..slurm.package_plan import parts
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .named_keys import ASKED, ROLE, mended, seen
-from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again
+from .named_keys import ASKED, ROLE, UNKNOWN, mended, of_root, seen
+from .remedies import DEPLOY_RESTARTING, everywhere, join, restart, start_again, word
 from .rules_controllers import in_charge
 
 if TYPE_CHECKING:
@@ -108,18 +108,21 @@ def _differ(cluster: Cluster) -> Iterator[Sign]:
     evidence = [f"key {number}: {group}" for number, group in enumerate(groups, start=1)]
     words = "The daemons check tokens with different keys, so a token that one makes is refused by another."
     back = [
-        (host.name, key["path"])
+        (host.name, key)
         for group, other in itertools.permutations(found.values(), 2)
         for host, _daemon, key in group
         if any(host.name in remembers.get("ended_without", ()) for _host, _daemon, remembers in other)
     ]
     if back:
-        name, path = back[0]
+        name, key = back[0]
         yield Sign(
             name,
             f"{words} {name} is back with the one that a rotation without it has ended.",
             evidence,
-            f"systemctl stop slurmctld; rm {path} on {name}. Once a backup is in charge, {ROLE} gives it the new key.",
+            f"systemctl stop slurmctld; rm {word(key['path'])} on {name}. Once a backup is in charge, {ROLE} gives it "
+            "the new key."
+            if of_root(cluster, key)
+            else UNKNOWN,
         )
         return
     yield Sign(

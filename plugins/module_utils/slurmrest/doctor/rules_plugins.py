@@ -54,12 +54,15 @@ def _of_release(release: Release | None, kind: str, name: str) -> bool:
 
 
 _NAMED = ("slurmctld", "slurmdbd")
+_NAME = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
 
 
 def _without_plugin(host: Host, origin: str, name: str) -> str:
     """A line of an environment file goes; what a command line says is written anew."""
     path = origin.rpartition(":")[0]
     if path in (entry["path"] for entry in host.unit["environment_files"]):
+        if not _NAME.fullmatch(name):  # the file may be one that others write, and the name would be a script of sed's
+            return f"Take that name out of {path}, then {start_again([host.rest_unit])}"
         return f"`sed -i --follow-symlinks {word(f'/{name}/d')} {word(path)}`, then {start_again([host.rest_unit])}"
     empty: dict[str, object] = {"slurmrestd_service_openapi_plugins": [], "slurmrestd_service_data_parsers": []}
     return f"Leave them to the release: {variables(empty)}, then {DEPLOY}"
@@ -103,7 +106,7 @@ def _closed(cluster: Cluster) -> Iterator[Sign]:
                 host.name,
                 f"{daemon} may not read the plugin {name}.so.",
                 [*(f"{entry['path']}: owner {entry['owner']}, mode {entry['mode']}" for entry in places), named[name]],
-                f"`{opened(places)}`, then {start_again([host.service(daemon)])}",
+                opened(places, host.service(daemon)),
             )
 
 
@@ -172,6 +175,7 @@ RULES = (
         _unknown,
         explains=STARTS,
         fatals=r"[Uu]nable to find plugin|Loading OpenAPI|data_parser|failure loading plugins",
+        by_hand="what is no name of a plugin is for people to look at",
     ),
     Rule(
         "plugin-file-unreadable",

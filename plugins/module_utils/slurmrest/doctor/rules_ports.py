@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..host.numbers import whole
 from ..slurm.ports import port_range
 from ..slurmrestd import spelling
 from .model import CONFS, Cluster, Host, Rule, Sign
@@ -60,6 +61,10 @@ def _collisions(cluster: Cluster) -> Iterator[Sign]:
                 )
 
 
+def _number_of_port(text: str) -> bool:
+    return 0 < (whole(text) or 0) < 65536
+
+
 def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
     for dbd in cluster.role("slurmdbd"):
         conf = dbd.facts["slurmdbd_conf"]
@@ -73,7 +78,15 @@ def _accounting_port(cluster: Cluster) -> Iterator[Sign]:
                 continue  # another slurmdbd, or a name that does not show whose it is
             entry = host.entry("slurm_conf", _ACCOUNTING_PORT)
             asked, listens = (entry[0] if entry else "6819"), str(conf["dbd_port"])
-            if asked != listens:
+            # slurmdbd.conf is SlurmUser's word, slurm.conf root's.
+            if asked != listens and not _number_of_port(listens):
+                yield Sign(
+                    host.name,
+                    f"DbdPort of slurmdbd.conf is no port, and slurm.conf of this host asks for slurmdbd on {asked}.",
+                    [f"{dbd.name}: {dbd.line('slurmdbd_conf', 'DbdPort')}", host.line("slurm_conf", _ACCOUNTING_PORT)],
+                    f"Give DbdPort the number {asked} in slurmdbd.conf, or both another one.",
+                )
+            elif asked != listens:
                 yield Sign(
                     host.name,
                     f"slurmdbd.conf gives slurmdbd port {listens}, and slurm.conf of this host asks for it on {asked}.",
@@ -130,5 +143,6 @@ RULES = (
         explains=("slurmctld-failed", *SYMPTOMS_AT_REST),
         fatals=r"(?i)slurmdbd|persistent connection|accounting_storage",
         preflight=True,
+        by_hand="a DbdPort that is no port is SlurmUser's to correct",
     ),
 )

@@ -233,7 +233,7 @@ def _address(name: str) -> str:
 def _user(name: str) -> dict[str, Any]:
     try:
         return {"exists": True, "uid": pwd.getpwnam(name).pw_uid}
-    except KeyError:
+    except (KeyError, ValueError):  # ValueError: what no account can be called
         return {"exists": False, "uid": None}
 
 
@@ -243,12 +243,14 @@ def _slurm_users(
     """The uid that the running slurmctld has for each name; what it has none for is not in it."""
     if "slurmctld" not in roles or not names or shown.get("slurmctld", {}).get("active") != "active":
         return {}
-    command = Slurm.of(facts).argv("scontrol", "show", "assoc_mgr", f"users={','.join(names)}", "flags=users")
+    asked = ",".join(filter(_NAME.fullmatch, names))
+    command = Slurm.of(facts).argv("scontrol", "show", "assoc_mgr", f"users={asked}", "flags=users")
     output = programs.run(command, limit=programs.LOOKING_SECONDS).stdout
     return {match["name"]: int(match["uid"]) for match in _USER_RECORD.finditer(output) if match["name"] in names}
 
 
-_USER_RECORD = re.compile(r"^[ \t]*UserName=(?P<name>[^\s(]+)\((?P<uid>\d+)\)", re.MULTILINE)
+_NAME = re.compile(r"[\w.@+-]+")
+_USER_RECORD = re.compile(r"^[ \t]*UserName=(?P<name>[^\s(]+)\((?P<uid>[0-9]{1,10})\)", re.MULTILINE)
 
 
 def _manager_variables() -> list[str]:

@@ -44,6 +44,8 @@ def read_site(path: str, limit: int = MAXIMUM_BYTES) -> bytes:
 
     Raises UnsafePath for what is no regular file or over ``limit``, and what the system says.
     """
+    if os.path.normpath(path).startswith(_PROC):
+        raise UnsafePath(f"{path} is in {_PROC}, where reading may take something away. Allowed: a file of the site.")
     descriptor = _opened(path)
     try:
         return content_of(descriptor, path, limit)

@@ -18,6 +18,20 @@ def roots_alone(path: str) -> bool:
         return False
 
 
+def led_by_others(path: str, *, links: bool = False) -> bool:
+    """Whether another account than root can lead a path elsewhere; with ``links`` whether one's link does so now.
+
+    In a directory like /tmp nobody can take root's away, and whose the next one is, is looked at.
+    """
+    try:
+        way = list(passed(path))[:-1]
+    except OSError:
+        return True
+    if links:
+        return any(entry.st_uid != 0 and stat.S_ISLNK(entry.st_mode) for entry in way)
+    return not all(_roots(entry) or (entry.st_uid == 0 and entry.st_mode & stat.S_ISVTX) for entry in way)
+
+
 def _roots(entry: os.stat_result) -> bool:
     return entry.st_uid == 0 and (stat.S_ISLNK(entry.st_mode) or not entry.st_mode & 0o022)
 

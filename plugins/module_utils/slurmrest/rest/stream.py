@@ -12,7 +12,7 @@ _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]*")
 _AFTER = (",", ":", "]", "}")
 _FIRST_TRY = 1024  # characters; an unfinished value is tried again when twice as many are there
-LONGEST_VALUE = 64 * 1024 * 1024
+LONGEST_VALUE = 16 * 1024 * 1024
 """Characters that wait for the end of one value; more is no answer of slurmrestd's."""
 
 _Wanted = Callable[[Mapping[str, Any]], None]
@@ -28,7 +28,8 @@ class Records:
     def __init__(self, name: str, take: _Wanted) -> None:
         self._name, self._take = name, take
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        self._text, self._need = "", 1
+        self._text, self._at, self._need = "", 0, 1  # what waits, how far it was read, how much has to wait
+        self._new: list[str] = []
         self._state: Callable[[], bool] = self._opening
         self._key = ""
         self._kept: dict[str, Any] = {}
@@ -39,12 +40,14 @@ class Records:
         if self._bad:
             return
         try:
-            self._text += self._utf8.decode(piece)
+            self._new.append(self._utf8.decode(piece))
         except UnicodeDecodeError:
             self._bad = True
-        self._go_on()
-        if self._bad or len(self._text) > LONGEST_VALUE:
-            self._bad, self._text = True, ""
+        waiting = len(self._text) + sum(map(len, self._new))
+        if waiting >= self._need:
+            self._go_on()
+        if self._bad or waiting > LONGEST_VALUE:
+            self._bad, self._text, self._at, self._new = True, "", 0, []
 
     def rest(self) -> dict[str, Any] | None:
         """After the last byte: all but the list's content, for which an empty list stands; None for anything else."""
@@ -53,28 +56,35 @@ class Records:
         return self._kept if self._done and not self._bad and not self._text.strip() else None
 
     def _go_on(self) -> None:
-        while not self._bad and not self._done and len(self._text) >= self._need and self._state():
+        """Read all that is there; what was read is cut off once, and not value by value."""
+        self._text, self._new = "".join((self._text, *self._new)), []
+        while not self._bad and not self._done and len(self._text) - self._at >= self._need and self._state():
             self._need = 1
+        self._text, self._at = self._text[self._at :], 0
 
     def _letter(self, allowed: str) -> str:
         """The next letter that is no blank, taken away; empty where there is none yet, or it is not allowed."""
-        self._text = self._text[_end(_BLANK.match(self._text)) :]
-        letter, self._text = self._text[:1], self._text[1:]
+        self._at = self._start()
+        letter = self._text[self._at : self._at + 1]
+        self._at += len(letter)
         self._bad = bool(letter) and letter not in allowed
         return "" if self._bad else letter
 
+    def _start(self) -> int:
+        """Where the next letter is that is no blank."""
+        return _end(_BLANK.match(self._text, self._at))
+
     def _value(self) -> tuple[bool, Any]:
         """The next value, taken away, where all of it is there, which what follows shows: ``1`` may become ``1.5``."""
-        start = _end(_BLANK.match(self._text))
         try:
-            value, end = _DECODER.raw_decode(self._text, start)
+            value, end = _DECODER.raw_decode(self._text, self._start())
         except (ValueError, RecursionError):
             end = len(self._text)
         after = _end(_BLANK.match(self._text, end))
         if self._text[after : after + 1] not in _AFTER:
-            self._need = max(2 * len(self._text), _FIRST_TRY)
+            self._need = max(2 * (len(self._text) - self._at), _FIRST_TRY)
             return False, None
-        self._text = self._text[end:]
+        self._at = end
         return True, value
 
     def _opening(self) -> bool:
@@ -83,7 +93,8 @@ class Records:
     def _before_key(self) -> bool:
         letter = self._letter('"}')
         if letter == '"':
-            self._text, self._state = letter + self._text, self._in_key
+            self._at -= 1
+            self._state = self._in_key
         self._done = letter == "}"
         return bool(letter)
 
@@ -98,20 +109,20 @@ class Records:
 
     def _list(self) -> bool:
         """The wanted list begins, or what stands in its place."""
-        start = _end(_BLANK.match(self._text))
-        if not self._text[start:]:
+        start = self._start()
+        if start == len(self._text):
             return False
         if self._text[start] != "[":
             self._state = self._in_value
             return True
         self._kept[self._key] = []
-        self._text, self._state = self._text[start + 1 :], self._in_list
+        self._at, self._state = start + 1, self._in_list
         return True
 
     def _in_list(self) -> bool:
-        start = _end(_BLANK.match(self._text))
+        start = self._start()
         if self._text[start : start + 1] == "]":
-            self._text, self._state = self._text[start + 1 :], self._after_value
+            self._at, self._state = start + 1, self._after_value
             return True
         there, record = self._value()
         if there:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..host import files, reading
 from ..rest import openapi
+from .access import RefusedError
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -57,19 +58,27 @@ def add_command(commands: Commands) -> argparse.ArgumentParser:
     return parser
 
 
-def written(access: Access, *, repair: bool, short_names: bool, output: str | None) -> dict[str, Any]:
-    """Write the document to a file, or to standard output; returns what ``--json`` prints.
-
-    Raises InputError for a version that is not served or a file that cannot be written, RefusedError, ClientError.
-    """
+def _of_one_version(
+    access: Access, *, repair: bool, short_names: bool
+) -> tuple[str, Mapping[str, Any], tuple[openapi.Repair, ...]]:
     whole = access.document()
     version = access.wanted or (openapi.versions(whole) or ("",))[-1]
     document: Mapping[str, Any] = openapi.one_version(whole, version)
     repairs: tuple[openapi.Repair, ...] = ()
     if repair:
         document, repairs = openapi.repaired(document)
-    if short_names:
-        document = openapi.short_names(document)
+    return version, openapi.short_names(document) if short_names else document, repairs
+
+
+def written(access: Access, *, repair: bool, short_names: bool, output: str | None) -> dict[str, Any]:
+    """Write the document to a file, or to standard output; returns what ``--json`` prints.
+
+    Raises InputError for a version that is not served or a file that cannot be written, RefusedError, ClientError.
+    """
+    try:
+        version, document, repairs = _of_one_version(access, repair=repair, short_names=short_names)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise RefusedError(f"what came as the OpenAPI document of slurmrestd is none ({error!r})") from None
     text = json.dumps(document, indent=2) + "\n"
     if output is None:
         sys.stdout.write(text)

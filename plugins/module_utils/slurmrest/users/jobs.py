@@ -25,6 +25,7 @@ PATIENCE = 120.0  # seconds without a good answer before following gives up: a d
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks; slurmctld keeps ended jobs for minutes
 _OVER_TIME = frozenset(["TIMEOUT", "DEADLINE"])
 _ALREADY_ENDED = 2021
+_INDICES = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([1-9][0-9]{0,8}))?)?\Z")
 _NO_INDEX = "4294967294"
 """NO_VAL, which Slurm writes into a path for the index that a task has not got yet."""
 
@@ -277,7 +278,7 @@ def _parts(job: str) -> tuple[int, int | None]:
 def _holds(tasks: str, task: int) -> bool:
     """Whether indices such as ``1,3-7:2%4`` hold one; Slurm cuts long ones short with dots."""
     for part in tasks.partition("%")[0].split(","):
-        match = re.match(r"(\d+)(?:-(\d+)(?::(\d+))?)?\Z", part)
+        match = _INDICES.match(part)
         if match and task in range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)):
             return True
     return "..." in tasks

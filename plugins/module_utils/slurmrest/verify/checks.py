@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..errors import InputError
 from ..rest import answers
 from ..rest.causes import Cause
 from ..rest.client import ClientError
@@ -19,6 +20,12 @@ _NO_PING = Cause(
     "On the controller: systemctl status slurmctld; journalctl -u slurmctld",
 )
 
+
+_UNKNOWN_VERSION = Cause(
+    "no-slurmctld-plugin",
+    "something other than a slurmrestd that is known answers, or only with versions of its API that are very old",
+    "See what listens there, and -s and -d in the options of slurmrestd.",
+)
 
 TAKEOVER = "takeover"
 """Id of the cause that no controller is in charge while one of them answers."""
@@ -57,7 +64,12 @@ def _api_versions(session: Session) -> Outcome:
             ),
         )
     session.api_version = wanted or served[-1]
-    session.assume(served)
+    try:
+        session.assume(served)
+        _ = session.api
+    except InputError as error:
+        session.api_version = None
+        raise Failed(f"{served[-1]} is served, which nobody knows: {error.message}", _UNKNOWN_VERSION) from None
     with session.aside(), contextlib.suppress(ClientError):
         # First of all: as long as no controller is in charge, what needs one is waited for in vain.
         session.controllers = controllers(payload_of(session.ask(session.url("ping"))), session.api)
