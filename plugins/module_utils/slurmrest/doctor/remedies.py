@@ -43,6 +43,10 @@ def given(path: str, account: str, mode: str) -> str:
     return f"chown -h {word(account)}: {word(path)}; runuser -u {word(account)} -- chmod {mode} {word(path)}"
 
 
+WHOSE = "others than root could lead the way there elsewhere"
+"""Why something is not opened for them to type."""
+
+
 def opened(places: Iterable[Mapping[str, str]], unit: str) -> str:
     """Give everybody the rights that are missing, each place as :func:`.closed.closed` has it, and start a unit.
 

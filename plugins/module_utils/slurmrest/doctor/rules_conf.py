@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..slurm import plugin_kinds
 from .model import Cluster, Host, Rule, Sign
-from .remedies import everywhere, opened, restart, start_again, without, word
+from .remedies import WHOSE, everywhere, opened, restart, start_again, without, word
 from .rules_units import DOWN, STARTS
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ RULES = (
         _unreadable,
         explains=STARTS,
         fatals=r"(?i)unable to read|permission denied|configuration|include",
+        by_hand=WHOSE,
     ),
     Rule(
         "conf-key-unknown",

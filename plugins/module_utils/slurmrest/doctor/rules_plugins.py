@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..slurmrestd.plugins import asked_plugins
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .remedies import DEPLOY, everywhere, opened, restart, start_again, variables, word
+from .remedies import DEPLOY, WHOSE, everywhere, opened, restart, start_again, variables, word
 from .rules_conf import ALL_DOWN, READERS, SYMPTOMS_AT_REST
 from .rules_munge import IN_ORDER
 from .rules_units import STARTS
@@ -184,6 +184,7 @@ RULES = (
         _closed,
         explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere"),
         fatals=_WORDS,
+        by_hand=WHOSE,
     ),
     Rule(
         "plugin-file-missing",
