@@ -75,3 +75,5 @@ def test_where_another_account_could_lead_a_path(tmp_path: Path) -> None:
     os.lchown(tmp_path / "theirs" / "link", 65534, 65534)
     assert led_by_others(str(tmp_path / "theirs" / "link" / "file"), links=True)
     assert led_by_others(str(tmp_path / "none" / "file"))
+    assert not led_by_others(str(tmp_path / "none" / "file"), links=True), "what is not there is led nowhere"
+    assert led_by_others(str(tmp_path / "theirs" / "link" / "none"), links=True)

@@ -23,13 +23,18 @@ def led_by_others(path: str, *, links: bool = False) -> bool:
 
     In a directory like /tmp nobody can take root's away, and whose the next one is, is looked at.
     """
+    way: list[os.stat_result] = []
     try:
-        way = list(passed(path))[:-1]
-    except OSError:
-        return True
+        way.extend(passed(path))
+    except OSError:  # it ends before, at what is not there
+        return not links or any(map(_link_of_others, way))
     if links:
-        return any(entry.st_uid != 0 and stat.S_ISLNK(entry.st_mode) for entry in way)
-    return not all(_roots(entry) or (entry.st_uid == 0 and entry.st_mode & stat.S_ISVTX) for entry in way)
+        return any(map(_link_of_others, way))
+    return not all(_roots(entry) or (entry.st_uid == 0 and entry.st_mode & stat.S_ISVTX) for entry in way[:-1])
+
+
+def _link_of_others(entry: os.stat_result) -> bool:
+    return entry.st_uid != 0 and stat.S_ISLNK(entry.st_mode)
 
 
 def _roots(entry: os.stat_result) -> bool:

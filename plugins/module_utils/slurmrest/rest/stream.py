@@ -30,6 +30,7 @@ class Records:
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._text, self._at, self._need = "", 0, 1  # what waits, how far it was read, how much has to wait
         self._new: list[str] = []
+        self._size = 0
         self._state: Callable[[], bool] = self._opening
         self._key = ""
         self._kept: dict[str, Any] = {}
@@ -43,10 +44,10 @@ class Records:
             self._new.append(self._utf8.decode(piece))
         except UnicodeDecodeError:
             self._bad = True
-        waiting = len(self._text) + sum(map(len, self._new))
-        if waiting >= self._need:
+        self._size += len(self._new[-1]) if self._new else 0
+        if self._size >= self._need:
             self._go_on()
-        if self._bad or waiting > LONGEST_VALUE:
+        if self._bad or self._size > LONGEST_VALUE:
             self._bad, self._text, self._at, self._new = True, "", 0, []
 
     def rest(self) -> dict[str, Any] | None:
@@ -61,6 +62,7 @@ class Records:
         while not self._bad and not self._done and len(self._text) - self._at >= self._need and self._state():
             self._need = 1
         self._text, self._at = self._text[self._at :], 0
+        self._size = len(self._text)
 
     def _letter(self, allowed: str) -> str:
         """The next letter that is no blank, taken away; empty where there is none yet, or it is not allowed."""
