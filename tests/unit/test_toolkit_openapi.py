@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.errors import SlurmrestError
+from slurmrest.users import document
 
 from slurmrest_toolkit.clusters import liveness, tokens
 from slurmrest_toolkit.clusters.layouts import plan_nodes
@@ -92,6 +95,13 @@ def test_what_cannot_run(
     printed = capsys.readouterr()
     assert words in printed.err
     assert printed.out == ""
+
+
+@pytest.mark.parametrize("whole", [{"paths": None}, {"paths": []}, {"paths": {"/slurm/v0.0.42/diag": None}}])
+def test_a_document_that_is_none_is_told_as_that(whole: Any) -> None:
+    access: Any = SimpleNamespace(document=lambda: whole, wanted="v0.0.42")
+    with pytest.raises(SlurmrestError, match=r"OpenAPI document of slurmrestd is none|--api-version"):
+        document.written(access, repair=True, short_names=True, output=None)
 
 
 def test_other_commands_reach_a_test_cluster_too(

@@ -77,6 +77,8 @@ def written(access: Access, *, repair: bool, short_names: bool, output: str | No
     """
     try:
         version, document, repairs = _of_one_version(access, repair=repair, short_names=short_names)
+    except InputError:
+        raise
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise RefusedError(f"what came as the OpenAPI document of slurmrestd is none ({error!r})") from None
     text = json.dumps(document, indent=2) + "\n"
