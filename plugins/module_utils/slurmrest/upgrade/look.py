@@ -17,6 +17,7 @@ from ..host import programs
 from ..host.programs import Run
 from ..host.reading import read_beginning, read_if_there
 from ..packages.manager import Apt, PackageRequest, settle
+from ..slurm.daemons import DAEMONS
 from ..slurm.package_plan import daemons, refusal, refused
 from ..slurmrestd.unit_places import unit_names
 from ..systemd.systemctl import Systemd
@@ -25,7 +26,6 @@ USAGE_DAYS = 30
 JOURNAL_SECONDS = 60.0
 DPKG_LOG, RPM_LOG = "/var/log/dpkg.log", "/var/log/dnf.rpm.log"
 STATE_FILES = ("last_config_lite", "job_state", "node_state", "part_state")
-DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd", "slurmd")
 
 _REQUEST = re.compile(r"\w+: \[(?P<client>.+?)\] [A-Z]+ /slurm(?:db)?/(?P<api>v0\.0\.\d+)(?:/|$)")
 _USER = re.compile(r"\w+: \[(?P<client>.+?)\] attempting user_name (?P<user>\S+) token")
