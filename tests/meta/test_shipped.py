@@ -42,9 +42,9 @@ MOST: dict[str, float] = {
     "slurm_token": 40.2,
     "slurm_upgrade": 225,
     "slurmrest_gateway": 137.8,
-    "slurmrestd_job": 143.4,
+    "slurmrestd_job": 143.5,
     "slurmrestd_verify": 155.1,
-    "slurmrestd_verify_unseen": 273.6,
+    "slurmrestd_verify_unseen": 273.7,
     "token_watch": 99.5,
 }
 """Kilobytes (1000 bytes) by module."""

@@ -14,7 +14,7 @@ FAKE = """#!/bin/sh
 printf '%s\\n' "$*" >>"$FAKE_CALLS"
 answer="$FAKE_ANSWERS/$1"
 [ ! -e "$answer" ] || cat "$answer"
-[ ! -e "$answer.fails" ] || { rm "$answer.fails"; echo 'no such thing' >&2; exit 125; }
+[ ! -s "$answer.fails" ] || { head -n 1 "$answer.fails" >&2; sed -i 1d "$answer.fails"; exit 125; }
 """
 
 
@@ -28,7 +28,10 @@ class Fake:
         (self.directory / command).write_text(text, encoding="utf-8")
 
     def fail_once(self, command: str) -> None:
-        (self.directory / f"{command}.fails").touch()
+        self.fail(command, "no such thing")
+
+    def fail(self, command: str, *words: str) -> None:
+        (self.directory / f"{command}.fails").write_text("".join(f"{line}\n" for line in words), encoding="utf-8")
 
     def calls(self) -> list[str]:
         return (self.directory / "calls").read_text(encoding="utf-8").splitlines()
@@ -71,6 +74,30 @@ def test_nodes_are_unprivileged_and_published_on_loopback_only(fake: Fake, name:
         "--publish=127.0.0.1::6820",
     ]
     assert not [word for word in words if "privileged" in word or "cap-add" in word]
+
+
+PODMAN_TAKEN = "Error: cannot listen on the TCP port: listen tcp4 127.0.0.1:44187: bind: address already in use"
+DOCKER_TAKEN = "Error response from daemon: Bind for 127.0.0.1:32768 failed: port is already allocated"
+
+
+@pytest.mark.parametrize(("name", "words"), [("podman", PODMAN_TAKEN), ("docker", DOCKER_TAKEN)])
+def test_another_port_is_chosen_where_one_was_taken_meanwhile(fake: Fake, name: str, words: str) -> None:
+    place = {"name": "n", "hostname": "h", "network": "net", "ports": (22,), "labels": {}}
+    fake.fail("run", words, words)
+    Engine(name).boot("img", **place)  # type: ignore[arg-type]
+    assert [call.split()[0] for call in fake.calls()] == ["run", "rm", "run", "rm", "run"], (
+        "what is half made goes first"
+    )
+    fake.fail("run", words, words, words)
+    with pytest.raises(EngineError, match=words.rpartition(": ")[2]):
+        Engine(name).boot("img", **place)  # type: ignore[arg-type]
+
+
+def test_another_failure_is_not_tried_again(fake: Fake) -> None:
+    fake.fail_once("run")
+    with pytest.raises(EngineError, match="no such thing"):
+        Engine("podman").boot("img", name="n", hostname="h", network="net", ports=(22,), labels={})
+    assert len(fake.calls()) == 1
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,11 @@ REMOUNTED = f"setpriv --bounding-set=-sys_admin {INIT}"
 AppArmor would forbid it, too. systemd and all that it starts do not have that capability."""
 
 
+PORT_ATTEMPTS = 3
+PORT_TAKEN = ("address already in use", "port is already allocated")
+"""How the engines say that somebody took a port after they had found it free, before they listened on it."""
+
+
 class EngineError(ClusterFailedError):
     """A command of the container engine failed; the message has its words."""
 
@@ -129,9 +134,10 @@ class Engine:
     ) -> None:
         """Start a container with systemd as its first process, its ports on loopback only.
 
-        It is unprivileged, but for the capabilities that are named. ``volumes`` maps volumes to paths inside.
+        It is unprivileged, but for the capabilities that are named. ``volumes`` maps volumes to paths inside. The
+        engine chooses the ports, and again where one was taken meanwhile.
         """
-        self.call(
+        arguments = (
             "run",
             "--detach",
             f"--name={name}",
@@ -146,6 +152,16 @@ class Engine:
             image,
             *self.first_process(capabilities),
         )
+        for _ in range(PORT_ATTEMPTS - 1):
+            try:
+                self.call(*arguments)
+            except EngineError as error:
+                if not any(words in str(error) for words in PORT_TAKEN):
+                    raise
+                self.remove_containers([name])
+            else:
+                return
+        self.call(*arguments)
 
     def boot_flags(self) -> tuple[str, ...]:
         """Return the options with which systemd can be a container's first process."""

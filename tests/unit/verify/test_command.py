@@ -311,8 +311,8 @@ def test_a_client_certificate(
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert cli.main(argv) == cli.COULD_NOT_RUN
+def refused(capsys: pytest.CaptureFixture[str], *argv: str, code: int = cli.COULD_NOT_RUN) -> str:
+    assert cli.main(argv) == code
     shown = capsys.readouterr()
     assert shown.out == ""
     return shown.err
@@ -387,7 +387,7 @@ def test_interrupted(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "verify", interrupt)
-    assert refused(capsys, "--url", target.url, "--token-file", token_file) == "interrupted\n"
+    assert refused(capsys, "--url", target.url, "--token-file", token_file, code=130) == "interrupted\n"
 
 
 # --- the script -------------------------------------------------------------------------------------------------------
@@ -410,7 +410,13 @@ def test_the_script_runs_from_anywhere_without_packages(target: Target, token_fi
 
 def test_help_names_exit_codes_and_examples() -> None:
     text = script("--help").stdout
-    for words in ("exit codes:", "examples:", "  1  a check failed", "verify_slurmrestd.py --token-file token"):
+    for words in (
+        "exit codes:",
+        "examples:",
+        "  1    a check failed",
+        "  130  interrupted",
+        "verify_slurmrestd.py --token-file token",
+    ):
         assert words in text
 
 

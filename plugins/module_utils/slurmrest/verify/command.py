@@ -36,7 +36,7 @@ from .table import TokenSource, render_curl, render_json, render_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, CHECK_FAILED, COULD_NOT_RUN = 0, 1, 2
+OK, CHECK_FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 SIGNED_LIFESPAN = 600  # seconds; more than a run needs, less than a leaked token is worth
 
@@ -46,9 +46,10 @@ A token comes from a file, an environment variable, standard input, scontrol or 
 The statistics of slurmdbd need an administrator's token; every other check is content with an ordinary user's.
 
 exit codes:
-  0  every check passed or was skipped with a reason
-  1  a check failed; cause and remedy are in the report
-  2  could not run: bad arguments, no token
+  0    every check passed or was skipped with a reason
+  1    a check failed; cause and remedy are in the report
+  2    could not run: bad arguments, no token
+  130  interrupted
 with --nagios: 0 OK, 1 WARNING (only a minor check failed, or --insecure), 2 CRITICAL, 3 UNKNOWN (could not run)
 
 examples:
@@ -236,16 +237,16 @@ def run(arguments: argparse.Namespace) -> int:
     except SlurmrestError as error:
         return _could_not_run(arguments, f"could not run: {error}")
     except KeyboardInterrupt:
-        return _could_not_run(arguments, "interrupted")
+        return _could_not_run(arguments, "interrupted", INTERRUPTED)
     return _print(arguments, report, curl)
 
 
-def _could_not_run(arguments: argparse.Namespace, words: str) -> int:
+def _could_not_run(arguments: argparse.Namespace, words: str, code: int = COULD_NOT_RUN) -> int:
     if arguments.nagios:
         sys.stdout.write(nagios_unknown(words))
         return NAGIOS_UNKNOWN
     print(words, file=sys.stderr)
-    return COULD_NOT_RUN
+    return code
 
 
 def _write_files(arguments: argparse.Namespace, report: Report) -> None:

@@ -38,7 +38,10 @@ _NOT_CANCELLED = Cause(
     "On the controller: scontrol show job; journalctl -u slurmctld. On the compute node: journalctl -u slurmd",
 )
 _NOT_TAKEN = Cause(
-    "job-refused", "slurmctld does not take the job", "See its words; --job-partition and --job-account may be needed."
+    "job-refused",
+    "slurmctld does not take the job",
+    "See its words. Where the defaults do not serve: --job-partition, --job-account; a playbook takes those of "
+    "slurmrest_verify_job_user.",
 )
 
 

@@ -54,7 +54,8 @@ _REWRITES = Cause(
     "Let the proxy pass URLs on as they come.",
 )
 _ORDINARY_REMEDY = (
-    "Name an ordinary user with a token of its own (--job-token-file; or --job-user with --key-file or --scontrol)."
+    "Name an ordinary user with a token of its own (--job-token-file; or --job-user with --key-file or --scontrol; "
+    "in a playbook slurmrest_verify_job_user)."
 )
 _CERTIFIED = "the client certificate goes with every request from here"
 _ADMINISTRATOR = "root"
