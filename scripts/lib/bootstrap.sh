@@ -128,6 +128,12 @@ _slurmrest_ready() {
     [ "$_ready_root" = "$SLURMREST_ROOT" ]
 }
 
+# Give directory $1 of a clone to its owner where that is who called sudo: scripts of theirs write there, too.
+_slurmrest_hand_over() {
+    [ "$(id -u)" != 0 ] || [ "${SUDO_UID:-0}" = 0 ] || [ "$(stat -c %u "$SLURMREST_ROOT")" != "$SUDO_UID" ] ||
+        chown -hRP "$SUDO_UID:$SUDO_GID" "$1"
+}
+
 # Remove environments of the kind $1 whose requirements are not those of hash $2, unless a process runs from them.
 _slurmrest_remove_stale() {
     for _stale in "$SLURMREST_ROOT/.slurmrest/venv-$1-"*; do
@@ -196,6 +202,7 @@ slurmrest_venv() (
             # The lock is not passed on: a child that outlives this shell would hold it.
             _slurmrest_build "$_venv" "$_kind" "${_picked% *}" 9>&- || return 2
             _slurmrest_remove_stale "$_kind" "$_hash"
+            _slurmrest_hand_over "$_base"
         fi
     fi
     printf '%s\n' "$_venv/bin/python"

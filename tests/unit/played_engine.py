@@ -39,7 +39,7 @@ class PlayedEngine(Engine):
         for key, value in {**kept, "volumes_there": [], "pings": [], "failing": set()}.items():
             object.__setattr__(self, key, value)
 
-    def run(self, *arguments: str, text: str | None = None) -> CompletedProcess[str]:
+    def run(self, *arguments: str, text: str | None = None, **_limit: float) -> CompletedProcess[str]:
         """Answer a command line; those whose words hold one of ``failing`` fail."""
         self.calls.append(arguments)
         self.inputs.append(text or "")

@@ -50,8 +50,7 @@ def noted_requests(monkeypatch: pytest.MonkeyPatch) -> list[lifecycle.Request]:
         return record(request.name)
 
     monkeypatch.setattr(lifecycle, "up", up)
-    monkeypatch.setattr(remove, "remove", lambda _engine, name: gone(name))
-    monkeypatch.setattr(remove, "engine_of", lambda *_: None)
+    monkeypatch.setattr(remove, "down_one", lambda name, _progress: gone(name))
     return seen
 
 

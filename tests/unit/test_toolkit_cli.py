@@ -171,6 +171,52 @@ def test_list_tells_which_nodes_run(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     ]
 
 
+def test_list_goes_on_where_one_cluster_cannot_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster()
+    (cluster("two").directory / "cluster.json").write_text("{}")
+
+    def refresh(one: Cluster, _progress: object) -> dict[str, bool]:
+        raise CannotRunError(f"{one.name} is somewhere else")
+
+    monkeypatch.setattr(liveness, "refresh", refresh)
+    assert main.main(["cluster", "list", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == [{"name": name, "state": "not known"} for name in ("one", "two")]
+    assert "one is somewhere else" in printed.err
+    assert "no record of a cluster" in printed.err
+
+
+def test_status_of_a_start_that_was_kept_as_it_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = cluster()
+    one.ready, one.api_versions = False, []
+    one.nodes[0].rest_port = None
+    one.save()
+    monkeypatch.setattr(liveness, "refresh", lambda _cluster, _progress: {"node1": True})
+    assert main.main(["cluster", "status"]) == 0
+    assert "Slurm 24.11.5, single, not finished" in capsys.readouterr().out
+    assert main.main(["cluster", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["base_url"] is None
+
+
+def test_a_file_that_cannot_be_written_is_an_object_for_who_wants_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_request: object, _progress: object) -> Cluster:
+        raise OSError(28, "No space left on device", "/there")
+
+    monkeypatch.setattr(lifecycle, "up", full)
+    assert main.main(["cluster", "up", "--json"]) == 1
+    printed = capsys.readouterr()
+    error = json.loads(printed.out)["error"]
+    assert error["exit_code"] == 1
+    assert "No space left on device: '/there'" in error["message"]
+    assert "Traceback" not in printed.err
+
+
 def test_status_fails_when_a_node_is_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cluster()
     monkeypatch.setattr(liveness, "refresh", lambda _cluster, _progress: {"node1": False})

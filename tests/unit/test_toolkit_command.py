@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -42,6 +43,8 @@ def test_clusters_say_which_library_is_missing_and_how_it_comes() -> None:
     assert named
     assert named[1] in LIBRARIES
     assert named[2] == "WHEEL[cluster]"
+    error = json.loads(alone("cluster", "up", "--json").stdout)["error"]
+    assert (error["exit_code"], error["message"]) == (2, done.stderr.strip())
 
 
 def test_clusters_say_which_python_they_need(

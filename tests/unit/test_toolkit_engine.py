@@ -93,6 +93,26 @@ def test_another_port_is_chosen_where_one_was_taken_meanwhile(fake: Fake, name: 
         Engine(name).boot("img", **place)  # type: ignore[arg-type]
 
 
+def test_an_engine_that_hangs_is_given_up(fake: Fake) -> None:
+    (fake.directory / "bin" / "podman").write_text("#!/bin/sh\nexec sleep 600\n", encoding="ascii")
+    with pytest.raises(EngineError, match="podman exec --interactive failed: it did not end within 0 s"):
+        Engine("podman").execute("node", "true", limit=0.05)
+
+
+@pytest.mark.parametrize(("name", "form"), [("podman", "json"), ("docker", "{{json .}}")])
+def test_containers_are_asked_for_as_older_engines_understand(fake: Fake, name: str, form: str) -> None:
+    assert Engine(name).containers("slurmrest.cluster=one") == []
+    assert fake.calls() == [f"ps --all --no-trunc --filter=label=slurmrest.cluster=one --format={form}"]
+
+
+def test_a_label_of_a_network_or_volume(fake: Fake) -> None:
+    fake.answer("network", "/home/alice/state\n")
+    assert Engine("podman").labelled("network", "slurmrest-one", "slurmrest.state") == "/home/alice/state"
+    assert fake.calls() == ['network inspect --format={{index .Labels "slurmrest.state"}} slurmrest-one']
+    fake.fail_once("volume")
+    assert Engine("podman").labelled("volume", "gone", "slurmrest.state") == ""
+
+
 def test_another_failure_is_not_tried_again(fake: Fake) -> None:
     fake.fail_once("run")
     with pytest.raises(EngineError, match="no such thing"):

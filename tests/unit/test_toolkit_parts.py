@@ -77,7 +77,8 @@ def a_cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_logs_are_told_apart_by_node(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_are_told_apart_by_node(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(liveness, "refresh", lambda one, _progress: {node.name: True for node in one.nodes})
     assert main.main(["cluster", "logs"]) == 0
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("==>")] == [
@@ -86,6 +87,19 @@ def test_logs_are_told_apart_by_node(capsys: pytest.CaptureFixture[str]) -> None
     assert main.main(["cluster", "logs", "db", "--unit", "slurmdbd"]) == 0
     assert "==>" not in capsys.readouterr().out
     assert main.main(["cluster", "logs", "nowhere"]) == 2
+
+
+def test_logs_of_nodes_that_do_not_run_are_no_empty_ones(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    running = {node.name: node.name != "db" for node in cluster.nodes}
+    monkeypatch.setattr(liveness, "refresh", lambda *_: running)
+    assert main.main(["cluster", "logs"]) == 0
+    printed = capsys.readouterr()
+    assert "==> db <==" not in printed.out
+    assert "db does not run" in printed.err
+    assert main.main(["cluster", "logs", "db", "--output", str(tmp_path / "kept")]) == 1
+    assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.usefixtures("cluster")

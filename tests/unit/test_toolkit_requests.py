@@ -99,6 +99,9 @@ def test_keys_of_slurm_conf_win_and_make_images_of_their_own(stage: Stage) -> No
         {"users": ("alice",)},
         {"users": ("bob", "bob")},
         {"verify": "half"},
+        {"patience": 0.0},
+        {"patience": float("nan")},
+        {"patience": float("inf")},
         {"conf": {"clustername": "x"}},
         {"conf": {"A B": "x"}},
         {"conf": {"MaxArraySize": "1\nAuthType=none"}},
@@ -125,6 +128,10 @@ def test_a_cluster_that_stands_is_taken_where_it_is_the_same(stage: Stage) -> No
         stage.up("one", reuse=True, series="22.05")
     with pytest.raises(CannotRunError, match="differs in --conf"):
         stage.up("one", reuse=True, conf={"MaxArraySize": "7"})
+    with pytest.raises(CannotRunError, match="differs in --gateway"):
+        stage.up("one", reuse=True, gateway=True)
+    with pytest.raises(CannotRunError, match="differs in --capability"):
+        stage.up("one", reuse=True, capabilities=("SYS_ADMIN",))
 
 
 def test_reuse_starts_what_is_not_there(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
 
 class Clock:
@@ -52,6 +54,36 @@ def test_the_same_answer_for_too_long_is_the_end(clock: Clock) -> None:
     with pytest.raises(ClusterFailedError, match="it is not there after 61 s: refused"):
         wait(lambda: "refused")
     assert clock.now == 61.0
+
+
+def test_who_waits_side_by_side_does_not_outwait_an_interruption() -> None:
+    asking = threading.Event()
+
+    def missing() -> str:
+        asking.set()
+        return "refused"
+
+    def outer() -> None:
+        with waiting.side_by_side(1) as pool:
+            pool.submit(waiting.wait_until, missing, "it is not there", 0.001, quiet=600.0).result()
+
+    def interrupted() -> None:
+        with waiting.side_by_side(2) as pool:
+            asked.append(pool.submit(outer))
+            asking.wait()
+            raise KeyboardInterrupt
+
+    asked: list[Future[None]] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(ClusterFailedError, match="it is not there, and is not waited for any more: refused"):
+        asked[0].result(0)
+
+
+def test_what_is_over_before_the_end_is_not_given_up() -> None:
+    with waiting.side_by_side(1) as pool:
+        asked = pool.submit(waiting.wait_until, saying(["refused", ""]), "it is not there", 0.001, quiet=600.0)
+    assert asked.result(0) is None
 
 
 def test_each_new_answer_is_progress(clock: Clock) -> None:

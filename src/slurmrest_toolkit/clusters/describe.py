@@ -27,7 +27,7 @@ def node_object(node: Node) -> dict[str, Any]:
 def describe(cluster: Cluster) -> dict[str, Any]:
     """Describe a cluster for machines: what ``up --json`` prints, without any secret."""
     directory = cluster.directory
-    served = not cluster.bare
+    served = not cluster.bare and cluster.ready
     return {
         "name": cluster.name,
         "slurm_version": cluster.slurm_version,
@@ -54,7 +54,8 @@ def describe(cluster: Cluster) -> dict[str, Any]:
 
 def summary(cluster: Cluster) -> str:
     """Return what a person wants to know about a running cluster."""
-    lines = [f"Cluster {cluster.name}: Slurm {cluster.slurm_version}, {cluster.layout}", ""]
+    unfinished = "" if cluster.ready else ", not finished"
+    lines = [f"Cluster {cluster.name}: Slurm {cluster.slurm_version}, {cluster.layout}{unfinished}", ""]
     width = max(len(node.name) for node in cluster.nodes)
     lines += [
         f"  {node.name:<{width}}  ssh 127.0.0.1:{node.ssh_port}  {' '.join(node.roles)}" for node in cluster.nodes
@@ -62,7 +63,7 @@ def summary(cluster: Cluster) -> str:
     # As the user called it, so that the lines work when pasted.
     command = os.environ.get("SLURMREST_COMMAND", "slurmrest")
     name = "" if cluster.name == DEFAULT_NAME and len(cluster_names()) == 1 else f" --name {cluster.name}"
-    if not cluster.bare:
+    if not cluster.bare and cluster.ready:
         phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in cluster.timings.items())
         lines += [
             "",

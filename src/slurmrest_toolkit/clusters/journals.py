@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters.state import write_private
+from slurmrest_toolkit.containers.engine import EngineError
 from slurmrest_toolkit.support import sudo
 from slurmrest_toolkit.support.locks import FAILED, state_directory
 
@@ -73,17 +74,23 @@ def journal(engine: Engine, node: Node, units: Sequence[str], *, since: float | 
     """Return what some units of a node wrote to the journal, or an empty string.
 
     ``since`` is a second of the epoch, or a time as journalctl takes it.
+
+    Raises:
+        EngineError: the node does not run.
     """
     options = ["--no-pager", "--quiet", "--output=short-iso", *(f"--unit={unit}" for unit in units)]
     if since is not None:
         options.append(f"--since={since}" if isinstance(since, str) else f"--since=@{since:.6f}")
-    return engine.run("exec", node.container, "journalctl", *options).stdout
+    return engine.call("exec", node.container, "journalctl", *options)
 
 
 def show_journals(engine: Engine, cluster: Cluster, names: Sequence[str], progress: Progress) -> None:
     """Save the journal of Slurm's units on each node, and show the troubles in it for the nodes named."""
     for node in cluster.nodes:
-        text = journal(engine, node, UNITS)
+        try:
+            text = journal(engine, node, UNITS)
+        except EngineError:  # it never came, which is said already
+            continue
         write_private(cluster.directory / "logs" / f"{node.name}.journal", text)
         lines = [line for line in text.splitlines() if _TROUBLE.search(line)]
         if node.name in names and lines:

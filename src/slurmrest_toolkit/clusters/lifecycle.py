@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from slurmrest_toolkit.images import base, packages, warm
 from slurmrest_toolkit.images.recipes import Image
 from slurmrest_toolkit.images.suites import DEFAULT_SERIES, asking, check_series, suite_of
 from slurmrest_toolkit.nodes import start as nodes
-from slurmrest_toolkit.support.waiting import LONGEST
+from slurmrest_toolkit.support.waiting import LONGEST, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,6 +163,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
         cluster.capabilities, cluster.conf = [*request.capabilities], dict(request.conf)
         cluster.patience = request.patience
+        cluster.root = host.root if engine.name == "podman" else None
         start = Start(request, host, engine, cluster, progress)
         with ThreadPoolExecutor(max_workers=1) as beside:
             kept = beside.submit(find_kept, engine, request)
@@ -195,7 +197,7 @@ def check(request: Request) -> list[Node]:
     if request.identity != logins.IDENTITIES[0] and (not request.gateway or request.bare):
         raise InputError("--identity", request.identity, "with --gateway, and without --bare")
     users.check(request.users, tokens.USERS)
-    if request.patience <= 0:
+    if not 0 < request.patience < math.inf:
         raise InputError("--patience", request.patience, "seconds, more than 0")
     if request.verify not in LEVELS:
         raise InputError("--verify", request.verify, ", ".join(LEVELS))
@@ -234,7 +236,7 @@ def start_plain(start: Start) -> None:
         engine,
         cluster,
         lambda node: there.get(node.name, plain.name),
-        lambda node, client_key: nodes.enrol(engine, node, client_key, *options),
+        lambda node, client_key: nodes.enrol(engine, node, client_key, *options, patience=cluster.patience),
     )
     nodes.wait_for_ssh_everywhere(cluster)
     cluster.save()
@@ -305,7 +307,7 @@ def serve(start: Start) -> None:
     """Wait for the daemons of nodes started from images, and prove them."""
     assert start.secrets is not None
     cluster, secrets = start.cluster, start.secrets
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with side_by_side(1) as beside:
         logins = beside.submit(nodes.wait_for_ssh_everywhere, cluster)
         start.progress.phase("daemons", "munge, MariaDB, slurmdbd, slurmctld, slurmd, slurmrestd")
         made = [secrets.token(user, tokens.KEPT_LIFESPAN) for user in tokens.USERS]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.clusters import users
-from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, load
+from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, GATEWAY, load
 from slurmrest_toolkit.containers.engine import EngineError
 from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
@@ -48,10 +49,12 @@ def reusable(request: Request, progress: Progress) -> Cluster | None:
     if there is None or not there.ready or not all(refresh(there, progress).values()):
         return None
     series = ".".join(there.slurm_version.split(".")[:2])
-    wanted = {node.name for node in request.nodes()}
+    wanted = request.nodes()
     differs = {
         "--slurm": request.series not in {None, series},
-        "--layout": request.layout != there.layout or wanted != {node.name for node in there.nodes},
+        "--layout": request.layout != there.layout or {one.name for one in wanted} != {one.name for one in there.nodes},
+        "--gateway": any(GATEWAY in node.roles for node in wanted) != (there.gateway_node is not None),
+        "--capability": sorted(request.capabilities) != sorted(there.capabilities),
         "--identity": request.identity != there.identity,
         "--bare": request.bare != there.bare,
         "--conf": dict(request.conf) != there.conf,
@@ -72,9 +75,25 @@ def engine_of(cluster: Cluster | None, progress: Progress, name: str | None = No
     """Return the engine that runs a cluster, or the one of a name, or any that is here; installs nothing.
 
     Raises:
-        CannotRunError: there is none.
+        CannotRunError: there is none, or it runs the containers of another account.
     """
+    if cluster is not None:
+        require_account(cluster)
     return find_engine(cluster.engine if cluster else name, Host.detect(), progress, install=False)
+
+
+def require_account(cluster: Cluster) -> None:
+    """Refuse to look for a cluster where it cannot be: Podman of root and Podman of an account do not know each other.
+
+    Raises:
+        CannotRunError: the other one runs it.
+    """
+    if cluster.root is not None and cluster.root != (os.geteuid() == 0):
+        whose, how = ("root's", "Use sudo for it") if cluster.root else ("an ordinary account's", "Do it without sudo")
+        raise CannotRunError(
+            f"The cluster {cluster.name} is run by {whose} Podman, which this account's does not know.",
+            f"{how}, or give its address to what only sends requests (slurmrest cluster status).",
+        )
 
 
 def booting(engine: Engine, cluster: Cluster) -> bool:
@@ -101,7 +120,10 @@ def standstill(cluster: Cluster, nodes: Mapping[str, bool], kernel: Path = Path(
         return f"these nodes do not run: {', '.join(stopped)}"
     times = (line.split() for line in kernel.read_text(encoding="ascii").splitlines())
     booted = next((int(words[1]) for words in times if words[:1] == ["btime"]), 0)
-    rebooted = (cluster.directory / "cluster.json").stat().st_mtime < booted
+    try:
+        rebooted = (cluster.directory / "cluster.json").stat().st_mtime < booted
+    except FileNotFoundError:  # it is being removed
+        rebooted = False
     return f"stopped{', since this host was rebooted' if rebooted else ''}"
 
 
@@ -113,9 +135,13 @@ def require(cluster: Cluster, progress: Progress, *, whole: bool = True) -> None
     """
     nodes = refresh(cluster, progress)
     if (words := standstill(cluster, nodes)) and (whole or not any(nodes.values())):
-        raise CannotRunError(
-            f"The cluster {cluster.name}: {words}.", f"Start it anew: slurmrest cluster up {cluster.name}"
-        )
+        raise CannotRunError(f"The cluster {cluster.name}: {words}.", f"{anew(cluster, nodes)}.")
+
+
+def anew(cluster: Cluster, nodes: Mapping[str, bool]) -> str:
+    """Say how a cluster that does not run is started anew; one of which nodes run is not removed unasked."""
+    down = f"slurmrest cluster down {cluster.name} && " if any(nodes.values()) else ""
+    return f"Start it anew: {down}slurmrest cluster up {cluster.name}"
 
 
 def refresh(cluster: Cluster, progress: Progress) -> dict[str, bool]:

@@ -106,11 +106,15 @@ def both(ask: Callable[[Sequence[Check]], Report], newest: str) -> tuple[Report,
         return Outcome(ok=True, detail=newest)
 
     known = {check.id: check for check in verify.CHECKS} | {VERSIONS: Check(VERSIONS, "", assume, needs_api=False)}
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    beside = ThreadPoolExecutor(max_workers=1)
+    try:
         jobs = beside.submit(ask, [known[name] for name in (*FIRST, *JOBS)])
         others = ask([check for check in verify.CHECKS if check.id not in JOBS])
         begin = time.monotonic()
         found = jobs.result()
+    finally:
+        # After an error the nodes are removed next, and a job that is still followed then ends with its connection.
+        beside.shutdown(wait=False, cancel_futures=True)
     waited = time.monotonic() - begin
     results = (*others.checks, *(result for result in found.checks if result.id in JOBS))
     return replace(others, checks=results, warnings=tuple(dict.fromkeys((*others.warnings, *found.warnings)))), waited

@@ -4,115 +4,191 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmrest.errors import SlurmrestError
+
 from slurmrest_toolkit.clusters.journals import failure_directory, show_journals
-from slurmrest_toolkit.clusters.liveness import engine_of, owned
+from slurmrest_toolkit.clusters.liveness import engine_of, owned, require_account
 from slurmrest_toolkit.clusters.state import CLUSTER_LABEL, STATE_LABEL, cluster_directory, cluster_names, load
-from slurmrest_toolkit.containers.engine import EngineError
 from slurmrest_toolkit.support.errors import CannotRunError, NoEngineError
-from slurmrest_toolkit.support.locks import state_directory
+from slurmrest_toolkit.support.locks import CLUSTERS, state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from slurmrest_toolkit.clusters.state import Cluster
-    from slurmrest_toolkit.containers.engine import Container, Engine
+    from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.support.progress import Progress
 
 
 def down(names: Sequence[str], progress: Progress) -> None:
-    """Remove clusters, complete or not.
+    """Remove clusters, complete or not; one that cannot be removed does not keep the others.
 
     Raises:
-        CannotRunError: another process is working on one of them, or there is no trace of it.
+        CannotRunError: another process is working on one of them, it is somebody else's, or there is no trace of it.
+        SlurmrestError: its engine does not remove it.
     """
+    failed: list[SlurmrestError] = []
     for name in names:
-        with owned(name):
-            recorded = cluster_directory(name).exists()
-            unknown = f"There is no cluster called {name} (there: {', '.join(cluster_names()) or 'none'})."
-            try:
-                engine = engine_of(load(name), progress)
-            except NoEngineError as error:
-                raise error if recorded else CannotRunError(unknown) from None
-            if not recorded and not engine.containers(f"{CLUSTER_LABEL}={name}") and not left(engine, name):
+        try:
+            down_one(name, progress)
+        except SlurmrestError as error:
+            failed.append(error)
+    for earlier in failed[:-1]:
+        progress.say(str(earlier))
+    if failed:
+        raise failed[-1]
+
+
+def down_one(name: str, progress: Progress) -> None:
+    """Remove one cluster."""
+    with owned(name):
+        recorded = cluster_directory(name).exists()
+        unknown = f"There is no cluster called {name} (there: {', '.join(cluster_names()) or 'none'})."
+        try:
+            engine = engine_of(readable(name), progress)
+        except NoEngineError as error:
+            raise error if recorded else CannotRunError(unknown) from None
+        there = Remains.of(engine, name)
+        if not recorded:
+            there.require_ours()
+            if not there:
                 raise CannotRunError(unknown)
-            remove(engine, name)
-            shutil.rmtree(failure_directory(name), ignore_errors=True)
-            progress.say(f"removed {name}")
+        remove(there)
+        shutil.rmtree(failure_directory(name), ignore_errors=True)
+        progress.say(f"removed {name}")
 
 
-def remove(engine: Engine, name: str) -> None:
-    """Remove a cluster's containers, network, volume and files, whatever state they are in."""
-    label = f"{CLUSTER_LABEL}={name}"
-    engine.remove_containers([container.name for container in engine.containers(label)])
-    for network in engine.networks(label):
-        engine.call("network", "rm", network)
-    for volume in engine.volumes(label):
-        engine.remove_volume(volume)
-    shutil.rmtree(cluster_directory(name), ignore_errors=True)
+def readable(name: str) -> Cluster | None:
+    """Return what is remembered of a cluster; None also where that cannot be read, which does not keep its remains."""
+    try:
+        return load(name)
+    except CannotRunError:
+        return None
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What an engine has under a cluster's name: of ours or of nobody, and ``others``, whose it is besides.
+
+    ``running`` is whether a container of ours runs.
+    """
+
+    engine: Engine
+    name: str
+    containers: tuple[str, ...]
+    networks: tuple[str, ...]
+    volumes: tuple[str, ...]
+    others: frozenset[str]
+    running: bool
+
+    @classmethod
+    def of(cls, engine: Engine, name: str) -> Remains:
+        """Ask the engine."""
+        label = f"{CLUSTER_LABEL}={name}"
+        nodes = {one.name: one for one in engine.containers(label)}
+        owners = (
+            {one.name: one.labels.get(STATE_LABEL, "") for one in nodes.values()},
+            {one: engine.labelled("network", one, STATE_LABEL) for one in engine.networks(label)},
+            {one: engine.labelled("volume", one, STATE_LABEL) for one in engine.volumes(label)},
+        )
+        others = frozenset(one for kind in owners for one in kind.values() if is_anothers(one, name))
+        containers, networks, volumes = (
+            tuple(one for one, owner in kind.items() if owner not in others) for kind in owners
+        )
+        running = any(nodes[one].running for one in containers)
+        return cls(engine, name, containers, networks, volumes, others, running)
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.networks or self.volumes)
+
+    def require_ours(self) -> None:
+        """Refuse a name that is another's.
+
+        Raises:
+            CannotRunError: another state directory has a cluster of it.
+        """
+        if self.others:
+            whose = ", ".join(sorted(self.others))
+            raise CannotRunError(
+                f"Another state directory has a cluster called {self.name}: {whose}.", "Use another --name."
+            )
+
+
+def is_anothers(directory: str, name: str) -> bool:
+    """Whether another state directory remembers a cluster of this name; one that cannot be looked into does."""
+    if directory in {"", str(state_directory())}:
+        return False
+    try:
+        Path(directory, CLUSTERS, name, "cluster.json").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def remove(there: Remains) -> None:
+    """Remove a cluster's containers, network, volume and files, whatever state they are in; never another's."""
+    there.engine.remove_containers(there.containers)
+    for network in there.networks:
+        there.engine.call("network", "rm", network)
+    for volume in there.volumes:
+        there.engine.remove_volume(volume)
+    shutil.rmtree(cluster_directory(there.name), ignore_errors=True)
 
 
 def make_room(engine: Engine, name: str, progress: Progress) -> None:
     """Remove what is left of an earlier cluster of this name.
 
     Raises:
-        CannotRunError: it is alive, here or for another state directory.
+        CannotRunError: it is alive, here or for another state directory or account.
     """
-    containers = engine.containers(f"{CLUSTER_LABEL}={name}")
-    found = judge(load(name), containers, state_directory())
-    if found == "ours":
+    known = load(name)
+    if known is not None:
+        require_account(known)
+    there = Remains.of(engine, name)
+    there.require_ours()
+    if known is not None and known.ready and there.running:
         raise CannotRunError(
             f"The cluster {name} exists.", f"Use another --name, or remove it: slurmrest cluster down {name}"
         )
-    if found == "foreign":
-        raise CannotRunError(f"Another state directory has a cluster called {name}.", "Use another --name.")
     shutil.rmtree(failure_directory(name), ignore_errors=True)
-    if found == "leftovers" or left(engine, name):
+    if known is not None or there:
         progress.say(f"removing what is left of an earlier cluster {name}")
-        remove(engine, name)
-
-
-def left(engine: Engine, name: str) -> list[str]:
-    """Return what a cluster has besides containers: its networks and volumes."""
-    label = f"{CLUSTER_LABEL}={name}"
-    return [*engine.networks(label), *engine.volumes(label)]
-
-
-def judge(known: Cluster | None, containers: Sequence[Container], state: Path) -> str:
-    """Say what is there under a cluster's name: ``nothing``, ``leftovers``, ``ours`` (alive) or ``foreign`` (alive).
-
-    Args:
-        known: what our state directory says.
-        containers: the engine's containers of that name.
-        state: our state directory.
-    """
-    alive = [container for container in containers if container.running]
-    if any(container.labels.get(STATE_LABEL) != str(state) for container in alive) and any(
-        Path(
-            container.labels.get(STATE_LABEL, ""), "clusters", container.labels[CLUSTER_LABEL], "cluster.json"
-        ).exists()
-        for container in alive
-    ):
-        return "foreign"
-    if known is not None and known.ready and alive:
-        return "ours"
-    return "leftovers" if known is not None or containers else "nothing"
+        remove(there)
 
 
 def give_up(engine: Engine, cluster: Cluster, error: BaseException, progress: Progress, *, keep: bool) -> None:
-    """Show why a cluster could not be started, save its logs, and remove it unless it is to be kept."""
-    if not isinstance(error, KeyboardInterrupt):
-        with contextlib.suppress(EngineError):
+    """Show why a cluster could not be started, save its logs, and remove it unless it is to be kept.
+
+    Whatever goes wrong here is said and not raised: why it could not be started is what counts.
+    """
+    interrupted = isinstance(error, KeyboardInterrupt)
+    if not interrupted:
+        with said(progress):
             show_journals(engine, cluster, getattr(error, "hosts", [node.name for node in cluster.nodes]), progress)
     if keep:
         progress.say(f"kept as it is: {cluster.directory}; remove it with: slurmrest cluster down {cluster.name}")
         return
     logs = cluster.directory / "logs"
-    if logs.is_dir() and not isinstance(error, KeyboardInterrupt):
+    if logs.is_dir() and not interrupted:
         target = failure_directory(cluster.name)
-        shutil.copytree(logs, target, dirs_exist_ok=True)
-        progress.say(f"logs: {target}")
+        with said(progress):
+            shutil.copytree(logs, target, dirs_exist_ok=True)
+            progress.say(f"logs: {target}")
     progress.say(f"removing {cluster.name}")
-    remove(engine, cluster.name)
+    with said(progress):
+        remove(Remains.of(engine, cluster.name))
+
+
+@contextlib.contextmanager
+def said(progress: Progress) -> Iterator[None]:
+    """Say what goes wrong on the way out of a failure, and go on."""
+    try:
+        yield
+    except (SlurmrestError, OSError) as error:
+        progress.say(str(error))

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,8 @@ class Machine:
 class Cluster:
     """What ``cluster.json`` holds; ``ready`` turns true as the last step of ``up``, and ``bare`` ones have no Slurm.
 
-    ``patience`` is after how many seconds a wait of its start ends, whatever goes on.
+    ``patience`` is after how many seconds a wait of its start ends, whatever goes on. ``root`` is whether root's Podman
+    runs it, and not that of an account, which are two; None where that makes no difference.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Cluster:
     layout: str
     engine: str
     nodes: list[Node]
+    root: bool | None = None
     machine: Machine = field(default_factory=Machine.here)
     capabilities: list[str] = field(default_factory=list)
     conf: dict[str, str] = field(default_factory=dict)
@@ -227,14 +229,31 @@ def cluster_names() -> list[str]:
 
 
 def load(name: str) -> Cluster | None:
-    """Read a cluster from disk; None where there is none, or where ``up`` was killed before it wrote anything."""
+    """Read a cluster from disk; None where there is none, or where ``up`` was killed before it wrote anything.
+
+    Raises:
+        CannotRunError: its file is none of ours.
+    """
+    path = cluster_directory(validate_name(name)) / "cluster.json"
     try:
-        text = (cluster_directory(validate_name(name)) / "cluster.json").read_text(encoding="utf-8")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        there = _known(Cluster, data)
+        there["nodes"] = [Node(**_known(Node, node)) for node in data["nodes"]]
+        if "machine" in data:
+            there["machine"] = Machine(**_known(Machine, data["machine"]))
+        return Cluster(**there)
     except FileNotFoundError:
         return None
-    data = json.loads(text)
-    machine = {"machine": Machine(**data["machine"])} if "machine" in data else {}
-    return Cluster(**{**data, "nodes": [Node(**node) for node in data["nodes"]], **machine})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CannotRunError(
+            f"{path} is no record of a cluster: {error}.", f"Remove what is left of it: slurmrest cluster down {name}"
+        ) from None
+
+
+def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version of this toolkit remembers besides."""
+    names = {field.name for field in fields(kind)}
+    return {key: value for key, value in data.items() if key in names}
 
 
 def choose(name: str | None) -> Cluster:

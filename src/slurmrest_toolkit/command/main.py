@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from slurmrest.errors import SlurmrestError
 
-from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED
+from slurmrest_toolkit.command.codes import CANNOT_RUN, EPILOG, INTERRUPTED, ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,8 +120,6 @@ def parse_told(arguments: Sequence[str]) -> argparse.Namespace:
             return parse(arguments)
     except SystemExit as end:
         if end.code:
-            from slurmrest_toolkit.command.cluster.reporting import ended
-
             words = said.getvalue()
             print(words, end="", file=sys.stderr)
             ended(argparse.Namespace(json=True), CANNOT_RUN, "", words.rpartition("error: ")[2].strip())
@@ -140,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if list(arguments[:1]) == [CLUSTER] and (missing := missing_for_clusters()):
         print(missing, file=sys.stderr)
-        return CANNOT_RUN
+        return ended(argparse.Namespace(json="--json" in arguments), CANNOT_RUN, "", missing)
     try:
         options = parse_told(arguments)
     except SystemExit as end:

@@ -9,6 +9,8 @@ from slurmrest.command.token_options import UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from slurmrest_toolkit.api import RunningCluster
+
 ADMINISTRATORS = ("verify", "openapi")
 """Commands that ask as root where no user is named; the others are an ordinary user's."""
 
@@ -36,10 +38,19 @@ def resolve(options: argparse.Namespace) -> None:
     if given:
         raise UsageError(f"--name and {given[0]} say the same in two ways: give one of them.")
     from slurmrest_toolkit.api import attach
+    from slurmrest_toolkit.support.locks import hand_over_state
+
+    try:
+        _put(options, attach(name))
+    finally:
+        hand_over_state()  # of a token that was made anew
+
+
+def _put(options: argparse.Namespace, cluster: RunningCluster) -> None:
+    """Put them there."""
     from slurmrest_toolkit.clusters.tokens import ADMINISTRATOR
     from slurmrest_toolkit.nodes.inventory import ORDINARY_USER
 
-    cluster = attach(name)
     whom = options.user or (ADMINISTRATOR if options.command in ADMINISTRATORS else ORDINARY_USER)
     users = cluster.users
     if whom not in users:

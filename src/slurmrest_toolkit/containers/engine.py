@@ -57,6 +57,13 @@ PORT_TAKEN = ("address already in use", "port is already allocated")
 """How the engines say that somebody took a port after they had found it free, before they listened on it."""
 
 
+CALL_SECONDS = 1800.0
+"""After which a call of the engine is given up: ten times what keeping an image takes on a slow virtual machine."""
+
+GIVEN_UP = 124
+"""Exit code of a call that was given up, as timeout(1) has it."""
+
+
 class EngineError(ClusterFailedError):
     """A command of the container engine failed; the message has its words."""
 
@@ -91,25 +98,34 @@ class Engine:
         """Return the environment in which the command line works."""
         return {**os.environ, **self.environment}
 
-    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one engine command with ``text`` as its standard input, and return whatever came of it."""
-        return subprocess.run(
-            self.argv(*arguments),
-            env=self.environ(),
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+    def run(
+        self, *arguments: str, text: str | None = None, limit: float = CALL_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one engine command with ``text`` as its standard input, and return whatever came of it.
 
-    def call(self, *arguments: str, text: str | None = None) -> str:
+        One that does not end within ``limit`` seconds has the exit code :data:`GIVEN_UP`.
+        """
+        try:
+            return subprocess.run(
+                self.argv(*arguments),
+                env=self.environ(),
+                input=text if text is not None else "",
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=limit,
+            )
+        except subprocess.TimeoutExpired as error:
+            return subprocess.CompletedProcess(error.cmd, GIVEN_UP, "", f"it did not end within {limit:.0f} s")
+
+    def call(self, *arguments: str, text: str | None = None, limit: float = CALL_SECONDS) -> str:
         """Run one engine command and return its standard output.
 
         Raises:
             EngineError: it failed.
         """
-        done = self.run(*arguments, text=text)
+        done = self.run(*arguments, text=text, limit=limit)
         if done.returncode:
             words = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
             raise EngineError(f"{self.name} {' '.join(arguments[:2])} failed: {words}")
@@ -175,13 +191,13 @@ class Engine:
             return (INIT,)
         return ("sh", "-c", REMOUNT + (INIT if "SYS_ADMIN" in capabilities else REMOUNTED))
 
-    def execute(self, container: str, *command: str, text: str | None = None) -> str:
+    def execute(self, container: str, *command: str, text: str | None = None, limit: float = CALL_SECONDS) -> str:
         """Run a command as root in a container and return its standard output.
 
         Raises:
             EngineError: it failed.
         """
-        return self.call("exec", "--interactive", container, *command, text=text)
+        return self.call("exec", "--interactive", container, *command, text=text, limit=limit)
 
     def ports(self, container: str) -> dict[int, int]:
         """Map each published TCP port of a running container to its port on loopback."""
@@ -195,7 +211,9 @@ class Engine:
 
     def containers(self, label: str) -> list[Container]:
         """List all containers, running or not, that carry a label (``key`` or ``key=value``)."""
-        text = self.call("ps", "--all", "--no-trunc", f"--filter=label={label}", "--format=json")
+        # Docker's word for it came with version 23; the template was there before.
+        form = "{{json .}}" if self.name == "docker" else "json"
+        text = self.call("ps", "--all", "--no-trunc", f"--filter=label={label}", f"--format={form}")
         found = []
         for entry in json_documents(text):
             names, labels = entry["Names"], entry["Labels"] or {}
@@ -224,6 +242,10 @@ class Engine:
     def networks(self, label: str) -> list[str]:
         """Names of the networks that carry a label."""
         return self.call("network", "ls", f"--filter=label={label}", "--format={{.Name}}").split()
+
+    def labelled(self, kind: str, name: str, key: str) -> str:
+        """Value of a label of a ``network`` or ``volume``; empty where it has none, or is gone."""
+        return (self.try_call(kind, "inspect", f'--format={{{{index .Labels "{key}"}}}}', name) or "").strip()
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network on which containers find each other by host name."""

@@ -57,7 +57,10 @@ case ${1-} in
         slurmrest-enrol "$@"
         [ ! -x /usr/local/sbin/slurmrest-certify ] || slurmrest-certify
         mkfifo -m 0600 "$renewed" 2>/dev/null || [ -p "$renewed" ]
-        timeout 30 sh -c 'echo >"$1"' sh "$renewed"
+        timeout 90 sh -c 'echo >"$1"' sh "$renewed" || {
+            echo "no unit of this node waits for its keys (systemctl status slurmrest-renew*)" >&2
+            exit 1
+        }
         rm -f /etc/systemd/system/multi-user.target.wants/slurmrest-renew*.service
         ;;
 esac

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from slurmrest.slurm.releases import lookup
@@ -22,7 +21,7 @@ from slurmrest_toolkit.containers.host import too_many_containers
 from slurmrest_toolkit.nodes import inventory
 from slurmrest_toolkit.support.errors import ClusterFailedError
 from slurmrest_toolkit.support.locks import state_directory
-from slurmrest_toolkit.support.waiting import wait_until
+from slurmrest_toolkit.support.waiting import LONGEST, side_by_side, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +36,16 @@ START_SECONDS = 90.0
 
 POLL_SECONDS = 0.1
 
+CONNECT_SECONDS = 10
+"""Until a node's sshd has greeted, exchange of keys included."""
+
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Call a function with each item, side by side; the first error is raised once all calls have ended."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    """Call a function with each item, side by side; the first error is raised once all calls have ended.
+
+    After an error those that only wait end at once.
+    """
+    with side_by_side(8) as pool:
         return list(pool.map(function, items))
 
 
@@ -74,7 +79,7 @@ def start_nodes(
             capabilities=cluster.capabilities,
             volumes=cluster.volumes_of(node),
         )
-        with ThreadPoolExecutor(max_workers=1) as beside:
+        with side_by_side(1) as beside:
             ports = beside.submit(read_ports, engine, node)
             key = enrolment(node, client_key)
             ports.result()
@@ -92,8 +97,14 @@ def start_nodes(
 
 
 def read_ports(engine: Engine, node: Node) -> None:
-    """Fill in a running node's ports on loopback."""
+    """Fill in a running node's ports on loopback.
+
+    Raises:
+        EngineError: it does not run any more.
+    """
     ports = engine.ports(node.container)
+    if SSH_PORT not in ports:
+        raise EngineError(f"The container {node.container} has no port for SSH: it has stopped.")
     node.ssh_port = ports[SSH_PORT]
     node.rest_port = ports.get(REST_PORT)
     node.gateway_port = ports.get(TLS_PORT)
@@ -119,7 +130,7 @@ def make_client_key(directory: Path) -> str:
     return private.with_suffix(".pub").read_text(encoding="ascii")
 
 
-def enrol(engine: Engine, node: Node, client_key: str, *options: str) -> str:
+def enrol(engine: Engine, node: Node, client_key: str, *options: str, patience: float = LONGEST) -> str:
     """Give a starting node the client key and return its public host key; ``options`` are those of slurmrest-enrol.
 
     Raises:
@@ -129,18 +140,21 @@ def enrol(engine: Engine, node: Node, client_key: str, *options: str) -> str:
 
     def missing() -> str:
         try:
-            keys.append(engine.execute(node.container, "slurmrest-enrol", "--client-key", *options, text=client_key))
+            command = ("slurmrest-enrol", "--client-key", *options)
+            keys.append(engine.execute(node.container, *command, text=client_key, limit=patience))
         except EngineError as error:
             return error.message
         return ""
 
-    wait_until(missing, f"The node {node.name} did not start", POLL_SECONDS, quiet=START_SECONDS)
+    failure = f"The node {node.name} did not start"
+    wait_until(missing, failure, POLL_SECONDS, quiet=START_SECONDS, longest=patience)
     return keys[-1]
 
 
 def ssh_command(cluster: Cluster, node: Node, user: str = inventory.USER) -> list[str]:
     """Return the start of a command line that runs something on a node over SSH, without asking questions."""
-    return ["ssh", "-F", str(cluster.directory / "ssh_config"), "-o", "BatchMode=yes", "-l", user, node.name]
+    options = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}")
+    return ["ssh", "-F", str(cluster.directory / "ssh_config"), *options, "-l", user, node.name]
 
 
 def wait_for_ssh(cluster: Cluster, node: Node) -> None:

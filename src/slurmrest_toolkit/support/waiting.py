@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from slurmrest_toolkit.support.errors import ClusterFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LONGEST = 600.0
 """Seconds after which a wait ends, whatever goes on, where nothing else was asked for."""
+
+
+_here = threading.local()
+"""In a thread of :func:`side_by_side`: ``given_up``, the events that end what it waits for."""
+
+
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Have threads for calls side by side, all of which have ended afterwards.
+
+    Where this is left by an exception, Ctrl-C for instance, nobody waits to the end for what they wait for.
+    """
+    given_up = threading.Event()
+    above: tuple[threading.Event, ...] = getattr(_here, "given_up", ())
+
+    def begin() -> None:
+        _here.given_up = (*above, given_up)
+
+    pool = ThreadPoolExecutor(max_workers=workers, initializer=begin)
+    try:
+        yield pool
+    except BaseException:
+        given_up.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=given_up.is_set())
 
 
 def wait_until(
@@ -34,11 +63,14 @@ def wait_until(
         busy: whether work goes on; asked only when it was quiet for so long.
 
     Raises:
-        ClusterFailedError: the time is over.
+        ClusterFailedError: the time is over, or whoever wanted it has given up.
     """
     began = moved = time.monotonic()
     known: set[str] = set()
+    given_up: tuple[threading.Event, ...] = getattr(_here, "given_up", ())
     while words := missing():
+        if any(event.is_set() for event in given_up):
+            raise ClusterFailedError(f"{failure}, and is not waited for any more: {words}")
         now = time.monotonic()
         if words not in known:
             known.add(words)

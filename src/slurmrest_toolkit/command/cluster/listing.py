@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from slurmrest.errors import SlurmrestError
+
 from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.clusters.state import cluster_names, load
 from slurmrest_toolkit.command.cluster.options import as_json
@@ -29,10 +31,14 @@ def add_command(actions: Actions) -> None:
 
 def row(name: str, progress: Progress) -> dict[str, str]:
     """Describe a cluster in short."""
-    cluster = load(name)
-    if cluster is None or not cluster.ready:
-        return {"name": name, "state": "not finished"}
-    nodes = liveness.refresh(cluster, progress)
+    try:
+        cluster = load(name)
+        if cluster is None or not cluster.ready:
+            return {"name": name, "state": "not finished"}
+        nodes = liveness.refresh(cluster, progress)
+    except SlurmrestError as error:  # which says nothing of the others
+        progress.say(str(error))
+        return {"name": name, "state": "not known"}
     return {
         "name": name,
         "state": liveness.standstill(cluster, nodes) or "running",

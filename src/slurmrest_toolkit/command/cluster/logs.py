@@ -9,7 +9,7 @@ from slurmrest_toolkit.clusters import journals, liveness
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
-from slurmrest_toolkit.command.codes import OK
+from slurmrest_toolkit.command.codes import FAILED, OK
 
 if TYPE_CHECKING:
     import argparse
@@ -29,10 +29,17 @@ def add_command(actions: Actions) -> None:
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
-    """Show the journal of Slurm's units, node by node."""
+    """Show the journal of Slurm's units, node by node; fails where none of the nodes runs."""
     cluster = choose(options.name)
     engine = liveness.engine_of(cluster, progress)
-    nodes = [cluster.node(options.node)] if options.node else cluster.nodes
+    running = liveness.refresh(cluster, progress)
+    wanted = [cluster.node(options.node)] if options.node else cluster.nodes
+    nodes = [node for node in wanted if running[node.name]]
+    for node in wanted:
+        if node not in nodes:
+            progress.say(f"{node.name} does not run, so its journal cannot be read")
+    if not nodes:
+        return FAILED
     journals.check(engine, nodes, options.unit or (), options.since)
     units, since = options.unit or journals.UNITS, options.since
     if options.output is not None:

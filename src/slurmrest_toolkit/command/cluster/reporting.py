@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from slurmrest.errors import InputError, SlurmrestError
 
-from slurmrest_toolkit.command.codes import CANNOT_RUN, FAILED, INTERRUPTED
+from slurmrest_toolkit.command.codes import CANNOT_RUN, FAILED, INTERRUPTED, ended
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.locks import hand_over_state
 from slurmrest_toolkit.support.progress import Progress
@@ -31,6 +32,13 @@ def reporting(run: Callable[[argparse.Namespace, Progress], int]) -> Callable[[a
             progress.stop()
             progress.say(str(error))
             return ended(options, CANNOT_RUN, "", error.message, error.remedy)
+        except BrokenPipeError:  # whoever read it has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except OSError as error:
+            phase = progress.current
+            progress.fail(str(error))
+            return ended(options, FAILED, phase, str(error))
         except SlurmrestError as error:
             phase = progress.current
             progress.fail(str(error))
@@ -39,11 +47,3 @@ def reporting(run: Callable[[argparse.Namespace, Progress], int]) -> Callable[[a
             hand_over_state()
 
     return reported
-
-
-def ended(options: argparse.Namespace, code: int, phase: str, message: str, remedy: str | None = None) -> int:
-    """Return the exit code, and tell a program that wants JSON why there is nothing else."""
-    if getattr(options, "json", False):
-        error = {"exit_code": code, "phase": phase or None, "message": message, "remedy": remedy}
-        print(json.dumps({"error": error}, indent=2))
-    return code

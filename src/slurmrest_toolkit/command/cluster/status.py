@@ -33,6 +33,6 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     else:
         print(describe.summary(cluster))
     if words := liveness.standstill(cluster, nodes):
-        progress.say(f"{words}; start it anew: slurmrest cluster up {cluster.name}")
+        progress.say(f"{words}. {liveness.anew(cluster, nodes)}")
         return FAILED
     return OK
