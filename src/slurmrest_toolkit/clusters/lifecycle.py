@@ -162,8 +162,7 @@ def up(request: Request, progress: Progress) -> Cluster:
         engine = find_engine(request.engine, host, progress, install=True, soon=soon)
         cluster = Cluster(request.name, "", request.layout, engine.name, planned, bare=request.bare)
         cluster.capabilities, cluster.conf = [*request.capabilities], dict(request.conf)
-        cluster.patience = request.patience
-        cluster.root = host.root if engine.name == "podman" else None
+        cluster.patience, cluster.root = request.patience, host.root if engine.name == "podman" else None
         start = Start(request, host, engine, cluster, progress)
         with ThreadPoolExecutor(max_workers=1) as beside:
             kept = beside.submit(find_kept, engine, request)
