@@ -192,13 +192,9 @@ class RunningCluster:
             SlurmrestError: the container engine refuses.
         """
         from slurmrest_toolkit.clusters.remove import down
-        from slurmrest_toolkit.support.locks import hand_over_state
 
-        try:
-            if self.directory.exists():
-                down([self.name], self._progress)
-        finally:
-            hand_over_state()
+        if self.directory.exists():
+            down([self.name], self._progress)
 
 
 def start(
@@ -255,7 +251,6 @@ def start(
         ModuleNotFoundError: the libraries of the extra ``cluster`` are missing.
     """
     from slurmrest_toolkit.clusters.lifecycle import Request, up
-    from slurmrest_toolkit.support.locks import hand_over_state
     from slurmrest_toolkit.support.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -280,10 +275,7 @@ def start(
         wait=wait,
         patience=patience,
     )
-    try:
-        return RunningCluster(up(request, progress), progress)
-    finally:
-        hand_over_state()
+    return RunningCluster(up(request, progress), progress)
 
 
 def attach(name: str | None = None) -> RunningCluster:

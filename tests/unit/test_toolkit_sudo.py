@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmrest_toolkit.clusters import journals
+from slurmrest_toolkit.clusters import journals, liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -63,6 +63,14 @@ def test_a_failed_command_gives_its_files_away_too(home: Path) -> None:
 
     reporting(run)(None)  # type: ignore[arg-type]
     assert owner(home / ".local/state/slurmrest/failed/one") == RUNNER.pw_uid
+
+
+def test_what_a_program_does_to_a_cluster_leaves_nothing_of_roots(home: Path) -> None:
+    with liveness.owned("one"):
+        Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1)).save()
+    state = home / ".local/state/slurmrest"
+    for path in (state, state / "clusters/one/cluster.json", state / "locks/one.lock"):
+        assert owner(path) == RUNNER.pw_uid
 
 
 @pytest.mark.usefixtures("home")

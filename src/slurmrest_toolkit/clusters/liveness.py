@@ -14,7 +14,7 @@ from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import LOCKS, locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, hand_over_state, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,14 +29,20 @@ if TYPE_CHECKING:
 def owned(name: str, patient: Progress | None = None) -> Iterator[None]:
     """Hold a cluster's lock; ``patient`` is told that it is waited for, without it nobody waits.
 
+    What was written meanwhile belongs to the account that called sudo.
+
     Raises:
         CannotRunError: another process holds it.
     """
     waiting = (lambda: patient.say(f"waiting for another process at work on {name}")) if patient else None
-    with locked(state_directory() / LOCKS / f"{name}.lock", waiting=waiting) as held:
-        if not held:
-            raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
-        yield
+    try:
+        with locked(state_directory() / LOCKS / f"{name}.lock", waiting=waiting) as held:
+            if not held:
+                words = f"Another process is working on the cluster {name}."
+                raise CannotRunError(words, "Wait for it, or use --name.")
+            yield
+    finally:
+        hand_over_state()
 
 
 def reusable(request: Request, progress: Progress) -> Cluster | None:
