@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 from typing import IO, TYPE_CHECKING, Any
 
+from slurmrest_toolkit.clusters.state import GATEWAY
 from slurmrest_toolkit.images.suites import SUITES
 from slurmrest_toolkit.nodes.inventory import GROUPS
 from slurmrest_toolkit.support.errors import CannotRunError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 WARM = "localhost/slurmrest-warm"
 """Repository of the warm images; a tag is the suite, the key of the recipe and the roles of the node."""
 
-_ROLE = f"(?:{'|'.join(GROUPS)})"
+_ROLE = f"(?:{'|'.join((*GROUPS, GATEWAY))})"
 _OURS = re.compile(rf"{re.escape(WARM)}:(?P<tag>(?:{'|'.join(SUITES.values())})-[0-9a-f]{{12}}-{_ROLE}(?:\.{_ROLE})*)")
 
 LISTS = ("manifest.json", "index.json", "repositories")
