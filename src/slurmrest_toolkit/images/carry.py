@@ -61,7 +61,9 @@ def save(engine: Engine, wanted: Recipe, target: Path) -> None:
                 stdout=subprocess.PIPE,
             ) as source,
         ):
+            assert source.stdout is not None
             packed = subprocess.run([program, *options], stdin=source.stdout, stdout=file, check=False)
+            source.stdout.close()  # where nobody reads any longer, the engine would wait for ever to write
             source.wait()
         if source.returncode or packed.returncode:
             codes = f"{engine.name} save: {source.returncode}, {program}: {packed.returncode}"
