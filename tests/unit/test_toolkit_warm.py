@@ -15,12 +15,13 @@ from slurmrest.verify.run import CHECKS, Report, Result
 
 from slurmrest_toolkit.clusters import prove
 from slurmrest_toolkit.clusters.layouts import plan_nodes
-from slurmrest_toolkit.clusters.state import Machine, Node
+from slurmrest_toolkit.clusters.state import Cluster, Machine, Node
 from slurmrest_toolkit.images import archive, carry, packages, recipes, warm
 from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED
 from slurmrest_toolkit.images.recipes import VERSION_LABEL
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
+from tests.unit.played_engine import PlayedEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,6 +164,38 @@ def test_sizes_survive_their_label() -> None:
     assert warm.read_sizes(warm.write_sizes(sizes)) == sizes
     assert warm.read_sizes(f"{MUNGE}:1024\n{JWT}:32\n") == sizes
     assert warm.read_sizes("") == {}
+
+
+def converged(engine: PlayedEngine, name: str, machine: Machine) -> Cluster:
+    made = Cluster(name, "24.11.5", "split", "podman", plan_nodes(name, "split", 1), machine)
+    engine.networks_there.append(made.network)
+    engine.started.update({node.container: "base" for node in made.nodes})
+    return made
+
+
+def test_of_two_starts_of_one_kind_the_second_takes_no_name_from_the_images_of_the_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would stay for ever, and no command would find them."""
+    monkeypatch.setattr(warm, "runtime_directory", lambda: root)
+    engine, wanted = PlayedEngine(), recipe(BASE_IMAGE, "split", 1, root)
+    first = warm.keep(engine, converged(engine, "one", Machine(4, 2048)), wanted)
+    second = warm.keep(engine, converged(engine, "two", Machine(2, 1024)), wanted)
+    assert second == first
+    assert [call[-1] for call in engine.told("commit")] == wanted.names
+    assert (engine.started, engine.networks_there) == ({}, [])
+
+
+def test_a_set_that_is_not_whole_goes_before_another_takes_its_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "runtime_directory", lambda: root)
+    engine, wanted = PlayedEngine(), recipe(BASE_IMAGE, "split", 1, root)
+    engine.images[wanted.names[0]] = {}
+    warm.keep(engine, converged(engine, "one", Machine(4, 2048)), wanted)
+    words = [call[0] for call in engine.calls if wanted.names[0] in call and call[0] in {"rmi", "commit"}]
+    assert words == ["rmi", "commit"]
+    assert warm.find(engine, wanted) is not None
 
 
 def test_only_the_newest_sets_stay_and_those_in_use() -> None:

@@ -29,6 +29,7 @@ from slurmrest_toolkit.support.locks import locked, runtime_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from slurmrest_toolkit.containers.engine import Engine
 
@@ -161,21 +162,29 @@ def keep(engine: Engine, cluster: Cluster, wanted: Recipe) -> Kept:
         return sizes
 
     keys = dict(zip(kinds, in_parallel(seal, list(kinds.values())), strict=True))
-    machine = write_sizes(asdict(cluster.machine))
-    with locked(runtime_directory() / "image-warm.lock", waiting=lambda: None):
-        for image, node in kinds.items():
-            labels = {
-                VERSION_LABEL: cluster.slurm_version,
-                KEYS_LABEL: write_sizes(keys[image]),
-                MACHINE_LABEL: machine,
-            }
-            engine.commit(node.container, image, labels)
+    with naming():
+        kept = find(engine, wanted)
+        if kept is None:  # else another start of the same kind was first: the name would leave its images
+            for image, node in kinds.items():
+                engine.remove_image(image)  # one of a set that is not whole
+                labels = {
+                    VERSION_LABEL: cluster.slurm_version,
+                    KEYS_LABEL: write_sizes(keys[image]),
+                    MACHINE_LABEL: write_sizes(asdict(cluster.machine)),
+                }
+                engine.commit(node.container, image, labels)
+            kept = Kept(wanted, cluster.slurm_version, cluster.machine, keys)
         forget_old_sets(engine, wanted.prefix)
     engine.remove_containers([node.container for node in cluster.nodes])
     engine.call("network", "rm", cluster.network)
     if cluster.shared_state:
         engine.remove_volume(cluster.shared_state)
-    return Kept(wanted, cluster.slurm_version, cluster.machine, keys)
+    return kept
+
+
+def naming() -> AbstractContextManager[bool]:
+    """Hold the lock of all who name warm images: an image whose name another one takes stays for ever, without any."""
+    return locked(runtime_directory() / "image-warm.lock", waiting=lambda: None)
 
 
 def write_sizes(sizes: Mapping[str, int]) -> str:
