@@ -11,11 +11,13 @@ import pytest
 from slurmrest_toolkit.clusters.layouts import LAYOUTS
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.command.cluster import cache
-from slurmrest_toolkit.containers.engine import Engine
-from slurmrest_toolkit.images import archive, carry
+from slurmrest_toolkit.containers.engine import Engine, EngineError
+from slurmrest_toolkit.images import archive, carry, warm
 from slurmrest_toolkit.images.suites import SUITES
+from slurmrest_toolkit.support import locks
 from slurmrest_toolkit.support.errors import ClusterFailedError
-from tests.unit.test_toolkit_archive import manifest, packed
+from tests.unit.played_engine import PlayedEngine
+from tests.unit.test_toolkit_archive import OTHER, OURS, Loader, manifest, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +60,49 @@ def test_a_compressor_that_dies_ends_the_engine_too(tmp_path: Path, monkeypatch:
     assert not saving.is_alive(), "it waits for an engine that waits for a reader"
     assert "could not be written" in str(raised[0])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture(name="state")
+def a_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(warm, "runtime_directory", lambda: tmp_path)
+    (tmp_path / "cache").write_bytes(packed(("manifest.json", manifest(OURS, OTHER))))
+    return tmp_path / "state"
+
+
+def test_the_copy_of_a_load_that_was_killed_goes_with_the_next(state: Path) -> None:
+    (state / "load-killed").mkdir(parents=True)
+    (state / "load-killed" / "cache").write_bytes(b"the whole archive")
+    (state / "clusters").mkdir()
+    assert carry.load(Loader().engine, state.parent / "cache") == [OTHER, OURS]
+    assert sorted(path.name for path in state.iterdir()) == ["clusters", "locks"]
+
+
+def test_a_load_waits_for_the_one_that_is_at_work(state: Path) -> None:
+    """Its copy is in use."""
+    copy = state / "load-at-work" / "cache"
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    loading = threading.Thread(target=carry.load, args=(Loader().engine, state.parent / "cache"))
+    with locks.locked(state / "locks" / carry.LOADING, waiting=None) as held:
+        assert held
+        loading.start()
+        loading.join(0.3)
+        assert loading.is_alive()
+        assert copy.exists()
+    loading.join(SECONDS)
+    assert not copy.exists()
+
+
+@pytest.mark.usefixtures("state")
+def test_images_that_are_there_keep_their_names(tmp_path: Path) -> None:
+    """An image of the same recipe, made elsewhere, would take the name; that of before stayed without one."""
+    engine = PlayedEngine()
+    engine.images.update({OURS: {}, OTHER: {}})
+    assert carry.load(engine, tmp_path / "cache") == []
+    assert engine.told("load") == []
+    del engine.images[OURS]
+    engine.failing.add("load")
+    with pytest.raises(EngineError):
+        carry.load(engine, tmp_path / "cache")
+    assert [call[0] for call in engine.calls][-2:] == ["rmi", "load"], "a set is loaded whole"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import subprocess
@@ -13,13 +14,21 @@ from slurmrest_toolkit.images import archive
 from slurmrest_toolkit.images.archive import WARM
 from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED
-from slurmrest_toolkit.images.warm import find
+from slurmrest_toolkit.images.warm import find, naming
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
-from slurmrest_toolkit.support.locks import make_private, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, locked, state_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.images.warm import Recipe
+
+COPY = "load-"
+"""How the directory of an archive's copy begins, in the state directory."""
+
+LOADING = "cache_load.lock"
+"""Beside the locks of clusters, whose names have no underscore."""
 
 
 def prune(engine: Engine, *, everything: bool) -> list[str]:
@@ -87,17 +96,34 @@ def load(engine: Engine, source: Path) -> list[str]:
         CannotRunError: there is no such file, or it holds something else; nothing was loaded.
         EngineError: the engine refuses it.
     """
-    # A copy that is ours alone: what was looked at is what is loaded, whoever may write where the archive lies.
-    make_private(state_directory())
-    with tempfile.TemporaryDirectory(prefix="load-", dir=state_directory()) as directory:
-        copy = Path(directory) / source.name
-        try:
-            shutil.copyfile(source, copy)
-        except FileNotFoundError:
-            raise CannotRunError(f"There is no file {source}.") from None
-        except (OSError, shutil.SpecialFileError) as error:
-            raise CannotRunError(f"{source} cannot be copied below {state_directory()}: {error}") from error
-        archive.names_in(copy, source)
-        before = set(engine.tags(WARM))
-        engine.call("load", f"--input={copy}")
-    return [f"{WARM}:{tag}" for tag in engine.tags(WARM) if tag not in before]
+    with copied(source) as copy:
+        names = archive.names_in(copy, source)
+        with naming():
+            before = {f"{WARM}:{tag}" for tag in engine.tags(WARM)}
+            new = [name for name in names if name not in before]
+            if new:
+                for name in before.intersection(names):
+                    engine.remove_image(name)  # one of a set that is not whole
+                engine.call("load", f"--input={copy}")
+    return new
+
+
+@contextlib.contextmanager
+def copied(source: Path) -> Iterator[Path]:
+    """Copy an archive to where nobody else writes: what was looked at is what is loaded. The copy is gone afterwards.
+
+    Raises:
+        CannotRunError: there is no such file, or it cannot be copied.
+    """
+    with locked(state_directory() / LOCKS / LOADING, waiting=lambda: None):
+        for left in state_directory().glob(f"{COPY}*"):  # of a killed run: this one has the lock
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=COPY, dir=state_directory()) as directory:
+            copy = Path(directory) / source.name
+            try:
+                shutil.copyfile(source, copy)
+            except FileNotFoundError:
+                raise CannotRunError(f"There is no file {source}.") from None
+            except (OSError, shutil.SpecialFileError) as error:
+                raise CannotRunError(f"{source} cannot be copied below {state_directory()}: {error}") from error
+            yield copy
