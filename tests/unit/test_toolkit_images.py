@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,9 +17,10 @@ from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.progress import Progress
+from tests.unit.played_engine import PlayedEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from slurmrest_toolkit.containers.engine import Engine
 
@@ -119,11 +121,52 @@ def test_failing_build_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("FAKE_CODE", "25")
     store = Store()
     with pytest.raises(
-        ClusterFailedError, match=r"(?s)mmdebstrap could not build trixie:\n.*\nE: the mirror went away"
+        ClusterFailedError, match=r"(?s)could not build trixie \(exit code 25\):\n.*\nE: the mirror went away"
     ):
         make(store)
     assert store.images == {}
     assert list((tmp_path / "state" / "build").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "ended"), [("kill -KILL $$", "signal 9"), ("echo I: unpacking; exit 137", "exit code 137")]
+)
+def test_a_build_that_is_killed_is_told_as_that(tmp_path: Path, script: str, ended: str) -> None:
+    """It says nothing of Slurm then, as a suite without Slurm does."""
+    (tmp_path / "bin" / "mmdebstrap").write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+    with pytest.raises(ClusterFailedError, match=rf"could not build trixie \({ended}\)"):
+        make(Store())
+
+
+def test_a_suite_without_slurm_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bin" / "apt-get").write_text("#!/bin/sh\necho E: Unable to locate package slurmrestd; exit 100\n")
+    with pytest.raises(CannotRunError, match="The suite trixie could not be asked for its Slurm"):
+        make(Store())
+
+
+class SharedEngine(PlayedEngine):
+    """A Docker that lists the containers with a label, on which another account builds, too."""
+
+    def _ps(self, words: Sequence[str], _text: str) -> str:
+        (wanted,) = (word.partition("=label=")[2] for word in words if "=label=" in word)
+        labels = {"theirs": "slurmrest.build=/run/user/1000/slurmrest", "left": "slurmrest.build=/run/mine"}
+        return json.dumps(
+            [
+                {"Names": [name], "Labels": dict([label.split("=", 1)]), "State": "running"}
+                for name, label in labels.items()
+                if wanted in {label, label.partition("=")[0]}
+            ]
+        )
+
+
+def test_what_a_killed_build_left_goes_and_another_account_s_build_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock by which one knows that it was killed is each account's own."""
+    monkeypatch.setattr(base, "runtime_directory", lambda: Path("/run/mine"))
+    engine = SharedEngine()
+    engine.images["debian:13"] = {}
+    base.prepare_ordinary(engine, "debian:13", f"{BASE}:image-0", None)
+    assert engine.told("run", "--label=slurmrest.build=/run/mine")
+    assert [call[-1] for call in engine.told("rm")] == ["left", "build"]
 
 
 def test_one_older_image_of_the_same_kind_is_kept() -> None:

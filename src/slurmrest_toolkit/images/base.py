@@ -6,6 +6,7 @@ An image's tag names a hash of everything that went in, and it is tagged only wh
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING
 from slurmrest_toolkit.containers.prerequisites import for_building, refused
 from slurmrest_toolkit.containers.programs import ensure_programs
 from slurmrest_toolkit.images.recipes import VERSION_LABEL, Image, digest, remove_old
-from slurmrest_toolkit.images.suites import check_series, offered_version, suite_of
+from slurmrest_toolkit.images.suites import check_series, offered_version, refuse_expired, suite_of
 from slurmrest_toolkit.support import processes
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.locks import BUILD, locked, make_private, runtime_directory, state_directory
 
 if TYPE_CHECKING:
+    import subprocess
+
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.containers.host import Host
     from slurmrest_toolkit.support.progress import Progress
@@ -148,14 +151,31 @@ def build_suite(engine: Engine, series: str, options: tuple[str, ...], name: str
                 str(archive),
             ]
         )
-        version = offered_version(done.stdout, suite)
-        check_series(version, series, f"{suite} has moved on to")
-        if done.returncode:
-            last = "\n".join(done.stdout.splitlines()[-12:])
-            raise ClusterFailedError(f"mmdebstrap could not build {suite}:\n{last}")
+        version = judge(done, suite, series)
         engine.import_image(archive, name, {VERSION_LABEL: version})
     finally:
         shutil.rmtree(workshop / suite, ignore_errors=True)
+    return version
+
+
+def judge(done: subprocess.CompletedProcess[str], suite: str, series: str) -> str:
+    """Return the version that a suite offers from what mmdebstrap came to.
+
+    Raises:
+        CannotRunError: the suite has moved on to another series or has no Slurm, or the mirror lags behind.
+        ClusterFailedError: mmdebstrap failed.
+    """
+    refuse_expired(done.stdout, suite)
+    last = "\n".join(done.stdout.splitlines()[-12:])
+    ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+    failed = ClusterFailedError(f"mmdebstrap could not build {suite} ({ended}):\n{last}")
+    told = re.search(r"^(Inst slurmrestd |E: )", done.stdout, re.MULTILINE)
+    if done.returncode < 0 or (done.returncode and not told):  # killed, by the kernel for want of memory perhaps
+        raise failed
+    version = offered_version(done.stdout, suite)
+    check_series(version, series, f"{suite} has moved on to")
+    if done.returncode:
+        raise failed
     return version
 
 
@@ -194,7 +214,7 @@ def ordinary_image(engine: Engine, progress: Progress, base: str, series: str | 
 
 def prepare_ordinary(engine: Engine, base: str, name: str, series: str | None) -> None:
     """Install what an ordinary image lacks in a container made from it, and commit that as a base image."""
-    label = "slurmrest.build=image"
+    label = f"slurmrest.build={runtime_directory()}"  # where the lock is: accounts that share a Docker have others
     engine.remove_containers([left.name for left in engine.containers(label)])  # of a killed run: this one has the lock
     container = engine.call("run", "--detach", f"--label={label}", base, "sleep", "3600").strip()
     try:
