@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from slurmrest.auth import jwt
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import liveness, rotation, tokens
+from slurmrest_toolkit.clusters import liveness, rotation, tokens, users
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.progress import Progress
+from tests.unit.played_engine import PlayedEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(playbooks, "run", run)
     monkeypatch.setattr(liveness, "engine_of", lambda *_: None)
+    monkeypatch.setattr(liveness, "refresh", lambda one, _: {node.name: True for node in one.nodes})
     monkeypatch.setattr(tokens, "renew", lambda _engine, _cluster, user: made.append(user))
     return made
 
@@ -60,6 +63,25 @@ def test_the_playbook_is_run_and_the_tokens_are_renewed(cluster: Cluster, calls:
     assert done == {"repaired": None, "changeover": 0.9, "gap": MEASURED["gap"], "requests": 99}
     assert "0.9 s" in rotation.render(cluster, done)
     assert "/slurmdb 0.7 s" in rotation.render(cluster, done)
+
+
+def test_tokens_of_all_who_have_one_are_renewed(cluster: Cluster, calls: list[Any]) -> None:
+    """Of users that were added, and of an account that somebody asked as: those kept look good, and are refused."""
+    token = jwt.encode(jwt.claims_for("any", 3600), jwt.Key(b"k" * 32))
+    users.add(PlayedEngine(), cluster, ["bob"])
+    for name in ("slurm", "x.y"):
+        tokens.keep(cluster, name, token)
+    rotation.rotate(cluster, Progress(), confirmed=True)
+    assert calls[1:] == ["root", "alice", "bob", "slurm", "x.y"]
+
+
+def test_a_cluster_that_stands_still_is_not_rotated(
+    cluster: Cluster, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {"node1": False})
+    with pytest.raises(CannotRunError, match="stopped"):
+        rotation.rotate(cluster, Progress(), confirmed=True)
+    assert calls == []
 
 
 def test_what_was_repaired_is_told(cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from slurmrest_toolkit.ansible_runs import playbooks
-from slurmrest_toolkit.clusters import liveness, tokens
+from slurmrest_toolkit.clusters import liveness, tokens, users
 from slurmrest_toolkit.support.errors import CannotRunError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def rotate(cluster: Cluster, progress: Progress, *, confirmed: bool) -> dict[str
         finished, ``gap`` and ``changeover`` in seconds, as the REST host measured them.
 
     Raises:
-        CannotRunError: it was not confirmed, or the cluster has no Slurm.
+        CannotRunError: it was not confirmed, the cluster has no Slurm, or a node does not run.
         PlaybookFailedError: the rotation failed; the message says which key is in force.
     """
     if cluster.bare:
@@ -35,6 +35,7 @@ def rotate(cluster: Cluster, progress: Progress, *, confirmed: bool) -> dict[str
             f"A new key ends every token of the cluster {cluster.name} at once.", "Say that you want this: --yes"
         )
     with liveness.owned(cluster.name):
+        liveness.require(cluster, progress)
         progress.phase("rotate", f"playbooks/{PLAYBOOK}")
         run = playbooks.run(
             cluster.directory / "inventory" / "hosts.yml",
@@ -46,7 +47,7 @@ def rotate(cluster: Cluster, progress: Progress, *, confirmed: bool) -> dict[str
         )
         progress.phase("tokens", "new tokens of the cluster's users")
         engine = liveness.engine_of(cluster, progress)
-        for user in tokens.USERS:
+        for user in dict.fromkeys((*users.known(cluster), *tokens.kept(cluster))):
             tokens.renew(engine, cluster, user)
         progress.stop()
     rotation = run.reported.get("rotation") or {}

@@ -66,6 +66,11 @@ def header_file(cluster: Cluster, user: str) -> Path:
     return cluster.directory / f"header.{user}"
 
 
+def kept(cluster: Cluster) -> list[str]:
+    """Return the names of whom a token is kept, users of the cluster or not: ``curl --user`` takes any name."""
+    return sorted(path.name.partition(".")[2] for path in cluster.directory.glob("token.*"))
+
+
 def renew(engine: Engine, cluster: Cluster, user: str) -> bearer.Token:
     """Ask for a new token and keep it."""
     token = mint(engine, cluster, user, KEPT_LIFESPAN)
