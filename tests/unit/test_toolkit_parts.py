@@ -70,6 +70,7 @@ def a_cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster("one", "24.11.5", "split", "podman", nodes, ready=True, api_versions=["v0.0.42"])
     made.save()
     monkeypatch.setattr(liveness, "engine_of", lambda *_: PlayedEngine())
+    monkeypatch.setattr(liveness, "refresh", lambda one, _: {node.name: True for node in one.nodes})
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from slurmrest_toolkit.clusters import journals, liveness
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
+from slurmrest_toolkit.command import main
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.support import locks, sudo
+from tests.unit.played_engine import PlayedEngine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 RUNNER = pwd.struct_passwd(("runner", "x", 54321, 54322, "", "", "/bin/sh"))
@@ -153,3 +156,13 @@ def test_logs_are_given_away_and_what_was_there_is_not(tmp_path: Path) -> None:
     journals.keep(cluster, {"node1": "text"}, tmp_path / "new")
     assert owner(there) == owner(there / "old") == 0
     assert owner(there / "node1.journal") == owner(tmp_path / "new") == RUNNER.pw_uid
+
+
+def test_a_token_in_a_file_is_the_callers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its owner reads it."""
+    Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1)).save()
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own
+    monkeypatch.setattr(liveness, "engine_of", lambda *_: PlayedEngine())
+    monkeypatch.setattr(liveness, "refresh", lambda *_: {"node1": True})
+    assert main.main(["cluster", "token", "--output", str(home / "secrets/token")]) == 0
+    assert owner(home / "secrets/token") == owner(home / "secrets") == RUNNER.pw_uid

@@ -10,6 +10,7 @@ from slurmrest_toolkit.clusters.state import choose, write_private
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
 from slurmrest_toolkit.command.codes import OK
+from slurmrest_toolkit.support import sudo
 
 if TYPE_CHECKING:
     import argparse
@@ -32,12 +33,15 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Make a token and print it, or write it to a file that only its owner reads."""
     cluster = choose(options.name)
+    liveness.require(cluster, progress, whole=False)
     engine = liveness.engine_of(cluster, progress)
     token = tokens.mint(engine, cluster, options.user, options.lifespan)
     if words := users.doubt(engine, cluster, options.user):
         progress.say(words)
     if options.output:
-        write_private(Path(options.output).absolute(), f"{token.reveal()}\n")
+        target = Path(options.output).absolute()
+        write_private(target, f"{token.reveal()}\n")
+        sudo.hand_over(target)
     else:
         print(token.reveal())
     return OK
