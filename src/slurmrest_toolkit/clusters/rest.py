@@ -13,8 +13,7 @@ from slurmrest.rest.session import payload_of
 from slurmrest.slurm.releases import lookup
 
 from slurmrest_toolkit.client import FAMILIES, complete_path
-from slurmrest_toolkit.clusters import tokens
-from slurmrest_toolkit.clusters.liveness import booting
+from slurmrest_toolkit.clusters import liveness, tokens
 from slurmrest_toolkit.support.errors import CannotRunError
 from slurmrest_toolkit.support.waiting import wait_until
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
+    from slurmrest_toolkit.support.progress import Progress
 
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.03
@@ -76,13 +76,31 @@ def wait_for(
         PAUSE_SECONDS,
         quiet=READY_SECONDS,
         longest=cluster.patience,
-        busy=lambda: booting(engine, cluster),
+        busy=lambda: liveness.booting(engine, cluster),
     )
 
 
+def follow(cluster: Cluster, progress: Progress) -> None:
+    """Learn at which port the REST host is now: after a restart, whoever has the port of before would get the token.
+
+    Raises:
+        CannotRunError: it does not run.
+    """
+    name = cluster.rest_node.name
+    if words := liveness.standstill(cluster, {name: liveness.refresh(cluster, progress)[name]}):
+        raise CannotRunError(
+            f"The node {name} of the cluster {cluster.name}: {words}.",
+            f"Start it anew: slurmrest cluster up {cluster.name}",
+        )
+
+
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:
-    """Return curl's command line for a request as a user; the token is in the header file that it names."""
-    arguments = ["curl", "--silent", "--show-error", "--noproxy", "*", "-H", f"@{tokens.header_file(cluster, user)}"]
+    """Return curl's command line for a request as a user; the token is in the header file that it names.
+
+    A ~/.curlrc changes none of it, which ``--disable`` says as the first word alone; a path is sent as it is.
+    """
+    arguments = ["curl", "--disable", "--globoff", "--silent", "--show-error", "--noproxy", "*"]
+    arguments += ["-H", f"@{tokens.header_file(cluster, user)}"]
     if method is not None:
         arguments += ["-X", method]
     if body is not None:
