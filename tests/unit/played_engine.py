@@ -19,6 +19,7 @@ KEY = b"k" * 32
 AUTHORITY = "an authority\n"
 SIZES = "/etc/munge/munge.key:1024\n/var/lib/slurm/jwt/jwt_hs256.key:32\n"
 VERSION = "24.11.5"
+ACCOUNTS = ("munge", "slurm")
 
 
 class PlayedEngine(Engine):
@@ -128,6 +129,8 @@ class PlayedEngine(Engine):
         line = " ".join(command)
         if command[0] in {"slurmrest-enrol", "slurmrest-renew"}:
             return HOST_KEY
+        if "getent" in line:
+            return "".join(f"{name}\n" for name in (one.split()[0] for one in text.splitlines()) if name in ACCOUNTS)
         if "useradd" in line:
             made = [jwt.encode(jwt.claims_for(name.split()[0], 3600), jwt.Key(KEY)) for name in text.splitlines()]
             return "".join(f"SLURM_JWT={one.reveal()}\n" for one in made)

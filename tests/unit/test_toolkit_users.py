@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +20,7 @@ from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from tests.unit.played_engine import PlayedEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -64,6 +69,7 @@ def test_a_number_is_never_used_again(cluster: Cluster) -> None:
         (["-x"], "lower-case"),
         (["a b"], "lower-case"),
         (["alice"], "there is one called so"),
+        (["admin"], "there is one called so"),  # Ansible's, of all accounts
         (["bob", "bob"], "there is one called so"),
     ],
 )
@@ -72,6 +78,89 @@ def test_names_that_are_none_reach_no_node(cluster: Cluster, names: list[str], w
     with pytest.raises(InputError, match=words):
         users.add(engine, cluster, names)
     assert engine.calls == []
+
+
+def test_an_account_of_the_nodes_is_refused_and_stays(cluster: Cluster) -> None:
+    engine = PlayedEngine()
+    with pytest.raises(InputError, match=r"--user: 'munge' is refused.*ctl has one called so.*no account or group"):
+        users.add(engine, cluster, ["bob", "munge"])
+    assert all("getent" in call[-1] for call in engine.calls)
+    assert users.known(cluster) == tokens.USERS
+
+
+@pytest.fixture(name="node")
+def a_node(tmp_path: Path) -> Callable[[str, str], list[str]]:
+    """Run a script of the nodes with programs that are played; returns what was told to those that change something.
+
+    The accounts there are admin (1000) and bob (20002).
+    """
+    programs = {
+        "id": 'case "$2" in admin) echo 1000;; bob) echo 20002;; *) exit 1;; esac',
+        "useradd": f'sleep 0.5; echo "useradd $7" >>{tmp_path}/log',
+        "userdel": f'echo "userdel $*" >>{tmp_path}/log',
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(script: str, lines: str) -> list[str]:
+        subprocess.run(["sh", "-c", script], input=lines, env=environment, text=True, check=True, timeout=60)
+        return (tmp_path / "log").read_text(encoding="ascii").splitlines()
+
+    return run
+
+
+def test_only_an_account_with_the_number_that_was_given_is_removed(node: Callable[[str, str], list[str]]) -> None:
+    told = node(users._REMOVE, "admin 20001\nbob 20002\nnobody-there 20003\n")
+    assert told == ["userdel --force --remove bob"]
+
+
+def test_what_a_node_has_begun_is_waited_for_before_it_is_taken_back(node: Callable[[str, str], list[str]]) -> None:
+    """An interrupted command ends here, and what it began in a node does not."""
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(node, users._MAKE, "bob 20002\n")
+        time.sleep(0.2)
+        assert node(users._REMOVE, "bob 20002\n") == ["useradd bob", "userdel --force --remove bob"]
+
+
+def test_of_two_who_add_one_name_at_once_one_is_refused_and_takes_nothing_away(cluster: Cluster) -> None:
+    class Slow(PlayedEngine):
+        def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+            time.sleep(0.05)
+            return super().run(*arguments, text=text)
+
+    engine = Slow()
+
+    def add(_: int) -> str:
+        try:
+            users.add(engine, cluster, ["bob"])
+        except InputError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = sorted(pool.map(add, range(2)))
+    assert first == ""
+    assert "there is one called so" in second
+    assert not [call for call in engine.calls if "userdel" in call[-1]]
+    assert tokens.usable(cluster, "bob")
+
+
+def test_an_interruption_leaves_no_account_that_would_block_the_name(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        assert users.known(cluster) == (*tokens.USERS, "bob"), "a run that is killed leaves what can be removed"
+        raise KeyboardInterrupt
+
+    engine = PlayedEngine()
+    monkeypatch.setattr(logins, "give", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        users.add(engine, cluster, ["bob"])
+    assert sum("userdel" in call[-1] for call in engine.calls) == len(cluster.nodes)
+    assert users.known(cluster) == tokens.USERS
+    assert not tokens.token_file(cluster, "bob").exists()
 
 
 def test_a_bare_cluster_has_no_users(cluster: Cluster) -> None:
@@ -125,3 +214,24 @@ def test_all_rest_hosts_of_a_gateway_with_logins_know_the_users(
         node.container for node in made.rest_nodes
     ]
     assert len(got) == 2
+
+
+def test_a_user_who_goes_cannot_log_in_at_the_test_provider_any_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURMREST_STATE_DIR", str(tmp_path))
+    nodes = plan_nodes("one", "single", 1, gateway=True)
+    made = Cluster("one", "24.11.5", "single", "podman", nodes, ready=True, identity="oidc")
+    made.save()
+    engine = PlayedEngine()
+    users.add(engine, made, ["bob", "bobby"])
+    (tmp_path / "users").write_text("alice one\nbob two\nbobby bob \n", encoding="ascii")
+    engine.calls.clear()
+    engine.inputs.clear()
+    users.remove(engine, made, ["bob"])
+    ((script, names),) = [
+        (call[-1], text) for call, text in zip(engine.calls, engine.inputs, strict=True) if "sed" in call[-1]
+    ]
+    script = script.replace(logins.PROVIDED, str(tmp_path / "users"))
+    subprocess.run(["sh", "-c", script], input=names, text=True, check=True)
+    assert (tmp_path / "users").read_text(encoding="ascii") == "alice one\nbobby bob \n"

@@ -24,6 +24,9 @@ PROVIDED = "/etc/slurmrest-test-provider/users"
 # slurmrestd answers no names.
 _KNOW = 'while read -r name uid; do id "$name" >/dev/null || useradd --uid "$uid" --user-group "$name"; done'
 
+# Names are letters, digits, hyphens and underscores (users.py).
+_FORGET = f'while read -r name; do sed -i "/^$name /d" {PROVIDED}; done'
+
 
 def password_file(cluster: Cluster, user: str) -> Path:
     """Where a user's password is kept: the password alone on one line."""
@@ -48,3 +51,14 @@ def give(engine: Engine, cluster: Cluster, names: Iterable[str]) -> None:
     engine.execute(cluster.gateway_node.container, "sh", "-c", taker, text=lines)
     for name, password in made.items():
         write_private(password_file(cluster, name), password + "\n")
+
+
+def take(engine: Engine, cluster: Cluster, names: Iterable[str]) -> None:
+    """Take from the test provider what :func:`give` told it of users; with PAM a password goes with the account.
+
+    Raises:
+        EngineError: the node refuses.
+    """
+    if cluster.gateway_node is not None and cluster.identity == "oidc":
+        lines = "".join(f"{name}\n" for name in names)
+        engine.execute(cluster.gateway_node.container, "sh", "-c", _FORGET, text=lines)

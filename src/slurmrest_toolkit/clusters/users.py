@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from slurmrest.errors import InputError
 
 from slurmrest_toolkit.clusters import logins, tokens
 from slurmrest_toolkit.clusters.state import write_private
+from slurmrest_toolkit.nodes.inventory import USER
 from slurmrest_toolkit.nodes.start import in_parallel
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
 from slurmrest_toolkit.support.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from slurmrest_toolkit.clusters.state import Cluster, Node
@@ -29,11 +32,19 @@ ACCOUNT = "users"
 """The account of the accounting database that the cluster's first user has, too."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
-_ALLOWED = "1 to 31 lower-case letters, digits, hyphens and underscores, a letter first; no account of the nodes"
+_ALLOWED = "1 to 31 lower-case letters, digits, hyphens, underscores, a letter first; no account or group of the nodes"
 
-# What belongs to an account goes along: its group, its home, and at the end its jobs.
-_MAKE = """
+# What belongs to an account goes along: its group, its home, and at the end its jobs. One waits for the other: where a
+# command is interrupted, what it had begun in a node goes on.
+_IN_TURN = "exec 9</etc; flock --wait 60 9"
+_TAKEN = """
+while read -r name uid; do
+    if getent passwd "$name" >/dev/null || getent group "$name" >/dev/null; then echo "$name"; fi
+done
+"""
+_MAKE = f"""
 set -eu
+{_IN_TURN}
 while read -r name uid; do
     useradd --uid "$uid" --user-group --create-home --shell /bin/bash "$name"
 done
@@ -54,7 +65,14 @@ for attempt in 1 2 3 4 5 6 7 8 9 10; do
 done
 sacctmgr --immediate --quiet delete user "$1" >&2 || :
 """
-_REMOVE = 'while read -r name uid; do userdel --remove "$name" || :; done'
+# An account with another number is not ours. A process that is left does not keep one.
+_REMOVE = f"""
+{_IN_TURN}
+while read -r name uid; do
+    [ "$(id -u "$name" 2>/dev/null)" = "$uid" ] || continue
+    userdel --force --remove "$name" || :
+done
+"""
 
 
 def known(cluster: Cluster) -> tuple[str, ...]:
@@ -80,7 +98,7 @@ def check(names: Sequence[str], taken: Sequence[str]) -> None:
         InputError: with what is allowed.
     """
     for number, name in enumerate(names):
-        there = name in names[:number] or name in taken
+        there = name in names[:number] or name in taken or name == USER
         if there or not _NAME.fullmatch(name):
             raise InputError("--user", name, _ALLOWED, "there is one called so" if there else None)
 
@@ -88,41 +106,72 @@ def check(names: Sequence[str], taken: Sequence[str]) -> None:
 def add(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
     """Make ordinary users: accounts with homes on every node, members of :data:`ACCOUNT`, each with a token kept.
 
+    Where that fails or is interrupted, no account of theirs stays.
+
     Raises:
         InputError: a name is none, or is taken.
         CannotRunError: the cluster has no Slurm.
         ClusterFailedError: a node or the database refuses.
     """
-    check(names, known(cluster))
     if cluster.bare:
         raise CannotRunError(f"The cluster {cluster.name} is bare: it has no Slurm.")
-    with locked(_file(cluster).with_suffix(".lock"), waiting=lambda: None):
+    with _locked(cluster):
         there = _read(cluster)
+        check(names, (*tokens.USERS, *there))
+        _refuse_accounts(engine, cluster, names)
         first = _new_numbers(cluster, there, len(names))
         made = {name: first + number for number, name in enumerate(names)}
-        lines = "".join(f"{name} {uid}\n" for name, uid in made.items())
-        enrol = ("sh", "-c", _MAKE + _ENROL, "sh", ",".join(names), ACCOUNT, str(tokens.KEPT_LIFESPAN))
-
-        def make(node: Node) -> str:
-            command = enrol if node is cluster.controller else ("sh", "-c", _MAKE)
-            return engine.execute(node.container, *command, text=lines)
-
+        _write(cluster, {**there, **made})  # first: remove takes away what a killed run leaves
         try:
-            answers = in_parallel(make, cluster.nodes)
-        except ClusterFailedError:
-            in_parallel(
-                lambda node: engine.run("exec", "--interactive", node.container, "sh", "-c", _REMOVE, text=lines),
-                cluster.nodes,
-            )
+            for name, token in zip(names, _enrol(engine, cluster, made), strict=True):
+                tokens.keep(cluster, name, token)
+            logins.give(engine, cluster, names)
+        except BaseException:
+            _take_back(engine, cluster, made)
+            _write(cluster, there)
             raise
-        _write(cluster, {**there, **made})
-    printed = answers[cluster.nodes.index(cluster.controller)].split()
+
+
+def _refuse_accounts(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
+    """Refuse names of accounts or groups that the nodes have for themselves. Raises InputError."""
+    lines = "".join(f"{name} -\n" for name in names)
+    answers = in_parallel(lambda node: engine.execute(node.container, "sh", "-c", _TAKEN, text=lines), cluster.nodes)
+    for node, answer in zip(cluster.nodes, answers, strict=True):
+        if answer:
+            raise InputError("--user", answer.split()[0], _ALLOWED, f"{node.name} has one called so")
+
+
+def _enrol(engine: Engine, cluster: Cluster, made: Mapping[str, int]) -> list[bearer.Token]:
+    """Make accounts on all nodes, and have the controller enter them in accounting; return their tokens in order.
+
+    Raises:
+        ClusterFailedError: a node or the database refuses.
+    """
+    enrol = ("sh", "-c", _MAKE + _ENROL, "sh", ",".join(made), ACCOUNT, str(tokens.KEPT_LIFESPAN))
+
+    def make(node: Node) -> str:
+        command = enrol if node is cluster.controller else ("sh", "-c", _MAKE)
+        return engine.execute(node.container, *command, text=_lines(made))
+
+    printed = in_parallel(make, cluster.nodes)[cluster.nodes.index(cluster.controller)].split()
     values = [word.removeprefix("SLURM_JWT=") for word in printed if word.startswith("SLURM_JWT=")]
-    if len(values) != len(names):
-        raise ClusterFailedError(f"scontrol made {len(values)} tokens for {len(names)} users: {', '.join(names)}")
-    for name, value in zip(names, values, strict=True):
-        tokens.keep(cluster, name, bearer.Token(value))
-    logins.give(engine, cluster, names)
+    if len(values) != len(made):
+        raise ClusterFailedError(f"scontrol made {len(values)} tokens for {len(made)} users: {', '.join(made)}")
+    return [bearer.Token(value) for value in values]
+
+
+def _take_back(engine: Engine, cluster: Cluster, made: Mapping[str, int]) -> None:
+    """Remove what there is of users that are not to be, wherever that can be done.
+
+    What accounting has of them stays: it may have been there before, and :func:`add` takes it as it is.
+    """
+    in_parallel(
+        lambda node: engine.run("exec", "--interactive", node.container, "sh", "-c", _REMOVE, text=_lines(made)),
+        cluster.nodes,
+    )
+    with contextlib.suppress(ClusterFailedError):
+        logins.take(engine, cluster, made)
+    _forget_files(cluster, made)
 
 
 def remove(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
@@ -131,24 +180,31 @@ def remove(engine: Engine, cluster: Cluster, names: Sequence[str]) -> None:
     Raises:
         InputError: a name is none of theirs.
     """
-    with locked(_file(cluster).with_suffix(".lock"), waiting=lambda: None):
+    with _locked(cluster):
         there = _read(cluster)
         for name in names:
             if name not in there:
                 raise InputError("--user", name, ", ".join(there) or "nobody was added")
-        lines = "".join(f"{name} {there[name]}\n" for name in names)
+        lines = _lines({name: there[name] for name in names})
         engine.execute(cluster.controller.container, "sh", "-c", _FORGET, "sh", ",".join(names))
-        _take_away(engine, cluster, lines)
+        in_parallel(lambda node: engine.execute(node.container, "sh", "-c", _REMOVE, text=lines), cluster.nodes)
+        logins.take(engine, cluster, names)
         _write(cluster, {name: uid for name, uid in there.items() if name not in names})
-        for name in names:
-            tokens.token_file(cluster, name).unlink(missing_ok=True)
-            tokens.header_file(cluster, name).unlink(missing_ok=True)
-            logins.password_file(cluster, name).unlink(missing_ok=True)
+        _forget_files(cluster, names)
 
 
-def _take_away(engine: Engine, cluster: Cluster, lines: str) -> None:
-    """Remove accounts from every node, where they are there."""
-    in_parallel(lambda node: engine.execute(node.container, "sh", "-c", _REMOVE, text=lines), cluster.nodes)
+def _forget_files(cluster: Cluster, names: Iterable[str]) -> None:
+    for name in names:
+        for file in (tokens.token_file, tokens.header_file, logins.password_file):
+            file(cluster, name).unlink(missing_ok=True)
+
+
+def _lines(users: Mapping[str, int]) -> str:
+    return "".join(f"{name} {uid}\n" for name, uid in users.items())
+
+
+def _locked(cluster: Cluster) -> AbstractContextManager[bool]:
+    return locked(_file(cluster).with_suffix(".lock"), waiting=lambda: None)
 
 
 def _file(cluster: Cluster) -> Path:
