@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.played_pytest import Trial
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,3 +24,9 @@ def nothing_of_this_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("DOCKER_HOST", f"unix://{folder}/docker.sock")
         patch.setenv("SLURMREST_STATE_DIR", str(folder / "state"))
         yield
+
+
+@pytest.fixture(name="trial")
+def a_trial(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    """Runs of pytest with the plugin of its own; modules that have them name ``pytester`` among their plugins."""
+    return Trial(pytester, tmp_path / "state", monkeypatch)

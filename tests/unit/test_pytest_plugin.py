@@ -1,160 +1,25 @@
-"""The pytest plugin, in runs of its own, with clusters that are played: folders, and notes of what happened to them."""
+"""The pytest plugin, in runs of its own, with clusters that are played."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 import textwrap
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from slurmrest_toolkit.pytest_plugin import plugin
+from tests.unit.played_pytest import PLAYED, TRACED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.unit.played_pytest import Trial
+
 pytest_plugins = ["pytester"]
-
-SRC = Path(__file__).resolve().parents[2]
-PLAYED = """
-    import os, shutil, time
-    from pathlib import Path
-
-    import pytest
-    from slurmrest_toolkit import api
-    from slurmrest_toolkit.clusters import remove
-    from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
-
-    STATE = Path(os.environ["SLURMREST_STATE_DIR"])
-
-    def note(*words):
-        with (STATE / "notes").open("a") as stream:
-            stream.write(" ".join(map(str, words)) + "\\n")
-
-    class PlayedClient:
-        def __init__(self, user):
-            self.user = user
-            self.url, self.headers, self.api_versions = "http://127.0.0.1:1", {}, ("v0.0.41", "v0.0.42")
-
-        def cancel_jobs(self, *, only_own):
-            note("cancel", self.user, only_own)
-
-    class PlayedUser:
-        def __init__(self, name):
-            self.name = name
-
-        def client(self):
-            return PlayedClient(self.name)
-
-    class PlayedCluster:
-        def __init__(self, name, release):
-            self.name, self.release, self.version = name, release, release + ".5"
-
-        def add_users(self, *names):
-            note("users", len(names))
-            return tuple(map(PlayedUser, names))
-
-        def remove_users(self, *names):
-            note("removed", len(names))
-
-        def logs(self, *, since):
-            assert abs(time.time() - since) < 60
-            return "slurmctld: error: the cause\\n" * 3
-
-    def start(name, *, slurm, quiet, **how):
-        time.sleep(0.2)
-        note("start", name, slurm, *how.values())
-        (STATE / "locks").mkdir(exist_ok=True)
-        (STATE / "locks" / f"{name}.lock").touch()
-        if slurm == "22.05" and os.environ.get("BROKEN"):
-            raise ClusterFailedError("no room")
-        (STATE / "clusters" / name).mkdir(parents=True)
-        (STATE / "clusters" / name / "release").write_text(slurm or "24.11")
-        return PlayedCluster(name, slurm or "24.11")
-
-    def attach(name):
-        try:
-            return PlayedCluster(name, (STATE / "clusters" / name / "release").read_text())
-        except FileNotFoundError:
-            raise CannotRunError(f"There is no cluster called {name}.")
-
-    def down(names, progress):
-        for name in names:
-            if not (STATE / "clusters" / name).exists():
-                raise CannotRunError(f"There is no cluster called {name}.")
-            shutil.rmtree(STATE / "clusters" / name)
-            note("down", name)
-
-    api.start, api.attach, remove.down = start, attach, down
-    import slurmrest_toolkit
-    slurmrest_toolkit.attach = attach
-"""
-SUITE = """
-    import pytest
-
-    def test_one(slurmrestd, slurm_cluster):
-        assert slurmrestd.user.startswith("test-")
-
-    @pytest.mark.slurm(">=24.11")
-    def test_two(slurmrestd):
-        pass
-
-    @pytest.mark.slurm("<24.11")
-    def test_three(slurmrestd):
-        pass
-
-    def test_four():
-        pass
-"""
-
-
-class Trial:
-    """A folder with a suite, and a state directory beside it."""
-
-    def __init__(self, pytester: pytest.Pytester, state: Path) -> None:
-        self.pytester, self.state = pytester, state
-        pytester.makeconftest(textwrap.dedent(PLAYED))
-        pytester.makepyfile(textwrap.dedent(SUITE))
-
-    @property
-    def notes(self) -> list[str]:
-        """What happened to the clusters, their names cut to what is the same in each run."""
-        file = self.state / "notes"
-        text = file.read_text() if file.exists() else ""
-        return [re.sub(r"-[0-9a-f]{10}\b", "-X", line) for line in text.splitlines()]
-
-    def count(self, word: str) -> int:
-        return sum(line.split()[0] == word for line in self.notes)
-
-    def argv(self, *arguments: str) -> list[str]:
-        plugins = ("-p", "slurmrest_toolkit.pytest_plugin.plugin", "-p", "no:cacheprovider")
-        return [sys.executable, "-m", "pytest", *plugins, *arguments]
-
-    def run(self, *arguments: str) -> pytest.RunResult:
-        return self.pytester.run(*self.argv(*arguments), timeout=120)
-
-    def left(self) -> list[str]:
-        """What is there of clusters and their users."""
-        folders = [*(self.state / "clusters").glob("*"), *(self.state / "pytest").glob("*.users")]
-        if not folders:
-            folders = [*(self.state / "locks").glob("*")]
-        return [path.name for path in folders] + [path.name for path in (self.state / "pytest").glob("*.failed")]
-
-
-@pytest.fixture(name="trial")
-def a_trial(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
-    state = tmp_path / "state"
-    state.mkdir()
-    monkeypatch.setenv("SLURMREST_STATE_DIR", str(state))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(SRC / "src"), str(SRC / "plugins/module_utils"))))
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    return Trial(pytester, state)
 
 
 def test_without_a_word_the_default_is_started_once_and_removed(trial: Trial) -> None:
@@ -250,27 +115,6 @@ def test_a_failing_test_shows_what_the_daemons_logged(trial: Trial) -> None:
     assert str(done.stdout).count("journal of Slurm's daemons") == 1
 
 
-def test_a_cluster_that_is_kept_is_named_and_can_be_used_again(trial: Trial) -> None:
-    done = trial.run("-p", "xdist", "-n", "2", "--slurm-keep", "--slurm", "24.11")
-    (name,) = trial.left()
-    done.stdout.fnmatch_lines([f"kept: {name} *"])
-    trial.run("--slurm-cluster", name).assert_outcomes(passed=3, skipped=1)
-    assert trial.left() == [name]
-    assert (trial.count("start"), trial.count("down"), trial.count("removed")) == (1, 0, 1)
-
-
-def test_a_cluster_that_a_pipeline_has_started_is_used(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tests were green for three releases, and each had run on the default one."""
-    trial.run("--slurm-keep")
-    (name,) = trial.left()
-    monkeypatch.setenv("SLURMREST_CLUSTER", name)
-    trial.run().assert_outcomes(passed=3, skipped=1)
-    assert trial.count("start") == 1
-    trial.run("--slurm", "22.05")
-    assert trial.count("start") == 2, "the command line asks for another one"
-    trial.run("--slurm-cluster", "none").stderr.fnmatch_lines(["ERROR: *none*"])
-
-
 def test_what_is_said_twice_is_shown_once() -> None:
     lines = ["12 n slurmrestd[7]: error: x", "12 n slurmrestd[7]: slurmrestd: error: x", "12 n slurmctld[8]: y"]
     assert list(plugin._once(lines)) == [lines[0], lines[2]]
@@ -328,24 +172,6 @@ def test_what_is_refused(trial: Trial, arguments: Sequence[str], words: str) -> 
     assert words in said
     assert not re.search(TRACED, said, re.MULTILINE)
     assert trial.count("start") == 0
-
-
-TRACED = r"Traceback|\.py:\d+: (UsageError|Failed|in )|^>  "
-"""What pytest shows of code."""
-
-
-@pytest.mark.parametrize("how", [[], ["--slurm", "24.11"], ["--slurm", "24.11", "-p", "xdist", "-n", "1"]])
-@pytest.mark.parametrize("mark", ["slurm()", "slurm('24.11')", "slurm('>=24.11.2')"])
-def test_a_mark_that_means_nothing_fails_its_test_before_anything_is_started(
-    trial: Trial, mark: str, how: Sequence[str]
-) -> None:
-    trial.pytester.makepyfile(f"import pytest\n@pytest.mark.{mark}\ndef test(slurmrestd): pass\n")
-    done = trial.run(*how)
-    said = str(done.stdout) + str(done.stderr)
-    assert "mark slurm: " in said
-    assert not re.search(TRACED, said, re.MULTILINE)
-    assert done.ret != 0
-    assert trial.notes == []
 
 
 def test_a_run_without_clusters_imports_nothing_that_starts_them(trial: Trial) -> None:

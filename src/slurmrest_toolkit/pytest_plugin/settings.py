@@ -21,11 +21,15 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Setting:
-    """One choice: ``--slurm-NAME`` on the command line, ``slurm_NAME`` in the ini file and as a fixture."""
+    """One choice: ``--slurm-NAME`` on the command line, ``slurm_NAME`` in the ini file and as a fixture.
+
+    ``variable`` is one of the environment, by which ci/gitlab.yml and action.yml tell of what they have started.
+    """
 
     name: str
     help: str
     metavar: str = ""  # none: it is switched on
+    variable: str = ""
 
     @property
     def option(self) -> str:
@@ -43,13 +47,15 @@ SETTINGS = (
     Setting("nodes", "compute nodes of the split layout", "N"),
     Setting("keep", "leave the clusters standing at the end, and say their names"),
     Setting("allow_stale_mirror", "accept a package index past its Valid-Until date"),
-    Setting("cluster", "use this running test cluster instead of starting any", "NAME"),
-    Setting("url", "use this slurmrestd instead of starting a cluster", "URL"),
-    Setting("token_file", "with --slurm-url: the file of a token; all tests are its user", "FILE"),
+    Setting("cluster", "use this running test cluster instead of starting any", "NAME", "SLURMREST_CLUSTER"),
+    Setting("url", "use this slurmrestd instead of starting a cluster", "URL", "SLURMREST_URL"),
+    Setting(
+        "token_file", "with --slurm-url: the file of a token; all tests are its user", "FILE", "SLURMREST_TOKEN_FILE"
+    ),
     Setting("user", "with --slurm-url: the name beside the token, where that does not tell it", "NAME"),
 )
-STANDING = "SLURMREST_CLUSTER"
-"""The variable by which ci/gitlab.yml and action.yml name the cluster that they have started."""
+RUNNING = ("cluster", "url")
+"""Ways to a cluster that runs already."""
 
 SERIES = "slurm"
 """Option, key and (as slurm_release) fixture of the releases, of which there may be several."""
@@ -75,17 +81,40 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def chosen(config: pytest.Config, name: str) -> Any:
-    """Return a setting: the option's value, else the key's; an empty string or False where neither is given."""
-    (setting,) = (one for one in SETTINGS if one.name == name)
+    """Return a setting: the option's value, else the key's, else the variable's; empty or False where none is given."""
+    if name in RUNNING:
+        return running(config)[name]
+    setting = _setting(name)
     given = config.getoption(setting.option)
-    said = config.getini(setting.key) if given is None else given
-    return _standing(config) if name == "cluster" and not said else said
+    return (config.getini(setting.key) if given is None else given) or os.environ.get(setting.variable, "")
 
 
-def _standing(config: pytest.Config) -> str:
-    """Return the cluster that a pipeline has started for its tests, where the command line asks for no other."""
-    other = config.getoption(f"--{SERIES}") or chosen(config, "url")
-    return "" if other else os.environ.get(STANDING, "")
+def running(config: pytest.Config) -> dict[str, str]:
+    """Return the ways to a running cluster that the first of command line, ini file and environment names.
+
+    A command line that says what is to be started names none. Of the environment, which nobody typed for this run, a
+    cluster's name counts more than a URL, and that only beside a token: ``slurmrest submit`` reads the same variable.
+    """
+    settings = {name: _setting(name) for name in RUNNING}
+    typed = {name: config.getoption(setting.option) for name, setting in settings.items()}
+    if starting(config) or any(value is not None for value in typed.values()):
+        return {name: value or "" for name, value in typed.items()}
+    kept = {name: str(config.getini(setting.key)) for name, setting in settings.items()}
+    if any(kept.values()):
+        return kept
+    told = {name: os.environ.get(setting.variable, "") for name, setting in settings.items()}
+    return {**told, "url": "" if told["cluster"] or not chosen(config, "token_file") else told["url"]}
+
+
+def starting(config: pytest.Config) -> list[str]:
+    """Return the options of the command line that say what cluster is to be started."""
+    options = (f"--{SERIES}", *(_setting(name).option for name in ("layout", "nodes")))
+    return [option for option in options if config.getoption(option)]
+
+
+def _setting(name: str) -> Setting:
+    """Return a setting by its name."""
+    return next(one for one in SETTINGS if one.name == name)
 
 
 def refused(name: str, value: object, allowed: str) -> pytest.UsageError:
@@ -103,17 +132,14 @@ def releases(config: pytest.Config, known: Sequence[str]) -> list[str]:
     """Return the releases that were asked for, each once; none where nothing was said.
 
     Raises:
-        UsageError: one of them is unknown, or a running cluster is to be used, which has one.
+        UsageError: one of them is unknown.
     """
     asked = list(config.getoption(f"--{SERIES}") or config.getini(SERIES))
     for series in asked:
         if series not in (*known, ALL):
             raise refused(f"--{SERIES}", series, ", ".join((*known, ALL)))
     found = list(dict.fromkeys(one for series in asked for one in (known if series == ALL else (series,))))
-    running = next((name for name in ("cluster", "url") if chosen(config, name)), None)
-    if running and config.getoption(f"--{SERIES}"):
-        raise pytest.UsageError(f"--{SERIES} starts clusters; --slurm-{running} uses a running one: give one of them")
-    return [] if running else found
+    return [] if any(running(config).values()) else found  # a running cluster has one
 
 
 def layout(config: pytest.Config) -> str:
@@ -143,8 +169,13 @@ def agree(config: pytest.Config) -> None:
     cluster, url, token_file = (chosen(config, name) for name in ("cluster", "url", "token_file"))
     if cluster and url:
         raise pytest.UsageError("--slurm-cluster and --slurm-url are two ways to a running one: give one of them")
+    if (cluster or url) and (options := starting(config)):
+        way = _setting("cluster" if cluster else "url").option
+        raise pytest.UsageError(f"{options[0]} starts clusters; {way} uses a running one: give one of them")
     if url and token_file and not os.access(token_file, os.R_OK):
-        raise refused("--slurm-token-file", token_file, "a file that can be read")
+        setting = _setting("token_file")
+        typed = config.getoption(setting.option) or config.getini(setting.key)
+        raise refused(setting.option if typed else setting.variable, token_file, "a file that can be read")
     try:
         if cluster:
             from slurmrest_toolkit.clusters.state import choose, cluster_names
