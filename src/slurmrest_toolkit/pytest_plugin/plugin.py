@@ -35,6 +35,9 @@ SOON = 20.0
 
 _RUN = pytest.StashKey[str]()
 _BEGUN = pytest.StashKey[float]()
+_TEST = pytest.StashKey[pytest.Item]()
+"""The test that runs."""
+
 _READY = pytest.StashKey[float]()
 """When the newest cluster was there: what its daemons logged at their start is no test's."""
 
@@ -77,21 +80,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(f"slurm-{release}"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note when a test begins, and fail it before it wants a cluster where its mark means nothing."""
-    item.stash[_BEGUN] = time.time()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Note which test begins and when, and fail it before it wants a cluster where its mark means nothing."""
+    item.stash[_BEGUN], item.config.stash[_TEST] = time.time(), item
     try:
         list(settings.versions(item))
     except InputError as error:
         pytest.fail(str(error), pytrace=False)
+    try:
+        yield
+    except (Exception, pytest.fail.Exception):
+        _keep_to_mark(item, _release_at(item))  # what its fixtures ask for need not be there in other releases
+        raise
+    _keep_to_mark(item, _release_at(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Forget that the cluster's fixture skipped a test, for pytest would let it skip all that come after."""
+    try:
+        return (yield)
+    except pytest.skip.Exception:
+        if fixturedef.argname == CLUSTER and fixturedef.func.__module__ == __name__:
+            fixturedef.finish(request)  # type: ignore[arg-type]
+        raise
+
+
+def _cluster_of(item: pytest.Item) -> Any:
+    """Return the cluster that a test has; None where it has none, or not yet."""
+    return getattr(item, "funcargs", {}).get(CLUSTER)
+
+
+def _release_at(item: pytest.Item) -> str:
+    """Return the release of that cluster, which without a mark nobody asks for it."""
+    return getattr(_cluster_of(item), "release", "") if item.get_closest_marker(settings.MARK) else ""
+
+
+def _keep_to_mark(item: pytest.Item, release: str) -> None:
+    """Skip a test whose mark names other releases than the one of its cluster, where that is known."""
+    if release and (reason := settings.unwanted(item, release)):
+        pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the daemons logged while a test failed."""
     report = yield
-    logs = getattr(getattr(item, "funcargs", {}).get(CLUSTER), "logs", None)
+    logs = getattr(_cluster_of(item), "logs", None)
     if report.failed and logs is not None:
         from slurmrest.errors import SlurmrestError
 
@@ -211,17 +249,29 @@ def slurm_cluster(
 
         yield attach(slurm_cluster_name)
         return
+    from slurmrest_toolkit.images.suites import DEFAULT_SERIES
+
+    item = request.config.stash[_TEST]
+    if CLUSTER in getattr(item, "fixturenames", ()):  # else one that asks for it as it runs would be skipped for all
+        _keep_to_mark(item, slurm_release or DEFAULT_SERIES)
+    with _started(request, slurm_release) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def _started(request: pytest.FixtureRequest, release: str | None) -> Iterator[RunningCluster]:
+    """Have the cluster that the settings say, for as long as this process needs it."""
     from slurmrest_toolkit.pytest_plugin import sharing
 
     layout, nodes = request.getfixturevalue("slurm_layout"), request.getfixturevalue("slurm_nodes")
-    name = sharing.name_of(request.config.stash[_RUN], slurm_release or "", layout, nodes)
+    name = sharing.name_of(request.config.stash[_RUN], release or "", layout, nodes)
     keep = request.getfixturevalue("slurm_keep")
     stale = request.getfixturevalue("slurm_allow_stale_mirror")
-    how = {"slurm": slurm_release, "layout": layout, "nodes": nodes, "allow_stale_mirror": stale, "keep": keep}
+    how = {"slurm": release, "layout": layout, "nodes": nodes, "allow_stale_mirror": stale, "keep": keep}
     with contextlib.ExitStack() as own:
         worker = hasattr(request.config, "workerinput")
         held = request.config.stash[_HELD] if worker else own
-        with _told(request.config, slurm_release):
+        with _told(request.config, release):
             cluster = held.enter_context(sharing.shared(name, leave=worker, **how))
         if keep:
             request.config.stash[_KEPT].append(name)
@@ -280,8 +330,7 @@ def slurm_user(
     request: pytest.FixtureRequest, slurm_cluster: RunningCluster | RemoteCluster, _slurm_users: Iterator[Any]
 ) -> User | RemoteUser:
     """An ordinary user whom no other test has; with --slurm-url the one of the token."""
-    if reason := settings.unwanted(request.node, slurm_cluster.release):
-        pytest.skip(reason)
+    _keep_to_mark(request.node, slurm_cluster.release)  # a test that asks for it while it runs is met here only
     user: User | RemoteUser = next(_slurm_users)
     return user
 
