@@ -148,6 +148,36 @@ def test_a_worker_that_crashes_leaves_nothing(trial: Trial) -> None:
     assert (trial.count("start"), trial.count("down"), trial.left()) == (1, 1, [])
 
 
+@pytest.mark.parametrize("suite", ["def test(slurm_cluster): pass", "def test(): pass"], ids=["clusters", "none"])
+def test_what_cannot_be_removed_of_other_runs_is_told_and_fails_nothing(trial: Trial, suite: str) -> None:
+    stuck = """
+        def refusing(names, progress, down=remove.down):
+            if "pytest-stuck" in names:
+                raise ClusterFailedError("podman rm failed: it is busy")
+            down(names, progress)
+
+        remove.down = refusing
+    """
+    trial.pytester.makeconftest(textwrap.dedent(PLAYED) + textwrap.dedent(stuck))
+    trial.pytester.makepyfile(suite)
+    for name in ("pytest-stuck", "pytest-left", "pytest-2205-left"):
+        trial.standing(name, "24.11")
+        (trial.state / "pytest").mkdir(exist_ok=True)
+        (trial.state / "pytest" / f"{name}.users").touch()
+    (trial.state / "pytest/pytest-2205.lock").mkdir()
+    done = trial.run()
+    done.assert_outcomes(passed=1)
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(
+        [
+            "slurmrest: could not be removed: pytest-2205-left: *pytest-2205.lock*",
+            "slurmrest: could not be removed: pytest-stuck: podman rm failed: it is busy",
+        ]
+    )
+    assert "down pytest-left" in trial.notes
+    assert sorted(path.name for path in (trial.state / "clusters").iterdir()) == ["pytest-2205-left", "pytest-stuck"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from slurmrest_toolkit.clusters import journals, liveness
+from slurmrest_toolkit import api
+from slurmrest_toolkit.clusters import journals, liveness, remove
 from slurmrest_toolkit.clusters.layouts import plan_nodes
 from slurmrest_toolkit.clusters.state import Cluster
 from slurmrest_toolkit.command import main
 from slurmrest_toolkit.command.cluster.reporting import reporting
+from slurmrest_toolkit.pytest_plugin import sharing
 from slurmrest_toolkit.support import locks, sudo
 from tests.unit.played_engine import PlayedEngine
 
@@ -74,6 +76,32 @@ def test_what_a_program_does_to_a_cluster_leaves_nothing_of_roots(home: Path) ->
     state = home / ".local/state/slurmrest"
     for path in (state, state / "clusters/one/cluster.json", state / "locks/one.lock"):
         assert owner(path) == RUNNER.pw_uid
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_a_run_of_pytest_keeps_is_the_callers(home: Path, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
+    def start(name: str, **_: object) -> None:
+        Cluster(name, "24.11", "single", "podman", plan_nodes(name, "single", 1)).save()
+
+    monkeypatch.setattr(api, "start", start)
+    monkeypatch.setattr(remove, "down", lambda *_: None)
+    state = home / ".local/state/slurmrest"
+    how = {"slurm": None, "layout": "single", "nodes": 1, "allow_stale_mirror": False, "keep": keep}
+    with sharing.shared("pytest-one", **how):  # type: ignore[arg-type]
+        assert owner(state / "clusters/pytest-one/cluster.json") == RUNNER.pw_uid, "a killed run leaves it so"
+        os.chown(state / "clusters/pytest-one/cluster.json", 0, 0)
+    assert [path for path in (home / ".local").rglob("*") if owner(path) != RUNNER.pw_uid] == []
+    assert owner(home / ".local") == RUNNER.pw_uid
+
+
+def test_what_a_run_of_pytest_sweeps_is_the_callers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remove, "down", lambda *_: None)
+    sharing.directory().mkdir(parents=True)
+    (sharing.directory() / f"pytest-one{sharing.USERS}").touch()
+    assert sharing.sweep() == []
+    there = [path for path in (home / ".local").rglob("*") if path.name != "pytest-one.users"]
+    assert {owner(path) for path in there} == {RUNNER.pw_uid}
+    assert [path.name for path in there if path.suffix] == ["pytest.lock"]
 
 
 @pytest.mark.usefixtures("home")

@@ -42,6 +42,9 @@ _READY = pytest.StashKey[float]()
 """When the newest cluster was there: what its daemons logged at their start is no test's."""
 
 _KEPT = pytest.StashKey[list[str]]()
+_LEFT = pytest.StashKey[list[str]]()
+"""What could not be removed at the end, and why."""
+
 _HELD = pytest.StashKey[contextlib.ExitStack]()
 """What a worker holds to its end; only then does the run's main process remove what none of them holds."""
 
@@ -165,7 +168,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     with contextlib.suppress(ImportError):  # then nothing was started
         from slurmrest_toolkit.pytest_plugin import sharing
 
-        sharing.sweep()
+        session.config.stash[_LEFT] = sharing.sweep()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -177,8 +180,10 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the clusters that were left standing."""
+    """Name the clusters that were left standing, and those that could not be removed."""
     kept = config.stash[_KEPT]
+    for words in config.stash.get(_LEFT, []):
+        terminalreporter.write_line(f"slurmrest: could not be removed: {words}")
     for name in sorted(set(kept)):
         terminalreporter.write_line(f"kept: {name} (--slurm-cluster {name}; slurmrest cluster down {name})")
 

@@ -14,10 +14,12 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from slurmrest.errors import SlurmrestError
+
 from slurmrest_toolkit import api
 from slurmrest_toolkit.clusters.state import cluster_directory
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import LOCKS, PYTEST, locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, PYTEST, hand_over_state, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +73,10 @@ def shared(
         NotStartedError: another process could not start it.
         SlurmrestError: this one cannot.
     """
-    sweep()
+    sweep()  # what cannot be removed is told at the end of the run, where it is tried again
     holders = directory() / f"{name}{USERS}"
     failed = holders.with_suffix(FAILED)
-    with _starting(name):
+    with _handing_over(), _starting(name):
         descriptor = os.open(holders, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
@@ -98,7 +100,7 @@ def shared(
     try:
         yield cluster
     finally:
-        with _starting(name):
+        with _handing_over(), _starting(name):
             if keep:
                 holders.unlink(missing_ok=True)
             elif not leave:
@@ -106,17 +108,43 @@ def shared(
             os.close(descriptor)
 
 
-def sweep() -> None:
-    """Remove the clusters of test runs whose processes have all ended."""
+def sweep() -> list[str]:
+    """Remove the clusters of test runs whose processes have all ended.
+
+    They may be another run's: what fails with them is returned in words, and fails no test of this one.
+    """
+    failures: list[str] = []
     for holders in sorted(directory().glob(f"*{USERS}")):
         name = holders.name.removesuffix(USERS)
-        with locked(_lock(name), waiting=None) as held, contextlib.suppress(FileNotFoundError):
-            if held:
-                descriptor = os.open(holders, os.O_RDWR)
-                try:
-                    _remove_unless_used(name, descriptor)
-                finally:
-                    os.close(descriptor)
+        try:
+            _sweep(name, holders)
+        except (SlurmrestError, OSError) as error:
+            failures.append(f"{name}: {error}")
+    try:
+        hand_over_state()
+    except OSError as error:
+        failures.append(str(error))
+    return failures
+
+
+def _sweep(name: str, holders: Path) -> None:
+    """Remove one of them, unless somebody is at work on it."""
+    with locked(_lock(name), waiting=None) as held, contextlib.suppress(FileNotFoundError):
+        if held:
+            descriptor = os.open(holders, os.O_RDWR)
+            try:
+                _remove_unless_used(name, descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _handing_over() -> Iterator[None]:
+    """Give the files that are made meanwhile to the account that called sudo, as the command does at its end."""
+    try:
+        yield
+    finally:
+        hand_over_state()
 
 
 def _starting(name: str) -> contextlib.AbstractContextManager[bool]:
