@@ -126,9 +126,9 @@ def test_what_a_node_has_begun_is_waited_for_before_it_is_taken_back(node: Calla
 
 def test_of_two_who_add_one_name_at_once_one_is_refused_and_takes_nothing_away(cluster: Cluster) -> None:
     class Slow(PlayedEngine):
-        def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        def run(self, *arguments: str, text: str | None = None, **limit: float) -> subprocess.CompletedProcess[str]:
             time.sleep(0.05)
-            return super().run(*arguments, text=text)
+            return super().run(*arguments, text=text, **limit)
 
     engine = Slow()
 

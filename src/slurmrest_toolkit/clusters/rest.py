@@ -86,11 +86,11 @@ def follow(cluster: Cluster, progress: Progress) -> None:
     Raises:
         CannotRunError: it does not run.
     """
-    name = cluster.rest_node.name
-    if words := liveness.standstill(cluster, {name: liveness.refresh(cluster, progress)[name]}):
+    node = cluster.rest_node.name
+    nodes = liveness.refresh(cluster, progress)
+    if not nodes[node]:
         raise CannotRunError(
-            f"The node {name} of the cluster {cluster.name}: {words}.",
-            f"Start it anew: slurmrest cluster up {cluster.name}",
+            f"The node {node} of the cluster {cluster.name} does not run.", f"{liveness.anew(cluster, nodes)}."
         )
 
 
