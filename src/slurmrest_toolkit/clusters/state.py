@@ -82,7 +82,6 @@ class Cluster:
     layout: str
     engine: str
     nodes: list[Node]
-    root: bool | None = None
     machine: Machine = field(default_factory=Machine.here)
     capabilities: list[str] = field(default_factory=list)
     conf: dict[str, str] = field(default_factory=dict)
@@ -93,6 +92,7 @@ class Cluster:
     api_versions: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     verify: dict[str, Any] | None = None
+    root: bool | None = None
 
     @property
     def directory(self) -> Path:
