@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from slurmrest_toolkit.images.suites import SUITES
 from tests.unit.fake_slurmrestd import STYLES, FakeSlurmrestd, serving, token
@@ -344,6 +345,18 @@ def test_the_jobs_of_gitlab(runner: Runner) -> None:
     assert "SLURMREST_PACKAGE" in unnamed.stderr, "no index has it, so that nobody else's is taken for it"
     (matrix,) = yaml.safe_load(GITLAB.read_text())[".slurmrest-on-each-release"]["parallel"]["matrix"]
     assert matrix == {"SLURMREST_SLURM": list(SUITES)}
+
+
+@pytest.mark.parametrize(
+    "address", ["https://host/files/slurmrest_toolkit-0.2.0-py3-none-any.whl", "git+https://host/slurmrest-toolkit@v1"]
+)
+def test_a_package_at_an_address_is_installed_with_its_extra(runner: Runner, address: str) -> None:
+    """Of a path pip takes the extra off; behind an address it would be a part of that."""
+    job, values = gitlab()
+    good(runner.run("\n".join(job["before_script"]), **{**values, "SLURMREST_PACKAGE": address}))
+    (line,) = (line for line in runner.told() if line.startswith("install "))
+    wanted = Requirement(line.removeprefix("install --quiet "))
+    assert (wanted.name, wanted.url, wanted.extras) == ("slurmrest-toolkit", address, {"pytest"})
 
 
 @pytest.mark.parametrize("failing", ["install *", "cluster up *"])
