@@ -70,6 +70,14 @@ def test_a_failed_command_gives_its_files_away_too(home: Path) -> None:
     assert owner(home / ".local/state/slurmrest/failed/one") == RUNNER.pw_uid
 
 
+def test_a_copy_that_a_killed_load_left_stays_roots_and_alone(home: Path) -> None:
+    state = home / ".local/state/slurmrest"
+    left = state / "load-abc"
+    left.mkdir(parents=True)
+    locks.hand_over_state()
+    assert (owner(state), owner(left)) == (RUNNER.pw_uid, 0)
+
+
 def test_what_a_program_does_to_a_cluster_leaves_nothing_of_roots(home: Path) -> None:
     with liveness.owned("one"):
         Cluster("one", "24.11", "single", "podman", plan_nodes("one", "single", 1)).save()

@@ -16,16 +16,13 @@ from slurmrest_toolkit.images.base import BASE
 from slurmrest_toolkit.images.packages import INSTALLED
 from slurmrest_toolkit.images.warm import find, naming
 from slurmrest_toolkit.support.errors import CannotRunError, ClusterFailedError
-from slurmrest_toolkit.support.locks import LOCKS, locked, state_directory
+from slurmrest_toolkit.support.locks import COPY, LOCKS, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from slurmrest_toolkit.containers.engine import Engine
     from slurmrest_toolkit.images.warm import Recipe
-
-COPY = "load-"
-"""How the directory of an archive's copy begins, in the state directory."""
 
 LOADING = "cache_load.lock"
 """Beside the locks of clusters, whose names have no underscore."""

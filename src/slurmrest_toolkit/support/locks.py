@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 NAME = "slurmrest"
 
 CLUSTERS, FAILED, LOCKS, PYTEST, BUILD = "clusters", "failed", "locks", "pytest", "build"
-"""Folders of the state directory."""
+COPY = "load-"
+"""Folders of the state directory; the last is how those begin in which archives are looked at."""
 
 HANDED_OVER = (CLUSTERS, FAILED, LOCKS, PYTEST)
 """Of the state directory, what belongs to the account that called sudo; images are built beside it."""
@@ -43,7 +44,8 @@ def hand_over_state() -> None:
         return
     for name in HANDED_OVER:
         sudo.hand_over(directory / name)
-    if {entry.name for entry in directory.iterdir()} <= {*HANDED_OVER, BUILD}:
+    names = {entry.name for entry in directory.iterdir() if not entry.name.startswith(COPY)}
+    if names <= {*HANDED_OVER, BUILD}:
         sudo.hand_over(directory, within=False)
 
 
