@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shutil
 import signal
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -22,8 +26,10 @@ from slurmrest.transaction.probes import Probe, plain_error
 from slurmrest.transaction.services import restart
 from slurmrest.transaction.specs import ServiceSpec
 
+from tests.unit.accounts import reachable
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 OTHERS = {
     "SLURM_CONF": "/elsewhere/slurm.conf",
@@ -175,6 +181,72 @@ def test_programs_that_are_not_there_or_fail() -> None:
     assert (failed.returncode, failed.stdout, failed.stderr) == (3, "out\n", "err\n")
     with pytest.raises(failure.ProgramFailed, match=r"^false: exit 1$"):
         failure.demand(programs.run(["env", "SLURM_CONF=/x", "/bin/false"]))
+
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start something as another account")
+
+
+@contextlib.contextmanager
+def not_opened(program: Path, seconds: float) -> Iterator[None]:
+    """Let whoever opens a file wait, until its lease is given back: there at the latest after so many seconds."""
+    ignored = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    descriptor = os.open(program, os.O_RDONLY)
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    over = threading.Timer(seconds, fcntl.fcntl, (descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK))
+    over.start()
+    try:
+        yield
+    finally:
+        over.cancel()
+        over.join()
+        os.close(descriptor)
+        signal.signal(signal.SIGIO, ignored)
+
+
+@ROOT_ONLY
+def test_what_is_anothers_before_it_is_the_program_does_not_hold_root_up(tmp_path: Path) -> None:
+    program = reachable(tmp_path) / "program"
+    shutil.copy("/bin/true", program)
+    who = programs.whom(programs.NOBODY, programs.NOBODY)
+    assert programs.run([str(program)], **who).returncode == 0
+    with not_opened(program, 5):
+        begin = time.monotonic()
+        done = programs.run([str(program)], limit=0.5, **who)
+        took = time.monotonic() - begin
+    assert (done.returncode, done.stderr) == (programs.TOO_SLOW, "program gave no answer within 0.5 s")
+    assert took < 4
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("groups", [(), (7, 8)])
+def test_another_account_gets_its_groups_and_nothing_of_roots(groups: tuple[int, ...]) -> None:
+    done = programs.run(["sh", "-c", "env; pwd; cat /proc/self/status"], **programs.whom(12, 34, groups))
+    lines = done.stdout.split("\n")
+    assert done.args[0] == "sh"
+    assert {f"PATH={programs.PATH}", "LC_ALL=C", "/"} <= set(lines)
+    assert {line.partition("=")[0] for line in lines if "=" in line} == {"PATH", "LC_ALL", "PWD"}
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    assert (status["Uid"], status["Gid"], status["Groups"]) == (["12"] * 4, ["34"] * 4, [str(one) for one in groups])
+    assert status["SigIgn"] == status["SigBlk"] == ["0000000000000000"]
+    assert set(status["CapPrm"] + status["CapEff"] + status["CapAmb"]) == {"0000000000000000"}
+
+
+@ROOT_ONLY
+def test_another_account_is_given_a_descriptor_and_gives_its_exit_code(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    told.write_text("told")
+    who = programs.whom(programs.NOBODY, programs.NOBODY)
+    with told.open() as stream:
+        command = f"cat /dev/fd/{stream.fileno()}; cat; exit 3"
+        done = programs.run(["sh", "-c", command], pass_fds=(stream.fileno(),), **who)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "told", "")
+
+
+def test_what_another_account_cannot_run_is_missing() -> None:
+    """Where that is not root, nobody can be become at all."""
+    done = programs.run(["/no/such/program"], **programs.whom(programs.NOBODY, programs.NOBODY))
+    why = "No such file or directory" if os.geteuid() == 0 else "Operation not permitted"
+    assert (done.returncode, done.stderr) == (programs.MISSING, f"/no/such/program cannot be run: {why}")
 
 
 def test_output_that_is_no_text_is_still_said() -> None:

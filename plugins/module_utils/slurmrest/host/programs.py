@@ -16,6 +16,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, Union
@@ -43,6 +44,32 @@ MISSING = 127
 
 NOBODY = 65534
 """The number of the account, and of the group, that owns nothing."""
+
+_BECOME = """import _signal, os, sys
+user, group, groups, *argv = sys.argv[1:]
+name, why = argv[0], "No such file or directory"
+try:
+    for number in _signal.SIGPIPE, _signal.SIGXFSZ:
+        _signal.signal(number, _signal.SIG_DFL)
+    os.setgroups([int(number) for number in groups.split()])
+    os.setregid(int(group), int(group))
+    os.setreuid(int(user), int(user))
+    for directory in [""] if "/" in name else os.environ["PATH"].split(":"):
+        try:
+            os.execv(os.path.join(directory, name), argv)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            why = error.strerror
+except OSError as error:
+    why = error.strerror
+os.write(2, os.fsencode(f"{name} cannot be run: {why}"))
+os._exit(127)
+"""
+"""Becomes an account, and then the program, with signals as Popen has them.
+
+Nothing is imported any more as that account, to which Python may be closed; setpriv(1) would look names up for numbers.
+"""
 
 _CHUNK = 1 << 20
 _LAST_SECONDS = 1.0  # for what a program that was ended had written already
@@ -76,9 +103,14 @@ def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, 
         environment: what it has besides PATH and LC_ALL.
         how: ``cwd``, ``user``, ``group`` and ``extra_groups``, as for :class:`subprocess.Popen`.
     """
+    before: list[str] = []
+    if "user" in how:
+        # Popen would wait for a child that is the account's already, and which that may stop: here it waits for none.
+        user, group, groups = how.pop("user"), how.pop("group"), how.pop("extra_groups")
+        before = [sys.executable or "python3", "-ISc", _BECOME, str(user), str(group), " ".join(map(str, groups))]
     try:
-        return subprocess.Popen(
-            list(argv),
+        started = subprocess.Popen(
+            [*before, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -91,6 +123,8 @@ def start(argv: Sequence[str], *, environment: Mapping[str, str] | None = None, 
     except (OSError, subprocess.SubprocessError) as error:
         words = f"{argv[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
         return Done(list(argv), MISSING, "", words)
+    started.args = list(argv)  # what messages name
+    return started
 
 
 def finish(started: Started, limit: float = LOOKING_SECONDS) -> Done[str]:
