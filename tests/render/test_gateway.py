@@ -197,6 +197,13 @@ CLUSTERS = {
 }
 
 
+def asked(text: str, path: str) -> str:
+    """What slurmrestd of a further cluster is asked, for what a client sent."""
+    (rest,) = re.findall(r'(?s)map \$request_uri \$slurmrest_rest \{.*?"~(.*?)" \$slurmrest_path;', text)
+    match = re.search(rest.replace("(?<", "(?P<"), path)
+    return match["slurmrest_path"] if match else path
+
+
 @pytest.mark.parametrize(
     ("path", "way"),
     [
@@ -217,9 +224,21 @@ def test_which_cluster_a_request_is_for(path: str, way: str) -> None:
     assert way_of(text, path) == way
     (place,) = re.findall(r"(?m)^    location ~ (\S+) \{$", text)
     assert re.search(place, path.split()[1].partition("?")[0])
-    (rest,) = re.findall(r'(?s)map \$request_uri \$slurmrest_rest \{.*?"~(.*?)" \$slurmrest_path;', text)
-    match = re.search(rest.replace("(?<", "(?P<"), path.split()[1])
-    assert (match[1] if match else path.split()[1]) == "/slurm" + path.split()[1].partition("/slurm")[2]
+    assert asked(text, path.split()[1]) == "/slurm" + path.split()[1].partition("/slurm")[2]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cluster/alpha%2Fslurm%2Fv0.0.42%2Fjob%2F7/slurm/v0.0.42/jobs",
+        "/cluster/alpha-2%2fopenapi/slurm/v0.0.42/jobs",
+        "/cluster/%61lpha/slurm/v0.0.42/jobs",
+        "/cluster/alpha-3/slurm/v0.0.42/jobs",
+    ],
+)
+def test_what_is_asked_of_a_cluster_is_what_its_way_was_chosen_by(path: str) -> None:
+    """No list leaves the path of something else: slurmrestd knows none of these."""
+    assert asked(site(**CLUSTERS), path) == path
 
 
 @pytest.mark.parametrize("path", ["/cluster/beta/slurm/v0.0.42/jobs", "/cluster/alpha", "/cluster/alpha/auth/login"])

@@ -71,6 +71,13 @@ def test_what_is_escaped_arrives_as_it_was_sent(both: Gate) -> None:
     assert shown.status != both.ask(both.path("node/a/b", SECOND), both.who("alice")).status or b"a/b" in shown.body
 
 
+def test_no_list_is_asked_for_by_the_path_of_something_else(both: Gate) -> None:
+    """The limits are those of the way, which is chosen by the path as nginx decodes it."""
+    other = both.path("job/1", SECOND).removeprefix("/cluster/second").replace("/", "%2F")
+    answer = both.ask(f"/cluster/second{other}{both.path('jobs')}", both.who("alice"))
+    assert answer.status == 404, answer.body
+
+
 @pytest.mark.parametrize("path", ["/cluster/third/slurm/{}/diag", "/cluster/second/auth/session", "/cluster/second"])
 def test_what_is_no_cluster_is_not_there(both: Gate, path: str) -> None:
     answer = both.ask(path.format(both.version), both.who("alice"))
