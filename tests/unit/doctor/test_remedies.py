@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from slurmrest.doctor import remedies
 from slurmrest.doctor.diagnosis import Finding
-from slurmrest.doctor.model import Cluster
+from slurmrest.doctor.model import Cluster, harmless
 from slurmrest.doctor.render import WIDTH, render_text
+from slurmrest.redaction import CONTROL
 
 from tests.real.faults.follow import Step, steps
 from tests.unit.doctor.test_doctor import FAULTS, RECORDED, ROOT, evidence, judge, split
@@ -132,13 +133,13 @@ def test_what_sed_and_echo_would_read_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def marked(seen: Any) -> Any:
-    """The same evidence, with words in backquotes and a control character in each text that has a blank or slash."""
+    """The same evidence, with words in backquotes and control characters in each text that has a blank or slash."""
     if isinstance(seen, dict):
         return {name: marked(value) for name, value in seen.items()}
     if isinstance(seen, list):
         return [marked(value) for value in seen]
     if isinstance(seen, str) and re.search("[ /]", seen):
-        return re.sub(r"(:\d+)?$", lambda found: f" `touch /x`\x1b{found[1] or ''}", seen, count=1)
+        return re.sub(r"(:\d+)?$", lambda found: f" `touch /x`\x1b\x9b{found[1] or ''}", seen, count=1)
     return seen
 
 
@@ -148,7 +149,13 @@ def test_nothing_that_was_seen_can_be_typed_by_its_backquotes(release: str, faul
     data["hosts"] = marked(data["hosts"])
     for finding in judge(data).findings:
         assert "touch /x" not in remedies.TYPED.findall(finding.remedy)
-        assert "\x1b" not in str([finding.cause, finding.remedy, *finding.evidence, *finding.consequences])
+        assert not CONTROL.search("".join([finding.cause, finding.remedy, *finding.evidence, *finding.consequences]))
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\x1b", "\x7f", "\x80", "\x9b", "\x9f", "\r"])
+def test_what_a_terminal_would_obey_is_taken_out_of_all_that_was_seen(odd: str) -> None:
+    assert harmless({f"a{odd}": [f"b`{odd}`", (f"c{odd}d\n\te", 7)]}) == {"a?": ["b'?'", ("c?d\n\te", 7)]}
+    assert remedies.word(f"/a{odd}`\n\t\r\n") == "'/a??????'"
 
 
 def test_the_name_of_a_process_is_not_typed() -> None:

@@ -158,6 +158,16 @@ def test_refusals_are_counted_by_client(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_what_the_log_of_refusals_holds_is_no_secret_and_commands_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    entry = {"time": now, "client": "192.0.2.1\x9b", "status": 401, "path": "/slurm/x\x1b/SLURM_JWT=sesame"}
+    content = json.dumps(entry).encode()
+    monkeypatch.setattr("slurmrest.doctor.gateway.read_beginning", lambda *_words, **_more: content)
+    (found,) = _refused()
+    assert found["client"] == "192.0.2.1\N{REPLACEMENT CHARACTER}"
+    assert found["path"] == "/slurm/x\N{REPLACEMENT CHARACTER}/SLURM_JWT=(redacted)"
+
+
 def test_the_way_to_a_host_that_is_not_reached_begins_at_an_address_of_this_one() -> None:
     assert _source({"addresses": ["127.0.0.1"], "error": "timed out"}) == "127.0.0.1"
     assert _source({"addresses": ["no address"], "error": "timed out"}) == ""

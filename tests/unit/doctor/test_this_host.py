@@ -98,6 +98,14 @@ def test_it_says_what_runs_elsewhere(host: Here) -> None:
     assert "slurmdbd" not in "\n".join(examine().unseen)
 
 
+def test_what_is_elsewhere_by_the_words_of_a_file_commands_no_terminal(host: Here) -> None:
+    host.recorded = split()["hosts"]["rest"]
+    host.recorded["facts"]["slurm_conf"].update(slurmctld_hosts=["ctl\x9b2J\x1b"], accounting_storage_hosts=["`db`"])
+    unseen = "\n".join(examine().unseen)
+    assert "(ctl?2J?)" in unseen
+    assert "('db')" in unseen
+
+
 def test_a_controller_without_slurmrestd_sends_no_request(host: Here) -> None:
     host.recorded = split()["hosts"]["ctl"]
     seen = examine(request=this_host.LocalRequest.parse("GET /slurm/v0.0.42/diag"))

@@ -72,6 +72,7 @@ def test_a_release_is_asked(wish: str, first: str) -> None:
         {"jwks": "/a b"},
         {"jwks": 7},
         {"jwt_key": "/a#b"},
+        {"jwt_key": "/a\x9bb"},
         {"userclaimfield": "a,disable_token_creation"},
         {"userclaimfield": "a b"},
         {"userclaimfield": "a" * 129},

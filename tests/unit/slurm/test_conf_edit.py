@@ -164,7 +164,7 @@ def test_a_key_with_odd_characters_is_escaped() -> None:
     assert merge(MAIN, {MAIN: after}.get, [Wish("AuthAltParameters", "jwt_key=/a\\b#c/ü")]).texts == {}
 
 
-@pytest.mark.parametrize("item", ["", "a b", "a,b", 'a"b', "a\nb", "a\tb", "a\0"])
+@pytest.mark.parametrize("item", ["", "a b", "a,b", 'a"b', "a\nb", "a\tb", "a\0", "a\x9b"])
 def test_an_item_that_no_value_can_hold_is_refused(item: str) -> None:
     with pytest.raises(InputError, match="AuthAltTypes"):
         Wish("AuthAltTypes", item)

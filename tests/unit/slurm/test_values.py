@@ -91,6 +91,7 @@ def test_how_a_value_is_written(value: object, text: str) -> None:
         ("a\nSlurmUser=b", "line end"),
         ("a\rb", "line end"),
         ("a\0b", "control character"),
+        ("a\x9bb", "control character"),
         ("a\ud800", "valid text"),
         ('a "b"', "double quote"),
         ("", "leave the key out"),

@@ -281,11 +281,10 @@ def _refused() -> list[dict[str, Any]]:
             when = time.mktime(time.strptime(entry["time"][:19], "%Y-%m-%dT%H:%M:%S"))
             if time.time() - when > LOOP_SECONDS:
                 continue
-            one = counted.setdefault(
-                entry["client"], {"client": entry["client"], "refused": 0, "others": 0, "path": ""}
-            )
+            client = redacted(str(entry["client"]))[:200]
+            one = counted.setdefault(client, {"client": client, "refused": 0, "others": 0, "path": ""})
             if entry["status"] == 401:
-                one.update(refused=one["refused"] + 1, path=str(entry["path"])[:200])
+                one.update(refused=one["refused"] + 1, path=redacted(str(entry["path"]))[:200])
             else:
                 one["others"] += 1
     return sorted((one for one in counted.values() if one["refused"]), key=lambda one: -one["refused"])[:5]

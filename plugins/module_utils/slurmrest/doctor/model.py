@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ..redaction import CONTROL
 from ..slurm.ending import SYSTEMD, ending
 from ..slurm.releases import Release, lookup
 
@@ -190,16 +191,13 @@ class Host:
         return f"{found[1]}: {key}={found[0]}" if found else f"{self.facts[conf]['path']} has no {key}"
 
 
-_MEANT = re.compile(r"[`\x00-\x08\x0b-\x1f\x7f]")
-
-
 def harmless(seen: Any) -> Any:
     """What was seen, without what a remedy means by backquotes, and without control characters.
 
     Names of processes, paths and words of logs are what other accounts say, and remedies are typed by root.
     """
     if isinstance(seen, str):
-        return _MEANT.sub(lambda match: "'" if match[0] == "`" else "?", seen)
+        return CONTROL.sub("?", seen).replace("`", "'")
     if isinstance(seen, Mapping):
         return {harmless(name): harmless(value) for name, value in seen.items()}
     if isinstance(seen, (list, tuple)):

@@ -15,6 +15,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from ..redaction import CONTROL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,7 +29,7 @@ DEPLOY_RESTARTING = "`ansible-playbook playbooks/deploy.yml -e slurmrest_allow_c
 """Where what it writes counts after a restart of slurmctld or slurmdbd, which a deployment wants consent for."""
 
 _EDIT = "sed -i --follow-symlinks"
-_NEVER_TYPED = re.compile(r"[`\x00-\x1f\x7f]")
+_NEVER_TYPED = re.compile(rf"[`\t\r\n]|{CONTROL.pattern}")
 
 
 def word(value: object) -> str:

@@ -18,7 +18,7 @@ from . import gateway
 from .diagnosis import diagnose
 from .inquiry import ADMINISTRATOR, inquire
 from .judgement import judged
-from .model import Cluster
+from .model import Cluster, harmless
 from .request import told_of
 from .thorough import gather
 
@@ -144,7 +144,7 @@ def unseen(evidence: Mapping[str, Any], no_token: str, *, asked: bool = False) -
         no_token: why there was no token; empty where there was one.
         asked: whether a client's request was to be explained.
     """
-    facts, roles = evidence["facts"], evidence["roles"]
+    facts, roles = harmless(evidence["facts"]), evidence["roles"]
     if "slurmrestd" not in roles:
         rest = "slurmrestd neither runs nor is enabled here: no request was sent"
         yield f"{rest}, and the client's was not looked at." if asked else f"{rest}."

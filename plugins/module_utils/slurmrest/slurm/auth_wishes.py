@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InputError
+from ..redaction import CONTROL
 from .releases import first_with, lookup
 
 CLIENT_IDS = {"ignore": "", "use": "use_jwt_client_ids", "only": "use_jwt_client_ids_only"}
@@ -19,7 +20,7 @@ CLIENT_IDS = {"ignore": "", "use": "use_jwt_client_ids", "only": "use_jwt_client
 LONGEST_LIFESPAN = 2**31 - 1
 """Seconds; Slurm reads the number as an int."""
 
-_PATH = re.compile(r"/[^\s\x00-\x1f\x7f,#\"\\\\]*\Z")
+_PATH = re.compile(rf"/(?:(?!{CONTROL.pattern})[^\s,#\"\\])*\Z")
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
 _WISHES = ("jwt_key", "jwks", "userclaimfield", "disable_token_creation", "max_token_lifespan", "client_ids")
 _DEFAULT_NAMES = {name: name for name in _WISHES}

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ..errors import InputError, SlurmrestError
+from ..redaction import CONTROL
 from .conf import WHITE, Line, SlurmConf, lines, pair, read
 from .conf_escape import escaped
 
@@ -31,7 +32,7 @@ _NOTE = re.compile(
     rf"(?P<item>{_STRING})(?: for (?P<old>{_STRING}))?[{WHITE}]*",
     re.ASCII,
 )
-_UNSAFE = re.compile(r"[\x00-\x20\x7f,\"]")
+_UNSAFE = re.compile(rf'[\t\r\n ,"]|{CONTROL.pattern}')
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..errors import InputError
+from ..redaction import CONTROL
 from .conf import RECORDS, WHITE, read
 from .conf_escape import escaped
 
@@ -23,7 +24,6 @@ KEY_ALLOWED = "the name of a key: letters, digits, '_' and '.'"
 
 _KEY = re.compile(r"[A-Za-z0-9_.]+")
 _LINE_END = re.compile(r"[\r\n]")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _COMMENT = re.compile(r"(?<!\\)(?:\\\\)*#")
 _QUOTED = re.compile(r'"[^"]*"')
@@ -34,7 +34,7 @@ def no_line(text: str) -> str | None:
     """Why a text cannot be part of one line of any file; None where it can. A tab is a blank."""
     if _LINE_END.search(text):
         return "it has a line end, and what follows would be a line of its own"
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         return "it has a control character"
     return "it is no valid text" if _SURROGATE.search(text) else None
 
