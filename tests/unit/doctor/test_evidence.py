@@ -317,3 +317,14 @@ def test_munge_of_a_host_without_slurm_conf_is_that_of_slurmdbd(monkeypatch: pyt
         facts["slurm_conf"]["readable"], facts["slurmdbd_conf"]["readable"] = slurm, slurmdbd
         module.gather({"roles": ["slurmdbd"]}, facts)
     assert asked == ["/nowhere/slurmdbd_conf", "/nowhere/slurm_conf", "/nowhere/slurm_conf"]
+
+
+@pytest.mark.parametrize(("uid", "seen"), [(0, True), (64030, True), (64031, True), (None, True), (1000, False)])
+def test_a_socket_that_others_call_by_slurmrestd_s_path_is_not_slurmrestd_s(
+    uid: int | None, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a mount namespace of one's own any path can be made; an address of TCP is taken, whoever has it."""
+    entries = [{"kind": kind, "uid": uid, "program": "slurmrestd"} for kind in ("tcp", "unix")]
+    monkeypatch.setattr(module, "listening_sockets", lambda _where: entries)
+    found = module._listening({}, {"account": {"uid": 64030}}, {"uid": 64031})
+    assert [entry["kind"] for entry in found] == ["tcp", "unix"][: 2 if seen else 1]

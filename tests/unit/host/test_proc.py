@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -182,6 +183,47 @@ def test_a_socket_of_anybody_with_a_line_break_in_its_path_stops_nobody(
         other.listen()
         (found,) = sockets.listening_sockets({"unix": ["two"]})
     assert (found["path"], found["pid"]) == ("two", os.getpid())
+
+
+def unix_diag(name: bytes, inode: int, uid: int | None = None) -> bytes:
+    """What the kernel tells of a socket: struct unix_diag_msg, then what it is asked to show, each with its length."""
+    shown = [(0, name), (5, b"\0\0"), *([] if uid is None else [(7, struct.pack("=I", uid))])]
+    parts = [struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4) for kind, data in shown]
+    return struct.pack("=BBBxIII", socket.AF_UNIX, socket.SOCK_STREAM, 10, inode, 0, 0) + b"".join(parts)
+
+
+FORGED = "x\n0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/slurmrestd.socket"
+
+
+@pytest.mark.parametrize("uid", [None, 1000])
+def test_a_name_is_as_long_as_the_kernel_says(uid: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/run/slurmrestd.socket"
+    names = [b"\0" + FORGED.encode(), FORGED.encode() + b"\0", b"\0" + path.encode(), path.encode() + b"x\0", b""]
+    answers = [unix_diag(name, number) for number, name in enumerate(names)]
+    monkeypatch.setattr(sockets, "told", lambda _asked: [*answers, unix_diag(path.encode() + b"\0", 77, uid)])
+    (found,) = sockets._listening_paths([path])
+    assert (found["path"], found["uid"], found["inode"]) == (path, uid, 77)
+
+
+def test_nobody_is_said_to_listen_by_the_lines_in_anothers_name() -> None:
+    with socket.socket(socket.AF_UNIX) as odd:
+        odd.bind("\0" + FORGED)
+        odd.listen()
+        assert sockets.listening_sockets({"unix": ["/run/slurmrestd.socket"]}) == []
+
+
+def test_a_listener_whose_account_the_kernel_does_not_tell_is_its_process_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        (told,) = sockets.listening_sockets({"unix": [path]})
+        monkeypatch.setattr(ports, "_SOCK_DIAG", 31)  # nothing of the kernel answers there
+        (read,) = sockets.listening_sockets({"unix": [path]})
+    assert told == read
+    assert told["uid"] == os.geteuid()
 
 
 def test_others_cannot_hide_who_listens_behind_many_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def gather(
         "confs": confs,
         "files": _files(facts),
         "keys": _keys(facts, roles),
-        "listening": listening_sockets(_where(told, expected)),
+        "listening": _listening(_where(told, expected), facts, processes.get("slurmrestd")),
         "controllers": _controllers(facts) if "slurmctld" in roles else None,
         "state": _state(facts["slurm_conf"]) if "slurmctld" in roles else None,
         **surroundings.look(facts, roles, confs),
@@ -216,6 +216,14 @@ def _where(told: Iterable[Mapping[str, Any]], expected: Iterable[str]) -> dict[s
     for entry in told:
         found.setdefault(entry["kind"], set()).add(entry["path"] or entry["port"])
     return found
+
+
+def _listening(
+    where: Mapping[str, Iterable[Any]], facts: Mapping[str, Any], process: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Who listens there; of sockets of UNIX those of root and of slurmrestd: others may call one of theirs the same."""
+    own = (0, None, facts["account"]["uid"], (process or {}).get("uid"))
+    return [entry for entry in listening_sockets(where) if entry["kind"] != "unix" or entry["uid"] in own]
 
 
 def unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

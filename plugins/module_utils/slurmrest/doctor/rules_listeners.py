@@ -46,7 +46,7 @@ def _socket_removed(cluster: Cluster) -> Iterator[Sign]:
                 yield Sign(
                     host.name,
                     f"slurmrestd listens at {entry['path']}, and that file was removed: no client finds it.",
-                    [f"/proc/net/unix: {entry['path']}, process {entry['pid']}", f"{entry['path']} does not exist"],
+                    [f"ss -lxp: {entry['path']}, process {entry['pid']}", f"{entry['path']} does not exist"],
                     f"`systemctl restart {host.rest_unit}`",
                 )
 

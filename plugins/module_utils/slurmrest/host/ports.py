@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
+LISTENING = 1 << 10
+"""The states of sockets that the kernel is asked for."""
+
 _LISTEN = "0A"  # of the fourth column of /proc/net/tcp
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _DONE, _INTERRUPTED = 4, 20, 0x301, 3, 0x10
 _HEAD, _ASKED = struct.Struct("=IHHII"), struct.Struct("=BBHIH46x")
@@ -36,9 +39,15 @@ def listening_ports(ports: Iterable[int]) -> Iterator[dict[str, Any]]:
 
 def _asked(family: int, port: int = 0) -> Iterator[tuple[str, int, int, int]]:
     """Host, port, account and number of each socket that listens. Raises OSError where that was not told wholly."""
+    for one in told(_ASKED.pack(family, socket.IPPROTO_TCP, 0, LISTENING, socket.htons(port))):
+        host = socket.inet_ntop(family, one[8 : 12 if family == socket.AF_INET else 24])
+        yield host, int.from_bytes(one[4:6], "big"), *struct.unpack_from("=II", one, 64)
+
+
+def told(asked: bytes) -> Iterator[bytes]:
+    """What the kernel tells of each socket that it is asked for (sock_diag(7)). Raises OSError where it is not all."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
         kernel.settimeout(1)
-        asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << int(_LISTEN, 16), socket.htons(port))
         kernel.send(_HEAD.pack(_HEAD.size + len(asked), _BY_FAMILY, _DUMP, 1, 0) + asked)
         while True:
             data, _more, flags, _sender = kernel.recvmsg(1 << 18)
@@ -49,9 +58,8 @@ def _asked(family: int, port: int = 0) -> Iterator[tuple[str, int, int, int]]:
                     return
                 if kind != _BY_FAMILY or marks & _INTERRUPTED or flags & socket.MSG_TRUNC:
                     raise OSError
-                one, at = data[at + _HEAD.size : at + size], at + ((size + 3) & ~3)
-                host = socket.inet_ntop(family, one[8 : 12 if family == socket.AF_INET else 24])
-                yield host, int.from_bytes(one[4:6], "big"), *struct.unpack_from("=II", one, 64)
+                yield data[at + _HEAD.size : at + size]
+                at += (size + 3) & ~3
 
 
 def _read(table: str) -> Iterator[tuple[str, int, int, int]]:
