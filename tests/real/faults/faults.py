@@ -456,7 +456,7 @@ UNITS = (
         "restart-loop",
         "systemd: restart loop",
         "restart-loop",
-        "echo 'SLURMRESTD_OPTIONS=\"--no-such-option\"' >> $DEFAULTS; again slurmrestd",
+        "printf '[Service]\\nRuntimeMaxSec=1ms\\n' > $DROPINS/zz-site.conf; again slurmrestd",
     ),
 )
 

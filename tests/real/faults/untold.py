@@ -281,6 +281,22 @@ STARTS = (
         """echo 'SLURMRESTD_OPTIONS="--nosuch"' >> $DEFAULTS; again slurmrestd""",
     ),
     Fault(
+        "command-before",
+        "systemd: a command that a drop-in has run before slurmrestd fails",
+        "unit-command-fails",
+        f"printf '[Service]\\nExecStartPre=/bin/sh -c \"exit 3\"\\n' {_SITE}",
+    ),
+    Fault(
+        "controllers-condition",
+        "systemd: a drop-in of slurmctld has a command that says it shall not run",
+        "unit-command-fails",
+        "mkdir -p /etc/systemd/system/slurmctld.service.d\n"
+        "printf '[Service]\\nExecCondition=/bin/false\\n' "
+        "> /etc/systemd/system/slurmctld.service.d/zz-site.conf; again slurmctld",
+        on="slurmctld",
+        restart=("slurmctld",),
+    ),
+    Fault(
         "environment-file-missing",
         "systemd: a drop-in wants an environment file that is not there",
         "environment-file-missing",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurmrest.doctor import unit_evidence
+from slurmrest.doctor import unit_evidence, unit_states
 from slurmrest.slurmrestd import unit_places
 
 from tests.unit.doctor.test_doctor import evidence, ids, judge
@@ -127,6 +127,50 @@ def test_files_that_units_want_are_looked_for(tmp_path: Path) -> None:
     assert unit_evidence.environment_files_gone({"slurmctld": fields, "munge": fields}) == {
         "slurmctld": [{"path": f"{tmp_path}/gone", "origin": f"{unit}:4"}]
     }
+
+
+SHOWN = """\
+Id=slurmrestd.service
+ExecStartPre={ path=/usr/bin/true ; argv[]=/usr/bin/true ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=7 ; code=exited ; status=0 }
+ExecStartPre={ path=/bin/sh ; argv[]=/bin/sh -c exit 3 ; x ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=8 ; code=exited ; status=3 }
+ExecStartPre={ path=/usr/bin/no ; argv[]=/usr/bin/no ; ignore_errors=yes ; start_time=[n/a] ; stop_time=[n/a] ; pid=9 ; code=exited ; status=1 }
+ExecStartPre={ path=/usr/bin/id ; argv[]=/usr/bin/id ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }
+ExecStartPost={ path=/usr/bin/ps ; argv[]=/usr/bin/ps ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=8 ; code=killed ; status=9/KILL }
+"""  # noqa: E501 - as systemctl has it
+
+
+def test_commands_beside_a_daemon_that_failed_are_read_from_systemctl(tmp_path: Path) -> None:
+    found = unit_states.commands_failed(SHOWN)
+    assert [(one["key"], one["command"], one["ended"]) for one in found] == [
+        ("ExecStartPre", "/bin/sh -c exit 3 ; x", "exit code 3"),
+        ("ExecStartPost", "/usr/bin/ps", "signal 9/KILL"),
+    ]
+    unit = tmp_path / "slurmrestd.service"
+    unit.write_text('[Service]\nExecStartPre=/usr/bin/true\nExecStartPre=+/bin/sh -c "exit 3 ; x"\n')
+    fields = {"fragment": str(unit), "dropins": [], "commands_failed": found}
+    placed = unit_evidence.commands_failed({"slurmrestd": fields, "munge": fields, "slurmctld": {}})
+    assert {daemon: [one["origin"] for one in entries] for daemon, entries in placed.items()} == {
+        "slurmrestd": [f"{unit}:3", "ExecStartPost"]
+    }
+
+
+@pytest.mark.parametrize("daemon", ["slurmrestd", "slurmctld", "slurmdbd"])
+@pytest.mark.parametrize(("key", "when"), [("ExecStartPre", "before it"), ("ExecStartPost", "after it")])
+def test_a_command_beside_a_daemon_that_fails(daemon: str, key: str, when: str) -> None:
+    data = broken() if daemon == "slurmrestd" else evidence()
+    host = data["hosts"]["node1"]
+    host["units"][daemon].update(active="failed", sub="failed", result="exit-code", pid=0)
+    host["token_refused"] = "slurm_load: Unable to contact slurm controller" if daemon == "slurmctld" else None
+    command = {"key": key, "path": "/bin/sh", "command": "/bin/sh -c exit 3", "ended": "exit code 3"}
+    host["commands_failed"] = {daemon: [{**command, "origin": f"{SITE}:2"}]}
+    say(data, f"{daemon}.service: Control process exited, code=exited, status=3/NOTIMPLEMENTED", daemon=daemon)
+    (finding,) = judge(data).findings
+    assert finding.id == "unit-command-fails"
+    assert f"A command that the unit of {daemon} runs {when} fails ({key}, exit code 3)" in finding.cause
+    assert finding.evidence[0] == f"{SITE}:2: /bin/sh -c exit 3: exit code 3"
+    assert finding.by_hand
+    host["units"][daemon].update(active="active", sub="running", result="success", pid=7)
+    assert "unit-command-fails" not in ids(judge(data))
 
 
 def given(flag: str, value: str | None = None, origin: str = "/etc/default/slurmrestd:5") -> dict[str, Any]:

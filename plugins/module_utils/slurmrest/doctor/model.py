@@ -176,7 +176,8 @@ class Host:
         ended = [f"journal of {self.service(daemon)}: {text}" for text in dict.fromkeys(self.ended(daemon))]
         runs = 1 if self.state(daemon) == "failed" else 2  # what the run before it said is no reason
         own = rf"^(?!{SYSTEMD})"
-        found = [text for words in (r"fatal", r"error", own, r".") for text in self.said(daemon, words, runs)]
+        telling = (r"fatal", r"error", own, _SYSTEMD_ENDED_IT, r".")
+        found = [text for words in telling for text in self.said(daemon, words, runs)]
         return ended or list(dict.fromkeys(found))[:3]
 
     def entry(self, conf: str, key: str) -> tuple[str, str] | None:
@@ -189,6 +190,12 @@ class Host:
         """The same as evidence: ``file:line: Key=Value``, or that there is none."""
         found = self.entry(conf, key)
         return f"{found[1]}: {key}={found[0]}" if found else f"{self.facts[conf]['path']} has no {key}"
+
+
+_SYSTEMD_ENDED_IT = (
+    r"reached runtime time limit|[Ww]atchdog timeout|timed out|oom-kill|OOM killer|code=(?:killed|dumped)"
+)
+"""Lines of systemd that say why a daemon ended, where others say only that it did (src/core/service.c)."""
 
 
 def harmless(seen: Any) -> Any:

@@ -78,6 +78,25 @@ def _environment_file(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
+def _command(cluster: Cluster) -> Iterator[Sign]:
+    for host in cluster.hosts:
+        for daemon, failed in (host.evidence.get("commands_failed") or {}).items():
+            if daemon not in host.roles or not host.down(daemon):
+                continue
+            one, service = failed[0], host.service(daemon)
+            after = one["key"] == "ExecStartPost"
+            what = "ends what it has started" if after else "does not start it"
+            yield Sign(
+                host.name,
+                f"A command that the unit of {daemon} runs {'after' if after else 'before'} it fails "
+                f"({one['key']}, {one['ended']}): systemd {what}.",
+                [*(f"{one['origin']}: {one['command']}: {one['ended']}" for one in failed), *host.words(daemon)[:2]],
+                f"See why it fails, and mend that, or take that line out of {one['origin'].rpartition(':')[0]} and run "
+                f"systemctl daemon-reload; then systemctl reset-failed {service} and systemctl restart {service}.",
+                explains=DOWN if daemon == "slurmrestd" else (f"{daemon}-stopped", f"{daemon}-failed"),
+            )
+
+
 def _option(cluster: Cluster) -> Iterator[Sign]:
     """It prints its usage and ends, without a word of which option it was."""
     for host in cluster.rest:
@@ -131,6 +150,14 @@ RULES = (
         "systemd.exec(5), EnvironmentFile=",
         _environment_file,
         explains=(*DOWN, "slurmctld-failed", "slurmdbd-failed"),
+    ),
+    Rule(
+        "unit-command-fails",
+        "A command beside a daemon fails, and the daemon is not started",
+        "systemd.service(5), ExecStartPre=, ExecCondition=",
+        _command,
+        explains=(*DOWN, *(f"{daemon}-{how}" for daemon in ("slurmctld", "slurmdbd") for how in ("stopped", "failed"))),
+        by_hand="what the command is for is the site's to say",
     ),
     Rule(
         "option-unknown",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,27 @@ def environment_files_gone(units_now: Mapping[str, Mapping[str, Any]]) -> dict[s
         gone = [entry for entry in alone.environment_files if not entry.optional and not os.path.exists(entry.path)]
         found[daemon] = [{"path": entry.path, "origin": str(entry.origin)} for entry in gone]
     return {daemon: gone for daemon, gone in sorted(found.items()) if gone}
+
+
+def commands_failed(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """By daemon: the commands beside it that failed (as :mod:`.unit_states` has them), each with its ``origin``."""
+    found = {}
+    for daemon in units_now.keys() & set(DAEMONS):
+        fields = units_now[daemon]
+        if failed := fields.get("commands_failed"):
+            unit = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
+            found[daemon] = [{**entry, "origin": _origin(unit, entry)} for entry in failed]
+    return found
+
+
+def _origin(unit: units.EffectiveUnit, failed: Mapping[str, str]) -> str:
+    """FILE:LINE of a command's line; the name of its key where none names its program as systemd does."""
+    places = [
+        str(entry.origin)
+        for entry in unit.setting(failed["key"]).values
+        if posixpath.basename(entry.value.lstrip("@-:+!|").partition(" ")[0]) == posixpath.basename(failed["path"])
+    ]
+    return places[-1] if places else failed["key"]
 
 
 def confining(alone: units.EffectiveUnit) -> list[dict[str, str]]:

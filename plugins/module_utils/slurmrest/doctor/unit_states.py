@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..host import programs
+from ..redaction import redacted
 from ..slurmrestd import unit_places
 from ..systemd import show
 
@@ -16,7 +17,12 @@ UNITS = (*DAEMONS, "munge", *DATABASES)
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment"
+    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment,ExecCondition,ExecStartPre,ExecStartPost"
+)
+_COMMAND = re.compile(
+    r"^(?P<key>Exec\w+)=\{ path=(?P<path>.*?) ; argv\[\]=(?P<words>.*) ; ignore_errors=no ; .* ; "
+    r"code=(?P<code>exited|killed|dumped) ; status=(?P<status>[1-9]\S*) \}$",
+    re.MULTILINE,
 )
 
 
@@ -24,7 +30,7 @@ def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
     """State of the units, by the names of the daemons."""
     names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
     output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
     for unit, fields in show.by_unit(output).items():
         name = names.get(unit)
@@ -55,7 +61,27 @@ def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
             "slurm_conf": _sent_to(fields.get("Environment", "")),
             "frozen": fields.get("FreezerState", "running") != "running",
         }
+    for block in output.split("\n\n"):  # each command of a unit has a line of the same name
+        for entry in show.blocks(block):
+            if (name := names.get(entry.get("Id", ""))) in found:
+                found[name]["commands_failed"] = commands_failed(block)
     return found
+
+
+def commands_failed(shown: str) -> list[dict[str, str]]:
+    """The commands that a unit runs before and after its daemon and that failed, as systemctl shows them.
+
+    Each with its key, its program, its command line, and how it ended.
+    """
+    return [
+        {
+            "key": match["key"],
+            "path": match["path"],
+            "command": redacted(match["words"]),
+            "ended": f"exit code {match['status']}" if match["code"] == "exited" else f"signal {match['status']}",
+        }
+        for match in _COMMAND.finditer(shown)
+    ]
 
 
 def _sent_to(environment: str) -> str:
