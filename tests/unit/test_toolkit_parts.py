@@ -142,7 +142,9 @@ def test_curl_renews_a_token_and_passes_on_what_came_of_it(cluster: Cluster, pro
     assert tokens.token_file(cluster, "alice").read_text(encoding="ascii").strip() not in lines
 
 
-def test_a_shell_becomes_ssh(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shell_becomes_ssh(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Replaced(Exception):
         """execvp does not come back."""
 
@@ -153,6 +155,11 @@ def test_a_shell_becomes_ssh(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) 
         raise Replaced
 
     monkeypatch.setattr(os, "execvp", replace)
+    running = {node.name: node.name != "db" for node in cluster.nodes}
+    monkeypatch.setattr(liveness, "refresh", lambda *_: running)
+    assert main.main(["cluster", "shell", "db"]) == 2
+    assert "The node db of the cluster one does not run" in capsys.readouterr().err
+    assert not seen
     with pytest.raises(Replaced):
         main.main(["cluster", "shell", "--user", "alice", "ctl", "--", "echo", "a b"])
     (argv,) = seen

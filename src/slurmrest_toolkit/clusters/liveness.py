@@ -144,6 +144,19 @@ def require(cluster: Cluster, progress: Progress, *, whole: bool = True) -> None
         raise CannotRunError(f"The cluster {cluster.name}: {words}.", f"{anew(cluster, nodes)}.")
 
 
+def require_node(cluster: Cluster, node: Node, progress: Progress) -> None:
+    """Refuse to ask a node that does not run, and follow its ports: whoever has those of before would be told instead.
+
+    Raises:
+        CannotRunError: it does not run.
+    """
+    nodes = refresh(cluster, progress)
+    if not nodes[node.name]:
+        raise CannotRunError(
+            f"The node {node.name} of the cluster {cluster.name} does not run.", f"{anew(cluster, nodes)}."
+        )
+
+
 def anew(cluster: Cluster, nodes: Mapping[str, bool]) -> str:
     """Say how a cluster that does not run is started anew; one of which nodes run is not removed unasked."""
     down = f"slurmrest cluster down {cluster.name} && " if any(nodes.values()) else ""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from slurmrest_toolkit.clusters.state import Cluster
     from slurmrest_toolkit.containers.engine import Engine
-    from slurmrest_toolkit.support.progress import Progress
 
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 0.03
@@ -78,20 +77,6 @@ def wait_for(
         longest=cluster.patience,
         busy=lambda: liveness.booting(engine, cluster),
     )
-
-
-def follow(cluster: Cluster, progress: Progress) -> None:
-    """Learn at which port the REST host is now: after a restart, whoever has the port of before would get the token.
-
-    Raises:
-        CannotRunError: it does not run.
-    """
-    node = cluster.rest_node.name
-    nodes = liveness.refresh(cluster, progress)
-    if not nodes[node]:
-        raise CannotRunError(
-            f"The node {node} of the cluster {cluster.name} does not run.", f"{liveness.anew(cluster, nodes)}."
-        )
 
 
 def curl_argv(cluster: Cluster, path: str, *, user: str, method: str | None, body: str | None) -> list[str]:

@@ -34,6 +34,6 @@ def add_command(actions: Actions) -> None:
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Send a request with the base URL, version and token filled in."""
     cluster = choose(options.name)
-    rest.follow(cluster, progress)
+    liveness.require_node(cluster, cluster.rest_node, progress)
     engine = liveness.engine_of(cluster, progress)
     return rest.curl(engine, cluster, options.path, user=options.user, method=options.method, body=options.body)

@@ -7,6 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from slurmrest_toolkit.clusters import liveness
 from slurmrest_toolkit.clusters.state import choose
 from slurmrest_toolkit.command.cluster.options import named
 from slurmrest_toolkit.command.cluster.reporting import reporting
@@ -28,10 +29,12 @@ def add_command(actions: Actions) -> None:
     shell.set_defaults(run=reporting(run))
 
 
-def run(options: argparse.Namespace, _progress: Progress) -> NoReturn:
+def run(options: argparse.Namespace, progress: Progress) -> NoReturn:
     """Become ssh: its exit code is that of the command."""
     cluster = choose(options.name)
-    command = ssh_command(cluster, cluster.node(options.node), user=options.user)
+    node = cluster.node(options.node)
+    liveness.require_node(cluster, node, progress)
+    command = ssh_command(cluster, node, user=options.user)
     if sys.stdin.isatty() and sys.stdout.isatty():
         command.insert(1, "-t")
     words = [shlex.join(options.words)] if options.words else []
