@@ -151,7 +151,7 @@ def test_a_user_whom_the_running_controller_has_not_looked_up() -> None:
 
 
 def test_the_uids_of_users_are_asked_of_a_controller_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = "User Records\n\nUserName=alice(4294967294) DefAccount=a\nUserName=bob(7)\n"
+    output = "Current Association Manager state\n\nUserName=alice(4294967294) DefAccount=a\nUserName=bob(7)\n"
     asked: list[list[str]] = []
 
     def run(command: list[str], **_more: Any) -> subprocess.CompletedProcess[str]:
@@ -163,8 +163,10 @@ def test_the_uids_of_users_are_asked_of_a_controller_that_runs(monkeypatch: pyte
     running = {"slurmctld": {"active": "active"}}
     assert module._slurm_users(facts, running, ["slurmctld"], ["alice"]) == {"alice": 4294967294}
     assert asked[0][-4:] == ["show", "assoc_mgr", "users=alice", "flags=users"]
-    assert module._slurm_users(facts, {}, ["slurmctld"], ["alice"]) == {}
+    assert module._slurm_users(facts, {}, ["slurmctld"], ["alice"]) is None
     assert len(asked) == 1
+    output = ""
+    assert module._slurm_users(facts, running, ["slurmctld"], ["alice"]) is None, "it gave no answer"
 
 
 def test_what_listens_in_place_of_slurmctld_and_answers_nothing() -> None:
@@ -289,7 +291,7 @@ def test_a_database_of_no_name_is_why_slurmdbd_does_not_listen() -> None:
         "connect to db.nowhere.invalid (no address), port 3306: cannot be resolved: Name or service not known",
         "/etc/slurm/slurmdbd.conf:9: StorageHost=db.nowhere.invalid",
     ]
-    assert len(finding.consequences) == 2
+    assert len(finding.consequences) == 3
 
 
 def test_a_database_is_no_reason_where_slurmdbd_serves_or_reaches_one() -> None:
@@ -298,7 +300,7 @@ def test_a_database_is_no_reason_where_slurmdbd_serves_or_reaches_one() -> None:
     assert ids(judge(data)) == ["daemon-unreached"]
     data = unheard()
     data["hosts"]["db"]["storage"].append({"host": "db2", "port": "3306", "addresses": ["10.0.0.2"], "error": ""})
-    assert ids(judge(data)) == ["daemon-unreached"]
+    assert ids(judge(data)) == ["slurmdbd-not-listening"]
 
 
 def stated(**values: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from .rules_key_place import RULES as KEY_PLACE
 from .rules_keys import RULES as KEYS
 from .rules_listeners import RULES as LISTENERS
 from .rules_munge import RULES as MUNGE
+from .rules_permitted import RULES as PERMITTED
 from .rules_plugins import RULES as PLUGINS
 from .rules_ports import RULES as PORTS
 from .rules_requests import RULES as REQUESTS
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     *DIFFERENCES,
     *BETWEEN_DAEMONS,
     *GATEWAY,
+    *PERMITTED,
     *REQUESTS,
     *SYMPTOMS,
 )

@@ -24,7 +24,7 @@ PREFIX = re.compile(r"^(?:slurm\w+: (?=\S)|\[\d{4}-\d\d-\d\dT[\d:.]+\] )")
 TROUBLE = re.compile(
     r"(?i)error|fatal|fail|refus|denied|unable|cannot|could not|not found|insecure|expired|restart|exited|disk|\bspace"
     r"|no such|reject|abort|core-dump|killed|skipped|warning|stopped|deactivated|unrecognized|invalid|conver(?:t|sion)"
-    r"|timed out|time limit|watchdog|^usage: "
+    r"|timed out|time limit|rate limit|watchdog|^usage: "
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..rest.effect import changes
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     Client = Mapping[str, Any]
 
 QUICK_START = "rest_quickstart.html, Common Issues"
+_REFUSING = (401, 403, 511)  # the last one is what slurmrestd makes of an authentication that failed
 FRESH = "scontrol token username=USER lifespan=600 on the controller (unset SLURM_JWT first)"
 
 
-def _each(cluster: Cluster) -> Iterator[tuple[Host, Client]]:
+def client_of(cluster: Cluster) -> Iterator[tuple[Host, Client]]:
     """The client's request, as it was judged on the first REST host that answers."""
     for host in cluster.rest:
         client = host.http.get("client")
@@ -40,7 +42,7 @@ def _rule(judge: Callable[[Host, Client], str], remedy: str) -> Callable[[Cluste
     """A rule from a judge that gives the cause in words, or nothing."""
 
     def look(cluster: Cluster) -> Iterator[Sign]:
-        for host, client in _each(cluster):
+        for host, client in client_of(cluster):
             cause = judge(host, client)
             if cause:
                 version = client.get("version") or "vX"
@@ -70,11 +72,21 @@ def _wrong(host: Host, client: Client) -> str:
         return ""
     if not token["jwt"]:
         return f"What the client sends as a token is none ({token['words']})."
-    if not answer or answer["good"] or not (host.http.get("diag") or {}).get("good"):
+    if not _refuses(answer) or not (host.http.get("diag") or {}).get("good"):
         return ""
     if client["user"] and token["user"] and client["user"] != token["user"]:
         return f"The token is {token['user']}'s, and the request claims to come from {client['user']}."
     return "The token is signed with another key than slurmctld's, or was changed on the way."
+
+
+def _refuses(answer: Client | None) -> bool:
+    """Whether an answer is about who asks: none at all, or one about something else, blames no token.
+
+    Older releases say no more than that it failed.
+    """
+    if not answer or answer["good"] or answer["status"] is None:
+        return False
+    return answer["status"] in _REFUSING or bool(re.search(r"(?i)authenti|Unspecified error", answer["words"]))
 
 
 def _no_user(host: Host, client: Client) -> str:
@@ -124,7 +136,7 @@ _JUDGES = (_no_token, _expired, _wrong, _no_user, _characters, _version, _family
 
 def _unexplained(cluster: Cluster) -> Iterator[Sign]:
     """Nothing is wrong with it that can be seen from outside, and yet it is said to fail, or does."""
-    for host, client in _each(cluster):
+    for host, client in client_of(cluster):
         repeated, family = client.get("repeated"), client["path"][: client["path"].find("/", 1) + 1]
         behind = host.http.get(_FAMILY.get(family, "diag"))
         if any(judge(host, client) for judge in _JUDGES) or (behind and not behind["good"]):
@@ -135,6 +147,9 @@ def _unexplained(cluster: Cluster) -> Iterator[Sign]:
             words = f"{repeated['status'] or repeated['kind']} {repeated['words']}".rstrip()
             cause, seen = "The request fails here, too, and slurmrestd says why.", f"repeated here: {words}"
             remedy = "Do what the answer says: it is about what is asked for, or about what its user may do."
+        elif client["answer"] and not client["answer"]["good"]:
+            cause = "slurmctld does not answer this client, and answers root with a fresh token."
+            seen, remedy = "not repeated", "See journalctl -u slurmctld, and the answer that is quoted."
         elif changes(client["method"], client["path"]) and client.get("methods"):
             cause = (
                 "Token, user header, URL and method are right, so what decides is its body, or what its user may do. "

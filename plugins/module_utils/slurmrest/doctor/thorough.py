@@ -240,16 +240,19 @@ def _user(name: str) -> dict[str, Any]:
 
 def _slurm_users(
     facts: Mapping[str, Any], shown: Mapping[str, Mapping[str, Any]], roles: Sequence[str], names: Sequence[str]
-) -> dict[str, int]:
-    """The uid that the running slurmctld has for each name; what it has none for is not in it."""
+) -> dict[str, int] | None:
+    """The uid that the running slurmctld has for each name; what it has none for is not in it. None: nobody asked."""
     if "slurmctld" not in roles or not names or shown.get("slurmctld", {}).get("active") != "active":
-        return {}
+        return None
     asked = ",".join(filter(_NAME.fullmatch, names))
     command = Slurm.of(facts).argv("scontrol", "show", "assoc_mgr", f"users={asked}", "flags=users")
     output = programs.run(command, limit=programs.LOOKING_SECONDS).stdout
+    if _ANSWERED not in output:
+        return None
     return {match["name"]: int(match["uid"]) for match in _USER_RECORD.finditer(output) if match["name"] in names}
 
 
+_ANSWERED = "Association Manager"
 _NAME = re.compile(r"[\w.@+-]+")
 _USER_RECORD = re.compile(r"^[ \t]*UserName=(?P<name>[^\s(]+)\((?P<uid>[0-9]{1,10})\)", re.MULTILINE)
 
