@@ -29,6 +29,7 @@ from .rules_munge import RULES as MUNGE
 from .rules_permitted import RULES as PERMITTED
 from .rules_plugins import RULES as PLUGINS
 from .rules_ports import RULES as PORTS
+from .rules_renumbered import RULES as RENUMBERED
 from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
 from .rules_start import RULES as START
@@ -53,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     *INSTALLED,
     *PLUGINS,
     *SERVICE,
+    *RENUMBERED,
     *KEYS,
     *KEY_PLACE,
     *STATE,

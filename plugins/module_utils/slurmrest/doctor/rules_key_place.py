@@ -1,12 +1,12 @@
-"""Causes in the directories above the JWT key: others may replace it, or its reader does not get there."""
+"""Causes in the place of the JWT key: others may replace it, its reader does not get there, or it is no file."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from .model import Cluster, Rule, Sign
-from .named_keys import ASKED, UNKNOWN, of_root
+from .model import CONFS, Cluster, Rule, Sign
+from .named_keys import ASKED, ROLE, UNKNOWN, mended, of_root, seen
 from .remedies import given, join, start_again, word
 from .rules_keys import ANSWERS, JWT, KEY_FATALS, REFUSALS, each_key, key_words
 
@@ -70,7 +70,36 @@ def _named(path: str, problems: Sequence[str], words: str = "") -> bool:
     return any(problem.startswith(f"{path} ") and words in problem for problem in problems)
 
 
+def _no_file(cluster: Cluster) -> Iterator[Sign]:
+    """A directory, a pipe or a device where the key should be, whatever else could be seen of it."""
+    for host in cluster.hosts:
+        for daemon, key in {key["path"]: (daemon, key) for daemon, key in host["keys"].items()}.values():
+            if key.get("exists") and key.get("regular") is False:
+                yield Sign(
+                    host.name,
+                    "What is in the place of the JWT key is no file (a directory, a pipe or a device), and the "
+                    "daemons read none there.",
+                    [f"{seen(key)}, no regular file", host.line(CONFS[daemon], "AuthAltParameters"), *key_words(host)],
+                    mended(
+                        cluster,
+                        key,
+                        f"`mv -T {{path}} {{path}}.no-key`, then {ROLE} makes or copies a key, then {{again}}; "
+                        "where a key is in that directory, name that one in AuthAltParameters instead.",
+                    ),
+                )
+
+
 RULES = (
+    Rule(
+        "jwt-key-no-file",
+        "The JWT key is no file",
+        JWT,
+        _no_file,
+        explains=(*REFUSALS, "jwt-key-open", "jwt-key-owner", "jwt-key-short", "jwt-key-empty", "jwt-key-not-loaded"),
+        fatals=KEY_FATALS,
+        preflight=True,
+        by_hand=ASKED,
+    ),
     Rule(
         "jwt-key-directory",
         "The JWT key can be replaced by others",
