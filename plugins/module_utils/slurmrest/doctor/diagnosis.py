@@ -19,6 +19,7 @@ from .rules_cluster import SYMPTOMS
 from .rules_conf import RULES as CONF
 from .rules_confinement import RULES as CONFINEMENT
 from .rules_controllers import RULES as CONTROLLERS
+from .rules_database import RULES as DATABASE
 from .rules_differences import RULES as DIFFERENCES
 from .rules_gateway import RULES as GATEWAY
 from .rules_installed import RULES as INSTALLED
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     *STATE,
     *CONTROLLERS,
     *MUNGE,
+    *DATABASE,
     *CLUSTER,
     *DIFFERENCES,
     *BETWEEN_DAEMONS,

@@ -153,6 +153,11 @@ _UNUSABLE = (
             "point StorageHost to the primary; then systemctl restart slurmdbd"
         ),
     ),
+    (
+        r"(?i)table '\S+' doesn't exist|\b1146\b",
+        "A table that slurmdbd needs is not in its database: it was renamed or dropped, or a restore was not whole.",
+        "Rename it back, or restore the last dump of the database (StorageLoc); then systemctl restart slurmdbd",
+    ),
     (_UNREACHED, *_OF_UNREACHED),
     (
         r"(?i)\bconver(?:t|sion)",
@@ -243,7 +248,13 @@ RULES = (
         "The database is of no use to slurmdbd",
         "accounting.html, MySQL Configuration; upgrades.html",
         _unusable,
-        explains=("slurmdbd-failed", "plugin-fails", "daemon-unreached", *_SYMPTOMS_UNREACHED),
+        explains=(
+            "slurmdbd-failed",
+            "plugin-fails",
+            "daemon-unreached",
+            "slurmdbd-not-listening",
+            *_SYMPTOMS_UNREACHED,
+        ),
         fatals=r"(?i)mysql|mariadb|database|storage|access denied",
         by_hand="whether the database or slurmdbd.conf is right is the site's to say",
     ),

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
-from .reaching import LOCAL
 from .remedies import begin, everywhere, join, on, start_again, state_mark, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
-from .rules_munge import IN_ORDER, ended
+from .rules_munge import IN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..slurm.releases import Release
 
-DATABASES = ("mariadb", "mysql", "mysqld")
 FULL_BYTES = 1 << 20
 """Less than this much room, for others than root, counts as none."""
 
@@ -193,24 +191,6 @@ def _skipped(daemon: str) -> Callable[[Cluster], Iterator[Sign]]:
                 )
 
     return look
-
-
-def _database(cluster: Cluster) -> Iterator[Sign]:
-    for host in cluster.role("slurmdbd"):
-        units = [name for name in DATABASES if name in host["units"]]
-        local = host.entry("slurmdbd_conf", "StorageHost")
-        if units and not any(host.state(name) == "running" for name in units) and _is_local(host, local):
-            said = host.said("slurmdbd", r"mysql|MySQL|database|Database", runs=1)
-            yield Sign(
-                host.name,
-                f"{units[0]}, where slurmdbd keeps everything, does not run.",
-                [f"systemctl is-active {units[0]}: {host['units'][units[0]]['active']}", *said[:1]],
-                join((begin(host, units[0]), start_again(ended(host)))),
-            )
-
-
-def _is_local(host: Host, entry: tuple[str, str] | None) -> bool:
-    return entry is None or entry[0] in (*LOCAL, host.name)
 
 
 def _not_registered(cluster: Cluster) -> Iterator[Sign]:
@@ -501,20 +481,15 @@ RULES = (
         "A daemon is held up",
         "systemctl(1), freeze and thaw; signal(7), SIGSTOP",
         _halted,
-        explains=(*_SYMPTOMS_WITHOUT_CONTROLLER, "munge-stopped", "database-unusable", "listener-silent"),
+        explains=(
+            *_SYMPTOMS_WITHOUT_CONTROLLER,
+            "munge-stopped",
+            "database-unusable",
+            "listener-silent",
+            "slurmdbd-not-listening",
+        ),
         anywhere=True,
         preflight=True,
-    ),
-    Rule(
-        "database-stopped",
-        "The accounting database is down",
-        "accounting.html, MySQL Configuration",
-        _database,
-        explains=(
-            *("accounting-refused", "slurmdbd-failed", "cluster-not-registered", "token-refused", "token-not-minted"),
-            *("database-unusable", "daemon-unreached", "plugin-fails"),
-        ),
-        fatals=r"(?i)mysql|mariadb|database|storage",
     ),
     Rule(
         "slurmctld-stopped",
