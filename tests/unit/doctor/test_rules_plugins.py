@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctypes
 import grp
 import os
 import pwd
@@ -106,6 +107,25 @@ def test_a_file_that_the_account_may_not_read() -> None:
     assert "plugin-fails" not in ids(judge(data))
 
 
+def test_a_file_that_an_upgrade_left_empty_or_cut_off() -> None:
+    data = lacking(GONE, broken={"rest_auth_jwt": f"{USUAL}/rest_auth_jwt.so", "gres_gpu": f"{USUAL}/gres_gpu.so"})
+    data["hosts"]["node1"]["facts"]["packaging"] = "debian"
+    (finding,) = judge(data).findings
+    assert finding.id == "plugin-file-broken"
+    assert "rest_auth_jwt.so, which slurmrestd needs, is no plugin: it is empty or cut off" in finding.cause
+    assert f"$(dpkg -S {USUAL}/rest_auth_jwt.so | cut -d: -f1)" in finding.remedy
+
+
+def test_a_library_is_as_long_as_its_header_says(tmp_path: Path) -> None:
+    whole = Path(_ctypes.__file__).read_bytes()
+    contents = {"whole": whole, "empty": b"", "text": b"#!/bin/sh\n" * 20, "short": whole[:40], "cut": whole[:-100]}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.so").write_bytes(content)
+    os.mkfifo(tmp_path / "pipe.so")
+    found = {name: plugin_files._whole(str(tmp_path / f"{name}.so")) for name in (*contents, "pipe", "gone")}
+    assert {name for name, good in found.items() if not good} == {"empty", "text", "short", "cut"}
+
+
 def test_a_controller_that_ends_without_a_word_takes_tokens() -> None:
     data = evidence()
     seen = {"directories": [USUAL], "gone": [], "elsewhere": [], "closed": {"auth_jwt": SHUT}}
@@ -158,6 +178,7 @@ def test_the_files_are_seen_as_each_daemons_account_does(tmp_path: Path) -> None
     assert shut["auth_jwt"][0]["missing"] == "rx"
     confs["slurm_conf"]["entries"] = []
     seen = plugin_files.look(facts, ["slurmrestd"], {**confs, "slurmdbd_conf": None})
+    assert len(seen["slurmrestd"].pop("broken")) == len(plugin_files.OF_ALL) + 1
     assert seen["slurmrestd"] == {"directories": [str(built)], "gone": [], "elsewhere": [], "closed": {}}
 
 

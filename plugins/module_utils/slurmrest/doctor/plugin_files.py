@@ -5,12 +5,15 @@ Changes nothing.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import posixpath
+import struct
 from typing import TYPE_CHECKING, Any
 
 from ..facts.installation import plugins_of
 from ..host.identity import account_facts
-from ..host.reading import names_in
+from ..host.reading import names_in, read_beginning
 from ..slurm.conf import SlurmConf
 from .closed import closed
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _ENDING = ".so"
+_HEAD, _BITS_64 = 64, 2  # bytes of the header of a library of 64 bits, and what says that it is one
 OF_ALL = ("auth_jwt", "rest_auth_jwt", "rest_auth_local", "serializer_json")
 """Plugins that every build of every release has that can serve tokens."""
 
@@ -25,7 +29,7 @@ OF_ALL = ("auth_jwt", "rest_auth_jwt", "rest_auth_local", "serializer_json")
 def look(
     facts: Mapping[str, Any], roles: Sequence[str], confs: Mapping[str, Mapping[str, Any] | None]
 ) -> dict[str, dict[str, Any]]:
-    """By daemon: ``directories`` that count, ``gone`` of :data:`OF_ALL`, ``elsewhere`` and ``closed``.
+    """By daemon: ``directories`` that count, ``gone`` of :data:`OF_ALL`, ``elsewhere``, ``broken`` and ``closed``.
 
     ``elsewhere`` has the plugins that PluginDir leaves out and the directory has that Slurm was built with; ``closed``
     has by plugin what keeps the daemon's account from it.
@@ -47,6 +51,7 @@ def look(
                 "directories": directories,
                 "gone": [name for name in OF_ALL if name not in there],
                 "elsewhere": sorted(_plugins([built] if built else []).keys() - there.keys()) if stated else [],
+                "broken": {name: path for name, path in sorted(there.items()) if not _whole(path)},
                 "closed": _closed(there, directories, account_facts(str(users[daemon]))),
             }
     return dict(sorted(found.items()))
@@ -65,6 +70,28 @@ def _plugins(directories: Sequence[str]) -> dict[str, str]:
         for name in names_in(directory)
         if name.endswith(_ENDING)
     }
+
+
+def _whole(path: str) -> bool:
+    """Whether a plugin has the beginning of a library, and is as long as that says; what cannot be read may be one.
+
+    Its table of sections is the last thing in it, as linkers write it (elf(5)).
+    """
+    head, size = None, 0
+    with contextlib.suppress(OSError):  # it may go just now
+        if os.path.isfile(path):
+            head, size = read_beginning(path, _HEAD), os.path.getsize(path)
+    if head is None:
+        return True
+    if len(head) < _HEAD or not head.startswith(b"\x7fELF"):
+        return False
+    bits, order = head[4], "<" if head[5] == 1 else ">"
+    at, length, count = (*_unpack(order, "Q", head, 40), *_unpack(order, "2H", head, 58))
+    return bits != _BITS_64 or size >= at + length * count
+
+
+def _unpack(order: str, form: str, head: bytes, at: int) -> tuple[int, ...]:
+    return struct.unpack_from(order + form, head, at)
 
 
 def _closed(

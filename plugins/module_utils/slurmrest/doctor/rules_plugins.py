@@ -110,6 +110,19 @@ def _closed(cluster: Cluster) -> Iterator[Sign]:
             )
 
 
+def _broken(cluster: Cluster) -> Iterator[Sign]:
+    for host, daemon, seen, named in _ended(cluster):
+        broken = seen.get("broken") or {}
+        for name in sorted(named.keys() & broken.keys()):
+            yield Sign(
+                host.name,
+                f"{name}.so, which {daemon} needs, is no plugin: it is empty or cut off, as an installation leaves it "
+                "that was interrupted.",
+                [f"{broken[name]} is no whole library", named[name]],
+                _reinstalled(host, broken[name], daemon),
+            )
+
+
 def _missing(cluster: Cluster) -> Iterator[Sign]:
     for host, daemon, seen, named in _ended(cluster):
         conf = "slurmdbd_conf" if daemon == "slurmdbd" else "slurm_conf"
@@ -185,6 +198,15 @@ RULES = (
         explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere"),
         fatals=_WORDS,
         by_hand=WHOSE,
+    ),
+    Rule(
+        "plugin-file-broken",
+        "The file of a plugin is empty or cut off",
+        "plugins.html; slurm.conf(5), PluginDir",
+        _broken,
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "plugin-fails", "listens-elsewhere"),
+        fatals=_WORDS,
+        by_hand="which package has a plugin differs with who packaged Slurm",
     ),
     Rule(
         "plugin-file-missing",
