@@ -40,6 +40,25 @@ def test_a_file_that_is_included_and_missing_explains_a_daemon_that_waits() -> N
     assert ids(judge(data, preflight=True)) == ["include-missing"]
 
 
+def test_a_file_beside_slurm_conf_that_it_calls_for() -> None:
+    text = (
+        "error: s_p_parse_file: cannot stat file /etc/slurm/topology.conf: No such file or directory, "
+        "retrying in 1sec up to 60sec"
+    )
+    data = evidence()
+    host = node(data)
+    say(data, "slurm_conf", "TopologyPlugin", "topology/tree")
+    host["journal"]["slurmctld"] = [{"age": 5.0, "run": 0, "text": text}]
+    assert judge(data).healthy, "it is there by now"
+    host["token_refused"] = "slurm_load: Unable to contact slurm controller"
+    (finding,) = judge(data).findings
+    assert finding.id == "conf-beside-missing"
+    assert "Write /etc/slurm/topology.conf, or take out what calls for it (TopologyPlugin)" in finding.remedy
+    assert finding.evidence[1] == "/etc/slurm_conf:9: TopologyPlugin=topology/tree"
+    host["journal"]["slurmctld"][0]["text"] = text.replace("topology.conf", "slurm.conf")
+    assert ids(judge(data)) == ["token-not-minted"]
+
+
 def test_a_daemon_that_listens_nowhere_is_not_said_to_listen_elsewhere() -> None:
     data = evidence()
     node(data)["listening"] = []

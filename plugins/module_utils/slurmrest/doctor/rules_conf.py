@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,33 @@ def _include_missing(cluster: Cluster) -> Iterator[Sign]:
                 f"Put {', '.join(missing[:_MOST])} where the controller has it, or take the Include out; then "
                 f"systemctl restart {' '.join(host.service(daemon) for daemon in daemons)}.",
             )
+
+
+_WAITS = re.compile(r"cannot stat file (/[\w./-]+).*retrying")
+
+
+def _beside_missing(cluster: Cluster) -> Iterator[Sign]:
+    """A file beside slurm.conf that a value of it calls for, as topology.conf: the daemon waits for it, and says so."""
+    for host in cluster.role("slurmctld"):
+        conf = host.facts["slurm_conf"]
+        known = {conf["path"], host.facts["slurmdbd_conf"]["path"], *(conf.get("missing_includes") or ())}
+        near = [line for line in host.journal("slurmctld") if line["run"] == 0 and line["age"] < _WAITED_SECONDS]
+        found = [(line["text"], match[1]) for line in near for match in [_WAITS.search(line["text"])] if match]
+        trouble = host.down("slurmctld") or any(rest.evidence.get("token_refused") for rest in cluster.rest)
+        for text, path in found[-1:] if trouble else ():
+            key = _CALLS_FOR.get(posixpath.basename(path))
+            if path not in known:
+                yield Sign(
+                    host.name,
+                    f"slurmctld waits for {path}, which is not there: a minute, answering nobody, and ends.",
+                    [f"journal of slurmctld: {text}", *([host.line("slurm_conf", key)] if key else [])],
+                    f"Write {path}, or take out what calls for it{f' ({key})' if key else ''}; then systemctl restart "
+                    "slurmctld.",
+                )
+
+
+_WAITED_SECONDS = 600.0
+_CALLS_FOR = {"topology.conf": "TopologyPlugin", "gres.conf": "GresTypes", "burst_buffer.conf": "BurstBufferType"}
 
 
 def _conf_missing(cluster: Cluster) -> Iterator[Sign]:
@@ -200,12 +228,22 @@ RULES = (
             *ALL_DOWN,
             *SYMPTOMS_AT_REST,
             "not-listening",
+            "slurmdbd-not-listening",
             "listens-elsewhere",
             "listener-silent",
             "configuration-differs",
         ),
         fatals=r"(?i)configuration|slurm\.conf|slurmdbd\.conf|s_p_parse|include|ClusterName|cannot stat|unable to",
         preflight=True,
+        by_hand="what the missing file says is the site's",
+    ),
+    Rule(
+        "conf-beside-missing",
+        "A file beside slurm.conf that it calls for is missing",
+        "slurm.conf(5), TopologyPlugin; topology.conf(5)",
+        _beside_missing,
+        explains=("slurmctld-failed", *SYMPTOMS_AT_REST),
+        fatals=r"(?i)cannot stat|s_p_parse|something wrong with opening/reading|topology",
         by_hand="what the missing file says is the site's",
     ),
     Rule(
