@@ -34,7 +34,7 @@ MOST: dict[str, float] = {
     "slurm_conf_merge_change": 248.9,
     "slurm_facts": 143.1,
     "slurm_gather": 201.1,
-    "slurm_gather_whole": 248.1,
+    "slurm_gather_whole": 249.4,
     "slurm_jwks": 114.3,
     "slurm_jwks_change": 412.7,
     "slurm_packages": 103.3,
