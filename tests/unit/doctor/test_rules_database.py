@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.unit.doctor.test_doctor import evidence, ids, judge
 from tests.unit.doctor.test_rules_conf import node
 from tests.unit.doctor.test_rules_state import DOWN
@@ -67,11 +69,19 @@ def test_one_of_which_it_is_not_known_or_not_so_is_not_said_to_wait() -> None:
     assert ids(judge(data)) == ["database-unusable"]
 
 
-def test_a_table_that_is_gone() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error: mysql_query failed: 1146 Table 'slurm_acct_db.slurmrest_job_table' doesn't exist",
+        "error: Problem getting jobs for cluster slurmrest",
+    ],
+)
+def test_a_table_that_is_gone(text: str) -> None:
     data = evidence()
     host = node(data)
-    text = "error: mysql_query failed: 1146 Table 'slurm_acct_db.slurmrest_job_table' doesn't exist"
     host["journal"]["slurmdbd"] = [{"age": 5.0, "run": 0, "text": text}]
     (finding,) = judge(data).findings
     assert finding.id == "database-unusable"
-    assert finding.cause.startswith("A table that slurmdbd needs is not in its database")
+    assert "a table of a cluster was renamed or dropped" in finding.cause
+    host["journal"]["slurmdbd"][0]["age"] = 900.0
+    assert judge(data).healthy

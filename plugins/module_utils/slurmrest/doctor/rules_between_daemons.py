@@ -154,8 +154,8 @@ _UNUSABLE = (
         ),
     ),
     (
-        r"(?i)table '\S+' doesn't exist|\b1146\b",
-        "A table that slurmdbd needs is not in its database: it was renamed or dropped, or a restore was not whole.",
+        r"(?i)table '\S+' doesn't exist|\b1146\b|Problem getting jobs for cluster",
+        "slurmdbd asks its database in vain: a table of a cluster was renamed or dropped, or not restored.",
         "Rename it back, or restore the last dump of the database (StorageLoc); then systemctl restart slurmdbd",
     ),
     (_UNREACHED, *_OF_UNREACHED),
@@ -165,6 +165,9 @@ _UNUSABLE = (
         "Wait, and do not stop it: journalctl -f -u slurmdbd says when conversion is done.",
     ),
 )
+
+
+_OF_DATABASE = r"(?i)mysql|database|conver|problem getting jobs"
 
 
 def _storage_unheard(host: Host) -> list[str]:
@@ -184,7 +187,7 @@ def _unusable(cluster: Cluster) -> Iterator[Sign]:
     bad = any(answer["good"] is False for answer in asked)
     for host in cluster.role("slurmdbd"):
         lines = [line for line in host.journal("slurmdbd") if line["run"] == 0]
-        last = next((line for line in reversed(lines) if re.search(r"(?i)mysql|database|conver", line["text"])), None)
+        last = next((line for line in reversed(lines) if re.search(_OF_DATABASE, line["text"])), None)
         down = host.down("slurmdbd")
         near = host.ended("slurmdbd") if down else []  # which may be in its log alone
         if last and (bad or down or last["age"] < RECENT_SECONDS):

@@ -204,7 +204,7 @@ RULES = (
         "The file of a plugin is empty or cut off",
         "plugins.html; slurm.conf(5), PluginDir",
         _broken,
-        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "plugin-fails", "listens-elsewhere"),
+        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere"),
         fatals=_WORDS,
         by_hand="which package has a plugin differs with who packaged Slurm",
     ),
