@@ -717,6 +717,7 @@ def test_a_plugin_that_gives_up_is_named_with_its_own_line() -> None:
 def test_rules_that_explain_an_end_say_with_which_words() -> None:
     ends = {"slurmctld-failed", "slurmdbd-failed", "slurmrestd-failed"}
     silent = {"unit-masked", "no-listener", "condition-failed", "sandbox-refused", "stop-needs-kill"}
-    silent |= {"unit-type", "environment-file-missing", "unit-command-fails"}
+    silent |= {"unit-type", "environment-file-missing", "unit-command-fails", "unit-dependency-fails"}
+    silent |= {"unit-watchdog"}
     told = {rule.id for rule in rules_by_id().values() if ends & set(rule.explains) and not rule.fatals}
     assert told == silent

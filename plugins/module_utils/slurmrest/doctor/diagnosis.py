@@ -35,6 +35,7 @@ from .rules_requests import RULES as REQUESTS
 from .rules_service import RULES as SERVICE
 from .rules_start import RULES as START
 from .rules_state import RULES as STATE
+from .rules_systemd import RULES as SYSTEMD
 from .rules_units import RULES as UNITS
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ SCHEMA = 1
 RULES: tuple[Rule, ...] = (
     *UNITS,
     *START,
+    *SYSTEMD,
     *CONF,
     *PORTS,
     *CONFINEMENT,

@@ -5,6 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+_STEPS = (
+    ("CHDIR", "enter the directory that the unit names", "WorkingDirectory="),
+    ("NICE|IOPRIO|SETSCHEDULER|CPUAFFINITY", "give it the turns that the unit names", "Nice=, IO… and CPU…="),
+    ("LIMITS", "set a limit of the unit", "the lines Limit…="),
+    ("OOM_ADJUST", "set how soon it is killed for want of memory", "OOMScoreAdjust="),
+    ("STDIN", "open what it shall read from", "StandardInput="),
+    ("STDOUT|STDERR", "open the file or the directory that its output goes to", "StandardOutput= and StandardError="),
+    ("CHROOT", "enter the tree of files that the unit names", "RootDirectory="),
+    ("USER|GROUP", "become the account or the group of the unit", "User=, Group= and SupplementaryGroups="),
+    ("CAPABILITIES|SECUREBITS", "set its capabilities", "CapabilityBoundingSet= and AmbientCapabilities="),
+    ("CGROUP", "put it into its control group", "Slice= and Delegate="),
+    ("PAM", "open its session of PAM", "PAMName="),
+    ("NETWORK", "set up its network", "PrivateNetwork= and NetworkNamespacePath="),
+    ("SECCOMP|ADDRESS_FAMILIES", "restrict its system calls", "SystemCallFilter= and RestrictAddressFamilies="),
+    ("SELINUX_CONTEXT|APPARMOR|SMACK_PROCESS_LABEL", "set its label", "SELinuxContext= and AppArmorProfile="),
+    (
+        "(?:RUNTIME|STATE|CACHE|LOGS|CONFIGURATION)_DIRECTORY",
+        "make a directory of the unit, or give it to its account",
+        "RuntimeDirectory=, StateDirectory=, CacheDirectory=, LogsDirectory= and ConfigurationDirectory=",
+    ),
+    ("CREDENTIALS", "read a credential that the unit names", "LoadCredential= and SetCredential="),
+    ("BPF", "load what filters its packets", "IPAddressDeny=, SocketBindDeny= and RestrictNetworkInterfaces="),
+)
+"""Steps of systemd before it runs a program (systemd.exec(5), Process Exit Codes): what it cannot do, what says so."""
+
 # Patterns of what slurmctld, slurmdbd and slurmrestd (src/slurmctld, src/slurmdbd, src/common) and systemd say.
 _KNOWN = (
     (
@@ -63,10 +88,13 @@ _KNOWN = (
         "systemd cannot set up what the unit shall see: a path that it names is not there.",
         "systemctl cat shows ReadOnlyPaths=, ReadWritePaths= and BindPaths=; correct the one that systemd names",
     ),
-    (
-        r"status=200/CHDIR|Failed at step CHDIR",
-        "systemd cannot enter the directory that the unit names.",
-        "Make the directory of WorkingDirectory= (systemctl cat names it), or correct that line",
+    *(
+        (
+            rf"status=2\d\d/(?:{steps})\b|Failed at step (?:{steps})\b",
+            f"systemd cannot {what}.",
+            f"systemctl cat shows {lines}; correct what it names, or that line",
+        )
+        for steps, what, lines in _STEPS
     ),
     (
         r"start(?:-pre|-post)? operation timed out",
@@ -100,11 +128,17 @@ def meaning(words: Iterable[str]) -> tuple[str, str] | None:
 _LOG_KEYS = {"slurmctld": "SlurmctldLogFile", "slurmdbd": "LogFile"}
 
 
-def silent(ended: Sequence[str], daemon: str, user: str) -> tuple[str, str]:
+OF_SYSTEMD = range(200, 246)
+"""Exit statuses of systemd's own, before a program runs (systemd.exec(5), Process Exit Codes)."""
+
+
+def silent(ended: Sequence[str], daemon: str, user: str, exit_status: int = 0) -> tuple[str, str]:
     """The same of words that mean nothing here, and of a daemon of SlurmUser's that left none.
 
     Older releases tell the journal nothing of a start that fails; a terminal or a file hears of it.
     """
+    if exit_status in OF_SYSTEMD:
+        return "systemd gives up before it runs: see systemd's words.", "Mend the line of the unit that they mean"
     if ended or daemon not in _LOG_KEYS:
         return "See its own words.", "Mend what it says"
     where = f"setpriv --reuid={user} --regid={user} --init-groups {daemon} -D says it in a terminal"

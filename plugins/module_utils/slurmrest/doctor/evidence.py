@@ -22,7 +22,7 @@ from ..facts.conf import decisive
 from ..host import access
 from ..host.access import describe
 from ..host.identity import account_facts
-from ..host.proc import read_text
+from ..host.proc import read_text, unit_of
 from ..host.process import process
 from ..host.reading import UnsafePath, read_if_there
 from ..host.sockets import listening_sockets
@@ -223,7 +223,8 @@ def _listening(
 ) -> list[dict[str, Any]]:
     """Who listens there; of sockets of UNIX those of root and of slurmrestd: others may call one of theirs the same."""
     own = (0, None, facts["account"]["uid"], (process or {}).get("uid"))
-    return [entry for entry in listening_sockets(where) if entry["kind"] != "unix" or entry["uid"] in own]
+    found = [entry for entry in listening_sockets(where) if entry["kind"] != "unix" or entry["uid"] in own]
+    return [{**entry, "unit": unit_of(entry["pid"])} if entry.get("pid") else entry for entry in found]
 
 
 def unix(told: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -194,6 +194,7 @@ class Host:
 
 _SYSTEMD_ENDED_IT = (
     r"reached runtime time limit|[Ww]atchdog timeout|timed out|oom-kill|OOM killer|code=(?:killed|dumped)"
+    r"|Failed at step|status=2\d\d/[A-Z]"
 )
 """Lines of systemd that say why a daemon ended, where others say only that it did (src/core/service.c)."""
 

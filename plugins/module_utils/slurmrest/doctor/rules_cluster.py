@@ -117,7 +117,7 @@ def _failed(daemon: str, states: Sequence[str], cause: str) -> Callable[[Cluster
                 more, costs = meanwhile(cluster, host) if daemon == "slurmctld" else ("", "")
                 words = [*host.words(daemon), f"systemctl show {service}: {seen}"]
                 user = str(host.facts[CONFS[daemon]]["slurm_user"]) if daemon in CONFS else ""
-                why, what = meaning(words) or silent(host.ended(daemon), daemon, user)
+                why, what = meaning(words) or silent(host.ended(daemon), daemon, user, fields["exit_status"])
                 yield Sign(
                     host.name,
                     f"{cause}. {why}{more}",

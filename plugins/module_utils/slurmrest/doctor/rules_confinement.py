@@ -50,10 +50,16 @@ _LIMITS = (
 """Limits of one kind, how slurmrestd or systemd tells that one was reached, below which number no slurmrestd starts,
 and whether that number is reason enough without such words: containers may pass a limit of a cgroup over."""
 
+_MEMORY = ("LimitAS", "LimitDATA", "MemoryMax")
+_UNITS = "KMGTPE"
+_LITTLE_MEMORY = 256 << 20
+"""With less address space or data slurmrestd may start and yet get no further."""
+_NO_MEMORY = r"(?i)malloc failed|cannot allocate memory|out of memory|oom-kill|OOM killer"
+
 _WORDS = (
     r"(?i)cannot stat|no such file|permission denied|unable to (?:bind|open|read|process|create)|address family"
     r"|pthread_create|temporarily unavailable|too many open files|plugin|configuration source|operation not permitted"
-    r"|name resolution"
+    r"|name resolution|malloc|allocate memory|out of memory"
 )
 
 
@@ -63,7 +69,7 @@ def _takes(cluster: Cluster) -> Iterator[Sign]:
         missed = _missed(cluster, host) if lines else []
         if not lines or not (missed or _in_trouble(host)):
             continue
-        for look in (_hides, _apart, partial(_filtered, missed=missed), _families, _forbidden, _limits):
+        for look in (_hides, _apart, partial(_filtered, missed=missed), _families, _forbidden, _limits, _memory):
             found = look(host, lines)
             if found:
                 line, cause, seen = found
@@ -219,10 +225,29 @@ def _limits(host: Host, lines: Sequence[Line]) -> Found | None:
     return None
 
 
+def _memory(host: Host, lines: Sequence[Line]) -> Found | None:
+    """It was killed, or says so; or it runs and cannot listen, or answer, without a word."""
+    last = {line["key"]: line for line in lines if line["key"] in _MEMORY}
+    stated = [line for line in last.values() if _number(line) is not None]
+    line = min(stated, key=lambda entry: _number(entry) or 0, default=None)
+    if line is None:
+        return None
+    said = host.said("slurmrestd", _NO_MEMORY)
+    own = any(entry["program"] == "slurmrestd" for entry in host["listening"])
+    told = host.http.get("listeners") or ()
+    heard = own and (not told or any(entry["status"] is not None for entry in told))
+    little = line["key"] != "MemoryMax" and (_number(line) or 0) < _LITTLE_MEMORY
+    mute = little and not heard and not host.down("slurmrestd")
+    cause = f"The unit leaves slurmrestd too little memory: {line['key']}={line['value']}."
+    return (line, cause, said[:1]) if said or mute else None
+
+
 def _number(line: Line) -> int | None:
     """The limit that counts; ``infinity`` and shares of the host are none that this can weigh."""
     soft = line["value"].partition(":")[0]
-    return int(soft) if soft.isdigit() else None
+    unit = _UNITS.find(soft[-1:]) + 1 if soft[-1:] else 0
+    digits = soft[:-1] if unit else soft
+    return int(digits) << 10 * unit if digits.isdigit() else None
 
 
 def _is_own(host: Host, line: Line) -> bool:

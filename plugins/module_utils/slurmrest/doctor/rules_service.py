@@ -10,6 +10,7 @@ from ..slurm.ports import port_range
 from ..slurmrestd import address, listeners, spelling
 from ..slurmrestd.plugins import asked_plugins
 from ..systemd.systemctl import refusal
+from .holder import holder
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, variables, word
 from .rules_units import DOWN, STARTS
@@ -232,17 +233,16 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
         for entry in host["listening"]:
             meant = any(_collides(entry, listener) for listener in wanted)
             if meant and entry["pid"] != own and not _is_slurmrestd(host, entry):
-                program = entry["program"] or "another process"
-                said = host.said("slurmrestd", rf"{_BIND}Address already in use")
+                program = holder(entry) or "another process"
                 yield Sign(
                     host.name,
                     f"{program} has port {entry['port']}, on which slurmrestd is told to listen.",
                     [
                         f"{entry['host']}:{entry['port']} belongs to {program}, process {entry['pid'] or 'unknown'}",
-                        *said[:1],
+                        *host.said("slurmrestd", rf"{_BIND}Address already in use")[:1],
                     ],
-                    f"Stop {entry['program'] or 'it'}, or choose another port in slurmrestd_service_listen, and run "
-                    "playbooks/deploy.yml.",
+                    f"Stop {entry.get('unit') or entry['program'] or 'it'}, or choose another port in "
+                    "slurmrestd_service_listen, and run playbooks/deploy.yml.",
                 )
 
 

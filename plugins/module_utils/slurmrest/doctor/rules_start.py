@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..slurmrestd import unit_places
+from .endings import OF_SYSTEMD
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, without, word
 from .rules_munge import IN_ORDER
@@ -26,6 +27,11 @@ _WAITED_FOR = {
 """What systemd waits for in vain (systemd.service(5), Type=)."""
 
 _STARTING = r"start operation timed out|Failed with result 'protocol'"
+_EXEC = 203
+_BEFORE_IT = {f"exit code {status}" for status in OF_SYSTEMD if status != _EXEC}
+"""What systemd could not set up for the command is for every program of the unit: the command is not at fault."""
+
+_CUT_OFF = r"(?:condition|start-pre|start-post) operation timed out"
 _FLAGS = ("-a", "-f", "-g", "-h", "-s", "-t", "-u", "-v", "-V", "--help")
 _USAGE = r"^[Uu]sage: |unrecognized option|invalid option"
 _PLAIN = re.compile(r"[\w.=,-]+")
@@ -80,18 +86,25 @@ def _environment_file(cluster: Cluster) -> Iterator[Sign]:
 
 def _command(cluster: Cluster) -> Iterator[Sign]:
     for host in cluster.hosts:
-        for daemon, failed in (host.evidence.get("commands_failed") or {}).items():
-            if daemon not in host.roles or not host.down(daemon):
+        for daemon, seen in (host.evidence.get("commands_failed") or {}).items():
+            failed = [one for one in seen if one["ended"] not in _BEFORE_IT]
+            if daemon not in host.roles or not host.down(daemon) or not failed:
                 continue
             one, service = failed[0], host.service(daemon)
             after = one["key"] == "ExecStartPost"
             what = "ends what it has started" if after else "does not start it"
+            late = host.said(daemon, _CUT_OFF)[:1] if one["ended"].startswith("signal") else []
+            how = "is cut off by systemd, since TimeoutStartSec= was over before it was done" if late else "fails"
+            why = "takes so long (or raise TimeoutStartSec=)" if late else "fails"
             yield Sign(
                 host.name,
-                f"A command that the unit of {daemon} runs {'after' if after else 'before'} it fails "
+                f"A command that the unit of {daemon} runs {'after' if after else 'before'} it {how} "
                 f"({one['key']}, {one['ended']}): systemd {what}.",
-                [*(f"{one['origin']}: {one['command']}: {one['ended']}" for one in failed), *host.words(daemon)[:2]],
-                f"See why it fails, and mend that, or take that line out of {one['origin'].rpartition(':')[0]} and run "
+                [
+                    *(f"{one['origin']}: {one['command']}: {one['ended']}" for one in failed),
+                    *dict.fromkeys((*late, *host.words(daemon)[:2])),
+                ],
+                f"See why it {why}, and mend that, or take that line out of {one['origin'].rpartition(':')[0]} and run "
                 f"systemctl daemon-reload; then systemctl reset-failed {service} and systemctl restart {service}.",
                 explains=DOWN if daemon == "slurmrestd" else (f"{daemon}-stopped", f"{daemon}-failed"),
             )

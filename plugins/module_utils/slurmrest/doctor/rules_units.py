@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..slurmrestd import drift, unit_places
@@ -26,6 +27,8 @@ _LISTENING = (
     "port-taken",
     "port-in-slurmctld-range",
 )
+_OF_FOREIGN = (*_LISTENING, "no-listener", "runs-otherwise", "conf-redirected", "auth-plugin-not-named", *_REFUSED)
+_SECURED = r"become_user mode"
 
 
 def _fragment_listeners(host: Host) -> list[str]:
@@ -113,12 +116,15 @@ def _foreign_dropin(cluster: Cluster) -> Iterator[Sign]:
                 files.setdefault(item["file"], []).append(item)
         for path, items in files.items():
             places = [f"{path}:{item['line']}" for item in items]
+            secured = any(item["setting"] == "SLURMRESTD_SECURITY" for item in items)
+            ends = DOWN if secured and re.search(_SECURED, "\n".join(host.ended("slurmrestd"))) else ()
             yield Sign(
                 host.name,
                 "A drop-in that is not this toolkit's sorts later and decides "
                 f"{', '.join(dict.fromkeys(item['setting'] for item in items))}.",
                 [f"{path}:{item['line']}: {item['setting']}={item['value']}" for item in items],
                 f"{without(places)}; {loaded(host)}; what it is for belongs into the roles' variables.",
+                explains=(*_OF_FOREIGN, *ends),
             )
 
 
@@ -322,7 +328,8 @@ RULES = (
         "Another drop-in overrides this toolkit's",
         "systemd.unit(5), drop-ins",
         _foreign_dropin,
-        explains=(*_LISTENING, "no-listener", "runs-otherwise", "conf-redirected", "auth-plugin-not-named", *_REFUSED),
+        explains=_OF_FOREIGN,
+        fatals=_SECURED,
     ),
     Rule(
         "unit-masked",

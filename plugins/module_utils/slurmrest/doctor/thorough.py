@@ -83,6 +83,8 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
         "program": unit_evidence.program(facts["unit"]["exec_start"]),
         "environment_files_gone": unit_evidence.environment_files_gone(units_now),
         "commands_failed": unit_evidence.commands_failed(units_now),
+        "unit_lines": unit_evidence.lines(units_now),
+        "needs_unmet": unit_states.needs_unmet(units_now),
         "plugin_files": plugin_files.look(facts, roles, told["confs"]),
         "closed_includes": _closed_includes(facts),
         "closed_conf": closed(facts["slurm_conf"]["path"], account_facts(facts["unit"]["user"] or "root")),

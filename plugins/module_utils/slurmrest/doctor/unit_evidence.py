@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CONFINING = (
     *("InaccessiblePaths", "TemporaryFileSystem", "PrivateNetwork", "NetworkNamespacePath", "RestrictAddressFamilies"),
     *("TasksMax", "LimitNPROC", "LimitNOFILE", "IPAddressDeny", "IPAddressAllow", "SystemCallFilter", "SocketBindDeny"),
+    *("LimitAS", "LimitDATA", "MemoryMax"),
 )
 """What of a unit can take from slurmrestd what it needs to start and to be reached."""
 
@@ -69,6 +70,23 @@ def commands_failed(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, lis
             unit = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
             found[daemon] = [{**entry, "origin": _origin(unit, entry)} for entry in failed]
     return found
+
+
+def lines(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """By daemon: the lines of its unit that decide what systemd demands of it, each with its ``origin``."""
+    found = {}
+    for daemon in units_now.keys() & set(DAEMONS):
+        fields = units_now[daemon]
+        unit = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
+        found[daemon] = [
+            {"key": key, "value": entry.value, "origin": str(entry.origin)}
+            for key in _DEMANDS
+            for entry in unit.setting(key).values
+        ]
+    return {daemon: stated for daemon, stated in sorted(found.items()) if stated}
+
+
+_DEMANDS = ("WatchdogSec", "RestrictAddressFamilies")
 
 
 def _origin(unit: units.EffectiveUnit, failed: Mapping[str, str]) -> str:

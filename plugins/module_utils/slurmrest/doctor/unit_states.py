@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..host import programs
 from ..redaction import redacted
 from ..slurmrestd import unit_places
 from ..systemd import show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DAEMONS = ("slurmrestd", "slurmctld", "slurmdbd")
 DATABASES = ("mariadb", "mysql", "mysqld")
@@ -17,8 +20,12 @@ UNITS = (*DAEMONS, "munge", *DATABASES)
 _PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,"
     "ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,ConditionResult,NeedDaemonReload,Job,Restart,"
-    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment,ExecCondition,ExecStartPre,ExecStartPost"
+    "FragmentPath,DropInPaths,SystemCallFilter,FreezerState,Environment,ExecCondition,ExecStartPre,ExecStartPost,"
+    "Requires,Requisite,BindsTo"
 )
+NEEDS = ("Requires", "Requisite", "BindsTo")
+"""How a unit names others without which systemd does not start it."""
+
 _COMMAND = re.compile(
     r"^(?P<key>Exec\w+)=\{ path=(?P<path>.*?) ; argv\[\]=(?P<words>.*) ; ignore_errors=no ; .* ; "
     r"code=(?P<code>exited|killed|dumped) ; status=(?P<status>[1-9]\S*) \}$",
@@ -60,6 +67,7 @@ def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
             "unshare": _lets_unshare(fields.get("SystemCallFilter", "")),
             "slurm_conf": _sent_to(fields.get("Environment", "")),
             "frozen": fields.get("FreezerState", "running") != "running",
+            "needs": {key: fields[key].split() for key in NEEDS if fields.get(key)},
         }
     for block in output.split("\n\n"):  # each command of a unit has a line of the same name
         for entry in show.blocks(block):
@@ -82,6 +90,33 @@ def commands_failed(shown: str) -> list[dict[str, str]]:
         }
         for match in _COMMAND.finditer(shown)
     ]
+
+
+def needs_unmet(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """By daemon that does not run: the units that its own needs and that are not there or not active, each as it is."""
+    stopped = {daemon: units_now[daemon] for daemon in DAEMONS if daemon in units_now}
+    wanted = {
+        daemon: {unit: key for key, units in (fields.get("needs") or {}).items() for unit in units}
+        for daemon, fields in stopped.items()
+        if fields["active"] != "active"
+    }
+    asked = sorted({unit for units in wanted.values() for unit in units})
+    if not asked:
+        return {}
+    command = show.command(asked, "Id,LoadState,ActiveState,Result")
+    seen = show.by_unit(programs.run(command, limit=programs.LOOKING_SECONDS).stdout)
+    found = {
+        daemon: [
+            {"key": key, "unit": unit, **{name: seen[unit].get(name, "") for name in _OF_NEED}}
+            for unit, key in units.items()
+            if unit in seen and not show.running(seen[unit])
+        ]
+        for daemon, units in wanted.items()
+    }
+    return {daemon: unmet for daemon, unmet in found.items() if unmet}
+
+
+_OF_NEED = ("LoadState", "ActiveState", "Result")
 
 
 def _sent_to(environment: str) -> str:

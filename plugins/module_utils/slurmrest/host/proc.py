@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from .programs import NOBODY
 from .reading import read_beginning
 
 Account = tuple[int, int, list[int]]
 """Uid, gid and further groups."""
 
+_SERVICE = re.compile(r"[\w:.@\\-]+\.service")
 _IDS = ("Uid", "Gid", "Groups")
 
 
@@ -15,6 +18,15 @@ def read_text(path: str, limit: int = 1 << 20) -> str | None:
     """The beginning of a text file; None where it cannot be read."""
     content = read_beginning(path, limit)
     return None if content is None else content.decode("utf-8", "replace")
+
+
+def unit_of(pid: int) -> str:
+    """The service of systemd that a process belongs to, by its control group; empty where it is of none."""
+    for line in (read_text(f"/proc/{pid}/cgroup") or "").splitlines():
+        services = [part for part in line.split("/") if _SERVICE.fullmatch(part)]
+        if services:
+            return services[-1]
+    return ""
 
 
 def whose(pid: int) -> Account | None:
