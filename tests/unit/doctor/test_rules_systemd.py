@@ -56,6 +56,14 @@ def test_a_unit_that_is_needed_and_not_there() -> None:
     assert ids(judge(data)) == ["slurmrestd-stopped"], "one that is started with it, as a rule"
 
 
+@pytest.mark.parametrize("unit", ["munge.service", "mariadb.service", "slurmctld.service"])
+def test_of_what_has_rules_of_its_own_those_speak(unit: str) -> None:
+    data = stopped("slurmrestd")
+    data["hosts"]["node1"]["needs_unmet"] = {"slurmrestd": [{**NEED, "unit": unit, "Result": "exit-code"}]}
+    say(data, "Dependency failed for slurmrestd.service - a daemon.")
+    assert "unit-dependency-fails" not in ids(judge(data))
+
+
 def test_a_daemon_that_ended_by_itself_needs_no_other_reason() -> None:
     data = broken(words="fatal: something else")
     data["hosts"]["node1"]["needs_unmet"] = {"slurmrestd": [{**NEED, "Result": "exit-code"}]}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..slurmrestd import unit_places
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, without, word
+from .rules_database import DATABASES
 from .rules_units import DOWN
 
 if TYPE_CHECKING:
@@ -22,13 +23,17 @@ _ALL_ENDS = tuple(name for names in _ENDS.values() for name in names)
 _DEPENDENCY = r"^Dependency failed for |result 'dependency'|[Bb]ound to unit \S+, but unit"
 _WATCHDOG = r"Watchdog timeout"
 _FAMILY = r"(?i)address family not supported"
+_OF_OTHER_RULES = {f"{name}.service" for name in (*_ENDS, "munge", *DATABASES)}
+"""Rules of their own say why these do not run."""
+
 _NO_TIME = ("0", "infinity", "")
 
 
 def _dependency(cluster: Cluster) -> Iterator[Sign]:
     """Units without which systemd does not start a daemon, and that do not run."""
     for host in cluster.hosts:
-        for daemon, unmet in (host.evidence.get("needs_unmet") or {}).items():
+        for daemon, needs in (host.evidence.get("needs_unmet") or {}).items():
+            unmet = [need for need in needs if need["unit"] not in _OF_OTHER_RULES]
             said = host.said(daemon, _DEPENDENCY) if daemon in host.roles and host.down(daemon) else []
             gone = [need for need in unmet if need["LoadState"] in ("not-found", "masked")]
             failed = [need for need in unmet if need["ActiveState"] == "failed"]
