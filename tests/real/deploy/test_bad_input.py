@@ -134,7 +134,7 @@ HOSTS: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
         THIEF,
         "systemctl stop port-thief",
         {"slurmrestd_service_listen": ["127.0.0.1:7001"]},
-        ("port-taken", "127.0.0.1:7001 belongs to python3", "Stop python3", "slurmrestd_service_listen"),
+        ("port-taken", "127.0.0.1:7001 belongs to python3", "Stop port-thief.service", "slurmrestd_service_listen"),
     ),
 }
 
