@@ -124,7 +124,7 @@ def test_files_that_units_want_are_looked_for(tmp_path: Path) -> None:
         f"EnvironmentFile={tmp_path}/gone\n"
     )
     fields = {"fragment": str(unit), "dropins": []}
-    assert unit_evidence.environment_files_gone({"slurmctld": fields, "munge": fields}) == {
+    assert unit_evidence.environment_files_gone(unit_evidence.effective({"slurmctld": fields, "munge": fields})) == {
         "slurmctld": [{"path": f"{tmp_path}/gone", "origin": f"{unit}:4"}]
     }
 
@@ -148,7 +148,8 @@ def test_commands_beside_a_daemon_that_failed_are_read_from_systemctl(tmp_path: 
     unit = tmp_path / "slurmrestd.service"
     unit.write_text('[Service]\nExecStartPre=/usr/bin/true\nExecStartPre=+/bin/sh -c "exit 3 ; x"\n')
     fields = {"fragment": str(unit), "dropins": [], "commands_failed": found}
-    placed = unit_evidence.commands_failed({"slurmrestd": fields, "munge": fields, "slurmctld": {}})
+    states = {"slurmrestd": fields, "munge": fields, "slurmctld": {**fields, "commands_failed": []}}
+    placed = unit_evidence.commands_failed(states, unit_evidence.effective(states))
     assert {daemon: [one["origin"] for one in entries] for daemon, entries in placed.items()} == {
         "slurmrestd": [f"{unit}:3", "ExecStartPost"]
     }

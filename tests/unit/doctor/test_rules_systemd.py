@@ -99,7 +99,7 @@ def test_lines_that_demand_something_are_read_from_units(tmp_path: Path) -> None
     unit = tmp_path / "slurmctld.service"
     unit.write_text("[Service]\nWatchdogSec=3\nNice=1\n")
     fields = {"fragment": str(unit), "dropins": []}
-    assert unit_evidence.lines({"slurmctld": fields, "munge": fields}) == {
+    assert unit_evidence.lines(unit_evidence.effective({"slurmctld": fields, "munge": fields})) == {
         "slurmctld": [{"key": "WatchdogSec", "value": "3", "origin": f"{unit}:2"}]
     }
 

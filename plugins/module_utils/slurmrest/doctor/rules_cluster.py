@@ -9,6 +9,7 @@ from .endings import meaning, silent
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .remedies import begin, everywhere, join, on, start_again, state_mark, unmasked, without, word
 from .rules_controllers import in_charge, meanwhile
+from .rules_database import SYMPTOMS_WITHOUT_SLURMDBD
 from .rules_munge import IN_ORDER
 
 if TYPE_CHECKING:
@@ -441,10 +442,7 @@ def _unreachable(cluster: Cluster) -> Iterator[Sign]:
         )
 
 
-_SYMPTOMS_WITHOUT_SLURMDBD = (
-    *("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
-)
-_SYMPTOMS_WITHOUT_CONTROLLER = ("no-controller-in-charge", *_SYMPTOMS_WITHOUT_SLURMDBD)
+_SYMPTOMS_WITHOUT_CONTROLLER = ("no-controller-in-charge", *SYMPTOMS_WITHOUT_SLURMDBD)
 _SYMPTOMS_OF_HALTED = {"slurmrestd": ("listener-silent", "token-refused", "accounting-refused", "listens-elsewhere")}
 _TROUBLE = "troubleshoot.html"
 _ITS_WORDS = "the cause is no rule's: it is in the words that are quoted"
@@ -503,7 +501,7 @@ RULES = (
         "slurmdbd does not run",
         "accounting.html, SlurmDBD Configuration",
         _stopped("slurmdbd", "The accounting daemon does not run"),
-        explains=_SYMPTOMS_WITHOUT_SLURMDBD,
+        explains=SYMPTOMS_WITHOUT_SLURMDBD,
     ),
     Rule(
         "cluster-not-registered",
@@ -607,7 +605,7 @@ SYMPTOMS = (
         "slurmdbd does not start",
         "accounting.html, SlurmDBD Configuration",
         _failed("slurmdbd", ["failed", "looping"], "It ended"),
-        explains=_SYMPTOMS_WITHOUT_SLURMDBD,
+        explains=SYMPTOMS_WITHOUT_SLURMDBD,
         by_hand=_ITS_WORDS,
     ),
     Rule(

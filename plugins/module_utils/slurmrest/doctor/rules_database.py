@@ -10,11 +10,11 @@ from .model import Cluster, Host, Rule, Sign
 from .reaching import LOCAL
 from .remedies import begin, join, start_again
 from .rules_munge import ended
+from .unit_states import DATABASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATABASES = ("mariadb", "mysql", "mysqld")
 _SAID = r"^(?!.*settings not recommended).*(?:mysql|MySQL|database|Database)"
 
 
@@ -96,7 +96,9 @@ def _is_older(host: Host) -> bool:
     return "age" in file and bool(file["age"] < process["age"])
 
 
-_SYMPTOMS = ("accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted", "daemon-unreached")
+SYMPTOMS_WITHOUT_SLURMDBD = (
+    *("daemon-unreached", "accounting-refused", "cluster-not-registered", "token-refused", "token-not-minted"),
+)
 
 RULES = (
     Rule(
@@ -104,7 +106,10 @@ RULES = (
         "The accounting database is down",
         "accounting.html, MySQL Configuration",
         _database,
-        explains=(*_SYMPTOMS, "slurmdbd-failed", "database-unusable", "plugin-fails", "slurmdbd-not-listening"),
+        explains=(
+            *SYMPTOMS_WITHOUT_SLURMDBD,
+            *("slurmdbd-failed", "database-unusable", "plugin-fails", "slurmdbd-not-listening"),
+        ),
         fatals=r"(?i)mysql|mariadb|database|storage",
         by_hand="why the database does not start is in its own words",
     ),
@@ -113,7 +118,7 @@ RULES = (
         "slurmdbd runs, and does not listen yet",
         "accounting.html, MySQL Configuration; slurmdbd(8)",
         _mute,
-        explains=_SYMPTOMS,
+        explains=SYMPTOMS_WITHOUT_SLURMDBD,
         anywhere=True,
         passing=True,
         by_hand="what holds the database up is the site's to end",

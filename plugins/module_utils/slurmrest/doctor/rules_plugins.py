@@ -180,6 +180,9 @@ def _reinstalled(host: Host, path: str, daemon: str) -> str:
     return f"`apt-get update && apt-get install --reinstall --yes {whose}`, then {start_again(units)}"
 
 
+_WITHOUT_IT = (*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere")
+"""What a daemon comes to that has not a plugin's file."""
+
 RULES = (
     Rule(
         "plugin-unknown",
@@ -195,7 +198,7 @@ RULES = (
         "A daemon may not read the file of a plugin",
         "plugins.html; slurm.conf(5), PluginDir",
         _closed,
-        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere"),
+        explains=_WITHOUT_IT,
         fatals=_WORDS,
         by_hand=WHOSE,
     ),
@@ -204,7 +207,7 @@ RULES = (
         "The file of a plugin is empty or cut off",
         "plugins.html; slurm.conf(5), PluginDir",
         _broken,
-        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere"),
+        explains=_WITHOUT_IT,
         fatals=_WORDS,
         by_hand="which package has a plugin differs with who packaged Slurm",
     ),
@@ -213,7 +216,7 @@ RULES = (
         "The file of a plugin is not where it is looked for",
         "plugins.html; slurm.conf(5), PluginDir",
         _missing,
-        explains=(*ALL_DOWN, *SYMPTOMS_AT_REST, "listens-elsewhere", "jwt-plugin-missing", "slurmrestd-missing"),
+        explains=(*_WITHOUT_IT, "jwt-plugin-missing", "slurmrestd-missing"),
         fatals=_WORDS,
         by_hand="which package has a plugin differs with who packaged Slurm",
     ),

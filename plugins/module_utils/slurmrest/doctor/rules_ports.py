@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..host.numbers import whole
 from ..slurm.ports import port_range
 from ..slurmrestd import spelling
+from .holder import holder
 from .model import CONFS, Cluster, Host, Rule, Sign
 from .reaching import LOCAL
 from .remedies import everywhere, restart
@@ -104,11 +105,12 @@ def _taken(cluster: Cluster) -> Iterator[Sign]:
             for entry in host.evidence.get("held") or () if daemon in CONFS else ():
                 if entry["port"] not in ports or entry["program"] in (None, "slurmctld", "slurmdbd", "slurmd"):
                     continue
+                program = holder(entry)
                 running = "" if host.down(daemon) else f" {daemon} runs still, and would not start again."
                 yield Sign(
                     host.name,
-                    f"{entry['program']} has port {entry['port']}, which is {daemon}'s.{running}",
-                    [f"{entry['host']}:{entry['port']} belongs to {entry['program']}, process {entry['pid']}", where],
+                    f"{program} has port {entry['port']}, which is {daemon}'s.{running}",
+                    [f"{entry['host']}:{entry['port']} belongs to {program}, process {entry['pid']}", where],
                     "End that program, or give one of them another port in every file that names it; then systemctl "
                     f"restart {daemon}.",
                 )

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from ..slurm.releases import Release
 
+ENDS = {
+    "slurmrestd": DOWN,
+    "slurmctld": ("slurmctld-stopped", "slurmctld-failed"),
+    "slurmdbd": ("slurmdbd-stopped", "slurmdbd-failed"),
+}
+"""By daemon, the findings that say no more than that it does not run."""
+
+ALL_ENDS = tuple(name for names in ENDS.values() for name in names)
+
 _WAITED_FOR = {
     "forking": "its first process to end, and slurmrestd does not go to the background",
     "oneshot": "it to end, and slurmrestd goes on",
@@ -106,7 +115,7 @@ def _command(cluster: Cluster) -> Iterator[Sign]:
                 ],
                 f"See why it {why}, and mend that, or take that line out of {one['origin'].rpartition(':')[0]} and run "
                 f"systemctl daemon-reload; then systemctl reset-failed {service} and systemctl restart {service}.",
-                explains=DOWN if daemon == "slurmrestd" else (f"{daemon}-stopped", f"{daemon}-failed"),
+                explains=ENDS[daemon],
             )
 
 
@@ -169,7 +178,7 @@ RULES = (
         "A command beside a daemon fails, and the daemon is not started",
         "systemd.service(5), ExecStartPre=, ExecCondition=",
         _command,
-        explains=(*DOWN, *(f"{daemon}-{how}" for daemon in ("slurmctld", "slurmdbd") for how in ("stopped", "failed"))),
+        explains=ALL_ENDS,
         by_hand="what the command is for is the site's to say",
     ),
     Rule(

@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING
 from ..slurmrestd import unit_places
 from .model import Cluster, Host, Rule, Sign
 from .remedies import DEPLOY, start_again, without, word
-from .rules_database import DATABASES
+from .rules_start import ALL_ENDS, ENDS
 from .rules_units import DOWN
+from .unit_states import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_ENDS = {
-    "slurmrestd": DOWN,
-    "slurmctld": ("slurmctld-stopped", "slurmctld-failed"),
-    "slurmdbd": ("slurmdbd-stopped", "slurmdbd-failed"),
-}
-_ALL_ENDS = tuple(name for names in _ENDS.values() for name in names)
 _DEPENDENCY = r"^Dependency failed for |result 'dependency'|[Bb]ound to unit \S+, but unit"
 _WATCHDOG = r"Watchdog timeout"
 _FAMILY = r"(?i)address family not supported"
-_OF_OTHER_RULES = {f"{name}.service" for name in (*_ENDS, "munge", *DATABASES)}
+_OF_OTHER_RULES = {f"{name}.service" for name in UNITS}
 """Rules of their own say why these do not run."""
 
 _NO_TIME = ("0", "infinity", "")
@@ -51,7 +46,7 @@ def _dependency(cluster: Cluster) -> Iterator[Sign]:
                 [*(f"{service}: {need['key']}={need['unit']} (systemctl show)" for need in named), *said[:2]],
                 f"See why that fails (systemctl status {names}; journalctl -u {named[0]['unit']}), and mend it, or "
                 f"take it out of the unit of {daemon} (systemctl cat {service}); then systemctl restart {service}.",
-                explains=_ENDS[daemon],
+                explains=ENDS[daemon],
             )
 
 
@@ -62,15 +57,15 @@ def _need(need: Mapping[str, str]) -> str:
     return f"{need['unit']} is {need['ActiveState']}{why}"
 
 
-def stated(host: Host, daemon: str, key: str) -> Sequence[Mapping[str, str]]:
+def _stated(host: Host, daemon: str, key: str) -> Sequence[Mapping[str, str]]:
     """The lines of a daemon's unit with this key."""
     found = (host.evidence.get("unit_lines") or {}).get(daemon) or ()
     return [line for line in found if line["key"] == key]
 
 
 def _watchdog(cluster: Cluster) -> Iterator[Sign]:
-    for host, daemon in cluster.each(*_ENDS):
-        lines = stated(host, daemon, "WatchdogSec")[-1:]
+    for host, daemon in cluster.each(*ENDS):
+        lines = _stated(host, daemon, "WatchdogSec")[-1:]
         said = host.said(daemon, _WATCHDOG) if lines else []
         if lines and said and lines[0]["value"] not in _NO_TIME:
             yield Sign(
@@ -79,14 +74,14 @@ def _watchdog(cluster: Cluster) -> Iterator[Sign]:
                 "none. Each time that this is over, systemd ends it.",
                 [_quoted(lines[0]), said[0]],
                 _mended(host, daemon, lines[0], "WatchdogSec=0"),
-                explains=(*_ENDS[daemon], *_SYMPTOMS),
+                explains=(*ENDS[daemon], *_SYMPTOMS),
             )
 
 
 def _families(cluster: Cluster) -> Iterator[Sign]:
     """Of slurmctld and slurmdbd; :mod:`.rules_confinement` looks at slurmrestd."""
     for host, daemon in cluster.each("slurmctld", "slurmdbd"):
-        lines = stated(host, daemon, "RestrictAddressFamilies")
+        lines = _stated(host, daemon, "RestrictAddressFamilies")
         said = host.said(daemon, _FAMILY) if lines else []
         if lines and said:
             yield Sign(
@@ -94,7 +89,7 @@ def _families(cluster: Cluster) -> Iterator[Sign]:
                 f"The unit does not let {daemon} have a socket that it needs: RestrictAddressFamilies=.",
                 [_quoted(lines[-1]), said[0]],
                 _mended(host, daemon, lines[-1], "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"),
-                explains=(*_ENDS[daemon], *_SYMPTOMS),
+                explains=(*ENDS[daemon], *_SYMPTOMS),
             )
 
 
@@ -156,7 +151,7 @@ RULES = (
         "A unit that a daemon needs does not run",
         "systemd.unit(5), Requires=, BindsTo=",
         _dependency,
-        explains=_ALL_ENDS,
+        explains=ALL_ENDS,
         by_hand="what that unit is for, and how it is mended, is the site's to say",
     ),
     Rule(
@@ -164,7 +159,7 @@ RULES = (
         "systemd waits for signs of life that a daemon does not give",
         "systemd.service(5), WatchdogSec=",
         _watchdog,
-        explains=(*_ALL_ENDS, *_SYMPTOMS),
+        explains=(*ALL_ENDS, *_SYMPTOMS),
         by_hand="a line of the vendor's unit is changed in a drop-in that the site writes",
     ),
     Rule(
@@ -181,7 +176,7 @@ RULES = (
         "The unit of slurmctld or slurmdbd denies it sockets",
         "systemd.exec(5), RestrictAddressFamilies=",
         _families,
-        explains=(*_ALL_ENDS, *_SYMPTOMS),
+        explains=(*ALL_ENDS, *_SYMPTOMS),
         fatals=_FAMILY,
         by_hand="a line of the vendor's unit is changed in a drop-in that the site writes",
     ),

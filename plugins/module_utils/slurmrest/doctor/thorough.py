@@ -74,16 +74,16 @@ def gather(options: Mapping[str, Any], found: Mapping[str, Any] | None = None) -
     release = columns_of(options.get("columns") or (), facts["version"]) or {}
     listeners = [entry["listener"] for entry in facts["unit"]["listeners"] if entry["listener"]]
     salt, users = options.get("salt") or "", options.get("users") or ()
-    rest = "slurmrestd" in roles
+    rest, effective = "slurmrestd" in roles, unit_evidence.effective(units_now)
     return {
         **told,
         "processes": {name: _with_mapped(process) for name, process in told["processes"].items()},
         "journal": {name: logs.lines(started, unit) for name, (unit, started) in journals.items()},
         **unit_evidence.details(facts),
         "program": unit_evidence.program(facts["unit"]["exec_start"]),
-        "environment_files_gone": unit_evidence.environment_files_gone(units_now),
-        "commands_failed": unit_evidence.commands_failed(units_now),
-        "unit_lines": unit_evidence.lines(units_now),
+        "environment_files_gone": unit_evidence.environment_files_gone(effective),
+        "commands_failed": unit_evidence.commands_failed(units_now, effective),
+        "unit_lines": unit_evidence.lines(effective),
         "needs_unmet": unit_states.needs_unmet(units_now),
         "plugin_files": plugin_files.look(facts, roles, told["confs"]),
         "closed_includes": _closed_includes(facts),

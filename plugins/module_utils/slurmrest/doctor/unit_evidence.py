@@ -50,40 +50,46 @@ def details(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def environment_files_gone(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+def effective(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, units.EffectiveUnit]:
+    """By daemon: its unit, with its drop-ins, from :func:`.unit_states.look`."""
+    return {
+        daemon: units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
+        for daemon, fields in sorted(units_now.items())
+        if daemon in DAEMONS
+    }
+
+
+def environment_files_gone(there: Mapping[str, units.EffectiveUnit]) -> dict[str, list[dict[str, str]]]:
     """By daemon: the files that its unit wants variables from, not written with ``-``, and that are not there."""
     found = {}
-    for daemon in units_now.keys() & set(DAEMONS):
-        fields = units_now[daemon]
-        alone = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
-        gone = [entry for entry in alone.environment_files if not entry.optional and not os.path.exists(entry.path)]
+    for daemon, unit in there.items():
+        gone = [entry for entry in unit.environment_files if not entry.optional and not os.path.exists(entry.path)]
         found[daemon] = [{"path": entry.path, "origin": str(entry.origin)} for entry in gone]
-    return {daemon: gone for daemon, gone in sorted(found.items()) if gone}
+    return {daemon: gone for daemon, gone in found.items() if gone}
 
 
-def commands_failed(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+def commands_failed(
+    units_now: Mapping[str, Mapping[str, Any]], there: Mapping[str, units.EffectiveUnit]
+) -> dict[str, list[dict[str, str]]]:
     """By daemon: the commands beside it that failed (as :mod:`.unit_states` has them), each with its ``origin``."""
-    found = {}
-    for daemon in units_now.keys() & set(DAEMONS):
-        fields = units_now[daemon]
-        if failed := fields.get("commands_failed"):
-            unit = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
-            found[daemon] = [{**entry, "origin": _origin(unit, entry)} for entry in failed]
-    return found
+    return {
+        daemon: [{**entry, "origin": _origin(unit, entry)} for entry in units_now[daemon]["commands_failed"]]
+        for daemon, unit in there.items()
+        if units_now[daemon].get("commands_failed")
+    }
 
 
-def lines(units_now: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+def lines(there: Mapping[str, units.EffectiveUnit]) -> dict[str, list[dict[str, str]]]:
     """By daemon: the lines of its unit that decide what systemd demands of it, each with its ``origin``."""
-    found = {}
-    for daemon in units_now.keys() & set(DAEMONS):
-        fields = units_now[daemon]
-        unit = units.effective(fields["fragment"] or None, fields["dropins"], read_text, glob_files)
-        found[daemon] = [
+    found = {
+        daemon: [
             {"key": key, "value": entry.value, "origin": str(entry.origin)}
             for key in _DEMANDS
             for entry in unit.setting(key).values
         ]
-    return {daemon: stated for daemon, stated in sorted(found.items()) if stated}
+        for daemon, unit in there.items()
+    }
+    return {daemon: stated for daemon, stated in found.items() if stated}
 
 
 _DEMANDS = ("WatchdogSec", "RestrictAddressFamilies")

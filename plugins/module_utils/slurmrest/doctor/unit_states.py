@@ -37,10 +37,11 @@ def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
     """State of the units, by the names of the daemons."""
     names = {slurmrestd if name == "slurmrestd" else f"{name}.service": name for name in UNITS}
     output = programs.run(show.command(list(names), _PROPERTIES), limit=programs.LOOKING_SECONDS).stdout
-    found: dict[str, dict[str, Any]] = {}
+    found = {}
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
-    for unit, fields in show.by_unit(output).items():
-        name = names.get(unit)
+    for block in output.split("\n\n"):
+        fields: dict[str, str] = next(iter(show.blocks(block)), {})
+        name = names.get(fields.get("Id", ""))
         if name is None:
             continue
         since = "Active" if fields.get("ActiveState") == "active" else "Inactive"
@@ -68,11 +69,8 @@ def look(slurmrestd: str = unit_places.UNIT) -> dict[str, dict[str, Any]]:
             "slurm_conf": _sent_to(fields.get("Environment", "")),
             "frozen": fields.get("FreezerState", "running") != "running",
             "needs": {key: fields[key].split() for key in NEEDS if fields.get(key)},
+            "commands_failed": commands_failed(block),  # each command has a line of the same name
         }
-    for block in output.split("\n\n"):  # each command of a unit has a line of the same name
-        for entry in show.blocks(block):
-            if (name := names.get(entry.get("Id", ""))) in found:
-                found[name]["commands_failed"] = commands_failed(block)
     return found
 
 
