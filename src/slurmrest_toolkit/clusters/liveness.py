@@ -14,7 +14,7 @@ from slurmrest_toolkit.containers.find import find_engine
 from slurmrest_toolkit.containers.host import Host
 from slurmrest_toolkit.nodes import start as nodes
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import LOCKS, hand_over_state, locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, handing_over, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,14 +35,10 @@ def owned(name: str, patient: Progress | None = None) -> Iterator[None]:
         CannotRunError: another process holds it.
     """
     waiting = (lambda: patient.say(f"waiting for another process at work on {name}")) if patient else None
-    try:
-        with locked(state_directory() / LOCKS / f"{name}.lock", waiting=waiting) as held:
-            if not held:
-                words = f"Another process is working on the cluster {name}."
-                raise CannotRunError(words, "Wait for it, or use --name.")
-            yield
-    finally:
-        hand_over_state()
+    with handing_over(), locked(state_directory() / LOCKS / f"{name}.lock", waiting=waiting) as held:
+        if not held:
+            raise CannotRunError(f"Another process is working on the cluster {name}.", "Wait for it, or use --name.")
+        yield
 
 
 def reusable(request: Request, progress: Progress) -> Cluster | None:

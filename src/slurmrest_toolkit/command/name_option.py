@@ -38,12 +38,10 @@ def resolve(options: argparse.Namespace) -> None:
     if given:
         raise UsageError(f"--name and {given[0]} say the same in two ways: give one of them.")
     from slurmrest_toolkit.api import attach
-    from slurmrest_toolkit.support.locks import hand_over_state
+    from slurmrest_toolkit.support.locks import handing_over
 
-    try:
+    with handing_over():  # a token that is made anew
         _put(options, attach(name))
-    finally:
-        hand_over_state()  # of a token that was made anew
 
 
 def _put(options: argparse.Namespace, cluster: RunningCluster) -> None:

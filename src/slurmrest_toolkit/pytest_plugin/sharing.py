@@ -19,7 +19,7 @@ from slurmrest.errors import SlurmrestError
 from slurmrest_toolkit import api
 from slurmrest_toolkit.clusters.state import cluster_directory
 from slurmrest_toolkit.support.errors import CannotRunError
-from slurmrest_toolkit.support.locks import LOCKS, PYTEST, hand_over_state, locked, state_directory
+from slurmrest_toolkit.support.locks import LOCKS, PYTEST, hand_over_state, handing_over, locked, state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def shared(
     sweep()  # what cannot be removed is told at the end of the run, where it is tried again
     holders = directory() / f"{name}{USERS}"
     failed = holders.with_suffix(FAILED)
-    with _handing_over(), _starting(name):
+    with handing_over(), _starting(name):
         descriptor = os.open(holders, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
@@ -100,7 +100,7 @@ def shared(
     try:
         yield cluster
     finally:
-        with _handing_over(), _starting(name):
+        with handing_over(), _starting(name):
             if keep:
                 holders.unlink(missing_ok=True)
             elif not leave:
@@ -136,15 +136,6 @@ def _sweep(name: str, holders: Path) -> None:
                 _remove_unless_used(name, descriptor)
             finally:
                 os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _handing_over() -> Iterator[None]:
-    """Give the files that are made meanwhile to the account that called sudo, as the command does at its end."""
-    try:
-        yield
-    finally:
-        hand_over_state()
 
 
 def _starting(name: str) -> contextlib.AbstractContextManager[bool]:

@@ -49,6 +49,15 @@ def hand_over_state() -> None:
         sudo.hand_over(directory, within=False)
 
 
+@contextmanager
+def handing_over() -> Iterator[None]:
+    """Have what is written meanwhile be the account's that called sudo, however it ends."""
+    try:
+        yield
+    finally:
+        hand_over_state()
+
+
 def make_private(directory: Path) -> None:
     """Have a directory, and what is missing above it, for this account alone.
 
